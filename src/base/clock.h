@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdint.h>
+
+struct bytes;
+
+/* Milliseconds on a clock that never jumps and counts suspend (CLOCK_BOOTTIME). */
+int64_t clock_ms(void);
+
+/* Seconds since 1970-01-01T00:00:00Z on the wall clock. */
+int64_t clock_wall(void);
+
+/* Milliseconds left until at_ms (of clock_ms), never negative. */
+int64_t clock_left(int64_t at_ms);
+
+/* Sleeps the milliseconds given, or until at_ms if that is sooner. */
+void clock_sleep(int64_t ms, int64_t at_ms);
+
+/* A civil UTC time to seconds since 1970, and back. Proleptic Gregorian, no leap seconds (RFC 5280 4.1.2.5). */
+struct civil {
+    int year, month, day, hour, minute, second; /* month and day from 1 */
+};
+int64_t clock_from_civil(const struct civil *civil);
+void clock_to_civil(int64_t seconds, struct civil *civil);
+
+#define CLOCK_TEXT_MAX 32
+/* "2026-11-23T10:00:00Z" */
+void clock_format(char out[CLOCK_TEXT_MAX], int64_t seconds);
+/* Reads ISO 8601 UTC as AWS writes it, fractions ignored: 0, or -1 where text is something else. */
+int clock_parse(const char *text, int64_t *seconds);
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/err.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+/* The whole of what the program knows about its failures. docs/errors.md is made from it. */
+static const struct err_info table[ERR_CODES] = {
+    [ERR_NONE] = {"none", EX_OK, "nothing failed", ""},
+    [ERR_USAGE] = {"usage", EX_USAGE, "the command line is wrong",
+                   "See mtls-agent --help."},
+    [ERR_CONFIG] = {"config", EX_CONFIG, "the configuration is wrong",
+                    "Correct the line or the variable named."},
+    [ERR_REGION_MISSING] = {"region_missing", EX_CONFIG, "the AWS region is not known",
+                            "Name the secret by its full ARN, or set --region or AWS_REGION."},
+    [ERR_CREDENTIALS_MISSING] = {"credentials_missing", EX_NOPERM, "there are no AWS credentials",
+                                 "Give the ECS task a task role or the instance an instance "
+                                 "profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."},
+    [ERR_CREDENTIALS_FAILED] = {"credentials_failed", EX_NOPERM,
+                                "a configured source of AWS credentials gave none",
+                                "Repair that source, or unset its variables so that the next one "
+                                "is asked."},
+    [ERR_AWS_UNREACHABLE] = {"aws_unreachable", EX_UNAVAILABLE, "AWS cannot be reached",
+                             "Check DNS, routes, the security group's egress to port 443 and the "
+                             "VPC endpoint."},
+    [ERR_AWS_UNTRUSTED] = {"aws_untrusted", EX_UNAVAILABLE,
+                           "the AWS endpoint's certificate was refused",
+                           "If a proxy or a private endpoint answers here, name its CA in "
+                           "AWS_CA_BUNDLE."},
+    [ERR_AWS_BUSY] = {"aws_busy", EX_UNAVAILABLE, "AWS throttles or fails",
+                      "Try again later, or allow more time with --deadline."},
+    [ERR_AWS_ANSWER] = {"aws_answer", EX_UNAVAILABLE, "AWS gave an answer that makes no sense",
+                        "Check that --endpoint-url names Secrets Manager."},
+    [ERR_AWS_DENIED] = {"aws_denied", EX_NOPERM, "AWS denied the request",
+                        "Allow secretsmanager:GetSecretValue on the secret, and kms:Decrypt on its "
+                        "key, to the role in use."},
+    [ERR_AWS_REJECTED] = {"aws_rejected", EX_NOPERM, "AWS rejected the request",
+                          "See AWS's own words in the reason."},
+    [ERR_SECRET_NOT_FOUND] = {"secret_not_found", EX_NOPERM, "the secret does not exist",
+                              "Check name, region and account; a name must stand without its "
+                              "ARN's six last characters."},
+    [ERR_DOCUMENT_INVALID] = {"document_invalid", EX_DATAERR, "the secret is no identity document",
+                              "Store a JSON object with client_cert, client_key and ca_cert."},
+    [ERR_DOCUMENT_TOO_LARGE] = {"document_too_large", EX_DATAERR, "the secret is too large",
+                                "Secrets Manager keeps at most 64 KiB; leave out what is not "
+                                "needed."},
+    [ERR_FIELD_MISSING] = {"field_missing", EX_DATAERR, "the secret lacks a field",
+                           "Store client_cert, client_key and ca_cert together in one version."},
+    [ERR_FIELD_REPEATED] = {"field_repeated", EX_DATAERR, "a field is given twice",
+                            "Keep one of them, or install one secret into a subdirectory with "
+                            "sub=ARN."},
+    [ERR_PEM_INVALID] = {"pem_invalid", EX_DATAERR, "a value is not whole PEM",
+                         "Store the file's text as it is, from BEGIN to END."},
+    [ERR_KEY_ENCRYPTED] = {"key_encrypted", EX_DATAERR, "the private key is encrypted",
+                           "Store it decrypted (openssl pkey -in client.key); Secrets Manager "
+                           "encrypts it."},
+    [ERR_KEY_UNSUPPORTED] = {"key_unsupported", EX_DATAERR, "this kind of private key is not supported",
+                             "Use ECDSA P-256 or P-384, or RSA with 2048 to 4096 bits."},
+    [ERR_KEY_INVALID] = {"key_invalid", EX_DATAERR, "the private key is damaged",
+                         "Store the key anew; its values do not belong together."},
+    [ERR_KEY_MISMATCH] = {"key_mismatch", EX_DATAERR,
+                          "the private key does not belong to the certificate",
+                          "Store key and certificate of one pair in one version of the secret."},
+    [ERR_CERTIFICATE_INVALID] = {"certificate_invalid", EX_DATAERR, "a certificate is not acceptable",
+                                 "Issue it anew; the reason says what is wrong with it."},
+    [ERR_CERTIFICATE_EXPIRED] = {"certificate_expired", EX_DATAERR, "a certificate has expired",
+                                 "Issue a new one and put it into the secret."},
+    [ERR_CERTIFICATE_NOT_YET_VALID] = {"certificate_not_yet_valid", EX_TEMPFAIL,
+                                       "a certificate is not valid yet",
+                                       "Check this host's clock, then the certificate's notBefore."},
+    [ERR_CHAIN_INVALID] = {"chain_invalid", EX_DATAERR, "the certificate's chain does not verify",
+                           "Put the CA that signed the certificate into ca_cert."},
+    [ERR_CHAIN_NOT_IN_CA] = {"chain_not_in_ca", EX_DATAERR,
+                             "the certificate's issuer is not in ca_cert",
+                             "Add it to ca_cert, or use --client-chain=warn where client and "
+                             "server CAs differ."},
+    [ERR_ENCLAVE_REFUSED] = {"enclave_refused", EX_NOPERM, "the enclave refused the identity",
+                             "Check that the enclave trusts the CA of client_cert and expects its "
+                             "common name."},
+    [ERR_ENCLAVE_UNTRUSTED] = {"enclave_untrusted", EX_NOPERM,
+                               "the enclave's certificate was refused",
+                               "Check that ca_cert is the enclave's CA and that the certificate "
+                               "names the endpoint in its subjectAltName."},
+    [ERR_ENCLAVE_UNREACHABLE] = {"enclave_unreachable", EX_NOPERM, "the enclave cannot be reached",
+                                 "Check that it runs, and the security groups for its port."},
+    [ERR_TARGET_INVALID] = {"target_invalid", EX_CANTCREAT, "the target directory cannot be used",
+                            "Correct --dir, or the owner and kind of what stands there."},
+    [ERR_INSTALL_FAILED] = {"install_failed", EX_CANTCREAT, "the set cannot be installed",
+                            "Free space, or make the file system writable; the old set is in place."},
+    [ERR_NO_IDENTITY] = {"no_identity", EX_DATAERR, "no identity is installed",
+                         "Run mtls-agent fetch first."},
+    [ERR_MEMORY_LOCK] = {"memory_lock", EX_OSERR, "memory cannot be locked",
+                         "Raise the memlock limit to 8 MiB (LimitMEMLOCK=8M, or ulimits in the "
+                         "task definition), or accept --memory-lock=prefer."},
+    [ERR_MEMORY_FULL] = {"memory_full", EX_OSERR, "the locked memory is full",
+                         "Raise the memlock limit, or fetch fewer secrets at once."},
+    [ERR_SYSTEM] = {"system", EX_OSERR, "the system refused", "See the reason."},
+    [ERR_DEADLINE] = {"deadline", EX_TEMPFAIL, "the deadline has passed",
+                      "Allow more time with --deadline; the log shows where it went."},
+};
+
+static int fill(struct err *err, enum err_code code, const char *subject)
+{
+    err->code = code;
+    (void)snprintf(err->subject, sizeof err->subject, "%s", subject ? subject : "");
+    return -1;
+}
+
+int err_set(struct err *err, enum err_code code, const char *subject, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(err->reason, sizeof err->reason, format, arguments);
+    va_end(arguments);
+    return fill(err, code, subject);
+}
+
+int err_set_errno(struct err *err, enum err_code code, const char *subject, const char *format, ...)
+{
+    int saved = errno;
+    size_t len;
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(err->reason, sizeof err->reason, format, arguments);
+    va_end(arguments);
+    len = strlen(err->reason);
+    (void)snprintf(err->reason + len, sizeof err->reason - len, ": %s", strerror(saved));
+    return fill(err, code, subject);
+}
+
+const struct err_info *err_info(enum err_code code)
+{
+    return &table[(unsigned)code < ERR_CODES ? code : ERR_SYSTEM];
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BASE_ERR_H
+#define BASE_ERR_H
+
+/*
+ * The one error type. A function that can fail returns 0 or -1 and, on -1, has filled the caller's
+ * struct err: a stable code, on what it failed (secret, endpoint, file) and why. What a code means to
+ * the user, its exit status (sysexits.h) and its remedy stand in one table in err.c. Libraries set
+ * errors; only the edge (the commands) prints them, once, through log_error().
+ */
+enum err_code {
+    ERR_NONE = 0,
+    ERR_USAGE,
+    ERR_CONFIG,
+    ERR_REGION_MISSING,
+    ERR_CREDENTIALS_MISSING,
+    ERR_CREDENTIALS_FAILED,
+    ERR_AWS_UNREACHABLE,
+    ERR_AWS_UNTRUSTED,
+    ERR_AWS_BUSY,
+    ERR_AWS_ANSWER,
+    ERR_AWS_DENIED,
+    ERR_AWS_REJECTED,
+    ERR_SECRET_NOT_FOUND,
+    ERR_DOCUMENT_INVALID,
+    ERR_DOCUMENT_TOO_LARGE,
+    ERR_FIELD_MISSING,
+    ERR_FIELD_REPEATED,
+    ERR_PEM_INVALID,
+    ERR_KEY_ENCRYPTED,
+    ERR_KEY_UNSUPPORTED,
+    ERR_KEY_INVALID,
+    ERR_KEY_MISMATCH,
+    ERR_CERTIFICATE_INVALID,
+    ERR_CERTIFICATE_EXPIRED,
+    ERR_CERTIFICATE_NOT_YET_VALID,
+    ERR_CHAIN_INVALID,
+    ERR_CHAIN_NOT_IN_CA,
+    ERR_ENCLAVE_REFUSED,
+    ERR_ENCLAVE_UNTRUSTED,
+    ERR_ENCLAVE_UNREACHABLE,
+    ERR_TARGET_INVALID,
+    ERR_INSTALL_FAILED,
+    ERR_NO_IDENTITY,
+    ERR_MEMORY_LOCK,
+    ERR_MEMORY_FULL,
+    ERR_SYSTEM,
+    ERR_DEADLINE,
+    ERR_CODES /* how many there are; not a code */
+};
+
+#define ERR_SUBJECT_MAX 256
+#define ERR_REASON_MAX 512
+
+struct err {
+    enum err_code code;
+    char subject[ERR_SUBJECT_MAX]; /* on what: never a secret's value */
+    char reason[ERR_REASON_MAX];   /* why: text of ours, or remote text that went through redact() */
+};
+
+/* Fills *err (text that does not fit is cut) and returns -1, so that callers can return it. subject may be NULL. */
+int err_set(struct err *err, enum err_code code, const char *subject, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* As err_set(), with ": " and the text of errno (as it was on entry) behind the reason. */
+int err_set_errno(struct err *err, enum err_code code, const char *subject, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* What the program knows of a code; all point to static storage. */
+struct err_info {
+    const char *name;   /* stable, for logs and scripts: "secret_not_found" */
+    int exit_status;    /* sysexits.h */
+    const char *what;   /* what failed, a short clause */
+    const char *remedy; /* what to do about it, a sentence */
+};
+const struct err_info *err_info(enum err_code code);
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/fs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Reads to the end of file, or to the buffer's bound. */
+static int read_all(int fd, struct buf *out)
+{
+    enum { STEP = 4096 };
+    ssize_t n;
+
+    for (;;) {
+        size_t room = out->max ? out->max - out->len : STEP;
+        uint8_t probe;
+
+        if (room == 0) {
+            n = read(fd, &probe, 1);
+            wipe(&probe, 1);
+            if (n > 0)
+                errno = EFBIG;
+            return n == 0 ? 0 : -1;
+        }
+        if (room > STEP)
+            room = STEP;
+        if (buf_reserve(out, room) < 0) {
+            errno = ENOMEM;
+            return -1;
+        }
+        n = read(fd, out->data + out->len, room);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return (int)n;
+        out->len += (size_t)n;
+        out->data[out->len] = '\0';
+    }
+}
+
+int fs_read(int at, const char *path, struct buf *out)
+{
+    /* O_NONBLOCK: opening a FIFO must not hang before its kind is known. */
+    int fd = openat(at, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat status;
+    int result = -1, saved;
+
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &status) == 0) {
+        if (S_ISREG(status.st_mode))
+            result = read_all(fd, out);
+        else
+            errno = EINVAL;
+    }
+    saved = errno;
+    close(fd);
+    errno = saved;
+    return result;
+}
+
+int fs_write_all(int fd, struct bytes data)
+{
+    ssize_t n;
+
+    while (data.len > 0) {
+        n = write(fd, data.data, data.len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        data.data += n;
+        data.len -= (size_t)n;
+    }
+    return 0;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BASE_HASH_H
+#define BASE_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+#define HASH_SIZE 32
+#define HASH_HEX_SIZE (2 * HASH_SIZE + 1)
+
+/* SHA-256 (FIPS 180-4) and HMAC-SHA-256 (RFC 2104). */
+void hash_sha256(uint8_t out[HASH_SIZE], struct bytes data);
+void hash_hmac(uint8_t out[HASH_SIZE], struct bytes key, struct bytes data);
+
+/* Lower-case hexadecimal of a hash, NUL-terminated. */
+void hash_hex(char out[HASH_HEX_SIZE], const uint8_t hash[HASH_SIZE]);
+
+#endif
