@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef AWS_AWS_H
+#define AWS_AWS_H
+
+#include <stdint.h>
+
+struct anchors;
+struct config;
+struct environment;
+
+/* What every part of aws/ needs to know; filled by its user, who keeps all of it alive. */
+struct aws {
+    const struct config *config;
+    const struct environment *environment; /* the environment's secrets, taken into the arena */
+    const struct anchors *anchors;         /* Amazon's roots, or AWS_CA_BUNDLE's */
+    int64_t deadline;                      /* on clock_ms(): nothing goes on beyond it */
+};
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOST_INSTALL_H
+#define HOST_INSTALL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/bytes.h"
+
+struct bundle;
+struct err;
+
+/*
+ * The installed set: one directory "..<version>" holds the files, the link "..data" names it, client.crt, client.key and
+ * ca.crt are links through "..data", so that one rename changes all of them at once. A manifest beside them says which secrets and
+ * versions they came from and the digest of each.
+ */
+struct install_file {
+    const char *name; /* "client.key" */
+    struct bytes content;
+    bool secret; /* key_mode instead of cert_mode */
+};
+
+struct install_source { /* a secret that the set was made of */
+    const char *secret; /* ARN */
+    const char *version_id;
+};
+
+struct install_target {
+    const char *root; /* prefix, "" for none */
+    const char *dir;  /* absolute */
+    const char *sub;  /* "" for dir itself */
+    bool owner_set;
+    uid_t owner;
+    gid_t group;
+    mode_t key_mode, cert_mode, dir_mode;
+    int64_t keep_previous_ms;
+    int64_t deadline; /* how long to wait for another agent's lock, on clock_ms() */
+};
+
+#define INSTALL_FILES_MAX 8
+struct install_set {
+    const struct install_file *files;
+    size_t file_count;
+    const struct install_source *sources;
+    size_t source_count;
+    const char *fingerprint; /* of the leaf */
+    int64_t not_after;       /* of the leaf: an expired previous set is not kept */
+};
+
+enum install_outcome {
+    INSTALL_DONE,      /* a new set is in place */
+    INSTALL_ADOPTED,   /* and plain files of the same names were taken over as the set before it */
+    INSTALL_UNCHANGED, /* the same set was there, whole; nothing was written */
+    INSTALL_HEALED     /* the same version was there, damaged, and is whole again */
+};
+
+/*
+ * Installs a set atomically and durably, under an exclusive lock on the directory (flock). Sweeps what a killed run left and previous sets past
+ * keep_previous; leaves foreign files alone. On failure (ERR_TARGET_INVALID, ERR_INSTALL_FAILED, ERR_DEADLINE) the old set is in place.
+ */
+int install_set(const struct install_target *target, const struct install_set *set, enum install_outcome *outcome, struct err *err);
+
+/* What stands in the target now. */
+struct installed {
+    char fingerprint[65];
+    int64_t not_after;
+    char version_ids[16][65]; /* of the manifest, in its order */
+    size_t version_count;
+};
+
+/*
+ * Reads the installed set into bundle (by file name; zero-initialised, then bundle_free()), opening "..data" once so that the files are one set's; plain files
+ * are read where there is no "..data". facts (may be NULL) are the manifest's, zeroed where there is none. ERR_NO_IDENTITY where no set is there; ERR_TARGET_INVALID.
+ */
+int install_read(const struct install_target *target, struct bundle *bundle, struct installed *facts, struct err *err);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef IDENTITY_BUNDLE_H
+#define IDENTITY_BUNDLE_H
+
+#include <stddef.h>
+
+#include "base/buf.h"
+
+struct err;
+
+/* What a set consists of, as text: the values of one or more secret documents, put together by field. */
+enum bundle_field {
+    BUNDLE_CLIENT_CERT,
+    BUNDLE_CLIENT_KEY,
+    BUNDLE_CA_CERT,
+    BUNDLE_SERVER_CERT,
+    BUNDLE_SERVER_KEY,
+    BUNDLE_FIELDS
+};
+
+struct bundle {
+    struct buf field[BUNDLE_FIELDS]; /* PEM text; len 0: absent */
+    char source[BUNDLE_FIELDS][128]; /* the secret that a field came from */
+};
+
+/*
+ * Adds the fields of one secret document (the secret's own text, at most 64 KiB: a JSON object under any of its key names, or a bare PEM
+ * bundle). secret names it in errors. Refused: two names of one field, a repeated field, a field that another secret gave, a value
+ * that is no string, NUL. Unknown fields are ignored. ERR_DOCUMENT_INVALID, ERR_DOCUMENT_TOO_LARGE, ERR_FIELD_REPEATED, ERR_MEMORY_FULL.
+ */
+int bundle_add(struct bundle *bundle, struct bytes document, const char *secret, struct err *err);
+
+/* Wipes and frees all. */
+void bundle_free(struct bundle *bundle);
+
+/* "client_cert", and the file that it is installed as, "client.crt". */
+const char *bundle_field_name(enum bundle_field field);
+const char *bundle_field_file(enum bundle_field field);
+
+#endif

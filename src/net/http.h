@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NET_HTTP_H
+#define NET_HTTP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "net/tls.h"
+
+struct err;
+struct sockaddr;
+
+/*
+ * HTTP/1.1 by libcurl, whose every byte of memory is the arena's. No redirects, no proxies, no cookies, no
+ * environment variables; nothing is trusted that tls.h did not verify.
+ */
+struct http_header {
+    const char *name;
+    const char *value; /* checked: CR, LF and NUL make the request fail */
+};
+
+struct http_request {
+    const char *method; /* "GET", "POST", "PUT" */
+    const char *url;    /* http:// or https:// */
+    const struct http_header *headers;
+    size_t header_count;
+    struct bytes body; /* data NULL: none */
+    const struct tls_policy *tls; /* required for https:// */
+    const char *connect_to;       /* "address:port" to connect to instead of the URL's host, or NULL */
+    bool (*address_allowed)(const struct sockaddr *address); /* asked with the address about to be connected to; NULL: all */
+    size_t body_max;        /* an answer with more is HTTP_TOO_LARGE */
+    int64_t connect_by_ms;  /* by when TCP and TLS are to be done, on clock_ms() */
+    int64_t finish_by_ms;   /* by when all of it is */
+};
+
+/* How an exchange ended, from the outside in. */
+enum http_result {
+    HTTP_ANSWERED,       /* a whole answer came; see status */
+    HTTP_UNRESOLVED,     /* the name has no address */
+    HTTP_UNREACHABLE,    /* refused, no route, reset before TLS began */
+    HTTP_TIMEOUT,        /* see stage */
+    HTTP_ADDRESS_DENIED, /* address_allowed said no */
+    HTTP_UNTRUSTED,      /* we refused the server's certificate: see tls */
+    HTTP_ALERT,          /* the server sent a fatal alert: see alert */
+    HTTP_TLS_FAILED,     /* any other failure of the handshake */
+    HTTP_CLOSED,         /* closed after the handshake, before the first byte of an answer */
+    HTTP_BROKEN,         /* closed, reset or malformed within the answer */
+    HTTP_TOO_LARGE,
+    HTTP_FAILED /* out of memory, or a request that cannot be sent */
+};
+
+enum http_stage { HTTP_STAGE_DNS, HTTP_STAGE_TCP, HTTP_STAGE_TLS, HTTP_STAGE_ANSWER };
+
+struct http_timing { /* microseconds from the start, 0 where not reached */
+    int64_t dns, tcp, tls, first_byte, total;
+};
+
+struct http_response {
+    enum http_result result;
+    enum http_stage stage; /* how far it came */
+    int status;            /* HTTP status, 0 where none came */
+    int alert;             /* alert received, -1 where none */
+    struct buf body;
+    char error_type[128]; /* x-amzn-ErrorType, raw */
+    char request_id[64];  /* x-amzn-RequestId */
+    char date[64];        /* Date */
+    char retry_after[32]; /* x-amz-retry-after */
+    char peer[64];        /* address and port connected to, "" where none */
+    char cause[256];      /* libcurl's words, redacted */
+    struct tls_record tls;
+    struct http_timing timing;
+};
+
+/* Connections that requests may share: never use one http for two identities or two sets of anchors. reuse false: each
+ * request has a connection of its own, closed after it, and nothing is resumed. NULL with err on failure. */
+struct http *http_new(bool reuse, struct err *err);
+void http_free(struct http *http);
+
+/*
+ * Performs count requests at once (at most HTTP_PARALLEL in flight) and fills as many responses, whose
+ * bodies are then the caller's (http_response_free). -1 with err only where nothing could be tried at all.
+ */
+#define HTTP_PARALLEL 8
+int http_perform(struct http *http, const struct http_request *requests, struct http_response *responses, size_t count, struct err *err);
+void http_response_free(struct http_response *response);
+
+/* "no address for the name", ...: a short clause for people. */
+const char *http_result_text(enum http_result result);
+
+#endif
