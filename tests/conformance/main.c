@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/fs.h"
+#include "conformance/commands.h"
+
+static const struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} commands[] = {
+    {"json", conformance_json, "FILE: exit 0 where it is JSON, 1 where not"},
+    {"pem", conformance_pem, "FILE: exit 0 where its blocks decode and its certificates parse"},
+    {"key", conformance_key, "FILE: the private key's kind; exit 1 where it is refused"},
+    {"secret", conformance_secret, "FILE: the files that the document installs; exit 65 if none"},
+    {"sigv4", conformance_sigv4, "FOLDER PART: a case's canonical request and what follows"},
+    {"endpoint", conformance_endpoint, "SERVICE: the URL for the case on standard input"},
+    {"limbo", conformance_limbo, "FILE: results of an x509-limbo suite, as JSON"},
+};
+
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static int usage(void)
+{
+    size_t i;
+
+    fprintf(stderr, "usage: conformance COMMAND [ARGUMENT]...\n");
+    for (i = 0; i < COMMANDS; i++)
+        fprintf(stderr, "  %-9s %s\n", commands[i].name, commands[i].help);
+    return CONFORMANCE_USAGE;
+}
+
+int conformance_read(int argc, char **argv, struct buf *text)
+{
+    text->tag = ARENA_DOCUMENT;
+    if (argc != 2) {
+        fprintf(stderr, "usage: conformance %s FILE\n", argv[0]);
+        return -1;
+    }
+    if (fs_read(AT_FDCWD, argv[1], text) < 0) {
+        fprintf(stderr, "%s: %s\n", argv[1], strerror(errno));
+        return -1;
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct err err = {0};
+    size_t i;
+
+    if (argc < 2)
+        return usage();
+    if (arena_open(&(struct arena_options){.lock_preferred = true}, &err) < 0) {
+        fprintf(stderr, "conformance: %s\n", err.reason);
+        return CONFORMANCE_USAGE;
+    }
+    for (i = 0; i < COMMANDS; i++)
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    return usage();
+}
