@@ -8,7 +8,8 @@
 
 #include "base/bytes.h"
 
-/* One X.509 certificate, read (RFC 5280 section 4; strict DER): views into der, which the caller keeps alive. */
+/* One X.509 certificate, read (RFC 5280 section 4; strict DER): views into der, which the caller
+ * keeps alive. */
 enum cert_extended_usage {
     CERT_EKU_SERVER_AUTH = 1,
     CERT_EKU_CLIENT_AUTH = 2,
@@ -24,39 +25,63 @@ enum cert_key_usage {
     CERT_KU_CERT_SIGN = 1 << 5
 };
 
+/* The extensions that are read, as bits of struct cert's critical. */
+enum cert_extension {
+    CERT_EXT_BASIC_CONSTRAINTS = 1 << 0,
+    CERT_EXT_KEY_USAGE = 1 << 1,
+    CERT_EXT_EXTENDED_USAGE = 1 << 2,
+    CERT_EXT_SAN = 1 << 3,
+    CERT_EXT_NAME_CONSTRAINTS = 1 << 4,
+    CERT_EXT_SUBJECT_KEY_ID = 1 << 5,
+    CERT_EXT_AUTHORITY_KEY_ID = 1 << 6,
+    CERT_EXT_AUTHORITY_ACCESS = 1 << 7,
+    CERT_EXT_POLICIES = 1 << 8
+};
+
 struct cert {
     struct bytes der;
-    struct bytes tbs;       /* what is signed, header included */
-    struct bytes issuer;    /* Name, header included */
+    struct bytes tbs;    /* what is signed, header included */
+    struct bytes issuer; /* Name, header included; never empty */
     struct bytes subject;
-    struct bytes serial;
+    struct bytes serial; /* content of the INTEGER */
     struct bytes spki;
     struct bytes signature;
-    int version;            /* 1 or 3 */
+    int version;                   /* 1 or 3 */
     int64_t not_before, not_after; /* seconds since 1970 */
-    int signature_key;      /* BR_KEYTYPE_RSA or BR_KEYTYPE_EC; 0: an algorithm that we do not know */
-    int signature_hash;     /* br_sha256_ID, br_sha384_ID, br_sha512_ID; br_sha1_ID is read, to be refused by name */
-    br_x509_pkey key;       /* key_type 0: unsupported. Points into der */
+    bool early_generalized_time;   /* a date before 2050 is no UTCTime */
+    int signature_key;  /* BR_KEYTYPE_RSA or BR_KEYTYPE_EC; 0: an algorithm that we do not know */
+    int signature_hash; /* br_sha256_ID, br_sha384_ID, br_sha512_ID; br_sha1_ID is read, to be
+                           refused by name */
+    const char *signature_name; /* "RSA with SHA-256" */
+    br_x509_pkey key;           /* key_type 0: unsupported. Points into der */
+    const char *key_name;       /* "RSA", "EC P-256", "Ed25519", … */
+    unsigned key_bits;          /* of an RSA key */
     bool has_basic_constraints, is_ca;
-    int path_len;           /* -1: none */
+    int path_len; /* -1: none */
     bool has_key_usage;
     unsigned key_usage;
     bool has_extended_usage;
     unsigned extended_usage;
-    struct bytes san;       /* content of SubjectAltName's SEQUENCE; data NULL: absent */
-    struct bytes name_constraints;
+    struct bytes san; /* content of SubjectAltName's SEQUENCE, well-formed; data NULL: absent */
+    struct bytes name_constraints; /* content of its SEQUENCE, not looked at */
     struct bytes subject_key_id, authority_key_id;
+    bool authority_key_serial; /* authorityKeyIdentifier names issuer and serial number */
+    bool has_policy_constraints;
+    unsigned critical; /* of the extensions that were read */
     bool unknown_critical;
 };
 
-/* 0; or -1, and reason (size CERT_REASON_MAX) says what is wrong: malformed, duplicate extension, trailing bytes… */
+/* 0; or -1, and reason (size CERT_REASON_MAX) says what is wrong: malformed, duplicate extension,
+ * trailing bytes… */
 #define CERT_REASON_MAX 128
 int cert_parse(struct cert *cert, struct bytes der, char reason[CERT_REASON_MAX]);
 
-/* The last commonName of the subject, as text; false where there is none or it holds control bytes. */
+/* The last commonName of the subject, as text; false where there is none or it holds control bytes.
+ */
 bool cert_common_name(const struct cert *cert, char *out, size_t size);
 
-/* Subject as RFC 4514 text ("CN=ECS-Client"), for logs: control and non-ASCII bytes escaped, cut to size. */
+/* Subject as RFC 4514 text ("CN=ECS-Client"), for logs: control and non-ASCII bytes escaped, cut to
+ * size. */
 void cert_subject_text(struct bytes name, char *out, size_t size);
 
 /* Whether issuer's key made cert's signature (RFC 5280 6.1.3 (a)(1)). */
