@@ -6,49 +6,42 @@
 
 #include "base/bytes.h"
 
+/*
+ * A strict reader of DER (X.690 section 10): definite lengths in their shortest form, one-byte tags. Each function takes one
+ * element off the front of *in; false, and *in as it was, where what stands there is something else, damaged or cut off.
+ * Calls join with &&. Values are views.
+ */
 enum der_tag {
+    DER_BOOLEAN = 0x01,
     DER_INTEGER = 0x02,
     DER_BIT_STRING = 0x03,
     DER_OCTET_STRING = 0x04,
     DER_NULL = 0x05,
     DER_OID = 0x06,
+    DER_UTC_TIME = 0x17,
+    DER_GENERALIZED_TIME = 0x18,
     DER_SEQUENCE = 0x30,
-    DER_CONTEXT_0 = 0xA0, /* [0], constructed */
-    DER_CONTEXT_1 = 0xA1
+    DER_SET = 0x31,
+    DER_CONTEXT = 0x80,            /* | number: [n] IMPLICIT of a primitive type */
+    DER_CONTEXT_CONSTRUCTED = 0xA0 /* | number: [n] EXPLICIT, or IMPLICIT of a constructed type */
 };
 
-/* Whether in begins with an element of that tag. */
-static inline bool der_is(struct bytes in, unsigned tag)
-{
-    return in.len > 0 && in.data[0] == tag;
-}
+struct der {
+    unsigned tag;
+    struct bytes value; /* content */
+    struct bytes whole; /* with its header */
+};
 
-/*
- * Takes the element that *in begins with off it, if it has the tag (of one byte) and its length is
- * definite, in the shortest form (X.690 section 10.1), and within *in. *content may be in itself.
- */
-static inline bool der_take(struct bytes *in, unsigned tag, struct bytes *content)
-{
-    size_t header = 2, len, i;
+/* Any element. */
+bool der_any(struct bytes *in, struct der *element);
 
-    if (in->len < 2 || in->data[0] != tag)
-        return false;
-    len = in->data[1];
-    if (len >= 0x80) {
-        header += len & 0x7F;
-        if (header == 2 || header > 5 || header > in->len)
-            return false;
-        for (len = 0, i = 2; i < header; i++)
-            len = len << 8 | in->data[i];
-        if (len < 0x80 || len >> (8 * (header - 3)) == 0)
-            return false;
-    }
-    if (len > in->len - header)
-        return false;
-    *content = bytes_of(in->data + header, len);
-    if (content != in)
-        *in = bytes_of(content->data + len, in->len - header - len);
-    return true;
-}
+/* The content of an element that must have this tag. */
+bool der_take(struct bytes *in, unsigned tag, struct bytes *value);
+
+/* As der_take(); where another tag, or nothing, stands there, true with value->data NULL and nothing taken. */
+bool der_take_optional(struct bytes *in, unsigned tag, struct bytes *value);
+
+/* An INTEGER that is not negative, shortest form: big-endian without leading zeros, so that zero has no bytes. */
+bool der_unsigned(struct bytes *in, struct bytes *number);
 
 #endif
