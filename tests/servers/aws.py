@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+AWS on this machine: moto, with every signature and policy checked. In front of it stands a TLS server that plays the
+faults a test asks for, gives moto's refusals (XML, 403 or 404) the form that AWS gives them (JSON, 400), and
+answers AssumeRoleWithWebIdentity, which moto cannot do with its checks on.
+"""
+
+import http.client
+import json
+import re
+import ssl
+import sys
+from pathlib import Path
+from urllib.parse import parse_qs
+from urllib.request import Request, urlopen
+
+import boto3
+from botocore.config import Config
+
+from .http import Answer, Http, json_answer
+from .pki import Authority
+from .process import Process
+
+REGION = "eu-central-1"
+READ = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"]
+SETUP_ACTIONS = "1000"
+AMZ_JSON = "application/x-amz-json-1.1"
+WIRE_CODES = {"AccessDenied": "AccessDeniedException", "InvalidClientTokenId": "UnrecognizedClientException",
+              "SignatureDoesNotMatch": "InvalidSignatureException"}
+
+
+def aws_error(status, code, message, request_id="5f0d8b1c-9a53-4d7e-8a0b-7c0d4b7b1f11", **headers):
+    """An error in the wire form of AWS JSON 1.1."""
+    body = json.dumps({"__type": code, "Message": message}).encode()
+    return Answer(status, body, {"Content-Type": AMZ_JSON, "x-amzn-RequestId": request_id, **headers})
+
+
+class Aws:
+    """
+    The emulator with three identities: keys (may read secrets), denied_keys (may not) and role_arn (may read;
+    session() gives temporary credentials of it). Each request to Secrets Manager uses up the first of faults.
+    """
+
+    def __init__(self, directory):
+        directory = Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        authority = Authority("Test AWS Root")
+        self.ca_bundle = directory / "aws-ca.pem"
+        self.ca_bundle.write_text(authority.pem)
+        cert, key = authority.issue("localhost", names=["localhost", "127.0.0.1"]).write(directory, "aws")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(cert, key)
+
+        self.faults = []
+        self.web_identity_token = None
+        self._moto = Process(
+            [Path(sys.executable).parent / "moto_server", "-H", "127.0.0.1", "-p", "0"], directory / "moto.log",
+            # The first actions make the users; from then on all are checked.
+            env={"INITIAL_NO_AUTH_ACTION_COUNT": SETUP_ACTIONS, "HOME": str(directory), "PYTHONUNBUFFERED": "1"})
+        self._moto_port = self._moto.wait_until(self._announced_port)
+        if not self._moto_port:
+            raise RuntimeError(f"moto does not start: {self._moto.output()}")
+        self._front = Http(self._answer, context=context)
+        self.port = self._front.port
+        self.url = f"https://localhost:{self.port}"
+        self._make_identities()
+        self.secrets = self.client("secretsmanager")
+
+    def _announced_port(self):
+        found = re.search(r"Running on http://127\.0\.0\.1:(\d+)", self._moto.output())
+        return int(found.group(1)) if found else None
+
+    def client(self, service, keys=None, region=REGION):
+        """boto3 straight at moto, as the administrator unless other keys are given."""
+        return boto3.client(service, region_name=region, endpoint_url=f"http://127.0.0.1:{self._moto_port}",
+                            config=Config(retries={"total_max_attempts": 1}), **(keys or self._admin_keys))
+
+    def _make_identities(self):
+        self._admin_keys = {"aws_access_key_id": "AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key": "setup"}
+        iam = self.client("iam")
+        admin = self._user(iam, "admin", ["*"])
+        self.keys = self._user(iam, "mtls-agent", READ + ["sts:AssumeRole"])
+        self.denied_keys = self._user(iam, "stranger", ["secretsmanager:ListSecrets"])
+        trust = _policy(["sts:AssumeRole"], Principal={"AWS": "*"})
+        self.role_arn = iam.create_role(RoleName="mtls-agent", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+        iam.put_role_policy(RoleName="mtls-agent", PolicyName="own", PolicyDocument=_policy(READ, Resource="*"))
+        self._admin_keys = admin
+        urlopen(Request(f"http://127.0.0.1:{self._moto_port}/moto-api/reset-auth", data=b"0",
+                        headers={"Content-Type": "text/plain"})).close()
+
+    @staticmethod
+    def _user(iam, name, actions):
+        iam.create_user(UserName=name)
+        iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=_policy(actions, Resource="*"))
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        return {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+
+    def session(self):
+        """Temporary credentials of the role, as STS gives them."""
+        return self.client("sts").assume_role(RoleArn=self.role_arn, RoleSessionName="instance")["Credentials"]
+
+    def put(self, name, value, region=REGION):
+        """A new secret of text or bytes; its ARN."""
+        kind = "SecretBinary" if isinstance(value, bytes) else "SecretString"
+        secrets = self.secrets if region == REGION else self.client("secretsmanager", region=region)
+        return secrets.create_secret(Name=name, **{kind: value})["ARN"]
+
+    def rotate(self, name, value):
+        """A new version of it; the version's id."""
+        return self.secrets.put_secret_value(SecretId=name, SecretString=value)["VersionId"]
+
+    def place(self):
+        """The variables that lead the agent here."""
+        return {"AWS_ENDPOINT_URL_SECRETS_MANAGER": self.url, "AWS_ENDPOINT_URL_STS": self.url,
+                "AWS_CA_BUNDLE": str(self.ca_bundle)}
+
+    def environment(self, keys=None):
+        """The same with keys."""
+        keys = keys or self.keys
+        return {"AWS_ACCESS_KEY_ID": keys["aws_access_key_id"],
+                "AWS_SECRET_ACCESS_KEY": keys["aws_secret_access_key"], **self.place()}
+
+    @property
+    def asked(self):
+        return self._front.asked
+
+    def stop(self):
+        self._front.stop()
+        self._moto.stop()
+
+    def _answer(self, request):
+        form = parse_qs(request.body.decode(errors="replace"))
+        if form.get("Action") == ["AssumeRoleWithWebIdentity"]:
+            return self._assume_by_web_identity(form)
+        if self.faults:
+            return self.faults.pop(0)
+        return _as_aws_says_it(self._ask_moto(request))
+
+    def _ask_moto(self, request):
+        """Passes a request on as it is: the signature is over its headers."""
+        moto = http.client.HTTPConnection("127.0.0.1", self._moto_port, timeout=30)
+        moto.putrequest(request.method, request.path, skip_host=True, skip_accept_encoding=True)
+        for name, value in request.headers.items():
+            moto.putheader(name, value)
+        moto.endheaders(request.body)
+        answer = moto.getresponse()
+        keep = ("content-type", "x-amzn-requestid", "x-amzn-errortype")
+        headers = {name: value for name, value in answer.getheaders() if name.lower() in keep}
+        body = answer.read()
+        moto.close()
+        return Answer(answer.status, body, headers)
+
+    def _assume_by_web_identity(self, form):
+        if not self.web_identity_token or form.get("WebIdentityToken") != [self.web_identity_token]:
+            return json_answer(400, {"Error": {"Code": "InvalidIdentityToken", "Message": "The token is not good", "Type": "Sender"},
+                                     "RequestId": "0c1d2e3f"})
+        session = self.session()
+        credentials = {name: session[name] for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")}
+        credentials["Expiration"] = int(session["Expiration"].timestamp())
+        result = {"AssumeRoleWithWebIdentityResult": {"Credentials": credentials}, "ResponseMetadata": {"RequestId": "1"}}
+        return json_answer(200, {"AssumeRoleWithWebIdentityResponse": result})
+
+
+def _as_aws_says_it(answer):
+    """moto's refusal in the form of AWS JSON 1.1; anything else as it is."""
+    xml = re.search(rb"<Code>(.*?)</Code>\s*<Message>(.*?)</Message>", answer.body, re.DOTALL)
+    if answer.status >= 400 and xml:
+        code, message = (part.decode() for part in xml.groups())
+        request_id = next(value for name, value in answer.headers.items() if name.lower() == "x-amzn-requestid")
+        return aws_error(400, WIRE_CODES.get(code, code), message, request_id)
+    if answer.status == 404:
+        answer.status = 400
+    return answer
+
+
+def _policy(actions, **more):
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, **more}]})

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A network of its own for one test: only loopback, with addresses and a name server of the test's choice."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from .process import Process
+
+OPEN_SOCKET = """
+import socket, sys
+channel = socket.socket(fileno=int(sys.argv[1]))
+opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM if sys.argv[2] == "tcp" else socket.SOCK_DGRAM)
+opened.bind((sys.argv[3], int(sys.argv[4])))
+if sys.argv[2] == "tcp":
+    opened.listen(32)
+socket.send_fds(channel, [b"."], [opened.fileno()])
+"""
+
+
+class Namespace:
+    """Held by a sleeping process; in it /etc/resolv.conf names 127.0.0.1 alone. Never touches the machine's own network."""
+
+    def __init__(self, directory, addresses=()):
+        directory = Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        resolv = directory / "resolv.conf"
+        resolv.write_text("nameserver 127.0.0.1\n")
+        steps = ["ip link set lo up", *(f"ip address add {address}/32 dev lo" for address in addresses),
+                 f"mount --bind '{resolv}' /etc/resolv.conf", "echo ready", "exec sleep infinity"]
+        self._user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+        self._holder = Process(["unshare", *self._user, "--net", "--mount", "sh", "-c", " && ".join(steps)], directory / "log")
+        if not self._holder.wait_until(lambda: "ready" in self._holder.output()):
+            raise OSError(self._holder.output().strip())
+
+    @property
+    def enter(self):
+        """What to put before a command line so that it runs inside."""
+        user = ["--user", "--preserve-credentials"] if self._user else []
+        return ["nsenter", "--target", str(self._holder.pid), *user, "--net", "--mount", "--"]
+
+    def open(self, kind, address, port=0):
+        """A socket ("tcp", listening, or "udp") bound inside, for use outside."""
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            subprocess.run([*self.enter, sys.executable, "-c", OPEN_SOCKET, str(theirs.fileno()), kind, address, str(port)],
+                           pass_fds=[theirs.fileno()], check=True)
+            fd = socket.recv_fds(ours, 1, 1)[1][0]
+        return socket.socket(fileno=fd)
+
+    def stop(self):
+        self._holder.stop()

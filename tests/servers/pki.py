@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Certificates: by the commands of the README with openssl, and variants of them that these commands do not make."""
+
+import datetime
+import ipaddress
+import json
+import subprocess
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+DAY = datetime.timedelta(days=1)
+
+
+def openssl(*arguments, cwd):
+    return subprocess.run(["openssl", *arguments], cwd=cwd, check=True, text=True,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE).stdout
+
+
+class Commands:
+    """A directory in which the README's commands were run: ca.key, ca.crt, client.key, client.crt, server.key, server.crt."""
+
+    def __init__(self, directory):
+        self.dir = Path(directory)
+        self.dir.mkdir(parents=True, exist_ok=True)
+
+    def run(self, *arguments):
+        return openssl(*arguments, cwd=self.dir)
+
+    def make_ca(self):
+        self.run("genrsa", "-out", "ca.key", "4096")
+        self.run("req", "-new", "-x509", "-days", "365", "-key", "ca.key", "-out", "ca.crt",
+                 "-subj", "/CN=Enclave-CA")
+
+    def make_client(self):
+        self.run("genrsa", "-out", "client.key", "4096")
+        self.run("req", "-new", "-key", "client.key", "-out", "client.csr", "-subj", "/CN=ECS-Client")
+        self.run("x509", "-req", "-days", "365", "-in", "client.csr", "-CA", "ca.crt", "-CAkey", "ca.key",
+                 "-CAcreateserial", "-out", "client.crt")
+
+    def make_server(self, name="server", cn="localhost", san=None):
+        """As the client's, and with a subjectAltName where san is given ("DNS:localhost,IP:127.0.0.1")."""
+        self.run("genrsa", "-out", f"{name}.key", "2048")
+        self.run("req", "-new", "-key", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={cn}")
+        extensions = []
+        if san:
+            (self.dir / f"{name}.ext").write_text(f"subjectAltName={san}\n")
+            extensions = ["-extfile", f"{name}.ext"]
+        self.run("x509", "-req", "-days", "365", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key",
+                 "-CAcreateserial", "-out", f"{name}.crt", *extensions)
+
+    def pair(self, name):
+        return Pair((self.dir / f"{name}.crt").read_text(), (self.dir / f"{name}.key").read_text())
+
+    @property
+    def ca_pem(self):
+        return (self.dir / "ca.crt").read_text()
+
+
+class Pair:
+    """A certificate (or chain) and its key, as PEM."""
+
+    def __init__(self, cert, key):
+        self.cert = cert
+        self.key = key
+
+    def write(self, directory, name):
+        """Writes NAME.crt and NAME.key there and returns their paths."""
+        paths = Path(directory) / f"{name}.crt", Path(directory) / f"{name}.key"
+        paths[0].write_text(self.cert)
+        paths[1].write_text(self.key)
+        return paths
+
+    @property
+    def certificate(self):
+        return x509.load_pem_x509_certificate(self.cert.encode())
+
+
+def document(pair, ca, **more):
+    """The secret of the README."""
+    return json.dumps({"client_cert": pair.cert, "client_key": pair.key, "ca_cert": ca, **more})
+
+
+def new_key(kind):
+    """"p256", "p384", "p521" or RSA bits as "rsa2048"."""
+    if kind.startswith("rsa"):
+        return rsa.generate_private_key(65537, int(kind[3:]))
+    return ec.generate_private_key({"p256": ec.SECP256R1(), "p384": ec.SECP384R1(), "p521": ec.SECP521R1()}[kind])
+
+
+def key_pem(key, form=serialization.PrivateFormat.PKCS8, password=None):
+    encryption = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, form, encryption).decode()
+
+
+def alternative_names(names):
+    def one(name):
+        try:
+            return x509.IPAddress(ipaddress.ip_address(name))
+        except ValueError:
+            return x509.DNSName(name)
+    return x509.SubjectAlternativeName([one(name) for name in names])
+
+
+class Authority:
+    """A CA that keeps its key at hand, with all extensions that strict verifiers want; parent makes it an intermediate one."""
+
+    def __init__(self, cn, kind="p256", parent=None):
+        self.key = new_key(kind)
+        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, cn)])
+        issuer = parent or self
+        usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
+        builder = self._builder(self.name, self.key.public_key(), issuer, (-DAY, 365 * DAY))
+        builder = builder.add_extension(x509.BasicConstraints(True, None), True).add_extension(usage, True)
+        self.certificate = builder.sign(issuer.key, hashes.SHA256())
+
+    @staticmethod
+    def _builder(subject, public_key, issuer, lifetime):
+        now = datetime.datetime.now(datetime.timezone.utc)
+        return (x509.CertificateBuilder().subject_name(subject).issuer_name(issuer.name).public_key(public_key)
+                .serial_number(x509.random_serial_number())
+                .not_valid_before(now + lifetime[0]).not_valid_after(now + lifetime[1])
+                .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), False)
+                .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key()), False))
+
+    @property
+    def pem(self):
+        return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+    def issue(self, cn, kind="p256", names=(), lifetime=(-DAY, 90 * DAY), usage=None):
+        """A leaf: a server's where it has names, else a client's; usage overrides its extended key usage."""
+        key = new_key(kind)
+        usage = usage or (ExtendedKeyUsageOID.SERVER_AUTH if names else ExtendedKeyUsageOID.CLIENT_AUTH)
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, cn)])
+        builder = self._builder(subject, key.public_key(), self, lifetime)
+        builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), False)
+        if names:
+            builder = builder.add_extension(alternative_names(names), False)
+        cert = builder.sign(self.key, hashes.SHA256())
+        return Pair(cert.public_bytes(serialization.Encoding.PEM).decode(), key_pem(key))
