@@ -7,32 +7,47 @@
 #include "base/buf.h"
 
 /*
- * A strict JSON reader (RFC 8259) on jsmn, which by itself accepts much that is not JSON. The text stays the caller's
- * and must outlive the document; strings are views until they are decoded. Nesting is bounded.
+ * A strict JSON reader (RFC 8259) on jsmn, which by itself accepts much that is not JSON. The text
+ * stays the caller's and must outlive the document; strings are views until they are decoded.
+ * Nesting is bounded.
  */
 struct json; /* in the arena */
 
-enum json_type { JSON_NONE, JSON_OBJECT, JSON_ARRAY, JSON_STRING, JSON_NUMBER, JSON_TRUE, JSON_FALSE, JSON_NULL };
+enum json_type {
+    JSON_NONE,
+    JSON_OBJECT,
+    JSON_ARRAY,
+    JSON_STRING,
+    JSON_NUMBER,
+    JSON_TRUE,
+    JSON_FALSE,
+    JSON_NULL
+};
 
 /* A value's place in its document; the root is 0, JSON_ABSENT is no value. */
 typedef int json_value;
-#define JSON_ABSENT (-1)
+#define JSON_ABSENT   (-1)
 #define JSON_REPEATED (-2)
 
 #define JSON_REASON_MAX 96
-/* The document; or NULL and a reason: what is wrong and at which byte, or no memory. Never any of the text itself. */
+/* The document; or NULL and a reason: what is wrong and at which byte, or no memory. Never any of
+ * the text itself. */
 struct json *json_parse(struct bytes text, char reason[JSON_REASON_MAX]);
 void json_free(struct json *json);
 
 enum json_type json_type(const struct json *json, json_value value);
 
-/* The member of an object by its (decoded) name: a value, JSON_ABSENT, or JSON_REPEATED where it stands there twice. */
+/* The member of an object by its (decoded) name: a value, JSON_ABSENT, or JSON_REPEATED where it
+ * stands there twice. */
 json_value json_member(const struct json *json, json_value object, const char *name);
 
-/* Walks an object: *name (a string value) and *value from one member to the next; *at is 0 at first. 0 at the end. */
-int json_each(const struct json *json, json_value object, int *at, json_value *name, json_value *value);
+/* Walks an object: *name (a string value) and *value from one member to the next; *at is 0 at
+ * first. 0 at the end. */
+int json_each(const struct json *json, json_value object, int *at, json_value *name,
+              json_value *value);
 
-/* Appends a string's decoded UTF-8: 0; -1: not a string, a lone surrogate, or no room. NUL may come out of "\u0000": look for it. */
+/* Appends a string's decoded UTF-8: 0; -1: not a string, a lone surrogate, or no room. NUL may come
+ * out of "\u0000": look for it. */
 int json_string(const struct json *json, json_value value, struct buf *out);
 
 /* The raw text of a number, true, false or null. */
