@@ -7,8 +7,9 @@
 #include "base/buf.h"
 
 /*
- * A tolerant PEM reader (RFC 7468, lax): text around blocks, CR, CRLF or LF, white space at line ends, lines of any length. What is
- * between a BEGIN and its END must be base64, whole and with right padding.
+ * A tolerant PEM reader (RFC 7468, lax): text around blocks, CR, CRLF or LF, white space at line
+ * ends, lines of any length. What is between a BEGIN and its END must be base64, whole and with
+ * right padding.
  */
 struct pem_reader {
     struct bytes rest; /* set to the text; advanced by pem_next() */
@@ -21,8 +22,8 @@ struct pem_block {
     struct bytes text;         /* the whole block, in the reader's text */
 };
 
-/* 1: *block describes the next block and its bytes were appended to der; 0: no more; -1: a block that is damaged (block->label says
- * which, "" where unknown) or no room. */
+/* 1: *block describes the next block and its bytes were appended to der; 0: no more; -1: a block
+ * that is damaged (block->label says which, "" where unknown) or no room. */
 int pem_next(struct pem_reader *reader, struct pem_block *block, struct buf *der);
 
 /* Appends one block, lines of 64, LF, final newline. */
