@@ -12,17 +12,22 @@ struct buf;
 struct cert;
 struct err;
 
-/* A private key: RSA 2048 to 4096, EC P-256 or P-384. Lives in the arena (ARENA_KEY), wiped by key_free(). */
+/* A private key: RSA 2048 to 4096, EC P-256 or P-384. Lives in the arena (ARENA_KEY), wiped by
+ * key_free(). */
 struct key;
 
 enum key_type { KEY_RSA, KEY_EC };
 
 /*
- * Reads PKCS#8 (RFC 5208), PKCS#1 (RFC 8017 A.1.2) or SEC1 (RFC 5915) DER, told apart by content, and checks that its values belong
- * together: RSA: n = p q, the CRT values, e odd and in bounds; EC: scalar in range, the public point recomputed and, where present,
- * equal. ERR_KEY_ENCRYPTED, ERR_KEY_UNSUPPORTED (named: "EC secp521r1"), ERR_KEY_INVALID, ERR_MEMORY_FULL.
+ * Reads PKCS#8 (RFC 5208), PKCS#1 (RFC 8017 A.1.2) or SEC1 (RFC 5915) DER, told apart by content,
+ * and checks that its values belong together: RSA: n = p q, the CRT values, e odd and in bounds;
+ * EC: scalar in range, the public point recomputed and, where present, equal. ERR_KEY_ENCRYPTED,
+ * ERR_KEY_UNSUPPORTED (named: "EC secp521r1"), ERR_KEY_INVALID, ERR_MEMORY_FULL.
  */
 struct key *key_new(struct bytes der, const char *subject, struct err *err);
+/* The one private key in PEM text, read by key_new(); blocks of other kinds are passed over.
+ * ERR_PEM_INVALID too. */
+struct key *key_read(struct bytes pem, const char *subject, struct err *err);
 void key_free(struct key *key);
 
 enum key_type key_type(const struct key *key);
@@ -32,16 +37,19 @@ void key_text(const struct key *key, char out[16]);
 /* Appends the key's canonical DER: PKCS#8 for both types. */
 int key_encode(const struct key *key, struct buf *out);
 
-/* Whether the certificate's public key is this key's. Public values are compared; no private operation. */
+/* Whether the certificate's public key is this key's. Public values are compared; no private
+ * operation. */
 bool key_matches(const struct key *key, const struct cert *cert);
 
 /*
- * Signs a hash for TLS 1.2: PKCS#1 v1.5 or ECDSA in ASN.1. hash_id is BearSSL's (br_sha256_ID…). out has room for KEY_SIGNATURE_MAX.
- * The signature is checked with the public key before it is returned, since one made from a damaged private value can
- * give the key away. Its length, or 0 on failure.
+ * Signs a hash for TLS 1.2: PKCS#1 v1.5 or ECDSA in ASN.1. hash_id is BearSSL's (br_sha256_ID…).
+ * out has room for KEY_SIGNATURE_MAX. The signature is checked with the public key before it is
+ * returned, since one made from a damaged private value can give the key away. Its length, or 0 on
+ * failure.
  */
 #define KEY_SIGNATURE_MAX 512
-size_t key_sign(const struct key *key, int hash_id, struct bytes hash, uint8_t out[KEY_SIGNATURE_MAX]);
+size_t key_sign(const struct key *key, int hash_id, struct bytes hash,
+                uint8_t out[KEY_SIGNATURE_MAX]);
 
 /* BearSSL's number of an EC key's curve; 0 for RSA. */
 int key_curve(const struct key *key);
