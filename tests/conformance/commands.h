@@ -18,7 +18,8 @@ int conformance_sigv4(int argc, char **argv);
 int conformance_endpoint(int argc, char **argv);
 int conformance_limbo(int argc, char **argv);
 
-/* The file that is the command's one argument: 0, or -1 after a message. Free text with buf_free(). */
+/* The file that is the command's one argument: 0, or -1 after a message. Free text with buf_free().
+ */
 int conformance_read(int argc, char **argv, struct buf *text);
 
 #endif

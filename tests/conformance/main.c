@@ -7,7 +7,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/fs.h"
-#include "conformance/commands.h"
+#include "commands.h"
 
 static const struct command {
     const char *name;
