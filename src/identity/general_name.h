@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef IDENTITY_GENERAL_NAME_H
+#define IDENTITY_GENERAL_NAME_H
+
+#include "identity/der.h"
+
+/* GeneralName's choices (RFC 5280 4.2.1.6), by their DER tags. */
+enum general_name {
+    GENERAL_OTHER = DER_CONTEXT_CONSTRUCTED | 0,
+    GENERAL_EMAIL = DER_CONTEXT | 1,
+    GENERAL_DNS = DER_CONTEXT | 2,
+    GENERAL_X400 = DER_CONTEXT_CONSTRUCTED | 3,
+    GENERAL_DIRECTORY = DER_CONTEXT_CONSTRUCTED | 4, /* holds a Name */
+    GENERAL_EDI_PARTY = DER_CONTEXT_CONSTRUCTED | 5,
+    GENERAL_URI = DER_CONTEXT | 6,
+    GENERAL_IP = DER_CONTEXT | 7,
+    GENERAL_REGISTERED_ID = DER_CONTEXT | 8
+};
+
+#endif
