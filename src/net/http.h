@@ -30,8 +30,9 @@ struct http_request {
     const char *connect_to;       /* "address:port" to connect to instead of the URL's host, or NULL */
     bool (*address_allowed)(const struct sockaddr *address); /* asked with the address about to be connected to; NULL: all */
     size_t body_max;        /* an answer with more is HTTP_TOO_LARGE */
-    int64_t connect_by_ms;  /* by when TCP and TLS are to be done, on clock_ms() */
-    int64_t finish_by_ms;   /* by when all of it is */
+    int64_t connect_ms; /* most time for DNS, TCP and TLS */
+    int64_t total_ms;   /* most time for all of it */
+    int64_t deadline;   /* and on clock_ms(), whatever the others say */
 };
 
 /* How an exchange ended, from the outside in. */

@@ -41,6 +41,13 @@ void tls_session_free(struct tls_session *session);
 /* To be called with BearSSL's br_ssl_client_context. */
 void tls_hook(struct tls_session *session, void *br_ssl_client_context_pointer);
 
+/*
+ * A name for all that a policy decides: equal policies have equal labels. libcurl's pool and session cache know nothing of the
+ * hook; they compare this label, given to them as CURLOPT_SSLCERT.
+ */
+#define TLS_LABEL_MAX 80
+void tls_policy_label(const struct tls_policy *policy, char out[TLS_LABEL_MAX]);
+
 /* "ECDHE-RSA-AES128-GCM-SHA256" and so on, or "unknown". */
 const char *tls_cipher_name(uint16_t cipher_suite);
 

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/exchange.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+
+/* The smallest that libcurl takes: its defaults cost 64 KiB of locked memory a transfer. */
+enum { RECEIVE_BUFFER = 1024, UPLOAD_BUFFER = 16384 };
+
+/* Our own sockets: closed on exec, and never to an address that was not allowed. */
+static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct exchange *exchange = user;
+    bool (*allowed)(const struct sockaddr *) = exchange->request->address_allowed;
+
+    (void)purpose;
+    exchange->response->stage = HTTP_STAGE_TCP;
+    if (allowed && !allowed(&address->addr)) {
+        exchange->address_denied = true;
+        return CURL_SOCKET_BAD;
+    }
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+static CURLcode hook(CURL *easy, void *context, void *user)
+{
+    struct exchange *exchange = user;
+
+    (void)easy;
+    exchange->response->stage = HTTP_STAGE_TLS;
+    tls_hook(exchange->session, context);
+    return CURLE_OK;
+}
+
+static int connected(void *user, char *peer, char *local, int peer_port, int local_port)
+{
+    struct exchange *exchange = user;
+
+    (void)peer;
+    (void)local;
+    (void)peer_port;
+    (void)local_port;
+    exchange->response->stage = HTTP_STAGE_ANSWER;
+    return CURL_PREREQFUNC_OK;
+}
+
+static size_t take_body(char *data, size_t one, size_t len, void *user)
+{
+    struct exchange *exchange = user;
+
+    (void)one;
+    if (buf_append(&exchange->response->body, data, len) == 0)
+        return len;
+    exchange->too_large = true;
+    return CURL_WRITEFUNC_ERROR;
+}
+
+/* Copies a header's value, trimmed, if it is the one named. */
+static void keep_header(struct bytes line, const char *name, char *out, size_t size)
+{
+    size_t name_len = strlen(name), len;
+    const char *value = (const char *)line.data + name_len + 1;
+
+    if (line.len <= name_len || line.data[name_len] != ':' ||
+        strncasecmp((const char *)line.data, name, name_len) != 0)
+        return;
+    len = line.len - name_len - 1;
+    while (len > 0 && (value[0] == ' ' || value[0] == '\t')) {
+        value++;
+        len--;
+    }
+    while (len > 0 && strchr(" \t\r\n", value[len - 1]))
+        len--;
+    if (len >= size)
+        len = size - 1;
+    memcpy(out, value, len);
+    out[len] = '\0';
+}
+
+static size_t take_header(char *data, size_t one, size_t len, void *user)
+{
+    struct http_response *response = ((struct exchange *)user)->response;
+    struct bytes line = bytes_of(data, len);
+
+    (void)one;
+    keep_header(line, "x-amzn-ErrorType", response->error_type, sizeof response->error_type);
+    keep_header(line, "x-amzn-RequestId", response->request_id, sizeof response->request_id);
+    keep_header(line, "Date", response->date, sizeof response->date);
+    keep_header(line, "x-amz-retry-after", response->retry_after, sizeof response->retry_after);
+    return len;
+}
+
+static int add_header(struct curl_slist **list, const char *name, const char *value)
+{
+    struct buf line = {.tag = ARENA_LIBRARY};
+    struct curl_slist *longer = NULL;
+
+    if (strpbrk(name, "\r\n:") || strpbrk(value, "\r\n"))
+        return -1;
+    if (buf_append_text(&line, name) == 0 && buf_append_text(&line, *value ? ": " : ";") == 0 &&
+        buf_append_text(&line, value) == 0)
+        longer = curl_slist_append(*list, (char *)line.data);
+    buf_free(&line);
+    if (!longer)
+        return -1;
+    *list = longer;
+    return 0;
+}
+
+static int set_headers(struct exchange *exchange)
+{
+    const struct http_request *request = exchange->request;
+    size_t i;
+
+    for (i = 0; i < request->header_count; i++)
+        if (add_header(&exchange->headers, request->headers[i].name, request->headers[i].value) < 0)
+            return -1;
+    return 0;
+}
+
+static int set_connect_to(struct exchange *exchange)
+{
+    char text[320];
+
+    if (!exchange->request->connect_to)
+        return 0;
+    (void)snprintf(text, sizeof text, "::%s", exchange->request->connect_to);
+    exchange->connect_to = curl_slist_append(NULL, text);
+    return exchange->connect_to ? 0 : -1;
+}
+
+static long bounded(int64_t ms, int64_t deadline)
+{
+    int64_t left = clock_left(deadline);
+
+    if (ms > left)
+        ms = left;
+    return ms > 0 ? (long)ms : 1; /* 0 would mean never */
+}
+
+/* Stops at the first option that libcurl does not take: nothing is sent half configured. */
+#define SET(option, value)                                                                         \
+    do {                                                                                           \
+        if (curl_easy_setopt(exchange->easy, option, value) != CURLE_OK)                           \
+            return -1;                                                                             \
+    } while (0)
+
+static int set_limits(struct exchange *exchange, bool reuse)
+{
+    const struct http_request *request = exchange->request;
+
+    SET(CURLOPT_NOSIGNAL, 1L);
+    SET(CURLOPT_QUICK_EXIT, 1L); /* a resolver thread that hangs is not waited for */
+    SET(CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
+    SET(CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER);
+    SET(CURLOPT_CONNECTTIMEOUT_MS, bounded(request->connect_ms, request->deadline));
+    SET(CURLOPT_TIMEOUT_MS, bounded(request->total_ms, request->deadline));
+    SET(CURLOPT_PROXY, "");
+    SET(CURLOPT_FRESH_CONNECT, reuse ? 0L : 1L);
+    SET(CURLOPT_FORBID_REUSE, reuse ? 0L : 1L);
+    SET(CURLOPT_SSL_SESSIONID_CACHE, 0L);
+    return 0;
+}
+
+/* Verification stays on with no anchor for libcurl: a connection that misses the hook fails closed. */
+static int set_tls(struct exchange *exchange)
+{
+    char label[TLS_LABEL_MAX];
+
+    SET(CURLOPT_SSL_VERIFYPEER, 1L);
+    SET(CURLOPT_SSL_VERIFYHOST, 0L); /* libcurl refuses IP addresses; our verifier checks the name */
+    SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    SET(CURLOPT_CAINFO, NULL);
+    SET(CURLOPT_CAPATH, NULL);
+    if (!exchange->session)
+        return 0;
+    tls_policy_label(exchange->request->tls, label);
+    SET(CURLOPT_SSLCERT, label);
+    SET(CURLOPT_SSL_CTX_FUNCTION, hook);
+    SET(CURLOPT_SSL_CTX_DATA, exchange);
+    return 0;
+}
+
+static int set_callbacks(struct exchange *exchange)
+{
+    SET(CURLOPT_ERRORBUFFER, exchange->error);
+    SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    SET(CURLOPT_OPENSOCKETDATA, exchange);
+    SET(CURLOPT_PREREQFUNCTION, connected);
+    SET(CURLOPT_PREREQDATA, exchange);
+    SET(CURLOPT_HEADERFUNCTION, take_header);
+    SET(CURLOPT_HEADERDATA, exchange);
+    SET(CURLOPT_WRITEFUNCTION, take_body);
+    SET(CURLOPT_WRITEDATA, exchange);
+    return 0;
+}
+
+static int set_request(struct exchange *exchange)
+{
+    const struct http_request *request = exchange->request;
+
+    SET(CURLOPT_URL, request->url);
+    SET(CURLOPT_PROTOCOLS_STR, exchange->session ? "https" : "http");
+    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    SET(CURLOPT_USERAGENT, "mtls-agent/" MTLS_AGENT_VERSION);
+    if (strcmp(request->method, "GET") != 0) {
+        SET(CURLOPT_POSTFIELDS, request->body.data ? (const char *)request->body.data : "");
+        SET(CURLOPT_POSTFIELDSIZE, (long)request->body.len);
+        SET(CURLOPT_CUSTOMREQUEST, request->method);
+    }
+    SET(CURLOPT_HTTPHEADER, exchange->headers);
+    SET(CURLOPT_CONNECT_TO, exchange->connect_to);
+    return 0;
+}
+
+int exchange_configure(struct exchange *exchange, bool reuse)
+{
+    if (set_headers(exchange) < 0 || set_connect_to(exchange) < 0 ||
+        set_limits(exchange, reuse) < 0 || set_tls(exchange) < 0 || set_callbacks(exchange) < 0)
+        return -1;
+    return set_request(exchange);
+}

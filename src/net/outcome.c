@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "net/exchange.h"
+
+/* The alert that the peer sent, out of libcurl's words; -1 without. BearSSL counts them from 0x0100 on. */
+static int alert_received(const char *error)
+{
+    static const char words[] = "connection error 0x";
+    const char *at = strstr(error, words);
+    unsigned long number;
+
+    if (!at)
+        return -1;
+    number = strtoul(at + sizeof words - 1, NULL, 16);
+    return number >= 0x100 && number < 0x200 ? (int)(number - 0x100) : -1;
+}
+
+/* What a broken connection means depends on how far it had come. */
+static enum http_result broken_result(const struct http_response *response)
+{
+    if (response->stage == HTTP_STAGE_ANSWER)
+        return response->status ? HTTP_BROKEN : HTTP_CLOSED;
+    if (response->stage == HTTP_STAGE_TLS)
+        return response->tls.certificate_sent ? HTTP_CLOSED : HTTP_TLS_FAILED;
+    return HTTP_UNREACHABLE;
+}
+
+static enum http_result classify(const struct exchange *exchange, CURLcode code)
+{
+    const struct http_response *response = exchange->response;
+
+    if (code == CURLE_OK)
+        return HTTP_ANSWERED;
+    if (exchange->too_large)
+        return HTTP_TOO_LARGE;
+    if (response->tls.verify != VERIFY_OK)
+        return HTTP_UNTRUSTED;
+    if (response->alert >= 0)
+        return HTTP_ALERT;
+    switch (code) {
+    case CURLE_COULDNT_RESOLVE_HOST: return HTTP_UNRESOLVED;
+    case CURLE_COULDNT_CONNECT:
+        return exchange->address_denied ? HTTP_ADDRESS_DENIED : HTTP_UNREACHABLE;
+    case CURLE_OPERATION_TIMEDOUT: return HTTP_TIMEOUT;
+    case CURLE_OUT_OF_MEMORY:
+    case CURLE_URL_MALFORMAT: return HTTP_FAILED;
+    case CURLE_UNSUPPORTED_PROTOCOL: /* also libcurl's word for an answer that is not HTTP */
+    case CURLE_WEIRD_SERVER_REPLY:
+        return response->stage == HTTP_STAGE_ANSWER ? HTTP_BROKEN : HTTP_FAILED;
+    case CURLE_PEER_FAILED_VERIFICATION: return HTTP_UNTRUSTED;
+    case CURLE_SSL_CONNECT_ERROR:
+        if (response->tls.signing_failed || !strstr(exchange->error, "connection closed"))
+            return HTTP_TLS_FAILED;
+        break;
+    default: break;
+    }
+    return broken_result(response);
+}
+
+static void fill_facts(struct exchange *exchange)
+{
+    struct http_response *response = exchange->response;
+    struct http_timing *timing = &response->timing;
+    CURL *easy = exchange->easy;
+    char *address = NULL;
+    long status = 0, port = 0;
+
+    (void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+    response->status = (int)status;
+    (void)curl_easy_getinfo(easy, CURLINFO_PRIMARY_IP, &address);
+    (void)curl_easy_getinfo(easy, CURLINFO_PRIMARY_PORT, &port);
+    if (address && *address)
+        (void)snprintf(response->peer, sizeof response->peer,
+                       strchr(address, ':') ? "[%s]:%ld" : "%s:%ld", address, port);
+    (void)curl_easy_getinfo(easy, CURLINFO_NAMELOOKUP_TIME_T, &timing->dns);
+    (void)curl_easy_getinfo(easy, CURLINFO_CONNECT_TIME_T, &timing->tcp);
+    (void)curl_easy_getinfo(easy, CURLINFO_APPCONNECT_TIME_T, &timing->tls);
+    (void)curl_easy_getinfo(easy, CURLINFO_STARTTRANSFER_TIME_T, &timing->first_byte);
+    (void)curl_easy_getinfo(easy, CURLINFO_TOTAL_TIME_T, &timing->total);
+    if (exchange->session)
+        response->tls = *tls_session_record(exchange->session);
+}
+
+void exchange_conclude(struct exchange *exchange, CURLcode code)
+{
+    struct http_response *response = exchange->response;
+
+    fill_facts(exchange);
+    response->alert = alert_received(exchange->error);
+    response->result = classify(exchange, code);
+    if (response->result != HTTP_ANSWERED)
+        redact(response->cause, sizeof response->cause, bytes_of_text(exchange->error));
+}
+
+const char *http_result_text(enum http_result result)
+{
+    static const char *const texts[] = {
+        [HTTP_ANSWERED] = "answered",
+        [HTTP_UNRESOLVED] = "the name has no address",
+        [HTTP_UNREACHABLE] = "no connection",
+        [HTTP_TIMEOUT] = "timed out",
+        [HTTP_ADDRESS_DENIED] = "the address is not allowed",
+        [HTTP_UNTRUSTED] = "the server's certificate was refused",
+        [HTTP_ALERT] = "the server ended the handshake with an alert",
+        [HTTP_TLS_FAILED] = "the TLS handshake failed",
+        [HTTP_CLOSED] = "the server closed the connection without an answer",
+        [HTTP_BROKEN] = "the answer broke off",
+        [HTTP_TOO_LARGE] = "the answer is too large",
+        [HTTP_FAILED] = "the request could not be sent",
+    };
+
+    return texts[result];
+}
