@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "enclave/rehearse.h"
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "config/config.h"
+#include "enclave/probe.h"
+#include "host/install.h"
+#include "host/installed.h"
+#include "identity/identity.h"
+
+/* An enclave that starts with its host may need a moment. */
+enum { TRIES = 3, RETRY_BASE_MS = 500 };
+
+struct tally {
+    size_t verdict[PROBE_VERDICTS];
+};
+
+static struct tally count_verdicts(const struct probe *probes, size_t count)
+{
+    struct tally tally = {{0}};
+    size_t i;
+
+    for (i = 0; i < count; i++)
+        tally.verdict[probes[i].verdict]++;
+    return tally;
+}
+
+/* Asks all of them, and again while only unreachable ones stand in the way. */
+static int ask_all(const struct probe_request *all, struct probe *probes, struct err *err)
+{
+    bool every = all->config->rehearse == REHEARSE_REQUIRE;
+    unsigned attempt;
+
+    for (attempt = 1;; attempt++) {
+        struct tally tally;
+        size_t unreachable;
+
+        if (probe_endpoints(all, probes, err) < 0)
+            return -1;
+        tally = count_verdicts(probes, all->count);
+        unreachable = tally.verdict[PROBE_UNREACHABLE];
+        if (unreachable + (every ? tally.verdict[PROBE_ACCEPTED] : 0) < all->count ||
+            unreachable == 0 || attempt == TRIES || clock_left(all->deadline) == 0)
+            return 0;
+        clock_sleep(random_below(RETRY_BASE_MS << attempt), all->deadline);
+    }
+}
+
+/*
+ * Servers that verify late (nginx, Node) refuse by an answer or by closing, and so does an application that
+ * refuses everybody. The identity in use tells the two apart: what treats it the same says nothing about the next one.
+ */
+static int settle_doubts(const struct probe_request *all, const struct identity *installed,
+                         struct probe *probes, struct err *err)
+{
+    struct probe_request one = *all;
+    struct probe with_installed;
+    size_t i;
+
+    one.count = 1;
+    one.identity = installed;
+    for (i = 0; i < all->count; i++) {
+        if (probes[i].verdict != PROBE_DOUBTED)
+            continue;
+        probes[i].verdict = PROBE_REFUSED;
+        if (!installed)
+            continue;
+        one.endpoints = &all->endpoints[i];
+        log_event(LOG_LEVEL_INFO, "compare_installed", log_s("endpoint", one.endpoints->text));
+        if (probe_endpoints(&one, &with_installed, err) < 0)
+            return -1;
+        if (with_installed.verdict == PROBE_DOUBTED || with_installed.verdict == PROBE_REFUSED)
+            probes[i].verdict = PROBE_UNREACHABLE;
+    }
+    return 0;
+}
+
+static int try_all(const struct probe_request *all, const struct install_target *target,
+                   struct probe *probes, struct err *err)
+{
+    struct identity *installed = NULL;
+    struct err none;
+    int result;
+
+    if (ask_all(all, probes, err) < 0)
+        return -1;
+    if (count_verdicts(probes, all->count).verdict[PROBE_DOUBTED] > 0)
+        installed = installed_identity(target, &none);
+    result = settle_doubts(all, installed, probes, err);
+    identity_free(installed);
+    return result;
+}
+
+static int refuse(const struct probe_request *all, const struct probe *probes,
+                  enum probe_verdict verdict, struct err *err)
+{
+    static const enum err_code codes[PROBE_VERDICTS] = {
+        [PROBE_REFUSED] = ERR_ENCLAVE_REFUSED,
+        [PROBE_UNTRUSTED] = ERR_ENCLAVE_UNTRUSTED,
+        [PROBE_UNREACHABLE] = ERR_ENCLAVE_UNREACHABLE,
+    };
+    size_t i = 0;
+
+    while (probes[i].verdict != verdict)
+        i++;
+    return err_set(err, codes[verdict], all->endpoints[i].text, "%s", probes[i].reason);
+}
+
+static int decide(const struct probe_request *all, const struct probe *probes, enum rehearsal *out,
+                  struct err *err)
+{
+    struct tally tally = count_verdicts(probes, all->count);
+    bool every = all->config->rehearse == REHEARSE_REQUIRE;
+    size_t accepted = tally.verdict[PROBE_ACCEPTED];
+
+    if (accepted == all->count || (accepted > 0 && !every)) {
+        *out = REHEARSAL_PROVEN;
+        if (accepted < all->count)
+            log_event(LOG_LEVEL_WARNING, "rehearsal_mixed", log_n("accepted", (int64_t)accepted),
+                      log_n("endpoints", (int64_t)all->count));
+        return 0;
+    }
+    if (tally.verdict[PROBE_REFUSED] > 0)
+        return refuse(all, probes, PROBE_REFUSED, err);
+    if (tally.verdict[PROBE_UNTRUSTED] > 0)
+        return refuse(all, probes, PROBE_UNTRUSTED, err);
+    if (every)
+        return refuse(all, probes, PROBE_UNREACHABLE, err);
+    *out = REHEARSAL_UNPROVEN;
+    return 0;
+}
+
+int rehearse(const struct config *config, const struct identity *next,
+             const struct install_target *target, enum rehearsal *out, struct err *err)
+{
+    struct probe_request all = {
+        .config = config,
+        .endpoints = config->endpoints,
+        .count = config->endpoint_count,
+        .identity = next,
+        .deadline = target->deadline,
+    };
+    struct probe *probes;
+    int result;
+
+    *out = REHEARSAL_SKIPPED;
+    if (all.count == 0 || config->rehearse == REHEARSE_OFF || next->client.chain_count == 0)
+        return 0;
+    probes = arena_alloc(all.count * sizeof *probes, ARENA_WORK);
+    if (!probes)
+        return err_set(err, ERR_MEMORY_FULL, NULL, "no room to ask %zu endpoints", all.count);
+    result = try_all(&all, target, probes, err);
+    if (result == 0)
+        result = decide(&all, probes, out, err);
+    arena_free(probes);
+    return result;
+}

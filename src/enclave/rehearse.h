@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ENCLAVE_REHEARSE_H
+#define ENCLAVE_REHEARSE_H
+
+struct config;
+struct err;
+struct identity;
+struct install_target;
+
+/* What the enclaves made of an identity that is not installed yet. */
+enum rehearsal {
+    REHEARSAL_PROVEN,   /* as the policy asks: at least one accepted, or all */
+    REHEARSAL_UNPROVEN, /* none could be asked; policy "refuse" lets that pass */
+    REHEARSAL_SKIPPED   /* no endpoint, or policy "off" */
+};
+
+/*
+ * Tries the next identity on every endpoint, in memory, by the rehearse policy, until the target's deadline. Where a server doubts it
+ * without an alert, the identity installed in the target is tried too: only what accepts the old and not the new one has refused.
+ * Unreachable endpoints are tried again a few times. -1 with ERR_ENCLAVE_REFUSED, ERR_ENCLAVE_UNTRUSTED or, under
+ * "require", ERR_ENCLAVE_UNREACHABLE: the identity must not be installed.
+ */
+int rehearse(const struct config *config, const struct identity *next,
+             const struct install_target *target, enum rehearsal *out, struct err *err);
+
+#endif
