@@ -8,9 +8,10 @@ struct aws;
 struct err;
 
 /* One secret's current version. */
+#define SECRET_ARN_MAX 640
 struct secret {
     struct buf document;  /* SecretString's text, or SecretBinary's bytes */
-    char arn[2049];       /* as Secrets Manager names it */
+    char arn[SECRET_ARN_MAX]; /* as Secrets Manager names it */
     char version_id[65];
 };
 

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "aws/aws.h"
+#include "aws/roots.h"
+#include "aws/secretsmanager.h"
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "enclave/rehearse.h"
+#include "host/installed.h"
+#include "identity/bundle.h"
+#include "identity/identity.h"
+#include "identity/verify.h"
+
+/* An installed identity with less life than this is no longer worth keeping in place of another. */
+enum { KEEP_MARGIN_S = 3600, CLOCK_WAIT_MS = 1000 };
+
+/* Where a secret's version came from, for the manifest. */
+struct origin {
+    char arn[SECRET_ARN_MAX];
+    char version_id[65];
+};
+
+/* One set on its way through the cycle. */
+struct delivery {
+    const struct config *config;
+    const struct config_set *set;
+    struct install_target target;
+    struct origin *origins; /* one for each secret of the set */
+    struct bundle bundle;
+    struct identity *identity;
+};
+
+struct install_target agent_target(const struct config *config, const char *sub, int64_t deadline)
+{
+    return (struct install_target){
+        .root = config->root,
+        .dir = config->dir,
+        .sub = sub,
+        .owner_set = config->owner_set,
+        .owner = config->owner,
+        .group = config->group,
+        .key_mode = config->key_mode,
+        .cert_mode = config->cert_mode,
+        .dir_mode = config->dir_mode,
+        .keep_previous_ms = config->keep_previous_ms,
+        .deadline = deadline,
+    };
+}
+
+static const char *name_of(const struct delivery *delivery)
+{
+    return delivery->set->sub[0] ? delivery->set->sub : delivery->target.dir;
+}
+
+static int fetch(struct delivery *delivery, struct secretsmanager *manager, struct err *err)
+{
+    size_t i;
+    int result = 0;
+
+    for (i = 0; i < delivery->set->secret_count && result == 0; i++) {
+        const char *name = delivery->set->secrets[i];
+        struct origin *origin = &delivery->origins[i];
+        struct secret secret = {.arn = ""};
+
+        result = secretsmanager_get(manager, name, &secret, err);
+        if (result == 0) {
+            (void)snprintf(origin->arn, sizeof origin->arn, "%s", secret.arn);
+            (void)snprintf(origin->version_id, sizeof origin->version_id, "%s", secret.version_id);
+            log_event(LOG_LEVEL_INFO, "secret", log_s("secret", origin->arn),
+                      log_s("version_id", origin->version_id));
+            result = bundle_add(&delivery->bundle, buf_bytes(&secret.document), name, err);
+        }
+        secret_free(&secret);
+    }
+    return result;
+}
+
+static void describe(const struct delivery *delivery)
+{
+    const struct identity *identity = delivery->identity;
+    char not_after[CLOCK_TEXT_MAX];
+
+    clock_format(not_after, identity->not_after);
+    log_event(LOG_LEVEL_INFO, "identity", log_s("set", name_of(delivery)),
+              log_s("subject", identity->subject), log_s("key", identity->key_text),
+              log_s("not_after", not_after), log_s("fingerprint", identity->fingerprint));
+    if (identity->chain_not_in_ca)
+        log_event(LOG_LEVEL_WARNING, "chain_not_in_ca", log_s("set", name_of(delivery)));
+}
+
+/* A certificate from the future most likely means a clock in the past, which has until the deadline to be set. */
+static int prove(struct delivery *delivery, struct err *err)
+{
+    struct identity_policy policy = {.require_chain = delivery->config->require_client_chain};
+    const char *subject = delivery->set->secrets[0];
+    bool said = false;
+
+    for (;;) {
+        policy.now = clock_wall();
+        delivery->identity = identity_new(&delivery->bundle, &policy, subject, err);
+        if (delivery->identity)
+            break;
+        if (err->code != ERR_CERTIFICATE_NOT_YET_VALID ||
+            clock_left(delivery->target.deadline) == 0)
+            return -1;
+        if (!said)
+            log_event(LOG_LEVEL_WARNING, "clock_wait", log_s("reason", err->reason));
+        said = true;
+        clock_sleep(CLOCK_WAIT_MS, delivery->target.deadline);
+    }
+    bundle_free(&delivery->bundle);
+    describe(delivery);
+    return 0;
+}
+
+static int install(const struct delivery *delivery, struct err *err)
+{
+    static const char *const events[] = {
+        [INSTALL_DONE] = "installed",
+        [INSTALL_ADOPTED] = "adopted",
+        [INSTALL_UNCHANGED] = "unchanged",
+        [INSTALL_HEALED] = "healed",
+    };
+    struct install_source sources[CONFIG_SECRETS_MAX];
+    struct installing what = {delivery->identity, sources, delivery->set->secret_count,
+                              delivery->config->combined};
+    enum install_outcome outcome;
+    size_t i;
+
+    for (i = 0; i < what.source_count; i++)
+        sources[i] = (struct install_source){delivery->origins[i].arn,
+                                             delivery->origins[i].version_id};
+    if (install_identity(&delivery->target, &what, &outcome, err) < 0)
+        return -1;
+    log_event(LOG_LEVEL_INFO, events[outcome], log_s("set", name_of(delivery)),
+              log_s("dir", delivery->target.dir),
+              log_s("fingerprint", delivery->identity->fingerprint));
+    return 0;
+}
+
+/* The installed identity, if it will serve for a while yet; else NULL. */
+static struct identity *serving_identity(const struct delivery *delivery)
+{
+    struct err none;
+    struct identity *identity = installed_identity(&delivery->target, &none);
+
+    if (identity && identity->not_after - clock_wall() < KEEP_MARGIN_S) {
+        identity_free(identity);
+        return NULL;
+    }
+    return identity;
+}
+
+/* AWS cannot be asked: a whole set on disk is better than a host that does not come up. */
+static bool keep_stale(const struct delivery *delivery, const struct err *err)
+{
+    const struct err_info *info = err_info(err->code);
+    struct identity *identity;
+
+    if (!delivery->config->keep_if_unreachable ||
+        (info->exit_status != err_info(ERR_AWS_UNREACHABLE)->exit_status &&
+         info->exit_status != err_info(ERR_DEADLINE)->exit_status))
+        return false;
+    identity = serving_identity(delivery);
+    if (!identity)
+        return false;
+    log_event(LOG_LEVEL_WARNING, "kept_stale", log_s("set", name_of(delivery)),
+              log_s("fingerprint", identity->fingerprint), log_s("code", info->name),
+              log_s("subject", err->subject), log_s("reason", err->reason));
+    identity_free(identity);
+    return true;
+}
+
+static bool same_identity(const struct identity *a, const struct identity *b)
+{
+    return strcmp(a->fingerprint, b->fingerprint) == 0 &&
+           bytes_equal(buf_bytes(&a->file[BUNDLE_CA_CERT]), buf_bytes(&b->file[BUNDLE_CA_CERT]));
+}
+
+/* No enclave could be asked: what serves now is not replaced by what nobody has tried. */
+static bool keep_unproven(const struct delivery *delivery)
+{
+    struct identity *installed = serving_identity(delivery);
+    bool keep = installed && !same_identity(delivery->identity, installed);
+
+    log_event(LOG_LEVEL_WARNING, keep ? "kept_unproven" : "unproven",
+              log_s("set", name_of(delivery)),
+              log_s("fingerprint", keep ? installed->fingerprint : NULL),
+              log_s("reason", "no endpoint could be reached to try the identity"));
+    identity_free(installed);
+    return keep;
+}
+
+/* The mission. Nothing touches the target before all that can fail without it has succeeded. */
+static int deliver(struct delivery *delivery, struct secretsmanager *manager, struct err *err)
+{
+    enum rehearsal rehearsal;
+
+    if (fetch(delivery, manager, err) < 0)
+        return keep_stale(delivery, err) ? 0 : -1;
+    if (prove(delivery, err) < 0)
+        return -1;
+    if (rehearse(delivery->config, delivery->identity, &delivery->target, &rehearsal, err) < 0)
+        return -1;
+    if (rehearsal == REHEARSAL_UNPROVEN && keep_unproven(delivery))
+        return 0;
+    return install(delivery, err);
+}
+
+static int deliver_set(const struct config *config, size_t i, struct secretsmanager *manager,
+                       int64_t deadline, struct err *err)
+{
+    const struct config_set *set = &config->sets[i];
+    struct delivery delivery = {
+        .config = config,
+        .set = set,
+        .target = agent_target(config, set->sub, deadline),
+        .origins = arena_alloc(set->secret_count * sizeof *delivery.origins, ARENA_WORK),
+    };
+    int result = -1;
+
+    if (delivery.origins)
+        result = deliver(&delivery, manager, err);
+    else
+        (void)err_set(err, ERR_MEMORY_FULL, set->secrets[0], "no room");
+    bundle_free(&delivery.bundle);
+    identity_free(delivery.identity);
+    arena_free(delivery.origins);
+    return result;
+}
+
+/* The edge: an error is printed here, and becomes an exit status. */
+static int conclude(const struct err *err)
+{
+    log_error(err);
+    return err_info(err->code)->exit_status;
+}
+
+int agent_cycle(const struct config *config, const struct environment *environment,
+                int64_t deadline)
+{
+    struct aws aws = {.config = config, .environment = environment, .deadline = deadline};
+    struct secretsmanager *manager = NULL;
+    struct anchors *anchors;
+    struct err err;
+    int highest = 0, status;
+    size_t i;
+
+    aws.anchors = anchors = roots_load(config, &err);
+    if (anchors)
+        manager = secretsmanager_new(&aws, &err);
+    if (!manager)
+        highest = conclude(&err);
+    for (i = 0; manager && i < config->set_count; i++) {
+        if (deliver_set(config, i, manager, deadline, &err) == 0)
+            continue;
+        status = conclude(&err);
+        highest = status > highest ? status : highest;
+    }
+    secretsmanager_free(manager);
+    anchors_free(anchors);
+    return highest;
+}

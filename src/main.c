@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "commands/commands.h"
+#include "config/config.h"
+
+static const struct command {
+    const char *name;
+    int (*run)(const struct config *config);
+    const char *help;
+} commands[] = {
+    {"fetch", command_fetch, "get the identity, prove it, install it; once"},
+    {"probe", command_probe, "try the installed identity on every enclave"},
+};
+
+static void print(const char *text)
+{
+    (void)fs_write_all(STDOUT_FILENO, bytes_of_text(text));
+}
+
+static int help(void)
+{
+    char line[128];
+    size_t i;
+
+    print("Usage: mtls-agent COMMAND [OPTION]...\n\n"
+          "Gets this host's mutual-TLS identity from AWS Secrets Manager, proves it with the\n"
+          "enclave, and installs it atomically.\n\nCommands:\n");
+    for (i = 0; i < sizeof commands / sizeof *commands; i++) {
+        (void)snprintf(line, sizeof line, "  %-10s %s\n", commands[i].name, commands[i].help);
+        print(line);
+    }
+    print("  version    print the version\n  help       print this\n\n"
+          "Options, each also as a line of the configuration file and as a variable\n"
+          "(--key-mode, key-mode =, MTLS_AGENT_KEY_MODE):\n");
+    config_help(STDOUT_FILENO);
+    return 0;
+}
+
+static int fail(const struct err *err)
+{
+    log_error(err);
+    return err_info(err->code)->exit_status;
+}
+
+static int run(const struct config *config)
+{
+    const char *name = config->command ? config->command : "";
+    struct err err;
+    size_t i;
+
+    if (log_open(&config->log, &err) < 0)
+        return fail(&err);
+    config_log(config);
+    for (i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return commands[i].run(config);
+    (void)err_set(&err, ERR_USAGE, name, *name ? "no such command" : "no command is named");
+    return fail(&err);
+}
+
+static int is(const char *argument, const char *verb)
+{
+    return strcmp(argument, verb) == 0 ||
+           (strncmp(argument, "--", 2) == 0 && strcmp(argument + 2, verb) == 0);
+}
+
+int main(int argc, char *argv[])
+{
+    struct config *config = NULL;
+    struct err err;
+    int status;
+
+    if (argc > 1 && (is(argv[1], "help") || strcmp(argv[1], "-h") == 0))
+        return help();
+    if (argc > 1 && is(argv[1], "version")) {
+        print("mtls-agent " MTLS_AGENT_VERSION "\n");
+        return 0;
+    }
+    if (config_parse(argc, argv, &config, &err) < 0)
+        return fail(&err);
+    status = run(config);
+    config_free(config);
+    return status;
+}
