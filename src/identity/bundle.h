@@ -8,7 +8,8 @@
 
 struct err;
 
-/* What a set consists of, as text: the values of one or more secret documents, put together by field. */
+/* What a set consists of, as text: the values of one or more secret documents, put together by
+ * field. */
 enum bundle_field {
     BUNDLE_CLIENT_CERT,
     BUNDLE_CLIENT_KEY,
@@ -24,9 +25,11 @@ struct bundle {
 };
 
 /*
- * Adds the fields of one secret document (the secret's own text, at most 64 KiB: a JSON object under any of its key names, or a bare PEM
- * bundle). secret names it in errors. Refused: two names of one field, a repeated field, a field that another secret gave, a value
- * that is no string, NUL. Unknown fields are ignored. ERR_DOCUMENT_INVALID, ERR_DOCUMENT_TOO_LARGE, ERR_FIELD_REPEATED, ERR_MEMORY_FULL.
+ * Adds the fields of one secret document (the secret's own text, at most 64 KiB: a JSON object
+ * under any of its key names, or a bare PEM bundle). secret names it in errors. Refused: two names
+ * of one field, a repeated field, a field that another secret gave, a value that is no string, NUL.
+ * Unknown fields are ignored. ERR_DOCUMENT_INVALID, ERR_DOCUMENT_TOO_LARGE, ERR_FIELD_REPEATED,
+ * ERR_MEMORY_FULL.
  */
 int bundle_add(struct bundle *bundle, struct bytes document, const char *secret, struct err *err);
 
