@@ -33,6 +33,7 @@ AGENT   := $(filter-out $(OUT)/obj/src/main.o,$(OBJ))
 UNIT    := $(patsubst tests/unit/%.c,build/tests/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
 HELPERS := $(call objects,$(filter-out tests/unit/test_%.c,$(wildcard tests/unit/*.c)))
 CONFORM := $(call objects,$(sort $(wildcard tests/conformance/*.c)))
+PROGRAM := $(patsubst tests/programs/%.c,build/tests/%,$(wildcard tests/programs/*.c))
 
 .PHONY: all test demo conformance test-unit test-bearssl test-e2e check venv install clean distclean help FORCE
 .DELETE_ON_ERROR:
@@ -85,6 +86,11 @@ build/tests/conformance: $(CONFORM) $(AGENT)
 	@echo "  LINK  $@"
 	$(V)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
+build/tests/%: $(OUT)/obj/tests/programs/%.o $(AGENT)
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(V)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
 # ---- what to run: each ends with `N passed, M failed` ----------------------------------------------------------------------
 
 test: ## everything: bootstrap, build, then every test and check below
@@ -105,7 +111,7 @@ test-unit: $(UNIT) ## tests of single rooms, in C
 test-bearssl: $(TP).stamp ## BearSSL's own certificate chains, over the patched library
 	@tools/run-bearssl $(TP)/share/bearssl
 
-test-e2e: all venv ## the program against real servers
+test-e2e: all venv $(PROGRAM) ## the program against real servers
 	@tools/bootstrap --check e2e
 	@tools/run-e2e build/venv/bin/pytest tests/e2e
 
