@@ -12,17 +12,18 @@
 struct err;
 
 /*
- * All that a user can set, from flags, environment and file, in this order of precedence, out of the one table in options.c. It holds no
- * secret, is parsed on the ordinary heap before the arena exists, is valid as a whole or does not exist, and never changes afterwards.
+ * All that a user can set, from flags, environment and file, in this order of precedence, out of
+ * the one table in options.c. It holds no secret, is parsed on the ordinary heap before the arena
+ * exists, is valid as a whole or does not exist, and never changes afterwards.
  */
-#define CONFIG_SETS_MAX 16
-#define CONFIG_SECRETS_MAX 16
+#define CONFIG_SETS_MAX      16
+#define CONFIG_SECRETS_MAX   16
 #define CONFIG_ENDPOINTS_MAX 64
-#define CONFIG_SUB_MAX 64
+#define CONFIG_SUB_MAX       64
 
-/* Secrets that make one installed set; sub "": the target directory itself. Sets stand in the order of their first secret. */
+/* Secrets that make one installed set. Sets stand in the order of their first secret. */
 struct config_set {
-    char sub[CONFIG_SUB_MAX];
+    char sub[CONFIG_SUB_MAX];                /* "": the target directory itself */
     const char *secrets[CONFIG_SECRETS_MAX]; /* ARNs or names */
     size_t secret_count;
 };
@@ -30,34 +31,35 @@ struct config_set {
 /* An enclave: where to connect and whom to expect there. */
 struct endpoint {
     char text[320];    /* as the user wrote it, for logs and errors */
-    char name[256];    /* verified, and sent as SNI if it is a DNS name; an IPv6 address without brackets */
+    char name[256];    /* verified, and sent as SNI if a DNS name; IPv6 without its brackets */
     char address[256]; /* what to connect to; the same as name unless written name@address:port */
     uint16_t port;
-    char path[256];    /* "" : config->health_path */
+    char path[256]; /* "": config->health_path */
 };
 
 enum rehearse_policy { REHEARSE_REFUSE, REHEARSE_REQUIRE, REHEARSE_OFF };
 
 struct config {
-    const char *command; /* the verb: of the command line, else of the file; NULL where neither names one */
-    const char *file;    /* the configuration file read, NULL: none */
+    const char *command;      /* the verb, of the command line, else of the file; NULL: none */
+    const char *file;         /* the configuration file read, NULL: none */
     const char *file_ignored; /* a second one that was found and not read, or NULL */
     struct config_set sets[CONFIG_SETS_MAX];
     size_t set_count;
     struct endpoint endpoints[CONFIG_ENDPOINTS_MAX];
     size_t endpoint_count;
-    const char *dir, *root; /* "/etc/ecs/mtls", "" */
-    const char *region;     /* NULL: of the ARN, then the SDK's order */
+    const char *dir, *root;   /* "/etc/ecs/mtls", "" */
+    const char *region;       /* NULL: of the ARN, then the SDK's order */
     const char *endpoint_url; /* Secrets Manager's; NULL: AWS's own */
     bool allow_plaintext_endpoint;
     bool owner_set;
     uid_t owner;
     gid_t group;
-    mode_t key_mode, cert_mode, dir_mode; /* key_mode 0640 by default where a group other than the agent's own was named, else 0600 */
+    mode_t key_mode; /* by default 0640 where a group other than the agent's own was named */
+    mode_t cert_mode, dir_mode;
     const char *health_path;
     bool allow_cn;
     enum rehearse_policy rehearse;
-    bool keep_if_unreachable; /* if-unreachable */
+    bool keep_if_unreachable;  /* if-unreachable */
     bool require_client_chain; /* client-chain */
     int64_t deadline_ms;
     int64_t keep_previous_ms;
@@ -68,22 +70,25 @@ struct config {
 };
 
 /*
- * Parses argv (argv[0] skipped), the environment and the configuration file. On failure -1 with ERR_USAGE for flags, ERR_CONFIG for
- * environment and file; the reason shows file, line and word. *out is then not touched. config_free(NULL) is allowed.
+ * Parses argv (argv[0] skipped), the environment and the configuration file. On failure -1 with
+ * ERR_USAGE for flags, ERR_CONFIG for environment and file. The subject is the flag, the variable
+ * or the file, the reason shows line and word. *out is then not touched. config_free(NULL) is
+ * allowed.
  */
 int config_parse(int argc, char *const argv[], struct config **out, struct err *err);
 void config_free(struct config *config);
 
 /*
- * An AWS variable by its own name: the environment's value, else the file's line of that name; NULL where unset, empty or blank. Not for the secret ones
- * (AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_SECURITY_TOKEN, AWS_CONTAINER_AUTHORIZATION_TOKEN), which no file may hold.
+ * An AWS variable by its own name: the environment's value, else the file's line of that name; NULL
+ * where unset, empty or blank. Not for the secret ones (AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN,
+ * AWS_SECURITY_TOKEN, AWS_CONTAINER_AUTHORIZATION_TOKEN), which no file may hold.
  */
 const char *config_variable(const struct config *config, const char *name);
 
 /* The options' part of --help, and of the man page, one row an option, on fd. */
 void config_help(int fd);
 
-/* Logs what a user should know of the parse: the file read and one ignored, unknown MTLS_AGENT_ variables. Once the log is open. */
+/* Logs, once the log is open, the file read, one ignored, and unknown MTLS_AGENT_ variables. */
 void config_log(const struct config *config);
 
 #endif

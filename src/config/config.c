@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "config/options.h"
+
+static const char *const default_files[] = {
+    "/.bottlerocket/bootstrap-containers/current/user-data",
+    "/.bottlerocket/host-containers/current/user-data",
+    "/etc/mtls-agent.conf",
+    NULL,
+};
+
+static int read_file(struct parse *parse)
+{
+    struct config *config = &parse->store->config;
+
+    config->file = config_file_find(config->file, default_files, &config->file_ignored);
+    return config->file ? config_file_read(parse) : 0;
+}
+
+static int set_defaults(struct parse *parse)
+{
+    parse->source = SOURCE_DEFAULT;
+    for (size_t i = 0; i < option_count; i++)
+        if (options[i].fallback && option_set(parse, &options[i], options[i].fallback))
+            return -1;
+    return 0;
+}
+
+/* Fails on an option that is wrong only together with others, where it was set. */
+static int refuse_option(struct parse *parse, const char *name, const char *why)
+{
+    parse->source = option_source(parse, name);
+    if (parse->source == SOURCE_FILE)
+        (void)snprintf(parse->place, sizeof parse->place, "%s", parse->store->config.file);
+    else if (parse->source == SOURCE_ENVIRONMENT)
+        option_variable(parse->place, option_find(name));
+    else
+        (void)snprintf(parse->place, sizeof parse->place, "--%s", name);
+    return parse_refuse(parse, "%s %s", name, why);
+}
+
+/* Whether anything but the command line took part. */
+static bool is_configured(const struct parse *parse)
+{
+    bool any = parse->store->config.file != NULL;
+
+    for (size_t i = 0; i < option_count; i++)
+        any = any || parse->set_by[i] == SOURCE_ENVIRONMENT;
+    return any;
+}
+
+static int check_whole(struct parse *parse)
+{
+    struct config *config = &parse->store->config;
+
+    if (option_source(parse, "key-mode") == SOURCE_DEFAULT && parse->group_named &&
+        config->group != getegid())
+        config->key_mode = 0640;
+    if (config->endpoint_url && strncasecmp(config->endpoint_url, "http://", 7) == 0 &&
+        !config->allow_plaintext_endpoint)
+        return refuse_option(parse, "endpoint-url",
+                             "is http://, over which keys travel in the clear; for a test on this "
+                             "machine there is allow-plaintext-endpoint");
+    if (config->command && strcmp(config->command, "fetch") == 0 && config->set_count == 0)
+        return err_set(parse->err, is_configured(parse) ? ERR_CONFIG : ERR_USAGE, config->file,
+                       "fetch needs a secret: --secret, MTLS_AGENT_SECRET, or a line "
+                       "\"secret = ...\" in the configuration file");
+    return 0;
+}
+
+int config_parse(int argc, char *const argv[], struct config **out, struct err *err)
+{
+    struct store *store = calloc(1, sizeof *store);
+    struct parse parse = {.store = store, .err = err};
+
+    if (!store)
+        return err_set(err, ERR_SYSTEM, NULL, "no memory for the configuration");
+    store->config.variables = store->variables;
+    if (config_flags_read(&parse, argc, argv) || config_env_read(&parse) || read_file(&parse) ||
+        set_defaults(&parse) || check_whole(&parse)) {
+        config_free(&store->config);
+        return -1;
+    }
+    *out = &store->config;
+    return 0;
+}
+
+void config_free(struct config *config)
+{
+    struct store *store = (struct store *)config;
+
+    if (!store)
+        return;
+    while (store->texts) {
+        struct text *next = store->texts->next;
+
+        free(store->texts);
+        store->texts = next;
+    }
+    free(store);
+}
+
+void config_log(const struct config *config)
+{
+    if (config->file)
+        log_event(LOG_LEVEL_INFO, "config_read", log_s("file", config->file));
+    if (config->file_ignored)
+        log_event(LOG_LEVEL_WARNING, "config_ignored", log_s("file", config->file_ignored),
+                  log_s("read", config->file));
+    config_env_log();
+}

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "config/config_values.h"
+
+#define HOST_MAX  253
+#define LABEL_MAX 63
+#define HTTPS     "https://"
+#define HTTP      "http://"
+
+/* Whether a URL's parts can be cut out of text at all: nothing in it but visible ASCII. */
+static bool is_visible(const char *text)
+{
+    for (; *text; text++)
+        if (*text <= 0x20 || *text >= 0x7f)
+            return false;
+    return true;
+}
+
+static const char *check_label(const char *label, size_t len)
+{
+    if (len == 0)
+        return "has an empty label in its host name";
+    if (len > LABEL_MAX)
+        return "has a label of more than 63 bytes in its host name";
+    for (size_t i = 0; i < len; i++) {
+        char c = label[i];
+
+        if (c == '_')
+            return "has a '_' in its host name, which the resolver refuses";
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '-')) {
+            return "has in its host name what is no letter, digit, '-' or '.'";
+        }
+    }
+    return label[0] == '-' || label[len - 1] == '-'
+               ? "has a '-' at the edge of a label of its host name"
+               : NULL;
+}
+
+/* A DNS name or an IPv4 address. What the resolver would take for an address in another form
+ * (127.1, 0x7f000001) is neither. */
+static const char *check_name(const char *host)
+{
+    const char *label = host;
+    struct in_addr address;
+
+    if (inet_pton(AF_INET, host, &address) == 1)
+        return NULL;
+    if (strlen(host) > HOST_MAX)
+        return "has a host name of more than 253 bytes";
+    for (;;) {
+        size_t len = strcspn(label, ".");
+        const char *why = check_label(label, len);
+
+        if (why)
+            return why;
+        if (label[len] == '\0')
+            break;
+        label += len + 1;
+    }
+    if (inet_aton(host, &address) || strspn(label, "0123456789") == strlen(label))
+        return "has a host that is neither a name nor four decimal numbers of an IPv4 address";
+    return NULL;
+}
+
+static const char *read_port(const char *text, uint16_t *port)
+{
+    size_t len = strlen(text);
+    unsigned long value = len <= 5 ? strtoul(text, NULL, 10) : 0;
+
+    if (strspn(text, "0123456789") != len || value < 1 || value > UINT16_MAX)
+        return "has no port from 1 to 65535";
+    *port = (uint16_t)value;
+    return NULL;
+}
+
+static const char *check_ipv6(const char *host)
+{
+    struct in6_addr address;
+
+    return inet_pton(AF_INET6, host, &address) == 1 ? NULL : "has no IPv6 address in its brackets";
+}
+
+/* HOST[:PORT], an IPv6 address in brackets; cuts authority to pieces. *port 0: it has no default.
+ */
+static const char *read_authority(char *authority, char host[static HOST_MAX + 3], uint16_t *port)
+{
+    bool bracketed = authority[0] == '[';
+    char *name = authority + bracketed;
+    char *end = name + strcspn(name, bracketed ? "]" : ":");
+    char *rest = end + bracketed;
+    const char *why = NULL;
+
+    if (bracketed && *end != ']')
+        return "has a '[' without a ']'";
+    if (!bracketed && *rest == ':' && strchr(rest + 1, ':'))
+        return "has more than one ':' (an IPv6 address stands in brackets: [::1]:3000)";
+    if (*rest != ':' && *rest != '\0')
+        return "has something other than a port behind its ']'";
+    if (*rest == '\0' && *port == 0)
+        return "has no port (HOST:PORT)";
+    if (*rest == ':')
+        why = read_port(rest + 1, port);
+    *end = '\0';
+    if (!why && *name == '\0')
+        why = "has no host";
+    if (!why)
+        why = bracketed ? check_ipv6(name) : check_name(name);
+    if (!why)
+        memcpy(host, name, strlen(name) + 1);
+    return why;
+}
+
+/* What stands behind "https://". *path points into rest and is "" where it is only "/". */
+static const char *read_url(const char *rest, struct endpoint *endpoint, const char **path)
+{
+    char authority[sizeof endpoint->text];
+    size_t len = strcspn(rest, "/?#");
+
+    if (len >= sizeof authority)
+        return "is too long";
+    memcpy(authority, rest, len);
+    authority[len] = '\0';
+    *path = strcmp(rest + len, "/") == 0 ? "" : rest + len;
+    if (strchr(authority, '@'))
+        return "has user information ('@') in its URL";
+    if (**path != '\0' && **path != '/')
+        return "has a '?' or '#' where its path should begin";
+    return read_authority(authority, endpoint->name, &endpoint->port);
+}
+
+/* NAME@ADDRESS:PORT: whom to expect there, and where to connect to. */
+static const char *read_named(char *text, char *at, struct endpoint *endpoint)
+{
+    struct in_addr address;
+    const char *why;
+
+    *at = '\0';
+    if (at == text)
+        return "has no name before its '@'";
+    why = check_name(text);
+    if (!why) {
+        memcpy(endpoint->name, text, strlen(text) + 1);
+        why = read_authority(at + 1, endpoint->address, &endpoint->port);
+    }
+    if (!why && at[1] != '[' && inet_pton(AF_INET, endpoint->address, &address) != 1)
+        why = "has no IP address behind its '@'";
+    return why;
+}
+
+static const char *read_plain(const char *text, struct endpoint *endpoint)
+{
+    char copy[sizeof endpoint->text];
+    char *at;
+
+    memcpy(copy, text, strlen(text) + 1);
+    at = strchr(copy, '@');
+    return at ? read_named(copy, at, endpoint)
+              : read_authority(copy, endpoint->name, &endpoint->port);
+}
+
+const char *value_endpoint(const char *text, struct endpoint *endpoint)
+{
+    const char *path = "", *why;
+
+    memset(endpoint, 0, sizeof *endpoint);
+    if (strlen(text) >= sizeof endpoint->text)
+        return "is too long";
+    if (!is_visible(text))
+        return "has a space, a control byte or a byte outside of ASCII";
+    memcpy(endpoint->text, text, strlen(text) + 1);
+    if (strncasecmp(text, HTTPS, strlen(HTTPS)) == 0) {
+        endpoint->port = 443;
+        why = read_url(text + strlen(HTTPS), endpoint, &path);
+    } else if (strstr(text, "://")) {
+        why = "is no https:// URL: without TLS nobody's identity is proved";
+    } else if (strchr(text, '/')) {
+        why = "has a path, which needs the form https://HOST:PORT/PATH";
+    } else {
+        why = read_plain(text, endpoint);
+    }
+    if (!why && *path)
+        why = value_request_path(path);
+    if (why)
+        return why;
+    memcpy(endpoint->path, path, strlen(path) + 1);
+    if (!endpoint->address[0])
+        memcpy(endpoint->address, endpoint->name, sizeof endpoint->address);
+    return NULL;
+}
+
+const char *value_request_path(const char *text)
+{
+    if (text[0] != '/')
+        return "is not a path that begins with '/'";
+    if (strlen(text) >= sizeof((struct endpoint *)NULL)->path)
+        return "has a path of more than 255 bytes";
+    return is_visible(text) && !strchr(text, '#')
+               ? NULL
+               : "has a '#', a space, or a byte outside of visible ASCII in its path";
+}
+
+static bool is_loopback(const char *host)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+
+    return strcasecmp(host, "localhost") == 0 ||
+           (inet_pton(AF_INET, host, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127) ||
+           (inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6));
+}
+
+const char *value_endpoint_url(const char *text)
+{
+    bool plaintext = strncasecmp(text, HTTP, strlen(HTTP)) == 0;
+    struct endpoint url = {.port = plaintext ? 80 : 443};
+    const char *path, *why;
+
+    if (!plaintext && strncasecmp(text, HTTPS, strlen(HTTPS)) != 0)
+        return "is no https:// URL";
+    if (!is_visible(text))
+        return "has a space, a control byte or a byte outside of ASCII";
+    why = read_url(text + strlen(plaintext ? HTTP : HTTPS), &url, &path);
+    if (why)
+        return why;
+    if (*path && (strpbrk(path, "?#") || value_request_path(path)))
+        return "has a path that is too long, or a '?' or '#'";
+    return plaintext && !is_loopback(url.name) ? "is plaintext and leads away from this machine"
+                                               : NULL;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/options.h"
+
+static const char prefix[] = "MTLS_AGENT_";
+
+void option_variable(char out[OPTION_VARIABLE_MAX], const struct option *option)
+{
+    size_t len = (size_t)snprintf(out, OPTION_VARIABLE_MAX, "%s%s", prefix, option->name);
+
+    for (size_t i = 0; i < len && i < OPTION_VARIABLE_MAX; i++)
+        if (out[i] == '-')
+            out[i] = '_';
+        else if (out[i] >= 'a' && out[i] <= 'z')
+            out[i] = (char)(out[i] - 'a' + 'A');
+}
+
+/* Takes the variable's value for the option; a blank one counts as unset. */
+static int read_variable(struct parse *parse, const char *variable, const struct option *option)
+{
+    const char *value = getenv(variable);
+
+    if (!value || value[strspn(value, " \t\r\n")] == '\0')
+        return 0;
+    (void)snprintf(parse->place, sizeof parse->place, "%s", variable);
+    return option_set(parse, option, value);
+}
+
+int config_env_read(struct parse *parse)
+{
+    const struct option *endpoint = option_find("endpoint");
+    char variable[OPTION_VARIABLE_MAX];
+
+    parse->source = SOURCE_ENVIRONMENT;
+    for (size_t i = 0; i < option_count; i++) {
+        option_variable(variable, &options[i]);
+        if (!(options[i].flags & OPTION_FILE_ONLY) && read_variable(parse, variable, &options[i]))
+            return -1;
+    }
+    /* The applications' own variable. */
+    if (parse->given_by[endpoint - options] != SOURCE_ENVIRONMENT)
+        return read_variable(parse, "ENCLAVE_ENDPOINT", endpoint);
+    return 0;
+}
+
+/* The option that an environment entry NAME=VALUE sets, or NULL; name gets the option's name that
+ * NAME stands for. */
+static const struct option *entry_option(const char *entry, char name[QUOTED_MAX])
+{
+    const char *word = entry + strlen(prefix);
+    size_t len = strcspn(word, "=");
+    const struct option *option;
+
+    if (len >= QUOTED_MAX)
+        len = QUOTED_MAX - 1;
+    for (size_t i = 0; i < len; i++) {
+        char c = word[i];
+
+        name[i] = c == '_' ? '-' : c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    }
+    name[len] = '\0';
+    option = option_find(name);
+    return option && !(option->flags & OPTION_FILE_ONLY) ? option : NULL;
+}
+
+void config_env_log(void)
+{
+    char name[QUOTED_MAX], near_variable[OPTION_VARIABLE_MAX];
+
+    for (char **entry = environ; entry && *entry; entry++) {
+        const struct option *near;
+
+        if (strncmp(*entry, prefix, strlen(prefix)) != 0 || entry_option(*entry, name))
+            continue;
+        near = option_near(name, OPTION_FILE_ONLY);
+        if (near)
+            option_variable(near_variable, near);
+        (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(*entry, "="), *entry);
+        log_event(LOG_LEVEL_WARNING, "variable_unknown", log_s("variable", name),
+                  log_s("did_you_mean", near ? near_variable : NULL));
+    }
+}

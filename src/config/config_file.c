@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "config/options.h"
+
+enum { FILE_SIZE_MAX = 256 * 1024, LINE_LENGTH_MAX = 4096 };
+
+/* What cannot be looked at counts as there: opening it then says why. */
+static bool exists(const char *path)
+{
+    return access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR);
+}
+
+const char *config_file_find(const char *named, const char *const candidates[],
+                             const char **ignored)
+{
+    const char *found = named;
+
+    *ignored = NULL;
+    for (; *candidates && !*ignored; candidates++) {
+        if ((found && strcmp(*candidates, found) == 0) || !exists(*candidates))
+            continue;
+        if (found)
+            *ignored = *candidates;
+        else
+            found = *candidates;
+    }
+    return found;
+}
+
+/* Who can write to the file decides where keys go. */
+static int check_trust(struct parse *parse, int fd)
+{
+    struct stat file;
+
+    if (fstat(fd, &file))
+        return err_set_errno(parse->err, ERR_CONFIG, parse->place, "cannot be examined");
+    if (!S_ISREG(file.st_mode))
+        return parse_refuse(parse, "is not a regular file");
+    if (file.st_uid != 0 && file.st_uid != geteuid())
+        return parse_refuse(parse,
+                            "belongs to user %u; only root or the agent's own user may own it",
+                            (unsigned)file.st_uid);
+    if (file.st_mode & (S_IWGRP | S_IWOTH))
+        return parse_refuse(parse, "has mode %04o; neither group nor others may have write access",
+                            (unsigned)file.st_mode & 07777);
+    return 0;
+}
+
+static int read_all(struct parse *parse, int fd, char *text, size_t *len)
+{
+    for (*len = 0; *len <= FILE_SIZE_MAX;) {
+        ssize_t got = read(fd, text + *len, FILE_SIZE_MAX + 1 - *len);
+
+        if (got == 0)
+            return 0;
+        if (got > 0)
+            *len += (size_t)got;
+        else if (errno != EINTR)
+            return err_set_errno(parse->err, ERR_CONFIG, parse->place, "cannot be read");
+    }
+    return parse_refuse(parse, "is larger than %d bytes", FILE_SIZE_MAX);
+}
+
+static char *trim(char *text)
+{
+    static const char space[] = " \t\r";
+    size_t len;
+
+    text += strspn(text, space);
+    len = strlen(text);
+    while (len > 0 && strchr(space, text[len - 1]))
+        len--;
+    text[len] = '\0';
+    return text;
+}
+
+static int read_line(struct parse *parse, char *line)
+{
+    char *key = trim(line), *equals = strchr(key, '='), *value;
+    const struct option *option;
+
+    if (*key == '\0' || *key == '#')
+        return 0;
+    if (!equals) /* only the first word is shown: the rest may be anything, a pasted secret too */
+        return parse_refuse(parse, "\"%.*s\" is not followed by '='",
+                            (int)strspn(key, "abcdefghijklmnopqrstuvwxyz-"), key);
+    *equals = '\0';
+    key = trim(key);
+    value = trim(equals + 1);
+    if (strncmp(key, "AWS_", 4) == 0)
+        return config_variable_set(parse, key, value);
+    option = option_named(parse, key);
+    if (!option)
+        return -1;
+    return *value ? option_set(parse, option, value) : 0;
+}
+
+static int read_lines(struct parse *parse, char *text, size_t len)
+{
+    char *end = text + len, *next;
+
+    for (char *line = text; line < end; line = next) {
+        char *feed = memchr(line, '\n', (size_t)(end - line));
+        size_t length = (size_t)((feed ? feed : end) - line);
+
+        parse->line++;
+        if (length > LINE_LENGTH_MAX)
+            return parse_refuse(parse, "is longer than %d bytes", LINE_LENGTH_MAX);
+        if (memchr(line, '\0', length))
+            return parse_refuse(parse, "holds a NUL byte");
+        next = line + length + 1;
+        line[length] = '\0';
+        if (read_line(parse, line))
+            return -1;
+    }
+    parse->line = 0;
+    return 0;
+}
+
+int config_file_read(struct parse *parse)
+{
+    const char *path = parse->store->config.file;
+    char *text = NULL;
+    size_t len = 0;
+    int fd, rc = -1;
+
+    parse->source = SOURCE_FILE;
+    (void)snprintf(parse->place, sizeof parse->place, "%s", path);
+    /* Not to block where path is a pipe. */
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return err_set_errno(parse->err, ERR_CONFIG, path, "cannot be opened");
+    text = malloc(FILE_SIZE_MAX + 2); /* a byte that is too much, and a NUL */
+    if (!text)
+        (void)err_set(parse->err, ERR_SYSTEM, path, "no memory");
+    else if (check_trust(parse, fd) == 0 && read_all(parse, fd, text, &len) == 0)
+        rc = read_lines(parse, text, len);
+    if (text)
+        wipe(text, len); /* somebody may have put a secret there by mistake */
+    free(text);
+    (void)close(fd);
+    return rc;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "config/options.h"
+
+static void set_place(struct parse *parse, const char *word)
+{
+    (void)snprintf(parse->place, sizeof parse->place, "%s", word);
+}
+
+/* The command: the one word that is no flag. */
+static int read_word(struct parse *parse, const char *word)
+{
+    const struct option *command = option_find("command");
+    char shown[QUOTED_MAX];
+
+    set_place(parse, "command line");
+    if (option_source(parse, command->name) == SOURCE_FLAGS)
+        return parse_refuse(parse, "unexpected word \"%s\"", quoted(shown, word));
+    return option_set(parse, command, word);
+}
+
+/* --name=value, --name value, or a boolean's --name; next may be NULL. Sets *used where next was
+ * the value. */
+static int read_flag(struct parse *parse, const char *flag, const char *next, bool *used)
+{
+    const struct option *option;
+    const char *value = strchr(flag, '=');
+    size_t len = value ? (size_t)(value - flag) : strlen(flag);
+    char name[QUOTED_MAX];
+
+    (void)snprintf(name, sizeof name, "%.*s", (int)(len < sizeof name ? len : sizeof name), flag);
+    (void)quoted(parse->place, name);
+    if (strncmp(name, "--", 2) != 0)
+        return parse_refuse(parse, "unknown option; all are words behind \"--\"");
+    option = option_named(parse, name + 2);
+    if (!option)
+        return -1;
+    if (value)
+        return option_set(parse, option, value + 1);
+    if (!option->metavar)
+        return option_set(parse, option, "true");
+    if (!next || strncmp(next, "--", 2) == 0)
+        return parse_refuse(parse, "needs a value: --%s %s", option->name, option->metavar);
+    *used = true;
+    return option_set(parse, option, next);
+}
+
+int config_flags_read(struct parse *parse, int argc, char *const argv[])
+{
+    parse->source = SOURCE_FLAGS;
+    for (int i = 1; i < argc; i++) {
+        const char *next = i + 1 < argc ? argv[i + 1] : NULL;
+        bool used = false;
+
+        if (argv[i][0] == '-' ? read_flag(parse, argv[i], next, &used) : read_word(parse, argv[i]))
+            return -1;
+        i += used;
+    }
+    return 0;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "config/options.h"
+
+enum { COLUMN = 30, WIDTH = 80 };
+
+/* Writes text in lines between COLUMN, where the first one begins already, and WIDTH. */
+static void write_wrapped(int fd, const char *text)
+{
+    const char *gap = "";
+    size_t at = COLUMN;
+
+    while (*text) {
+        size_t len = strcspn(text, " ");
+
+        if (at + strlen(gap) + len > WIDTH) {
+            dprintf(fd, "\n%*s", COLUMN, "");
+            at = COLUMN;
+            gap = "";
+        }
+        dprintf(fd, "%s%.*s", gap, (int)len, text);
+        at += strlen(gap) + len;
+        gap = " ";
+        text += len;
+        text += strspn(text, " ");
+    }
+    dprintf(fd, "\n");
+}
+
+static void write_row(int fd, const struct option *option)
+{
+    char head[64], text[512];
+    bool shown = option->metavar && option->fallback && *option->fallback;
+
+    (void)snprintf(head, sizeof head, "  --%s%s%s", option->name, option->metavar ? " " : "",
+                   option->metavar ? option->metavar : "");
+    (void)snprintf(text, sizeof text, "%s%s%s%s%s", option->help,
+                   option->flags & OPTION_LIST ? " (repeatable, or a comma list)" : "",
+                   shown ? " (default: " : "", shown ? option->fallback : "", shown ? ")" : "");
+    if (strlen(head) + 2 > COLUMN)
+        dprintf(fd, "%s\n", head);
+    dprintf(fd, "%-*s", COLUMN, strlen(head) + 2 > COLUMN ? "" : head);
+    write_wrapped(fd, text);
+}
+
+void config_help(int fd)
+{
+    for (size_t i = 0; i < option_count; i++)
+        if (!(options[i].flags & OPTION_FILE_ONLY))
+            write_row(fd, &options[i]);
+}

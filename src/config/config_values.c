@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/config_values.h"
+
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#define LOWER  "abcdefghijklmnopqrstuvwxyz"
+#define DIGITS "0123456789"
+#define ALNUM  LOWER "ABCDEFGHIJKLMNOPQRSTUVWXYZ" DIGITS
+
+/* root, dir, and a set's and a file's name together stay below PATH_MAX. */
+enum { PATH_LENGTH_MAX = 1023, SECRET_NAME_MAX = 512 };
+
+const char *value_bool(const char *text, bool *value)
+{
+    static const struct {
+        const char *word;
+        bool value;
+    } words[] = {{"true", true},   {"yes", true}, {"on", true},   {"1", true},
+                 {"false", false}, {"no", false}, {"off", false}, {"0", false}};
+
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcasecmp(text, words[i].word) == 0) {
+            *value = words[i].value;
+            return NULL;
+        }
+    }
+    return "is not one of true, yes, on, 1, false, no, off, 0";
+}
+
+/* Milliseconds of a duration's unit; 0: it is none. */
+static int64_t unit_ms(const char *unit)
+{
+    static const struct {
+        const char *unit;
+        int64_t ms;
+    } units[] = {{"", 1000}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
+
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+        if (strcmp(unit, units[i].unit) == 0)
+            return units[i].ms;
+    return 0;
+}
+
+const char *value_duration(const char *text, int64_t *ms)
+{
+    size_t digits = strspn(text, DIGITS);
+    int64_t unit = unit_ms(text + digits);
+    bool overflow = false;
+
+    if (digits == 0)
+        return "is not a duration, such as 500ms, 90s, 5m, 1h or 2d";
+    if (unit == 0)
+        return "does not end with one of the units ms, s, m, h, d";
+    *ms = 0;
+    for (size_t i = 0; i < digits && !overflow; i++)
+        overflow =
+            __builtin_mul_overflow(*ms, 10, ms) || __builtin_add_overflow(*ms, text[i] - '0', ms);
+    return overflow || __builtin_mul_overflow(*ms, unit, ms) ? "is too large" : NULL;
+}
+
+const char *value_mode(const char *text, mode_t *mode)
+{
+    size_t len = strlen(text);
+
+    if (len < 3 || len > 4 || strspn(text, "01234567") != len)
+        return "is not a mode of three or four octal digits";
+    *mode = (mode_t)strtoul(text, NULL, 8);
+    return NULL;
+}
+
+static bool is_number(const char *text)
+{
+    return *text && text[strspn(text, DIGITS)] == '\0';
+}
+
+/* A user's or group's number. The largest one means "leave as it is" to chown(2). */
+static const char *read_id(const char *text, uint32_t *id)
+{
+    unsigned long long value = strtoull(text, NULL, 10);
+
+    *id = (uint32_t)value;
+    return strlen(text) <= 10 && value < UINT32_MAX ? NULL : "has too large a number";
+}
+
+static const char *read_user(const char *text, uid_t *user)
+{
+    const struct passwd *entry;
+
+    if (is_number(text))
+        return read_id(text, user);
+    entry = getpwnam(text);
+    if (!entry)
+        return "names a user that is neither a number nor in /etc/passwd";
+    *user = entry->pw_uid;
+    return NULL;
+}
+
+static const char *read_group(const char *text, gid_t *group)
+{
+    const struct group *entry;
+
+    if (is_number(text))
+        return read_id(text, group);
+    entry = getgrnam(text);
+    if (!entry)
+        return "names a group that is neither a number nor in /etc/group";
+    *group = entry->gr_gid;
+    return NULL;
+}
+
+const char *value_owner(const char *text, struct value_owner *value)
+{
+    size_t len = strcspn(text, ":");
+    const char *why;
+    char user[64];
+
+    if (len >= sizeof user)
+        return "is too long";
+    memcpy(user, text, len);
+    user[len] = '\0';
+    why = read_user(user, &value->owner);
+    value->group = getegid();
+    value->group_named = text[len] == ':';
+    if (!why && value->group_named)
+        why = read_group(text + len + 1, &value->group);
+    return why;
+}
+
+/* Goes over an ARN's field, least to most bytes of one kind, and the ':' behind it. */
+static bool skip_field(const char **at, const char *kind, size_t least, size_t most)
+{
+    size_t len = strspn(*at, kind);
+
+    *at += len;
+    return len >= least && len <= most && *(*at)++ == ':';
+}
+
+static bool skip_word(const char **at, const char *word)
+{
+    size_t len = strlen(word);
+
+    if (strncmp(*at, word, len) != 0)
+        return false;
+    *at += len;
+    return true;
+}
+
+static bool is_secret_name(const char *text, size_t most)
+{
+    size_t len = strlen(text);
+
+    return len >= 1 && len <= most && strspn(text, ALNUM "/_+=.@-") == len;
+}
+
+/* Behind the name AWS puts "-" and six characters. */
+static bool is_secret_arn(const char *text)
+{
+    return skip_word(&text, "arn:") && skip_field(&text, LOWER DIGITS "-", 1, 32) &&
+           skip_word(&text, "secretsmanager:") && skip_field(&text, LOWER DIGITS "-", 1, 63) &&
+           skip_field(&text, DIGITS, 12, 12) && skip_word(&text, "secret:") &&
+           is_secret_name(text, SECRET_NAME_MAX + 7);
+}
+
+static bool is_sub(const char *text, size_t len)
+{
+    return len >= 1 && len < CONFIG_SUB_MAX && text[0] != '.' && strspn(text, ALNUM "._-") >= len;
+}
+
+const char *value_secret(const char *text, char sub[static CONFIG_SUB_MAX], const char **id)
+{
+    bool arn = strncmp(text, "arn:", 4) == 0;
+    const char *split = arn ? NULL : strstr(text, "=arn:"); /* a name may hold '=', but no ':' */
+    size_t len = split ? (size_t)(split - text) : 0;
+
+    if (split && !is_sub(text, len))
+        return "has before '=' no subdirectory: 1 to 63 letters, digits, '.', '_' and '-', the "
+               "first no '.'";
+    memcpy(sub, text, len);
+    sub[len] = '\0';
+    *id = split ? split + 1 : text;
+    if (arn || split)
+        return is_secret_arn(*id) ? NULL
+                                  : "is not a secret's ARN, "
+                                    "arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME";
+    if (!is_secret_name(text, SECRET_NAME_MAX))
+        return "is not a secret's name, 1 to 512 letters, digits and any of /_+=.@-";
+    return NULL;
+}
+
+static bool has_control(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            return true;
+    return false;
+}
+
+const char *value_path(const char *text)
+{
+    if (text[0] != '/')
+        return "is not an absolute path";
+    if (strlen(text) > PATH_LENGTH_MAX)
+        return "is too long for a path";
+    if (has_control(text))
+        return "has a control byte";
+    for (const char *at = text; (at = strstr(at, "/..")) != NULL; at += 3)
+        if (at[3] == '/' || at[3] == '\0')
+            return "has a '..' in it";
+    return NULL;
+}
+
+const char *value_root(const char *text)
+{
+    return *text ? value_path(text) : NULL;
+}
+
+const char *value_region(const char *text)
+{
+    size_t len = strlen(text);
+
+    if (len == 0 || len > 63 || strspn(text, LOWER DIGITS "-") != len || text[0] == '-' ||
+        text[len - 1] == '-') {
+        return "is not an AWS region, such as eu-central-1";
+    }
+    return NULL;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CONFIG_VALUES_H
+#define CONFIG_VALUES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "config/config.h"
+
+/*
+ * Readers of single values. Each takes all of text and returns NULL, or, with the result undefined,
+ * a clause of static text that says why not and follows the value in a sentence: "is not a
+ * duration, such as ...".
+ */
+const char *value_bool(const char *text, bool *value);
+const char *value_duration(const char *text, int64_t *ms); /* 500ms, 90s, 5m, 1h, 2d, 90 */
+const char *value_mode(const char *text, mode_t *mode);
+
+struct value_owner {
+    uid_t owner;
+    gid_t group; /* the agent's own where none was named */
+    bool group_named;
+};
+const char *value_owner(const char *text, struct value_owner *value);
+
+/* id points into text. */
+const char *value_secret(const char *text, char sub[static CONFIG_SUB_MAX], const char **id);
+const char *value_endpoint(const char *text, struct endpoint *endpoint);
+
+/* Texts that stand as they are once they are checked. */
+const char *value_path(const char *text); /* absolute, without ".." */
+const char *value_root(const char *text); /* that, or empty */
+const char *value_region(const char *text);
+const char *value_request_path(const char *text); /* of HTTP */
+const char *value_endpoint_url(const char *text); /* https://, or http:// to this machine */
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/options.h"
+
+/* The AWS_ variables that the agent honours and that may stand in the file too. */
+static const char *const honoured[] = {
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_CA_BUNDLE",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_EC2_METADATA_DISABLED",
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
+    "AWS_METADATA_SERVICE_TIMEOUT",
+    "AWS_METADATA_SERVICE_NUM_ATTEMPTS",
+};
+enum { HONOURED = sizeof honoured / sizeof honoured[0] };
+_Static_assert(HONOURED <= VARIABLES_MAX, "enlarge VARIABLES_MAX");
+
+/* Those that are secrets, or of use only together with one. */
+static const char *const secret[] = {
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+};
+enum { SECRET = sizeof secret / sizeof secret[0] };
+
+static const char *find(const char *const names[], size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(names[i], name) == 0)
+            return names[i];
+    return NULL;
+}
+
+static bool is_blank(const char *text)
+{
+    return text[strspn(text, " \t\r\n")] == '\0';
+}
+
+int config_variable_set(struct parse *parse, const char *name, const char *value)
+{
+    struct config_variable *variable = parse->store->variables;
+    const char *known = find(honoured, HONOURED, name);
+    char word[QUOTED_MAX];
+
+    if (find(secret, SECRET, name))
+        return parse_refuse(parse,
+                            "%s may not stand in a file, where a secret would stay on disk; "
+                            "give the agent a role, or set it in the agent's environment",
+                            name);
+    if (!known)
+        return parse_refuse(parse, "unknown variable \"%s\"", quoted(word, name));
+    for (; variable->name; variable++)
+        if (variable->name == known)
+            return parse_refuse(parse, "%s is given twice", known);
+    variable->value = parse_keep(parse, value, strlen(value));
+    if (!variable->value)
+        return -1;
+    variable->name = known;
+    return 0;
+}
+
+const char *config_variable(const struct config *config, const char *name)
+{
+    const char *value = getenv(name);
+
+    if (value && !is_blank(value))
+        return value;
+    for (const struct config_variable *variable = config->variables; variable && variable->name;
+         variable++)
+        if (strcmp(variable->name, name) == 0)
+            return is_blank(variable->value) ? NULL : variable->value;
+    return NULL;
+}

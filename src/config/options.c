@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/options.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/config_values.h"
+
+/* Choices are stored through unsigned. */
+_Static_assert(_Generic((enum rehearse_policy)0, unsigned: 1, default: 0) &&
+                   _Generic((enum log_level)0, unsigned: 1, default: 0) &&
+                   _Generic((enum log_format)0, unsigned: 1, default: 0),
+               "enumerations are unsigned");
+
+/* Formats a setter's clause. */
+static const char *clause(struct parse *parse, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static const char *clause(struct parse *parse, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(parse->why, sizeof parse->why, format, arguments);
+    va_end(arguments);
+    return parse->why;
+}
+
+static void *field(struct parse *parse, const struct option *option)
+{
+    return (char *)&parse->store->config + option->field;
+}
+
+static const char *set_text(struct parse *parse, const struct option *option, const char *text)
+{
+    *(const char **)field(parse, option) = text;
+    return option->check ? option->check(text) : NULL;
+}
+
+static const char *set_bool(struct parse *parse, const struct option *option, const char *text)
+{
+    return value_bool(text, field(parse, option));
+}
+
+/* The place of text among the words of a metavar "a|b|c"; -1: not one of them. */
+static int word_index(const char *words, const char *text)
+{
+    for (int index = 0;; index++) {
+        size_t len = strcspn(words, "|");
+
+        if (len == strlen(text) && memcmp(words, text, len) == 0)
+            return index;
+        if (words[len] == '\0')
+            return -1;
+        words += len + 1;
+    }
+}
+
+static const char *set_choice(struct parse *parse, const struct option *option, const char *text)
+{
+    int index = word_index(option->metavar, text);
+
+    if (index < 0)
+        return clause(parse, "is not one of %s", option->metavar);
+    *(unsigned *)field(parse, option) = (unsigned)index;
+    return NULL;
+}
+
+/* A choice of two; true: the second. */
+static const char *set_second(struct parse *parse, const struct option *option, const char *text)
+{
+    int index = word_index(option->metavar, text);
+
+    if (index < 0)
+        return clause(parse, "is not one of %s", option->metavar);
+    *(bool *)field(parse, option) = index > 0;
+    return NULL;
+}
+
+static const char *set_duration(struct parse *parse, const struct option *option, const char *text)
+{
+    int64_t ms, least = 0, most = INT64_MAX;
+    const char *why = value_duration(text, &ms);
+
+    if (why)
+        return why;
+    (void)value_duration(option->least, &least);
+    (void)value_duration(option->most, &most);
+    if (ms < least || ms > most)
+        return clause(parse, "is not within %s to %s", option->least, option->most);
+    *(int64_t *)field(parse, option) = ms;
+    return NULL;
+}
+
+static const char *set_mode(struct parse *parse, const struct option *option, const char *text)
+{
+    mode_t mode, least = 0, most = 0;
+    const char *why = value_mode(text, &mode);
+
+    if (why)
+        return why;
+    (void)value_mode(option->least, &least);
+    (void)value_mode(option->most, &most);
+    if ((mode & least) != least || (mode & ~most) != 0)
+        return clause(parse, "does not have the bits %s, or has others than %s", option->least,
+                      option->most);
+    *(mode_t *)field(parse, option) = mode;
+    return NULL;
+}
+
+static const char *set_owner(struct parse *parse, const struct option *option, const char *text)
+{
+    struct config *config = &parse->store->config;
+    struct value_owner value;
+    const char *why = value_owner(text, &value);
+
+    (void)option;
+    if (why)
+        return why;
+    config->owner_set = true;
+    config->owner = value.owner;
+    config->group = value.group;
+    parse->group_named = value.group_named;
+    return NULL;
+}
+
+static struct config_set *find_set(struct config *config, const char *sub)
+{
+    struct config_set *set = config->sets;
+
+    while (set < config->sets + config->set_count && strcmp(set->sub, sub) != 0)
+        set++;
+    if (set == config->sets + CONFIG_SETS_MAX)
+        return NULL;
+    if (set == config->sets + config->set_count) {
+        memcpy(set->sub, sub, strlen(sub) + 1);
+        config->set_count++;
+    }
+    return set;
+}
+
+static const char *set_secret(struct parse *parse, const struct option *option, const char *text)
+{
+    char sub[CONFIG_SUB_MAX];
+    const char *id;
+    const char *why = value_secret(text, sub, &id);
+    struct config_set *set;
+
+    (void)option;
+    if (why)
+        return why;
+    set = find_set(&parse->store->config, sub);
+    if (!set)
+        return clause(parse, "is one subdirectory too many: at most %d", CONFIG_SETS_MAX);
+    for (size_t i = 0; i < set->secret_count; i++)
+        if (strcmp(set->secrets[i], id) == 0)
+            return "is given twice";
+    if (set->secret_count == CONFIG_SECRETS_MAX)
+        return clause(parse, "is one too many for its directory: at most %d", CONFIG_SECRETS_MAX);
+    set->secrets[set->secret_count++] = id;
+    return NULL;
+}
+
+static const char *set_endpoint(struct parse *parse, const struct option *option, const char *text)
+{
+    struct config *config = &parse->store->config;
+
+    (void)option;
+    if (config->endpoint_count == CONFIG_ENDPOINTS_MAX)
+        return clause(parse, "is one too many: at most %d", CONFIG_ENDPOINTS_MAX);
+    return value_endpoint(text, &config->endpoints[config->endpoint_count++]);
+}
+
+#define AT(member) offsetof(struct config, member)
+
+const struct option options[] = {
+    {"secret", "[SUB=]SECRET", set_secret, .flags = OPTION_LIST,
+     .help = "ARN or name of a secret that holds the identity; SUB=ARN installs it into the "
+             "subdirectory SUB"},
+    {"endpoint", "HOST:PORT", set_endpoint, .flags = OPTION_LIST,
+     .help = "an enclave; also [V6]:PORT, NAME@ADDRESS:PORT, https://HOST[:PORT][/PATH]"},
+    {"dir", "DIR", set_text, AT(dir), value_path, .fallback = "/etc/ecs/mtls",
+     .help = "where the identity is installed"},
+    {"root", "DIR", set_text, AT(root), value_root, .fallback = "",
+     .help = "prefix of dir, such as /.bottlerocket/rootfs"},
+    {"region", "REGION", set_text, AT(region), value_region,
+     .help = "AWS region of secrets given by name"},
+    {"endpoint-url", "URL", set_text, AT(endpoint_url), value_endpoint_url,
+     .help = "Secrets Manager at another address than AWS's own"},
+    {"allow-plaintext-endpoint", NULL, set_bool, AT(allow_plaintext_endpoint),
+     .help = "let endpoint-url be http:// on this machine; keys travel there"},
+    {"owner", "UID[:GID]", set_owner, .help = "owner of what is installed, by number or name"},
+    {"key-mode", "MODE", set_mode, AT(key_mode), .fallback = "0600", .least = "0400",
+     .most = "0770", .help = "mode of private keys; 0640 where owner names another group"},
+    {"cert-mode", "MODE", set_mode, AT(cert_mode), .fallback = "0644", .least = "0400",
+     .most = "0775", .help = "mode of certificates"},
+    {"dir-mode", "MODE", set_mode, AT(dir_mode), .fallback = "0755", .least = "0700",
+     .most = "0775", .help = "mode of directories that are created"},
+    {"health-path", "PATH", set_text, AT(health_path), value_request_path, .fallback = "/health",
+     .help = "what is asked of an enclave"},
+    {"allow-cn", NULL, set_bool, AT(allow_cn),
+     .help = "accept an enclave's name in its certificate's common name"},
+    {"rehearse", "refuse|require|off", set_choice, AT(rehearse), .fallback = "refuse",
+     .help = "refuse: install nothing that the enclaves refuse; require: nothing that any of them "
+             "does not accept; off: do not ask them"},
+    {"if-unreachable", "fail|keep", set_second, AT(keep_if_unreachable), .fallback = "keep",
+     .help = "while AWS cannot be reached, whether a valid installed identity will do"},
+    {"client-chain", "warn|require", set_second, AT(require_client_chain), .fallback = "warn",
+     .help = "when ca_cert does not hold the issuer of the certificate"},
+    {"deadline", "DURATION", set_duration, AT(deadline_ms), .fallback = "60s", .least = "1s",
+     .most = "1h", .help = "for the whole command"},
+    {"keep-previous", "DURATION", set_duration, AT(keep_previous_ms), .fallback = "1h",
+     .least = "0s", .most = "365d", .help = "how long the replaced identity stays on disk"},
+    {"combined", NULL, set_bool, AT(combined),
+     .help = "install client.pem too: key, certificate and chain in one file"},
+    {"memory-lock", "require|prefer", set_second, AT(memory_lock_preferred), .fallback = "require",
+     .help = "whether to go on where memory cannot be locked"},
+    {"log-level", "debug|info|warning|error", set_choice, AT(log.level), .fallback = "info",
+     .help = "least level that is logged"},
+    {"log-format", "text|json", set_choice, AT(log.format), .fallback = "text",
+     .help = "one line an event, for people or programs"},
+    {"log-file", "FILE", set_text, AT(log.file), value_path,
+     .help = "log there too, not only on standard error"},
+    {"config", "FILE", set_text, AT(file), .flags = OPTION_NOT_IN_FILE,
+     .help = "read options from FILE instead of /etc/mtls-agent.conf"},
+    {"command", "COMMAND", set_text, AT(command), .flags = OPTION_FILE_ONLY,
+     .help = "what to do where the command line names no command"},
+};
+
+const size_t option_count = sizeof options / sizeof options[0];
+_Static_assert(sizeof options / sizeof options[0] <= OPTIONS_MAX, "enlarge OPTIONS_MAX");
+
+const struct option *option_find(const char *name)
+{
+    for (size_t i = 0; i < option_count; i++)
+        if (strcmp(options[i].name, name) == 0)
+            return &options[i];
+    return NULL;
+}
+
+const struct option *option_named(struct parse *parse, const char *name)
+{
+    unsigned elsewhere = parse->source == SOURCE_FILE ? OPTION_NOT_IN_FILE : OPTION_FILE_ONLY;
+    const struct option *option = option_find(name);
+    const struct option *near = option ? NULL : option_near(name, elsewhere);
+    char word[QUOTED_MAX];
+
+    if (option && !(option->flags & elsewhere))
+        return option;
+    if (option)
+        (void)parse_refuse(parse, "\"%s\" cannot be set here", name);
+    else if (near)
+        (void)parse_refuse(parse, "unknown option \"%s\"; did you mean \"%s\"?", quoted(word, name),
+                           near->name);
+    else
+        (void)parse_refuse(parse, "unknown option \"%s\"", quoted(word, name));
+    return NULL;
+}
+
+enum source option_source(const struct parse *parse, const char *name)
+{
+    return parse->set_by[option_find(name) - options];
+}
+
+static int set_one(struct parse *parse, const struct option *option, const char *text, size_t len)
+{
+    static const char space[] = " \t\r\n";
+    char word[QUOTED_MAX];
+    const char *value, *why;
+
+    while (len > 0 && strchr(space, text[len - 1]))
+        len--;
+    for (; len > 0 && strchr(space, *text); len--)
+        text++;
+    value = parse_keep(parse, text, len);
+    if (!value)
+        return -1;
+    why = option->set(parse, option, value);
+    return why ? parse_refuse(parse, "%s \"%s\" %s", option->name, quoted(word, value), why) : 0;
+}
+
+int option_set(struct parse *parse, const struct option *option, const char *value)
+{
+    enum source *set_by = &parse->set_by[option - options];
+    enum source *given_by = &parse->given_by[option - options];
+    bool list = option->flags & OPTION_LIST;
+
+    if (*given_by == parse->source && !list)
+        return parse_refuse(parse, "%s is given twice", option->name);
+    *given_by = parse->source;
+    if (*set_by == SOURCE_NONE)
+        *set_by = parse->source;
+    if (*set_by != parse->source)
+        return 0;
+    for (;;) {
+        size_t len = list ? strcspn(value, ",") : strlen(value);
+
+        if (set_one(parse, option, value, len))
+            return -1;
+        if (value[len] == '\0')
+            return 0;
+        value += len + 1;
+    }
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CONFIG_OPTIONS_H
+#define CONFIG_OPTIONS_H
+
+#include "base/err.h"
+#include "config/config.h"
+
+/* The inside of config/: the one table of options, and the state that flags, environment and file
+ * share while they are read. */
+struct parse;
+
+enum option_flags {
+    OPTION_LIST = 1,       /* may be repeated, and each value may be a comma list */
+    OPTION_FILE_ONLY = 2,  /* "command": a word of its own on the command line */
+    OPTION_NOT_IN_FILE = 4 /* "config" */
+};
+
+struct option {
+    /* The same word in all three places; in the environment in upper case behind MTLS_AGENT_. */
+    const char *name;
+    /* Its value in --help; of a choice, its words; NULL: a boolean, whose flag may stand alone. */
+    const char *metavar;
+    /* Takes a value, whose text lives on: NULL, or a clause that says why not: "is no duration". */
+    const char *(*set)(struct parse *parse, const struct option *option, const char *text);
+    size_t field;                           /* of struct config, for setters of several rows */
+    const char *(*check)(const char *text); /* of set_text(): NULL, or such a clause */
+    const char *fallback;                   /* the default, as a user would write it; NULL: none */
+    const char *least, *most; /* of a duration; of a mode: the bits that it must and may have */
+    unsigned flags;
+    const char *help;
+};
+
+extern const struct option options[];
+extern const size_t option_count;
+#define OPTIONS_MAX 64
+
+/* In order of precedence. */
+enum source { SOURCE_NONE, SOURCE_FLAGS, SOURCE_ENVIRONMENT, SOURCE_FILE, SOURCE_DEFAULT };
+
+/* A line of the file that stands for an environment variable. */
+struct config_variable {
+    const char *name; /* NULL behind the last one */
+    const char *value;
+};
+#define VARIABLES_MAX 32
+
+/* A copy of a value. */
+struct text {
+    struct text *next;
+    char text[];
+};
+
+/* A configuration and what it points to. */
+struct store {
+    struct config config; /* first: it is what config_parse() hands out */
+    struct config_variable variables[VARIABLES_MAX + 1];
+    struct text *texts;
+};
+
+struct parse {
+    struct store *store;
+    struct err *err;
+    enum source source;                /* what is being read */
+    char place[ERR_SUBJECT_MAX];       /* where in it: the flag, the variable or the file's path */
+    unsigned line;                     /* of the file, 0 elsewhere */
+    enum source set_by[OPTIONS_MAX];   /* whose value stands: the first source's that has one */
+    enum source given_by[OPTIONS_MAX]; /* the last source that has one */
+    bool group_named;
+    char why[256]; /* room for a setter's clause */
+};
+
+/* A row by its name. option_find(): NULL where there is none; option_named(): that, or a row that
+ * has no place in this source, is an error. */
+const struct option *option_find(const char *name);
+const struct option *option_named(struct parse *parse, const char *name);
+
+/* The row without such a flag whose name is nearest to a mistyped one; NULL: none is near. */
+const struct option *option_near(const char *name, unsigned without);
+
+/* Takes a value as it stands in the current source, unless an earlier source gave one. */
+int option_set(struct parse *parse, const struct option *option, const char *value);
+
+enum source option_source(const struct parse *parse, const char *name);
+
+#define OPTION_VARIABLE_MAX 64
+/* The name of its environment variable. */
+void option_variable(char out[OPTION_VARIABLE_MAX], const struct option *option);
+
+/* Fails with the place and line being read: ERR_USAGE for flags, ERR_CONFIG otherwise. */
+int parse_refuse(struct parse *parse, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* A copy that lives as long as the configuration; NULL with err set. */
+const char *parse_keep(struct parse *parse, const char *text, size_t len);
+
+/* A word fit to be shown: cut, control and non-ASCII bytes as \xNN, and nothing of a URL that may
+ * carry a password. */
+#define QUOTED_MAX 112
+const char *quoted(char out[QUOTED_MAX], const char *word);
+
+/* The three sources, each read whole into parse. */
+int config_flags_read(struct parse *parse, int argc, char *const argv[]);
+int config_env_read(struct parse *parse);
+int config_file_read(struct parse *parse);
+
+/* Logs the MTLS_AGENT_ variables that name no option. */
+void config_env_log(void);
+
+/*
+ * Which file to read: the named one, else the first candidate that exists, else NULL. *ignored is
+ * the first other candidate that exists, or NULL. NULL ends the candidates.
+ */
+const char *config_file_find(const char *named, const char *const candidates[],
+                             const char **ignored);
+
+/* Takes a file's line NAME=VALUE for an AWS_ variable that may stand in a file. */
+int config_variable_set(struct parse *parse, const char *name, const char *value);
+
+#endif
