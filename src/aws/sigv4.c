@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "aws/sigv4.h"
+
+#include <stdio.h>
+
+#include "aws/credentials.h"
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/hash.h"
+
+static const char algorithm[] = "AWS4-HMAC-SHA256";
+
+enum { DATE_LEN = 16, DAY_LEN = 8 }; /* "20150830T123600Z", "20150830" */
+
+/* Headers, or parameters of the query, in canonical order. Equal ones stay in the request's order.
+ */
+struct sorted_list {
+    struct sigv4_header at[SIGV4_LIST_MAX];
+    size_t count;
+    int (*compare)(const struct sigv4_header *a, const struct sigv4_header *b);
+};
+
+static int insert(struct sorted_list *list, struct bytes name, struct bytes value)
+{
+    struct sigv4_header header = {name, value};
+    size_t i;
+
+    if (list->count == SIGV4_LIST_MAX)
+        return -1;
+    for (i = list->count++; i > 0 && list->compare(&list->at[i - 1], &header) > 0; i--)
+        list->at[i] = list->at[i - 1];
+    list->at[i] = header;
+    return 0;
+}
+
+static uint8_t lower(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z' ? (uint8_t)(c + ('a' - 'A')) : c;
+}
+
+static int compare_header_names(const struct sigv4_header *a, const struct sigv4_header *b)
+{
+    size_t i;
+
+    for (i = 0; i < a->name.len && i < b->name.len; i++)
+        if (lower(a->name.data[i]) != lower(b->name.data[i]))
+            return lower(a->name.data[i]) - lower(b->name.data[i]);
+    return (a->name.len > b->name.len) - (a->name.len < b->name.len);
+}
+
+static int compare_bytes(struct bytes a, struct bytes b)
+{
+    int r = memcmp(a.data, b.data, a.len < b.len ? a.len : b.len);
+
+    return r ? r : (a.len > b.len) - (a.len < b.len);
+}
+
+static int compare_parameters(const struct sigv4_header *a, const struct sigv4_header *b)
+{
+    int r = compare_bytes(a->name, b->name);
+
+    return r ? r : compare_bytes(a->value, b->value);
+}
+
+static int append(struct buf *out, struct bytes bytes)
+{
+    return buf_append(out, bytes.data, bytes.len);
+}
+
+static int append_byte(struct buf *out, uint8_t byte)
+{
+    return buf_append(out, &byte, 1);
+}
+
+static bool is_unreserved(uint8_t c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == '~';
+}
+
+/* Percent-encodes all but unreserved characters (RFC 3986 2.3) and the one that is kept. */
+static int append_encoded(struct buf *out, struct bytes text, int kept)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    size_t i;
+
+    for (i = 0; i < text.len; i++) {
+        uint8_t c = text.data[i];
+        char triplet[3] = {'%', digits[c >> 4], digits[c & 15]};
+        int r = is_unreserved(c) || c == kept ? append_byte(out, c) : buf_append(out, triplet, 3);
+
+        if (r < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* Cuts the part before the first separator, or all of it, off the front of text. */
+static struct bytes cut(struct bytes *text, char separator)
+{
+    const uint8_t *end = text->len ? memchr(text->data, separator, text->len) : NULL;
+    struct bytes part = bytes_of(text->data, end ? (size_t)(end - text->data) : text->len);
+    size_t used = part.len + (end != NULL);
+
+    *text = bytes_of(text->data + used, text->len - used);
+    return part;
+}
+
+/* Dot segments and empty ones go (RFC 3986 5.2.4); a slash stands at the end if it did before. */
+static int normalize(struct buf *out, struct bytes path)
+{
+    bool slash_at_end = path.len > 0 && path.data[path.len - 1] == '/';
+
+    while (path.len > 0) {
+        struct bytes segment = cut(&path, '/');
+
+        if (segment.len == 0 || bytes_equal_text(segment, "."))
+            continue;
+        if (bytes_equal_text(segment, "..")) {
+            while (out->len > 0 && out->data[--out->len] != '/')
+                continue;
+            continue;
+        }
+        if (append_byte(out, '/') < 0 || append(out, segment) < 0)
+            return -1;
+    }
+    return out->len == 0 || slash_at_end ? append_byte(out, '/') : 0;
+}
+
+static int append_path(struct buf *out, const struct sigv4_request *request)
+{
+    struct buf normal = {.tag = ARENA_WORK};
+    int r = -1;
+
+    if (!request->normalize_path)
+        return append_encoded(out, request->path, '/');
+    if (normalize(&normal, request->path) == 0)
+        r = append_encoded(out, buf_bytes(&normal), '/');
+    buf_free(&normal);
+    return r;
+}
+
+static int hex_value(uint8_t c)
+{
+    c = lower(c);
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Encodes text that may be encoded already: what it stands for is encoded anew. */
+static int append_reencoded(struct buf *out, struct bytes text)
+{
+    size_t i;
+
+    for (i = 0; i < text.len; i++) {
+        uint8_t c = text.data[i];
+
+        if (c == '%' && text.len - i > 2 && hex_value(text.data[i + 1]) >= 0 &&
+            hex_value(text.data[i + 2]) >= 0) {
+            c = (uint8_t)(hex_value(text.data[i + 1]) << 4 | hex_value(text.data[i + 2]));
+            i += 2;
+        }
+        if (append_encoded(out, bytes_of(&c, 1), -1) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* Encodes every parameter into encoded, and sorts them as they are then. */
+static int sort_query(struct sorted_list *list, struct buf *encoded, struct bytes query)
+{
+    if (query.len > SIZE_MAX / 3 ||
+        buf_reserve(encoded, 3 * query.len) < 0) /* so that it never moves */
+        return -1;
+    while (query.len > 0) {
+        struct bytes value = cut(&query, '&'), name = cut(&value, '=');
+        size_t start = encoded->len, middle;
+
+        if (name.len + value.len == 0)
+            continue;
+        if (append_reencoded(encoded, name) < 0)
+            return -1;
+        middle = encoded->len;
+        if (append_reencoded(encoded, value) < 0 ||
+            insert(list, bytes_of(encoded->data + start, middle - start),
+                   bytes_of(encoded->data + middle, encoded->len - middle)) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int append_query(struct buf *out, struct bytes query)
+{
+    struct sorted_list list = {.compare = compare_parameters};
+    struct buf encoded = {.tag = ARENA_WORK};
+    int r = sort_query(&list, &encoded, query);
+    size_t i;
+
+    for (i = 0; r == 0 && i < list.count; i++)
+        if ((i > 0 && append_byte(out, '&') < 0) || append(out, list.at[i].name) < 0 ||
+            append_byte(out, '=') < 0 || append(out, list.at[i].value) < 0)
+            r = -1;
+    buf_free(&encoded);
+    return r;
+}
+
+/* A header's value without white space at its ends, and with one space for every run of it inside.
+ */
+static int append_collapsed(struct buf *out, struct bytes value)
+{
+    size_t start = out->len, i;
+    bool space = false;
+
+    for (i = 0; i < value.len; i++) {
+        uint8_t c = value.data[i];
+
+        if (c == ' ' || c == '\t') {
+            space = out->len > start;
+            continue;
+        }
+        if ((space && append_byte(out, ' ') < 0) || append_byte(out, c) < 0)
+            return -1;
+        space = false;
+    }
+    return 0;
+}
+
+static int append_lower(struct buf *out, struct bytes text)
+{
+    size_t i;
+
+    for (i = 0; i < text.len; i++)
+        if (append_byte(out, lower(text.data[i])) < 0)
+            return -1;
+    return 0;
+}
+
+static bool is_repeated(const struct sorted_list *headers, size_t i)
+{
+    return i > 0 && compare_header_names(&headers->at[i - 1], &headers->at[i]) == 0;
+}
+
+static int append_headers(struct buf *out, const struct sorted_list *headers)
+{
+    size_t i;
+
+    for (i = 0; i < headers->count; i++) {
+        if (is_repeated(headers, i)) {
+            out->len--; /* the line goes on */
+            if (append_byte(out, ',') < 0)
+                return -1;
+        } else if (append_lower(out, headers->at[i].name) < 0 || append_byte(out, ':') < 0) {
+            return -1;
+        }
+        if (append_collapsed(out, headers->at[i].value) < 0 || append_byte(out, '\n') < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int append_signed_names(struct buf *out, const struct sorted_list *headers)
+{
+    size_t i;
+
+    for (i = 0; i < headers->count; i++) {
+        if (is_repeated(headers, i))
+            continue;
+        if ((i > 0 && append_byte(out, ';') < 0) || append_lower(out, headers->at[i].name) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* The request's headers and those that signing adds. */
+static int sort_headers(struct sorted_list *list, const struct sigv4_request *request,
+                        const struct credentials *credentials, const struct sigv4_result *result)
+{
+    const char *token = request->omit_session_token ? NULL : credentials->session_token;
+    int r = insert(list, bytes_of_text("x-amz-date"), bytes_of_text(result->date));
+    size_t i;
+
+    if (request->sign_body)
+        r |= insert(list, bytes_of_text("x-amz-content-sha256"),
+                    bytes_of_text(result->content_sha256));
+    if (token)
+        r |= insert(list, bytes_of_text("x-amz-security-token"), bytes_of_text(token));
+    for (i = 0; i < request->header_count; i++)
+        r |= insert(list, request->headers[i].name, request->headers[i].value);
+    return r;
+}
+
+static int make_canonical_request(struct sigv4_result *result, const struct sigv4_request *request,
+                                  const struct sorted_list *headers)
+{
+    struct buf *out = &result->canonical_request;
+
+    if (append(out, request->method) < 0 || append_byte(out, '\n') < 0 ||
+        append_path(out, request) < 0 || append_byte(out, '\n') < 0 ||
+        append_query(out, request->query) < 0 || append_byte(out, '\n') < 0 ||
+        append_headers(out, headers) < 0 || append_byte(out, '\n') < 0 ||
+        append_signed_names(out, headers) < 0 || append_byte(out, '\n') < 0)
+        return -1;
+    return buf_append_text(out, result->content_sha256);
+}
+
+static int append_scope(struct buf *out, const char *date, const struct sigv4_scope *scope)
+{
+    if (buf_append(out, date, DAY_LEN) < 0 || append_byte(out, '/') < 0 ||
+        buf_append_text(out, scope->region) < 0 || append_byte(out, '/') < 0 ||
+        buf_append_text(out, scope->service) < 0)
+        return -1;
+    return buf_append_text(out, "/aws4_request");
+}
+
+static int make_string_to_sign(struct sigv4_result *result, const struct sigv4_scope *scope)
+{
+    struct buf *out = &result->string_to_sign;
+    uint8_t hash[HASH_SIZE];
+    char hex[HASH_HEX_SIZE];
+
+    hash_sha256(hash, buf_bytes(&result->canonical_request));
+    hash_hex(hex, hash);
+    if (buf_append_text(out, algorithm) < 0 || append_byte(out, '\n') < 0 ||
+        buf_append_text(out, result->date) < 0 || append_byte(out, '\n') < 0 ||
+        append_scope(out, result->date, scope) < 0 || append_byte(out, '\n') < 0)
+        return -1;
+    return buf_append_text(out, hex);
+}
+
+static int make_signature(struct sigv4_result *result, const char *secret_access_key,
+                          const struct sigv4_scope *scope)
+{
+    struct buf seed = {.tag = ARENA_CREDENTIALS};
+    uint8_t key[HASH_SIZE];
+    int r = -1;
+
+    if (buf_append_text(&seed, "AWS4") == 0 && buf_append_text(&seed, secret_access_key) == 0) {
+        hash_hmac(key, buf_bytes(&seed), bytes_of(result->date, DAY_LEN));
+        hash_hmac(key, bytes_of(key, sizeof key), bytes_of_text(scope->region));
+        hash_hmac(key, bytes_of(key, sizeof key), bytes_of_text(scope->service));
+        hash_hmac(key, bytes_of(key, sizeof key), bytes_of_text("aws4_request"));
+        hash_hmac(key, bytes_of(key, sizeof key), buf_bytes(&result->string_to_sign));
+        hash_hex(result->signature, key);
+        r = 0;
+    }
+    wipe(key, sizeof key);
+    buf_free(&seed);
+    return r;
+}
+
+static int make_authorization(struct sigv4_result *result, const char *access_key_id,
+                              const struct sorted_list *headers, const struct sigv4_scope *scope)
+{
+    struct buf *out = &result->authorization;
+
+    if (buf_append_text(out, algorithm) < 0 || buf_append_text(out, " Credential=") < 0 ||
+        buf_append_text(out, access_key_id) < 0 || append_byte(out, '/') < 0 ||
+        append_scope(out, result->date, scope) < 0 ||
+        buf_append_text(out, ", SignedHeaders=") < 0 || append_signed_names(out, headers) < 0 ||
+        buf_append_text(out, ", Signature=") < 0)
+        return -1;
+    return buf_append_text(out, result->signature);
+}
+
+static void set_date(struct sigv4_result *result, int64_t time)
+{
+    struct civil civil;
+
+    clock_to_civil(time, &civil);
+    (void)snprintf(result->date, sizeof result->date, "%04d%02d%02dT%02d%02d%02dZ", civil.year,
+                   civil.month, civil.day, civil.hour, civil.minute, civil.second);
+}
+
+int sigv4_sign(struct sigv4_result *result, const struct sigv4_request *request,
+               const struct credentials *credentials, const struct sigv4_scope *scope)
+{
+    struct sorted_list headers = {.compare = compare_header_names};
+    uint8_t hash[HASH_SIZE];
+
+    result->canonical_request.tag = ARENA_WORK;
+    result->string_to_sign.tag = ARENA_WORK;
+    result->authorization.tag = ARENA_WORK;
+    set_date(result, scope->time);
+    hash_sha256(hash, request->body);
+    hash_hex(result->content_sha256, hash);
+    if (sort_headers(&headers, request, credentials, result) < 0 ||
+        make_canonical_request(result, request, &headers) < 0 ||
+        make_string_to_sign(result, scope) < 0 ||
+        make_signature(result, credentials->secret_access_key, scope) < 0 ||
+        make_authorization(result, credentials->access_key_id, &headers, scope) < 0)
+        return -1;
+    return 0;
+}
+
+void sigv4_free(struct sigv4_result *result)
+{
+    buf_free(&result->canonical_request);
+    buf_free(&result->string_to_sign);
+    buf_free(&result->authorization);
+}
