@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "aws/retry.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "net/http.h"
+
+enum {
+    BASE_MS = 50,
+    BASE_THROTTLED_MS = 1000,
+    DELAY_MAX_MS = 20000,
+    HINT_EXTRA_MS = 5000, /* how much longer than ours a server's own delay may be */
+    LAST_TRY_MS = 1000    /* a try that has less than this left is not made */
+};
+
+static const char *const throttled_codes[] = {
+    "BandwidthLimitExceeded",
+    "EC2ThrottledException",
+    "LimitExceededException",
+    "PriorRequestNotComplete",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "SlowDown",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+    "TransactionInProgressException",
+};
+
+/* The internal ones came with 400 in older versions of the service. */
+static const char *const transient_codes[] = {
+    "InternalFailure", "InternalServiceError",    "PriorRequestNotComplete",
+    "RequestTimeout",  "RequestTimeoutException",
+};
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+static bool is_one_of(const char *code, const char *const *codes, size_t count)
+{
+    size_t i;
+
+    for (i = 0; i < count; i++)
+        if (strcmp(code, codes[i]) == 0)
+            return true;
+    return false;
+}
+
+static enum retry_class classify_transport(enum http_result result)
+{
+    switch (result) {
+    case HTTP_UNRESOLVED:
+    case HTTP_UNREACHABLE:
+    case HTTP_TIMEOUT:
+    case HTTP_ALERT:
+    case HTTP_TLS_FAILED:
+    case HTTP_CLOSED:
+    case HTTP_BROKEN: return RETRY_TRANSIENT;
+    case HTTP_ANSWERED:
+    case HTTP_ADDRESS_DENIED:
+    case HTTP_UNTRUSTED:
+    case HTTP_TOO_LARGE:
+    case HTTP_FAILED: break;
+    }
+    return RETRY_NEVER;
+}
+
+enum retry_class retry_classify(const struct http_response *response, const char *error_code)
+{
+    const char *code = error_code ? error_code : "";
+    int status = response->status;
+    unsigned class = RETRY_NEVER;
+
+    if (response->result != HTTP_ANSWERED)
+        return classify_transport(response->result);
+    if (status == 429 || is_one_of(code, throttled_codes, COUNT(throttled_codes)))
+        class |= RETRY_THROTTLED;
+    if (status == 500 || status == 502 || status == 503 || status == 504 ||
+        is_one_of(code, transient_codes, COUNT(transient_codes)))
+        class |= RETRY_TRANSIENT;
+    return (enum retry_class) class;
+}
+
+int64_t retry_delay_ms(enum retry_class class, unsigned attempt)
+{
+    int64_t most = class & RETRY_THROTTLED ? BASE_THROTTLED_MS : BASE_MS;
+
+    for (; attempt > 1 && most < DELAY_MAX_MS; attempt--)
+        most *= 2;
+    if (most > DELAY_MAX_MS)
+        most = DELAY_MAX_MS;
+    return random_below((uint32_t)most + 1);
+}
+
+/* The server's x-amz-retry-after lengthens a delay, by 5 s at most. */
+static int64_t heed_server(int64_t delay, const char *retry_after)
+{
+    int64_t hint = strtoll(retry_after, NULL, 10);
+
+    if (hint > delay + HINT_EXTRA_MS)
+        hint = delay + HINT_EXTRA_MS;
+    return hint > delay ? hint : delay;
+}
+
+bool retry_wait(struct retry *retry, enum retry_class class, const struct http_response *response,
+                const char *cause)
+{
+    int64_t left = clock_left(retry->deadline), delay;
+
+    retry->attempt++;
+    if (class == RETRY_NEVER || left <= LAST_TRY_MS)
+        return false;
+    delay = heed_server(retry_delay_ms(class, retry->attempt), response->retry_after);
+    if (delay > left - LAST_TRY_MS)
+        delay = left - LAST_TRY_MS;
+    log_event(LOG_LEVEL_WARNING, "retry", log_s("step", retry->step),
+              log_n("attempt", retry->attempt), log_s("cause", cause), log_n("delay_ms", delay),
+              log_n("left_ms", left));
+    clock_sleep(delay, retry->deadline);
+    return true;
+}
