@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "aws/imds.h"
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "aws/aws.h"
+#include "aws/error.h"
+#include "aws/retry.h"
+#include "aws/url.h"
+#include "base/arena.h"
+#include "base/err.h"
+#include "config/config.h"
+#include "net/http.h"
+
+static const char subject[] = "imds";
+
+enum { ANSWER_MAX = 10000, TIMEOUT_S = 1, TRIES_TO_FIND_IT = 3, URL_MAX = 512 };
+
+struct imds {
+    const struct aws *aws;
+    struct http *http;
+    char base[URL_MAX]; /* "http://169.254.169.254" */
+    struct url url;
+    unsigned timeout_s;
+    unsigned tries; /* 0: not configured */
+    bool answered;  /* it is there: no answer now is a passing fault */
+    char *token;
+};
+
+/* A variable that holds a number from 1 to 3600, or what is usual where it is not set. */
+static int read_number(const struct config *config, const char *name, unsigned usual, unsigned *out,
+                       struct err *err)
+{
+    const char *text = config_variable(config, name);
+    size_t len = text ? strspn(text, "0123456789") : 0;
+
+    *out = usual;
+    if (!text)
+        return 0;
+    *out = len > 0 && len <= 4 && text[len] == '\0' ? (unsigned)strtoul(text, NULL, 10) : 0;
+    if (*out < 1 || *out > 3600)
+        return err_set(err, ERR_CONFIG, name, "%s is no number from 1 to 3600", text);
+    return 0;
+}
+
+static int read_base(struct imds *imds, const struct config *config, struct err *err)
+{
+    const char *text = config_variable(config, "AWS_EC2_METADATA_SERVICE_ENDPOINT");
+    const char *mode = config_variable(config, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE");
+    size_t len;
+
+    if (mode && strcasecmp(mode, "ipv4") != 0 && strcasecmp(mode, "ipv6") != 0)
+        return err_set(err, ERR_CONFIG, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
+                       "%s is neither ipv4 nor ipv6", mode);
+    if (!text)
+        text = mode && strcasecmp(mode, "ipv6") == 0 ? "http://[fd00:ec2::254]"
+                                                     : "http://169.254.169.254";
+    len = strlen(text);
+    while (len > 0 && text[len - 1] == '/')
+        len--;
+    (void)snprintf(imds->base, sizeof imds->base, "%.*s", (int)len, text);
+    if (len >= sizeof imds->base || url_parse(&imds->url, imds->base) < 0 ||
+        strchr(imds->url.path, '?'))
+        return err_set(err, ERR_CONFIG, "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+                       "%s is no http:// or https:// URL", text);
+    return 0;
+}
+
+static int configure(struct imds *imds, const struct config *config, struct err *err)
+{
+    if (read_base(imds, config, err) < 0 ||
+        read_number(config, "AWS_METADATA_SERVICE_TIMEOUT", TIMEOUT_S, &imds->timeout_s, err) < 0)
+        return -1;
+    return read_number(config, "AWS_METADATA_SERVICE_NUM_ATTEMPTS", 0, &imds->tries, err);
+}
+
+static int perform(const struct imds *imds, const char *method, const char *path,
+                   const struct http_header *header, struct http_response *response,
+                   struct err *err)
+{
+    char url[2 * URL_MAX];
+    const struct tls_policy tls = {
+        .name = imds->url.name, .anchors = imds->aws->anchors, .profile = VERIFY_STRICT};
+    const struct http_request request = {
+        .method = method,
+        .url = url,
+        .headers = header,
+        .header_count = 1,
+        .tls = imds->url.tls ? &tls : NULL,
+        .body_max = ANSWER_MAX,
+        .connect_ms = imds->timeout_s * 1000,
+        .total_ms = imds->timeout_s * 2000,
+        .deadline = imds->aws->deadline,
+    };
+
+    (void)snprintf(url, sizeof url, "%s/latest/%s", imds->base, path);
+    return http_perform(imds->http, &request, response, 1, err);
+}
+
+static bool is_ok(const struct http_response *response)
+{
+    return response->result == HTTP_ANSWERED && response->status == 200;
+}
+
+/* Whether another try may follow so many that failed. */
+static bool may_try_again(const struct imds *imds, unsigned failed)
+{
+    if (imds->tries > 0)
+        return failed < imds->tries;
+    return imds->answered || failed < TRIES_TO_FIND_IT;
+}
+
+/* Asks until a final answer comes, or none will. Unless it is_ok(), error tells of it. */
+static int ask(struct imds *imds, const char *method, const char *path,
+               const struct http_header *header, struct http_response *response,
+               struct aws_error *error, struct err *err)
+{
+    struct retry retry = {.step = "instance_metadata", .deadline = imds->aws->deadline};
+    enum retry_class class;
+
+    do {
+        if (perform(imds, method, path, header, response, err) < 0)
+            return -1;
+        if (response->result == HTTP_ANSWERED)
+            imds->answered = true;
+        if (is_ok(response))
+            return 0;
+        aws_error_read(error, response);
+        class = retry_classify(response, error->code);
+    } while (may_try_again(imds, retry.attempt + 1) &&
+             retry_wait(&retry, class, response, error->text));
+    return 0;
+}
+
+static bool is_token(struct bytes text)
+{
+    size_t i;
+
+    for (i = 0; i < text.len; i++)
+        if (text.data[i] <= ' ' || text.data[i] > '~')
+            return false;
+    return text.len > 0;
+}
+
+static int keep_token(struct imds *imds, struct bytes text, struct err *err)
+{
+    arena_free(imds->token);
+    imds->token = NULL;
+    if (!is_token(text))
+        return err_set(err, ERR_CREDENTIALS_FAILED, subject, "what %s gave is no session token",
+                       imds->base);
+    imds->token = arena_alloc(text.len + 1, ARENA_TOKEN);
+    if (!imds->token)
+        return err_set(err, ERR_MEMORY_FULL, subject, "no room for the session token");
+    memcpy(imds->token, text.data, text.len);
+    return 0;
+}
+
+/* A service that does not know of tokens is none that we ask: version 1 gives them to anybody. */
+static enum imds_state refused_token(const struct imds *imds, const struct http_response *response,
+                                     const struct aws_error *error, struct err *err)
+{
+    bool absent = !imds->answered || response->status == 403 || response->status == 404 ||
+                  response->status == 405;
+    bool passing = retry_classify(response, error->code) != RETRY_NEVER;
+
+    (void)err_set(err, passing ? ERR_AWS_UNREACHABLE : ERR_CREDENTIALS_FAILED, subject,
+                  "no session token of %s: %s", imds->base, error->text);
+    return absent ? IMDS_ABSENT : IMDS_FAILED;
+}
+
+static enum imds_state get_token(struct imds *imds, struct err *err)
+{
+    static const struct http_header ttl = {"X-aws-ec2-metadata-token-ttl-seconds", "21600"};
+    struct http_response response;
+    struct aws_error error;
+    int r;
+
+    if (ask(imds, "PUT", "api/token", &ttl, &response, &error, err) < 0)
+        return IMDS_FAILED;
+    if (!is_ok(&response))
+        return refused_token(imds, &response, &error, err);
+    r = keep_token(imds, buf_bytes(&response.body), err);
+    http_response_free(&response);
+    return r < 0 ? IMDS_FAILED : IMDS_FOUND;
+}
+
+enum imds_state imds_open(struct imds **out, const struct aws *aws, struct err *err)
+{
+    const char *disabled = config_variable(aws->config, "AWS_EC2_METADATA_DISABLED");
+    enum imds_state state = IMDS_FAILED;
+    struct imds *imds;
+
+    if (disabled && strcasecmp(disabled, "true") == 0) {
+        (void)err_set(err, ERR_CREDENTIALS_MISSING, subject, "AWS_EC2_METADATA_DISABLED is true");
+        return IMDS_ABSENT;
+    }
+    imds = arena_alloc(sizeof *imds, ARENA_WORK);
+    if (!imds) {
+        (void)err_set(err, ERR_MEMORY_FULL, subject, "no room for a session");
+        return IMDS_FAILED;
+    }
+    imds->aws = aws;
+    if (configure(imds, aws->config, err) == 0 && (imds->http = http_new(true, err)))
+        state = get_token(imds, err);
+    if (state == IMDS_FOUND)
+        *out = imds;
+    else
+        imds_close(imds);
+    return state;
+}
+
+static enum imds_state refused_data(const struct http_response *response, const char *path,
+                                    const struct aws_error *error, struct err *err)
+{
+    bool passing = retry_classify(response, error->code) != RETRY_NEVER;
+
+    (void)err_set(err, passing ? ERR_AWS_UNREACHABLE : ERR_CREDENTIALS_FAILED, subject, "%s: %s",
+                  path, error->text);
+    return response->result == HTTP_ANSWERED && response->status == 404 ? IMDS_NOT_FOUND
+                                                                        : IMDS_FAILED;
+}
+
+enum imds_state imds_get(struct imds *imds, const char *path, struct buf *out, struct err *err)
+{
+    struct http_response response;
+    struct aws_error error;
+    char full[URL_MAX];
+    bool renewed = false;
+    int r;
+
+    (void)snprintf(full, sizeof full, "meta-data/%s", path);
+    for (;; renewed = true) {
+        struct http_header header = {"X-aws-ec2-metadata-token", imds->token};
+
+        if (ask(imds, "GET", full, &header, &response, &error, err) < 0)
+            return IMDS_FAILED;
+        if (renewed || response.status != 401)
+            break;
+        if (get_token(imds, err) != IMDS_FOUND)
+            return IMDS_FAILED;
+    }
+    if (!is_ok(&response))
+        return refused_data(&response, path, &error, err);
+    r = buf_append(out, response.body.data, response.body.len);
+    http_response_free(&response);
+    if (r < 0) {
+        (void)err_set(err, ERR_MEMORY_FULL, subject, "no room for %s", path);
+        return IMDS_FAILED;
+    }
+    return IMDS_FOUND;
+}
+
+void imds_close(struct imds *imds)
+{
+    if (!imds)
+        return;
+    http_free(imds->http);
+    arena_free(imds->token);
+    arena_free(imds);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef AWS_IMDS_H
+#define AWS_IMDS_H
+
+#include "base/buf.h"
+
+struct aws;
+struct err;
+
+/*
+ * EC2 instance metadata, version 2 only:
+ * https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html
+ */
+struct imds;
+
+enum imds_state {
+    IMDS_FOUND,
+    IMDS_ABSENT,    /* no such service here: not EC2, or turned off */
+    IMDS_NOT_FOUND, /* the service says that there is no such thing */
+    IMDS_FAILED
+};
+
+/* Opens a session: gets its token. Anything but IMDS_FOUND says why in *err. */
+enum imds_state imds_open(struct imds **out, const struct aws *aws, struct err *err);
+
+/* Appends what stands at path, below /latest/meta-data/; never IMDS_ABSENT. */
+enum imds_state imds_get(struct imds *imds, const char *path, struct buf *out, struct err *err);
+
+/* NULL is allowed. */
+void imds_close(struct imds *imds);
+
+#endif
