@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "aws/region.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "aws/aws.h"
+#include "aws/imds.h"
+#include "base/err.h"
+#include "config/config.h"
+
+/* Copies text if it has a region's form, "us-gov-west-1": it becomes part of a host name. */
+static int copy(char out[REGION_MAX], struct bytes text)
+{
+    size_t i;
+
+    if (text.len == 0 || text.len >= REGION_MAX || text.data[0] == '-' ||
+        text.data[text.len - 1] == '-')
+        return -1;
+    for (i = 0; i < text.len; i++) {
+        uint8_t c = text.data[i];
+
+        if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-')
+            return -1;
+    }
+    memcpy(out, text.data, text.len);
+    out[text.len] = '\0';
+    return 0;
+}
+
+/* The fourth part of arn:partition:secretsmanager:region:account:secret:name; len 0: no ARN. */
+static struct bytes region_of_arn(const char *id)
+{
+    int part;
+
+    if (strncmp(id, "arn:", 4) != 0)
+        return bytes_of(NULL, 0);
+    for (part = 0; part < 3; part++) {
+        id += strcspn(id, ":");
+        id += *id == ':';
+    }
+    return bytes_of(id, strcspn(id, ":"));
+}
+
+static int ask_imds(const struct aws *aws, const char *secret_id, char out[REGION_MAX],
+                    struct err *err)
+{
+    struct buf text = {.tag = ARENA_WORK};
+    struct imds *imds = NULL;
+    struct err why = {0};
+    int r = -1;
+
+    if (imds_open(&imds, aws, &why) == IMDS_FOUND &&
+        imds_get(imds, "placement/region", &text, &why) == IMDS_FOUND) {
+        r = copy(out, buf_bytes(&text));
+        if (r < 0)
+            (void)err_set(&why, ERR_REGION_MISSING, NULL, "it gave no region's name");
+    }
+    imds_close(imds);
+    buf_free(&text);
+    if (r < 0)
+        return err_set(err, ERR_REGION_MISSING, secret_id,
+                       "not in the ARN, --region, AWS_REGION or AWS_DEFAULT_REGION; instance "
+                       "metadata: %s",
+                       why.reason);
+    return 0;
+}
+
+int region_resolve(const struct aws *aws, const char *secret_id, char out[REGION_MAX],
+                   struct err *err)
+{
+    const struct {
+        const char *name;
+        const char *value;
+    } places[] = {
+        {"--region", aws->config->region},
+        {"AWS_REGION", config_variable(aws->config, "AWS_REGION")},
+        {"AWS_DEFAULT_REGION", config_variable(aws->config, "AWS_DEFAULT_REGION")},
+    };
+    size_t i;
+
+    if (strncmp(secret_id, "arn:", 4) == 0) {
+        if (copy(out, region_of_arn(secret_id)) < 0)
+            return err_set(err, ERR_REGION_MISSING, secret_id, "the ARN names no region");
+        return 0;
+    }
+    for (i = 0; i < sizeof places / sizeof places[0]; i++) {
+        if (!places[i].value)
+            continue;
+        if (copy(out, bytes_of_text(places[i].value)) < 0)
+            return err_set(err, ERR_REGION_MISSING, secret_id, "%s is no region's name",
+                           places[i].name);
+        return 0;
+    }
+    return ask_imds(aws, secret_id, out, err);
+}
