@@ -15,7 +15,8 @@
 #include "base/err.h"
 
 #ifndef SYS_memfd_secret
-#define SYS_memfd_secret 447 /* the same on every architecture; musl 1.2.5 names it on some only */
+#define SYS_memfd_secret 447 /* the same on every architecture; musl 1.2.5 names it on some only   \
+                              */
 #endif
 
 enum {
@@ -27,7 +28,8 @@ enum {
     ALIGNMENT = 16
 };
 
-/* Blocks lie one behind the other from the heap's start to its end; each knows the one before it. */
+/* Blocks lie one behind the other from the heap's start to its end; each knows the one before it.
+ */
 struct block {
     size_t size; /* of the payload, a multiple of ALIGNMENT */
     size_t asked;
@@ -44,7 +46,7 @@ static struct {
     pthread_mutex_t mutex;
     char *stack;
     char *heap;
-    size_t heap_size;   /* committed so far */
+    size_t heap_size; /* committed so far */
     struct block *last;
     int fd; /* of memfd_secret, -1 without */
     bool locked;
@@ -59,7 +61,8 @@ void wipe(void *memory, size_t len)
     __asm__ volatile("" : : "r"(memory) : "memory");
 }
 
-/* Backs len reserved bytes at address by locked memory; offset is their place in the secret file. */
+/* Backs len reserved bytes at address by locked memory; offset is their place in the secret file.
+ */
 static int commit(char *address, size_t len, off_t offset)
 {
     if (arena.fd >= 0) {
@@ -99,7 +102,8 @@ static struct block *block_of(void *memory)
     return block;
 }
 
-/* Puts the free block behind a free one into it. The swallowed header is wiped: free memory is zero. */
+/* Puts the free block behind a free one into it. The swallowed header is wiped: free memory is
+ * zero. */
 static void merge_after(struct block *block)
 {
     struct block *next = block_after(block);
@@ -345,7 +349,8 @@ static int refuse_lock(struct err *err)
                          (unsigned long long)limit.rlim_cur / 1024, ARENA_NEED_KIB);
 }
 
-/* Tries the backings from the best on: secret file, locked memory and, if that is allowed, plain memory. */
+/* Tries the backings from the best on: secret file, locked memory and, if that is allowed, plain
+ * memory. */
 static int back_stack(const struct arena_options *options, struct err *err)
 {
     arena.locked = true;

@@ -31,11 +31,11 @@ struct arena_options {
 };
 
 struct arena_stats {
-    size_t locked;       /* bytes locked now, stack included; 0 where locking was refused */
-    size_t peak;         /* most heap bytes in use at once, headers included */
-    size_t in_use;       /* heap bytes in use now, headers included */
+    size_t locked;             /* bytes locked now, stack included; 0 where locking was refused */
+    size_t peak;               /* most heap bytes in use at once, headers included */
+    size_t in_use;             /* heap bytes in use now, headers included */
     size_t tagged[ARENA_TAGS]; /* bytes asked for, by tag */
-    const char *backing; /* "memfd_secret", "mlock" or "unlocked" */
+    const char *backing;       /* "memfd_secret", "mlock" or "unlocked" */
 };
 
 /* Maps and locks the arena. Once, before the first allocation. ERR_MEMORY_LOCK, ERR_SYSTEM. */
@@ -44,7 +44,8 @@ int arena_open(const struct arena_options *options, struct err *err);
 /* Zeroed memory for size bytes, aligned for any type; NULL when the arena is full or size is 0. */
 void *arena_alloc(size_t size, enum arena_tag tag);
 
-/* As realloc(3) within the arena: a move wipes the old place. NULL leaves the old block as it was. */
+/* As realloc(3) within the arena: a move wipes the old place. NULL leaves the old block as it was.
+ */
 void *arena_realloc(void *block, size_t size, enum arena_tag tag);
 
 /* Wipes and frees; NULL is allowed. */
@@ -59,13 +60,14 @@ int arena_thread_join(struct err *err);
 void arena_stats(struct arena_stats *stats);
 
 /*
- * The length of the longest run that text begins with and that also stands in a live block of a tag from
- * ARENA_CREDENTIALS on; 0 where that is under ARENA_SECRET_RUN bytes.
+ * The length of the longest run that text begins with and that also stands in a live block of a tag
+ * from ARENA_CREDENTIALS on; 0 where that is under ARENA_SECRET_RUN bytes.
  */
 #define ARENA_SECRET_RUN 12
 size_t arena_secret_prefix(const void *text, size_t len);
 
-/* Zeroes the whole heap; for the last moment before the process ends. Nothing may be used after it. */
+/* Zeroes the whole heap; for the last moment before the process ends. Nothing may be used after it.
+ */
 void arena_wipe(void);
 
 /* memset(3) that the compiler may not drop. */

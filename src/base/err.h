@@ -4,9 +4,9 @@
 
 /*
  * The one error type. A function that can fail returns 0 or -1 and, on -1, has filled the caller's
- * struct err: a stable code, on what it failed (secret, endpoint, file) and why. What a code means to
- * the user, its exit status (sysexits.h) and its remedy stand in one table in err.c. Libraries set
- * errors; only the edge (the commands) prints them, once, through log_error().
+ * struct err: a stable code, on what it failed (secret, endpoint, file) and why. What a code means
+ * to the user, its exit status (sysexits.h) and its remedy stand in one table in err.c. Libraries
+ * set errors; only the edge (the commands) prints them, once, through log_error().
  */
 enum err_code {
     ERR_NONE = 0,
@@ -50,15 +50,16 @@ enum err_code {
 };
 
 #define ERR_SUBJECT_MAX 256
-#define ERR_REASON_MAX 512
+#define ERR_REASON_MAX  512
 
 struct err {
     enum err_code code;
     char subject[ERR_SUBJECT_MAX]; /* on what: never a secret's value */
-    char reason[ERR_REASON_MAX];   /* why: text of ours, or remote text that went through redact() */
+    char reason[ERR_REASON_MAX]; /* why: text of ours, or remote text that went through redact() */
 };
 
-/* Fills *err (text that does not fit is cut) and returns -1, so that callers can return it. subject may be NULL. */
+/* Fills *err (text that does not fit is cut) and returns -1, so that callers can return it. subject
+ * may be NULL. */
 int err_set(struct err *err, enum err_code code, const char *subject, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

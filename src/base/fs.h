@@ -5,8 +5,9 @@
 #include "base/buf.h"
 
 /*
- * Appends a whole regular file, read by read(2) straight into the arena, through no other buffer. at is a directory's descriptor or
- * AT_FDCWD; links are followed. 0; -1 with errno: of open, fstat, read, or EFBIG (over out->max), EINVAL (not a regular file), ENOMEM.
+ * Appends a whole regular file, read by read(2) straight into the arena, through no other buffer.
+ * at is a directory's descriptor or AT_FDCWD; links are followed. 0; -1 with errno: of open, fstat,
+ * read, or EFBIG (over out->max), EINVAL (not a regular file), ENOMEM.
  */
 int fs_read(int at, const char *path, struct buf *out);
 

@@ -7,7 +7,7 @@
 
 #include "base/bytes.h"
 
-#define HASH_SIZE 32
+#define HASH_SIZE     32
 #define HASH_HEX_SIZE (2 * HASH_SIZE + 1)
 
 /* SHA-256 (FIPS 180-4) and HMAC-SHA-256 (RFC 2104). */

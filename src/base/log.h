@@ -10,9 +10,10 @@
 struct err;
 
 /*
- * The log: one line an event, as text or as one JSON object, on standard error or appended to a file. An event has a stable name
- * and typed fields; there is no free-text interface, so that nothing is printed by accident. Control bytes are escaped.
- * Safe from any thread; a line goes out in one write(2). A log that cannot be written never fails the caller.
+ * The log: one line an event, as text or as one JSON object, on standard error or appended to a
+ * file. An event has a stable name and typed fields; there is no free-text interface, so that
+ * nothing is printed by accident. Control bytes are escaped. Safe from any thread; a line goes out
+ * in one write(2). A log that cannot be written never fails the caller.
  */
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR };
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
@@ -20,7 +21,8 @@ enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 struct log_options {
     enum log_level level;
     enum log_format format;
-    const char *file; /* NULL: standard error alone. Else both: supervisors read the one, people the other */
+    const char *file; /* NULL: standard error alone. Else both: supervisors read the one, people the
+                         other */
 };
 
 /* A field: text (may be NULL: the field is left out) or number. */
@@ -32,7 +34,7 @@ struct log_field {
 
 static inline struct log_field log_s(const char *key, const char *text)
 {
-    return (struct log_field){key, text ? text : "", text ? 0 : INT64_MIN};
+    return (struct log_field){key, text, text ? 0 : INT64_MIN};
 }
 
 static inline struct log_field log_n(const char *key, int64_t number)
@@ -40,21 +42,23 @@ static inline struct log_field log_n(const char *key, int64_t number)
     return (struct log_field){key, NULL, number};
 }
 
-/* The file is opened with O_APPEND, and again after it was renamed. ERR_CONFIG where it cannot be opened. */
+/* The file is opened with O_APPEND, and again after it was renamed. ERR_CONFIG where it cannot be
+ * opened. */
 int log_open(const struct log_options *options, struct err *err);
 
 /* Writes an event: log_event(LOG_LEVEL_INFO, "installed", log_s("dir", dir), log_n("files", 3)); */
 #define log_event(level, ...) log_event_(level, __VA_ARGS__, (struct log_field){0})
-#define log_event_(level, event, ...)                                                                                                      \
+#define log_event_(level, event, ...)                                                              \
     log_write(level, event, (const struct log_field[]){__VA_ARGS__})
 void log_write(enum log_level level, const char *event, const struct log_field *fields);
 
-/* An error, at the edge: event "error" with code, what, subject, reason, remedy and exit status. */
+/* An error, at the edge: event "error" with code, what, subject, reason and remedy. */
 void log_error(const struct err *err);
 
 /*
- * Makes remote text fit to be shown: first line, at most 200 bytes and never more than size - 1, control and non-ASCII bytes escaped
- * as \xNN, every run that it has in common with a live secret replaced by "[masked]". Always terminates out.
+ * Makes remote text fit to be shown: first line, at most 200 bytes and never more than size - 1,
+ * control and non-ASCII bytes escaped as \xNN, every run that it has in common with a live secret
+ * replaced by "[masked]". Always terminates out.
  */
 void redact(char *out, size_t size, struct bytes remote);
 

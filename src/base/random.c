@@ -27,7 +27,8 @@ uint32_t random_below(uint32_t below)
 
     if (below == 0)
         return 0;
-    threshold = (UINT32_MAX - below + 1) % below; /* 2^32 mod below: what would favour small numbers */
+    threshold =
+        (UINT32_MAX - below + 1) % below; /* 2^32 mod below: what would favour small numbers */
     do
         random_bytes(&value, sizeof value);
     while (value < threshold);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The trap of connection pool and session cache: libcurl compares neither the TLS hook nor its argument, so that a
- * second identity could be served over the first one's connection. This program does what the agent never does, uses one
- * struct http for two identities, and shows that the label keeps them apart even so.
+ * The trap of connection pool and session cache: libcurl compares neither the TLS hook nor its
+ * argument, so that a second identity could be served over the first one's connection. This program
+ * does what the agent never does, uses one struct http for two identities, and shows that the label
+ * keeps them apart even so.
  *
- *   pool-trap GOOD_DIR ROGUE_DIR HOST:PORT     exit 0: the good one was accepted twice, the rogue one never
- *   pool-trap --no-hook GOOD_DIR HOST:PORT     exit 0: a connection without the hook failed closed
+ *   pool-trap GOOD_DIR ROGUE_DIR HOST:PORT     exit 0: the good one was accepted twice, the rogue
+ * one never pool-trap --no-hook GOOD_DIR HOST:PORT     exit 0: a connection without the hook failed
+ * closed
  */
 #include <curl/curl.h>
 #include <stdio.h>
