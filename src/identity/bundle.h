@@ -28,8 +28,10 @@ struct bundle {
  * Adds the fields of one secret document (the secret's own text, at most 64 KiB: a JSON object
  * under any of its key names, or a bare PEM bundle). secret names it in errors. Refused: two names
  * of one field, a repeated field, a field that another secret gave, a value that is no string, NUL.
- * Unknown fields are ignored. ERR_DOCUMENT_INVALID, ERR_DOCUMENT_TOO_LARGE, ERR_FIELD_REPEATED,
- * ERR_MEMORY_FULL.
+ * Unknown fields are ignored. Nothing is added on failure: ERR_DOCUMENT_INVALID,
+ * ERR_DOCUMENT_TOO_LARGE, ERR_FIELD_REPEATED, ERR_FIELD_MISSING (it has none), ERR_MEMORY_FULL; of
+ * a bare bundle, whose key tells the leaf from a CA, ERR_PEM_INVALID, ERR_CERTIFICATE_INVALID and
+ * key_read()'s too.
  */
 int bundle_add(struct bundle *bundle, struct bytes document, const char *secret, struct err *err);
 
@@ -39,5 +41,8 @@ void bundle_free(struct bundle *bundle);
 /* "client_cert", and the file that it is installed as, "client.crt". */
 const char *bundle_field_name(enum bundle_field field);
 const char *bundle_field_file(enum bundle_field field);
+
+/* The names that a document may give a field, as text: "client_key, key, private_key". */
+void bundle_field_names(enum bundle_field field, char *out, size_t size);
 
 #endif

@@ -95,14 +95,6 @@ bool key_matches(const struct key *key, const struct cert *cert)
            bytes_equal(bytes_of(ec->q, ec->qlen), bytes_of(key->ec_public.q, key->ec_public.qlen));
 }
 
-static bool is_key_label(const char *label)
-{
-    static const char end[] = "PRIVATE KEY";
-    size_t len = strlen(label);
-
-    return len >= sizeof end - 1 && strcmp(label + len - (sizeof end - 1), end) == 0;
-}
-
 /* What a block says of itself, before its DER is looked at: 0, or -1 with err. */
 static int check_block(const struct pem_block *block, const char *subject, struct err *err)
 {
@@ -124,7 +116,7 @@ static int read_block(struct bytes pem, struct buf *der, const char *subject, st
     int found;
 
     while ((found = pem_next(&reader, &block, der)) > 0) {
-        if (!is_key_label(block.label)) {
+        if (!pem_is_private_key(&block)) {
             der->len = len;
             continue;
         }

@@ -224,6 +224,17 @@ static bool in_range(const uint8_t *scalar, const uint8_t *order, size_t len)
     return borrow == 1 && any != 0;
 }
 
+/* Whether point is public's, uncompressed or compressed (SEC 1 section 2.3.3). */
+static bool same_point(struct bytes point, const br_ec_public_key *public)
+{
+    size_t len = public->qlen / 2;
+
+    if (point.len == len + 1)
+        return point.data[0] == (2 | (public->q[2 * len] & 1)) &&
+               memcmp(point.data + 1, public->q + 1, len) == 0;
+    return bytes_equal(point, bytes_of(public->q, public->qlen));
+}
+
 /* Takes the scalar over, padded to the order's length, and computes the point. */
 static const char *fill_ec(struct key *key, const struct ec_parts *parts)
 {
@@ -238,8 +249,7 @@ static const char *fill_ec(struct key *key, const struct ec_parts *parts)
         return "its value is not below the curve's order, or zero";
     if (br_ec_compute_pub(impl, &key->ec_public, key->values + len, &key->ec) != 2 * len + 1)
         return "its point cannot be computed";
-    if (parts->point.data &&
-        !bytes_equal(parts->point, bytes_of(key->ec_public.q, key->ec_public.qlen)))
+    if (parts->point.data && !same_point(parts->point, &key->ec_public))
         return "its point does not belong to its value";
     return NULL;
 }

@@ -132,6 +132,14 @@ int pem_next(struct pem_reader *reader, struct pem_block *block, struct buf *der
     return 1;
 }
 
+bool pem_is_private_key(const struct pem_block *block)
+{
+    static const char end[] = "PRIVATE KEY";
+    size_t len = strlen(block->label);
+
+    return len >= sizeof end - 1 && strcmp(block->label + len - (sizeof end - 1), end) == 0;
+}
+
 /* "-----BEGIN LABEL-----" and LF. */
 static int append_line(struct buf *out, const char *kind, const char *label)
 {

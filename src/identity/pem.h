@@ -26,6 +26,9 @@ struct pem_block {
  * that is damaged (block->label says which, "" where unknown) or no room. */
 int pem_next(struct pem_reader *reader, struct pem_block *block, struct buf *der);
 
+/* Whether the label is one of a private key, of whatever format. */
+bool pem_is_private_key(const struct pem_block *block);
+
 /* Appends one block, lines of 64, LF, final newline. */
 int pem_append(struct buf *out, const char *label, struct bytes der);
 

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "identity/bundle.h"
+
+#include <stdio.h>
+
+#include "base/err.h"
+#include "base/json.h"
+#include "identity/cert.h"
+#include "identity/key.h"
+#include "identity/pem.h"
+
+enum { DOCUMENT_MAX = 64 * 1024, NAMES_MAX = 6 };
+
+/* names: ours, the words people use, SPIRE's (its aws_secretsmanager store), Kubernetes'. */
+static const struct {
+    const char *file;
+    const char *names[NAMES_MAX + 1];
+} fields[BUNDLE_FIELDS] = {
+    [BUNDLE_CLIENT_CERT] = {"client.crt",
+                            {"client_cert", "client_certificate", "cert", "certificate", "x509Svid",
+                             "tls.crt"}},
+    [BUNDLE_CLIENT_KEY] = {"client.key",
+                           {"client_key", "client_private_key", "key", "private_key", "x509SvidKey",
+                            "tls.key"}},
+    [BUNDLE_CA_CERT] = {"ca.crt", {"ca_cert", "ca_certificate", "ca", "bundle", "ca.crt"}},
+    [BUNDLE_SERVER_CERT] = {"server.crt", {"server_cert", "server_certificate"}},
+    [BUNDLE_SERVER_KEY] = {"server.key", {"server_key", "server_private_key"}},
+};
+
+/* The secret that is read, and where to say what is wrong with it. */
+struct source {
+    const char *secret;
+    struct err *err;
+};
+
+const char *bundle_field_name(enum bundle_field field)
+{
+    return fields[field].names[0];
+}
+
+const char *bundle_field_file(enum bundle_field field)
+{
+    return fields[field].file;
+}
+
+void bundle_field_names(enum bundle_field field, char *out, size_t size)
+{
+    size_t len = 0;
+    int i;
+
+    for (i = 0; fields[field].names[i] && len < size; i++)
+        len +=
+            (size_t)snprintf(out + len, size - len, "%s%s", i ? ", " : "", fields[field].names[i]);
+}
+
+void bundle_free(struct bundle *bundle)
+{
+    int i;
+
+    for (i = 0; i < BUNDLE_FIELDS; i++) {
+        buf_free(&bundle->field[i]);
+        bundle->source[i][0] = '\0';
+    }
+}
+
+/* The name in our table that text is, and its field; NULL for any other text. */
+static const char *find_name(struct bytes text, enum bundle_field *field)
+{
+    int i, k;
+
+    for (i = 0; i < BUNDLE_FIELDS; i++)
+        for (k = 0; fields[i].names[k]; k++)
+            if (bytes_equal_text(text, fields[i].names[k])) {
+                *field = (enum bundle_field)i;
+                return fields[i].names[k];
+            }
+    return NULL;
+}
+
+static int out_of_memory(const struct source *source)
+{
+    return err_set(source->err, ERR_MEMORY_FULL, source->secret, "no memory for its text");
+}
+
+/* Line ends that were escaped twice arrive as a backslash and a letter. PEM has no backslash. */
+static void unescape(struct buf *text)
+{
+    size_t in, out = 0;
+    uint8_t c;
+
+    for (in = 0; in < text->len; in++) {
+        c = text->data[in];
+        if (c == '\\' && in + 1 < text->len && strchr("nr", text->data[in + 1]))
+            c = text->data[++in] == 'n' ? '\n' : '\r';
+        text->data[out++] = c;
+    }
+    if (out < text->len)
+        wipe(text->data + out, text->len - out);
+    text->len = out;
+}
+
+/* Decodes a string; what names it in errors. */
+static int read_text(const struct json *json, json_value value, const char *what, struct buf *text,
+                     const struct source *source)
+{
+    if (json_type(json, value) != JSON_STRING)
+        return err_set(source->err, ERR_DOCUMENT_INVALID, source->secret, "%s is no string", what);
+    if (buf_reserve(text, json_raw(json, value).len) < 0)
+        return out_of_memory(source);
+    if (json_string(json, value, text) < 0)
+        return err_set(source->err, ERR_DOCUMENT_INVALID, source->secret, "%s is not Unicode",
+                       what);
+    if (memchr(text->data, '\0', text->len))
+        return err_set(source->err, ERR_DOCUMENT_INVALID, source->secret, "%s holds a NUL", what);
+    return 0;
+}
+
+/* One member. given: by field, the name under which this document gave it before. */
+static int read_member(struct bundle *part, const struct json *json, json_value name,
+                       json_value value, const char *given[BUNDLE_FIELDS],
+                       const struct source *source)
+{
+    struct buf text = {.tag = ARENA_WORK};
+    enum bundle_field field;
+    const char *known = NULL;
+    int result = read_text(json, name, "a name in it", &text, source);
+
+    if (result == 0)
+        known = find_name(buf_bytes(&text), &field);
+    buf_free(&text);
+    if (!known)
+        return result;
+    if (given[field] && given[field] == known)
+        return err_set(source->err, ERR_FIELD_REPEATED, source->secret, "%s stands in it twice",
+                       known);
+    if (given[field])
+        return err_set(source->err, ERR_FIELD_REPEATED, source->secret,
+                       "%s and %s are names of one field", given[field], known);
+    given[field] = known;
+    if (read_text(json, value, known, &part->field[field], source) < 0)
+        return -1;
+    unescape(&part->field[field]);
+    return 0;
+}
+
+static int read_json(struct bundle *part, struct bytes document, const struct source *source)
+{
+    const char *given[BUNDLE_FIELDS] = {NULL};
+    char reason[JSON_REASON_MAX];
+    struct json *json = json_parse(document, reason);
+    json_value name, value;
+    int at = 0, result = 0;
+
+    if (!json)
+        return err_set(source->err, ERR_DOCUMENT_INVALID, source->secret, "it is not JSON: %s",
+                       reason);
+    while (result == 0 && json_each(json, 0, &at, &name, &value))
+        result = read_member(part, json, name, value, given, source);
+    json_free(json);
+    return result;
+}
+
+static int append_block(struct buf *field, const struct pem_block *block,
+                        const struct source *source)
+{
+    if (buf_append(field, block->text.data, block->text.len) < 0 || buf_append(field, "\n", 1) < 0)
+        return out_of_memory(source);
+    return 0;
+}
+
+/* Takes keys and certificates out of a bare bundle. */
+static int collect(struct bundle *part, struct bytes text, const struct source *source)
+{
+    struct pem_reader reader = {text};
+    struct pem_block block;
+    struct buf der = {.tag = ARENA_KEY};
+    int found, result = 0;
+
+    while (result == 0 && (found = pem_next(&reader, &block, &der)) != 0) {
+        if (found < 0)
+            result = err_set(source->err, ERR_PEM_INVALID, source->secret,
+                             "the PEM block %s is damaged", block.label);
+        else if (pem_is_private_key(&block))
+            result = append_block(&part->field[BUNDLE_CLIENT_KEY], &block, source);
+        else if (strcmp(block.label, "CERTIFICATE") == 0)
+            result = append_block(&part->field[BUNDLE_CLIENT_CERT], &block, source);
+        buf_free(&der);
+    }
+    return result;
+}
+
+/* Moves the certificates that are self-issued, and not the key's, from client_cert to ca_cert. */
+static int split(struct bundle *part, const struct key *key, const struct source *source)
+{
+    struct buf all = part->field[BUNDLE_CLIENT_CERT], der = {.tag = ARENA_DOCUMENT};
+    struct pem_reader reader = {buf_bytes(&all)};
+    char reason[CERT_REASON_MAX];
+    struct pem_block block;
+    struct cert cert;
+    bool is_ca;
+    int result = 0;
+
+    part->field[BUNDLE_CLIENT_CERT] = (struct buf){.tag = ARENA_DOCUMENT};
+    while (result == 0 && pem_next(&reader, &block, &der) > 0) {
+        if (cert_parse(&cert, buf_bytes(&der), reason) < 0) {
+            result = err_set(source->err, ERR_CERTIFICATE_INVALID, source->secret, "%s", reason);
+        } else {
+            is_ca = bytes_equal(cert.issuer, cert.subject) && !(key && key_matches(key, &cert));
+            result = append_block(&part->field[is_ca ? BUNDLE_CA_CERT : BUNDLE_CLIENT_CERT], &block,
+                                  source);
+        }
+        buf_free(&der);
+    }
+    buf_free(&all);
+    return result;
+}
+
+static int read_pem(struct bundle *part, struct bytes document, const struct source *source)
+{
+    struct buf text = {.tag = ARENA_DOCUMENT};
+    struct key *key = NULL;
+    int result = -1;
+
+    if (buf_append(&text, document.data, document.len) < 0)
+        return out_of_memory(source);
+    unescape(&text);
+    if (collect(part, buf_bytes(&text), source) < 0)
+        goto out;
+    if (part->field[BUNDLE_CLIENT_KEY].len == 0 && part->field[BUNDLE_CLIENT_CERT].len == 0) {
+        err_set(source->err, ERR_DOCUMENT_INVALID, source->secret,
+                "it is neither a JSON object nor PEM");
+        goto out;
+    }
+    if (part->field[BUNDLE_CLIENT_KEY].len > 0) {
+        key = key_read(buf_bytes(&part->field[BUNDLE_CLIENT_KEY]), source->secret, source->err);
+        if (!key)
+            goto out;
+    }
+    result = split(part, key, source);
+out:
+    key_free(key);
+    buf_free(&text);
+    return result;
+}
+
+/* Moves the parts of one document to the others', all or none. */
+static int merge(struct bundle *bundle, struct bundle *part, const struct source *source)
+{
+    bool any = false;
+    int i;
+
+    for (i = 0; i < BUNDLE_FIELDS; i++) {
+        any |= part->field[i].len > 0;
+        if (part->field[i].len > 0 && bundle->field[i].len > 0)
+            return err_set(source->err, ERR_FIELD_REPEATED, source->secret, "%s comes from %s too",
+                           fields[i].names[0], bundle->source[i]);
+    }
+    if (!any)
+        return err_set(source->err, ERR_FIELD_MISSING, source->secret,
+                       "it gives none of the fields that are known");
+    for (i = 0; i < BUNDLE_FIELDS; i++) {
+        if (part->field[i].len == 0)
+            continue;
+        buf_free(&bundle->field[i]);
+        bundle->field[i] = part->field[i];
+        part->field[i] = (struct buf){0};
+        (void)snprintf(bundle->source[i], sizeof bundle->source[i], "%s", source->secret);
+    }
+    return 0;
+}
+
+/* Leaves out a byte order mark and white space. */
+static struct bytes skip_start(struct bytes text)
+{
+    if (text.len >= 3 && memcmp(text.data, "\xEF\xBB\xBF", 3) == 0)
+        text = bytes_of(text.data + 3, text.len - 3);
+    while (text.len > 0 && memchr(" \t\r\n", text.data[0], 4))
+        text = bytes_of(text.data + 1, text.len - 1);
+    return text;
+}
+
+int bundle_add(struct bundle *bundle, struct bytes document, const char *secret, struct err *err)
+{
+    const struct source source = {secret, err};
+    struct bytes text = skip_start(document);
+    struct bundle part = {0};
+    int i, result;
+
+    if (document.len > DOCUMENT_MAX)
+        return err_set(err, ERR_DOCUMENT_TOO_LARGE, secret, "it has %zu bytes", document.len);
+    if (text.len == 0)
+        return err_set(err, ERR_DOCUMENT_INVALID, secret, "it is empty");
+    if (memchr(text.data, '\0', text.len))
+        return err_set(err, ERR_DOCUMENT_INVALID, secret, "it holds a NUL");
+    for (i = 0; i < BUNDLE_FIELDS; i++)
+        part.field[i].tag = ARENA_DOCUMENT;
+    result = text.data[0] == '{' ? read_json(&part, text, &source) : read_pem(&part, text, &source);
+    if (result == 0)
+        result = merge(bundle, &part, &source);
+    bundle_free(&part);
+    return result;
+}
