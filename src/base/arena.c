@@ -15,8 +15,9 @@
 #include "base/err.h"
 
 #ifndef SYS_memfd_secret
-#define SYS_memfd_secret 447 /* the same on every architecture; musl 1.2.5 names it on some only   \
-                              */
+#define SYS_memfd_secret                                                                           \
+    447 /* the same on every architecture; musl 1.2.5 names it on some only                        \
+         */
 #endif
 
 enum {
@@ -61,23 +62,34 @@ void wipe(void *memory, size_t len)
     __asm__ volatile("" : : "r"(memory) : "memory");
 }
 
-/* Backs len reserved bytes at address by locked memory; offset is their place in the secret file.
- */
+/* Maps a part of the secret file; a failed MAP_FIXED leaves a hole, which is reserved again. */
+static int map_secret(char *address, size_t len, off_t offset)
+{
+    int saved;
+
+    if (mmap(address, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, arena.fd, offset) !=
+        MAP_FAILED)
+        return madvise(address, len, MADV_DONTFORK);
+    saved = errno;
+    (void)mmap(address, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+               0);
+    errno = saved;
+    return -1;
+}
+
+static int map_private(char *address, size_t len)
+{
+    if (mprotect(address, len, PROT_READ | PROT_WRITE) < 0 ||
+        madvise(address, len, MADV_DONTDUMP) < 0 || madvise(address, len, MADV_WIPEONFORK) < 0)
+        return -1;
+    return arena.locked ? mlock(address, len) : 0;
+}
+
+/* Backs reserved memory by locked memory; offset is its place in the secret file. */
 static int commit(char *address, size_t len, off_t offset)
 {
-    if (arena.fd >= 0) {
-        if (mmap(address, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, arena.fd, offset) ==
-            MAP_FAILED)
-            return -1;
-        (void)madvise(address, len, MADV_DONTFORK);
-    } else {
-        if (mprotect(address, len, PROT_READ | PROT_WRITE) < 0)
-            return -1;
-        (void)madvise(address, len, MADV_DONTDUMP);
-        (void)madvise(address, len, MADV_WIPEONFORK);
-        if (arena.locked && mlock(address, len) < 0)
-            return -1;
-    }
+    if ((arena.fd >= 0 ? map_secret(address, len, offset) : map_private(address, len)) < 0)
+        return -1;
     if (arena.locked)
         arena.stats.locked += len;
     return 0;

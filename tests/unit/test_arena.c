@@ -94,7 +94,7 @@ static void a_shrunk_block_loses_its_tail(void **state)
     (void)state;
     memset(memory, 'x', 256);
     assert_ptr_equal(arena_realloc(memory, 100, ARENA_KEY), memory);
-    assert_true(all_zero(memory + 112, 256 - 112)); /* 100, rounded up to the alignment */
+    assert_null(memchr(memory + 100, 'x', 156));
     arena_free(memory);
 }
 
@@ -258,7 +258,7 @@ static void a_block_freed_twice_ends_the_process(void **state)
         void *memory;
 
         (void)setrlimit(RLIMIT_CORE, &none);
-        if (arena_open(&options, &err) < 0) /* the parent's is not inherited */
+        if (arena_open(&options, &err) < 0)
             _exit(97);
         memory = arena_alloc(10, ARENA_WORK);
         arena_free(memory);
@@ -272,7 +272,9 @@ static void a_block_freed_twice_ends_the_process(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        /* These two open an arena in a child, and so come before this process has one. */
         cmocka_unit_test(refused_locking_is_an_error_unless_preferred),
+        cmocka_unit_test(a_block_freed_twice_ends_the_process),
         cmocka_unit_test_setup(fresh_memory_is_zero_and_aligned, open_arena),
         cmocka_unit_test(freed_memory_is_wiped),
         cmocka_unit_test(a_moved_block_leaves_nothing_behind),
@@ -283,7 +285,6 @@ int main(void)
         cmocka_unit_test(secrets_are_found_in_text),
         cmocka_unit_test(buffers_keep_to_their_bound),
         cmocka_unit_test(the_stack_is_wiped),
-        cmocka_unit_test(a_block_freed_twice_ends_the_process),
     };
 
     return cmocka_run_group_tests_name("arena", tests, NULL, NULL);
