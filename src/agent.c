@@ -95,7 +95,10 @@ static void describe(const struct delivery *delivery)
         log_event(LOG_LEVEL_WARNING, "chain_not_in_ca", log_s("set", name_of(delivery)));
 }
 
-/* A certificate from the future most likely means a clock in the past, which has until the deadline to be set. */
+/*
+ * A certificate from the future most likely means a clock in the past, which has until the deadline
+ * to be set.
+ */
 static int prove(struct delivery *delivery, struct err *err)
 {
     struct identity_policy policy = {.require_chain = delivery->config->require_client_chain};
@@ -135,8 +138,8 @@ static int install(const struct delivery *delivery, struct err *err)
     size_t i;
 
     for (i = 0; i < what.source_count; i++)
-        sources[i] = (struct install_source){delivery->origins[i].arn,
-                                             delivery->origins[i].version_id};
+        sources[i] =
+            (struct install_source){delivery->origins[i].arn, delivery->origins[i].version_id};
     if (install_identity(&delivery->target, &what, &outcome, err) < 0)
         return -1;
     log_event(LOG_LEVEL_INFO, events[outcome], log_s("set", name_of(delivery)),

@@ -17,9 +17,11 @@ struct credentials {
 };
 
 /*
- * Walks the chain in its order (one table in credentials.c; each source tells "not configured" from "failed") until one is configured. A source that
- * is configured and fails is an error that names it, never a silent fall-through. Retries what can pass, within the deadline.
- * ERR_CREDENTIALS_MISSING, ERR_CREDENTIALS_FAILED, ERR_AWS_UNREACHABLE, ERR_DEADLINE. Free with credentials_free(), NULL allowed.
+ * Walks the chain in its order (one table in credentials.c; each source tells "not configured" from
+ * "failed") until one is configured. A source that is configured and fails is an error that names
+ * it, never a silent fall-through. Retries what can pass, within the deadline.
+ * ERR_CREDENTIALS_MISSING, ERR_CREDENTIALS_FAILED, ERR_AWS_UNREACHABLE, ERR_DEADLINE. Free with
+ * credentials_free(), NULL allowed.
  */
 int credentials_resolve(const struct aws *aws, struct credentials **out, struct err *err);
 void credentials_free(struct credentials *credentials);

@@ -4,8 +4,10 @@
 
 struct err;
 
-/* The process environment's AWS secrets, moved into the arena: blank is unset, the environment
- * block's bytes are zeroed. */
+/*
+ * The process environment's AWS secrets, moved into the arena: blank is unset, the environment
+ * block's bytes are zeroed.
+ */
 struct environment {
     char *access_key_id;     /* AWS_ACCESS_KEY_ID */
     char *secret_access_key; /* AWS_SECRET_ACCESS_KEY */
@@ -13,8 +15,10 @@ struct environment {
     char *container_token;   /* AWS_CONTAINER_AUTHORIZATION_TOKEN */
 };
 
-/* Once, right after the arena was opened; the variables are gone from the environment afterwards.
- * ERR_MEMORY_FULL. */
+/*
+ * Once, right after the arena was opened; the variables are gone from the environment afterwards.
+ * ERR_MEMORY_FULL.
+ */
 int environment_take(struct environment *environment, struct err *err);
 
 #endif

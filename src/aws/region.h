@@ -8,10 +8,12 @@ struct aws;
 struct err;
 
 /*
- * The region of a secret: of its ARN, then --region, AWS_REGION, AWS_DEFAULT_REGION, then instance metadata
- * (placement/region). ERR_REGION_MISSING. Checked to be a region's form: it becomes part of a host name.
+ * The region of a secret: of its ARN, then --region, AWS_REGION, AWS_DEFAULT_REGION, then instance
+ * metadata (placement/region). ERR_REGION_MISSING. Checked to be a region's form: it becomes part
+ * of a host name.
  */
 #define REGION_MAX 64
-int region_resolve(const struct aws *aws, const char *secret_id, char out[REGION_MAX], struct err *err);
+int region_resolve(const struct aws *aws, const char *secret_id, char out[REGION_MAX],
+                   struct err *err);
 
 #endif

@@ -14,9 +14,9 @@ enum retry_class { RETRY_NEVER = 0, RETRY_TRANSIENT = 1, RETRY_THROTTLED = 2 };
 enum retry_class retry_classify(const struct http_response *response, const char *error_code);
 
 /*
- * Milliseconds to wait before try number attempt + 1 (attempt from 1): full jitter over
- * base * 2^(attempt-1), capped at 20 s; base 50 ms, 1 s when throttled. The SDKs' standard mode as
- * of November 2026.
+ * Milliseconds to wait before try number attempt + 1 (attempt from 1): full jitter over base *
+ * 2^(attempt-1), capped at 20 s; base 50 ms, 1 s when throttled. The SDKs' standard mode as of
+ * November 2026.
  */
 int64_t retry_delay_ms(enum retry_class class, unsigned attempt);
 

@@ -10,8 +10,9 @@
 struct credentials;
 
 /*
- * AWS Signature Version 4 by headers: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
- * Pure: request, credentials and time in, headers out; no clock, no environment, no I/O.
+ * AWS Signature Version 4 by headers:
+ * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html Pure:
+ * request, credentials and time in, headers out; no clock, no environment, no I/O.
  */
 struct sigv4_header {
     struct bytes name, value;
@@ -19,13 +20,14 @@ struct sigv4_header {
 
 struct sigv4_request {
     struct bytes method;
-    struct bytes path;  /* raw, as in the request line, without the query */
-    struct bytes query; /* raw, without the "?" */
+    struct bytes path;                  /* raw, as in the request line, without the query */
+    struct bytes query;                 /* raw, without the "?" */
     const struct sigv4_header *headers; /* to be signed, Host included */
     size_t header_count;
     struct bytes body;
-    bool normalize_path; /* RFC 3986 dot segments and double slashes removed; every service but S3 */
-    bool sign_body;      /* adds x-amz-content-sha256 */
+    bool
+        normalize_path; /* RFC 3986 dot segments and double slashes removed; every service but S3 */
+    bool sign_body;     /* adds x-amz-content-sha256 */
     bool omit_session_token; /* the token is sent, but not signed */
 };
 
@@ -45,10 +47,13 @@ struct sigv4_result {
     char signature[65];
 };
 
-/* 0, or -1 where the arena is full or the request holds more headers or parameters than SIGV4_LIST_MAX. */
+/*
+ * 0, or -1 where the arena is full or the request holds more headers or parameters than
+ * SIGV4_LIST_MAX.
+ */
 #define SIGV4_LIST_MAX 64
-int sigv4_sign(struct sigv4_result *result, const struct sigv4_request *request, const struct credentials *credentials,
-               const struct sigv4_scope *scope);
+int sigv4_sign(struct sigv4_result *result, const struct sigv4_request *request,
+               const struct credentials *credentials, const struct sigv4_scope *scope);
 void sigv4_free(struct sigv4_result *result);
 
 #endif

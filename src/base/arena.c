@@ -29,7 +29,8 @@ enum {
     ALIGNMENT = 16
 };
 
-/* Blocks lie one behind the other from the heap's start to its end; each knows the one before it.
+/*
+ * Blocks lie one behind the other from the heap's start to its end; each knows the one before it.
  */
 struct block {
     size_t size; /* of the payload, a multiple of ALIGNMENT */
@@ -114,8 +115,10 @@ static struct block *block_of(void *memory)
     return block;
 }
 
-/* Puts the free block behind a free one into it. The swallowed header is wiped: free memory is
- * zero. */
+/*
+ * Puts the free block behind a free one into it. The swallowed header is wiped: free memory is
+ * zero.
+ */
 static void merge_after(struct block *block)
 {
     struct block *next = block_after(block);
@@ -361,8 +364,10 @@ static int refuse_lock(struct err *err)
                          (unsigned long long)limit.rlim_cur / 1024, ARENA_NEED_KIB);
 }
 
-/* Tries the backings from the best on: secret file, locked memory and, if that is allowed, plain
- * memory. */
+/*
+ * Tries the backings from the best on: secret file, locked memory and, if that is allowed, plain
+ * memory.
+ */
 static int back_stack(const struct arena_options *options, struct err *err)
 {
     arena.locked = true;

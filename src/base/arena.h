@@ -44,7 +44,8 @@ int arena_open(const struct arena_options *options, struct err *err);
 /* Zeroed memory for size bytes, aligned for any type; NULL when the arena is full or size is 0. */
 void *arena_alloc(size_t size, enum arena_tag tag);
 
-/* As realloc(3) within the arena: a move wipes the old place. NULL leaves the old block as it was.
+/*
+ * As realloc(3) within the arena: a move wipes the old place. NULL leaves the old block as it was.
  */
 void *arena_realloc(void *block, size_t size, enum arena_tag tag);
 
@@ -66,7 +67,8 @@ void arena_stats(struct arena_stats *stats);
 #define ARENA_SECRET_RUN 12
 size_t arena_secret_prefix(const void *text, size_t len);
 
-/* Zeroes the whole heap; for the last moment before the process ends. Nothing may be used after it.
+/*
+ * Zeroes the whole heap; for the last moment before the process ends. Nothing may be used after it.
  */
 void arena_wipe(void);
 

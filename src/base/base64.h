@@ -4,13 +4,17 @@
 
 #include "base/buf.h"
 
-/* Appends what RFC 4648 base64 text stands for; with skip_space, white space anywhere is ignored
+/*
+ * Appends what RFC 4648 base64 text stands for; with skip_space, white space anywhere is ignored
  * (PEM). Padding is checked, and so are the unused bits. -1: not base64, or no room. Branches and
- * table look-ups do not depend on the data's values. */
+ * table look-ups do not depend on the data's values.
+ */
 int base64_decode(struct buf *out, struct bytes text, int skip_space);
 
-/* Appends base64 in lines of line_length characters, each ended by LF (0: one line, no LF). -1: no
- * room. */
+/*
+ * Appends base64 in lines of line_length characters, each ended by LF (0: one line, no LF). -1: no
+ * room.
+ */
 int base64_encode(struct buf *out, struct bytes data, size_t line_length);
 
 #endif

@@ -18,8 +18,10 @@ int64_t clock_left(int64_t at_ms);
 /* Sleeps the milliseconds given, or until at_ms if that is sooner. */
 void clock_sleep(int64_t ms, int64_t at_ms);
 
-/* A civil UTC time to seconds since 1970, and back. Proleptic Gregorian, no leap seconds (RFC
- * 5280 4.1.2.5). */
+/*
+ * A civil UTC time to seconds since 1970, and back. Proleptic Gregorian, no leap seconds (RFC 5280
+ * 4.1.2.5).
+ */
 struct civil {
     int year, month, day, hour, minute, second; /* month and day from 1 */
 };

@@ -58,8 +58,10 @@ struct err {
     char reason[ERR_REASON_MAX]; /* why: text of ours, or remote text that went through redact() */
 };
 
-/* Fills *err (text that does not fit is cut) and returns -1, so that callers can return it. subject
- * may be NULL. */
+/*
+ * Fills *err (text that does not fit is cut) and returns -1, so that callers can return it. subject
+ * may be NULL.
+ */
 int err_set(struct err *err, enum err_code code, const char *subject, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

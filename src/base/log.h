@@ -42,8 +42,10 @@ static inline struct log_field log_n(const char *key, int64_t number)
     return (struct log_field){key, NULL, number};
 }
 
-/* The file is opened with O_APPEND, and again after it was renamed. ERR_CONFIG where it cannot be
- * opened. */
+/*
+ * The file is opened with O_APPEND, and again after it was renamed. ERR_CONFIG where it cannot be
+ * opened.
+ */
 int log_open(const struct log_options *options, struct err *err);
 
 /* Writes an event: log_event(LOG_LEVEL_INFO, "installed", log_s("dir", dir), log_n("files", 3)); */

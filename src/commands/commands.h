@@ -12,8 +12,9 @@ int command_fetch(const struct config *config);
 int command_probe(const struct config *config);
 
 /*
- * Runs a verb's work the safe way: no core dumps, not traceable, arena open, the environment's secrets taken, the work on the arena's
- * stack. Signals, and a time-out two seconds after the deadline, are answered from outside of it, whatever state it is in.
+ * Runs a verb's work the safe way: no core dumps, not traceable, arena open, the environment's
+ * secrets taken, the work on the arena's stack. Signals, and a time-out two seconds after the
+ * deadline, are answered from outside of it, whatever state it is in.
  */
 struct work {
     const struct config *config;

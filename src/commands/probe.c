@@ -30,8 +30,9 @@ static void print(const struct endpoint *endpoint, const struct probe *probe)
         len = snprintf(line, sizeof line, "%-11s %s  %s\n", probe_verdict_name(probe->verdict),
                        endpoint->text, probe->reason);
     if (len > 0)
-        (void)fs_write_all(STDOUT_FILENO, bytes_of(line, (size_t)len < sizeof line ? (size_t)len
-                                                                             : sizeof line - 1));
+        (void)fs_write_all(
+            STDOUT_FILENO,
+            bytes_of(line, (size_t)len < sizeof line ? (size_t)len : sizeof line - 1));
 }
 
 static int probe_with(const struct work *work, const struct identity *identity, bool *accepted,

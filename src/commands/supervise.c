@@ -45,8 +45,9 @@ static void finished(const struct work *work, int status)
 }
 
 /*
- * Ends the process at once, with the work in whatever state: the set on disk is whole at every moment. The arena is left to the kernel,
- * since wiping it under a thread that uses it could end in a crash instead of this status.
+ * Ends the process at once, with the work in whatever state: the set on disk is whole at every
+ * moment. The arena is left to the kernel, since wiping it under a thread that uses it could end in
+ * a crash instead of this status.
  */
 _Noreturn static void leave(const struct supervised *supervised, int status)
 {
@@ -65,7 +66,10 @@ static int harden(struct err *err)
     return 0;
 }
 
-/* Signals are blocked in every thread and read from a descriptor; a closed pipe is an error of write(2). */
+/*
+ * Signals are blocked in every thread and read from a descriptor; a closed pipe is an error of
+ * write(2).
+ */
 static int open_signals(struct err *err)
 {
     sigset_t set;

@@ -57,7 +57,9 @@ static void ask(const struct probe_request *request, const struct endpoint *endp
     };
 }
 
-/* Alerts by which a server says that it does not want the certificate, or the handshake as a whole. */
+/*
+ * Alerts by which a server says that it does not want the certificate, or the handshake as a whole.
+ */
 static bool alert_refuses(int alert)
 {
     return (alert >= 40 && alert <= 51) || alert == 116;
@@ -72,11 +74,11 @@ static enum probe_verdict judge(const struct http_response *response)
 {
     switch (response->result) {
     case HTTP_UNTRUSTED: return PROBE_UNTRUSTED;
-    case HTTP_ALERT:
-        return alert_refuses(response->alert) ? PROBE_REFUSED : PROBE_UNREACHABLE;
+    case HTTP_ALERT: return alert_refuses(response->alert) ? PROBE_REFUSED : PROBE_UNREACHABLE;
     case HTTP_CLOSED: return PROBE_DOUBTED;
     case HTTP_ANSWERED:
-    case HTTP_BROKEN: /* it spoke after the handshake: what it said badly is the application's affair */
+    case HTTP_BROKEN: /* it spoke after the handshake: what it said badly is the application's
+                         affair */
     case HTTP_TOO_LARGE:
         if (!response->tls.certificate_sent)
             return PROBE_REFUSED;
@@ -120,8 +122,9 @@ static void explain(const struct http_response *response, enum probe_verdict ver
     else if (response->result == HTTP_ANSWERED && !response->tls.certificate_requested)
         (void)snprintf(out, size, "the server asked for no client certificate: not mutual TLS");
     else if (response->result == HTTP_ANSWERED && !response->tls.certificate_sent)
-        (void)snprintf(out, size, "the server accepts no SHA-2 signature of this key's type, so no "
-                                  "certificate was sent");
+        (void)snprintf(out, size,
+                       "the server accepts no SHA-2 signature of this key's type, so no "
+                       "certificate was sent");
     else if (response->status)
         (void)snprintf(out, size, "the server answered HTTP %d", response->status);
     else

@@ -51,8 +51,9 @@ static int ask_all(const struct probe_request *all, struct probe *probes, struct
 }
 
 /*
- * Servers that verify late (nginx, Node) refuse by an answer or by closing, and so does an application that
- * refuses everybody. The identity in use tells the two apart: what treats it the same says nothing about the next one.
+ * Servers that verify late (nginx, Node) refuse by an answer or by closing, and so does an
+ * application that refuses everybody. The identity in use tells the two apart: what treats it the
+ * same says nothing about the next one.
  */
 static int settle_doubts(const struct probe_request *all, const struct identity *installed,
                          struct probe *probes, struct err *err)

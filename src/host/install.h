@@ -12,9 +12,10 @@ struct bundle;
 struct err;
 
 /*
- * The installed set: one directory "..<version>" holds the files, the link "..data" names it, client.crt, client.key and
- * ca.crt are links through "..data", so that one rename changes all of them at once. A manifest beside them says which secrets and
- * versions they came from and the digest of each.
+ * The installed set: one directory "..<version>" holds the files, the link "..data" names it,
+ * client.crt, client.key and ca.crt are links through "..data", so that one rename changes all of
+ * them at once. A manifest beside them says which secrets and versions they came from and the
+ * digest of each.
  */
 struct install_file {
     const char *name; /* "client.key" */
@@ -53,14 +54,16 @@ enum install_outcome {
     INSTALL_DONE,      /* a new set is in place */
     INSTALL_ADOPTED,   /* and plain files of the same names were taken over as the set before it */
     INSTALL_UNCHANGED, /* the same set was there, whole; nothing was written */
-    INSTALL_HEALED     /* the same version was there, damaged, and is whole again */
+    INSTALL_HEALED /* the same version, or one that could no longer be told, was there damaged */
 };
 
 /*
- * Installs a set atomically and durably, under an exclusive lock on the directory (flock). Sweeps what a killed run left and previous sets past
- * keep_previous; leaves foreign files alone. On failure (ERR_TARGET_INVALID, ERR_INSTALL_FAILED, ERR_DEADLINE) the old set is in place.
+ * Installs a set atomically and durably, under an exclusive lock on the directory (flock). Sweeps
+ * what a killed run left and previous sets past keep_previous; leaves foreign files alone. On
+ * failure (ERR_TARGET_INVALID, ERR_INSTALL_FAILED, ERR_DEADLINE) the old set is in place.
  */
-int install_set(const struct install_target *target, const struct install_set *set, enum install_outcome *outcome, struct err *err);
+int install_set(const struct install_target *target, const struct install_set *set,
+                enum install_outcome *outcome, struct err *err);
 
 /* What stands in the target now. */
 struct installed {
@@ -71,9 +74,12 @@ struct installed {
 };
 
 /*
- * Reads the installed set into bundle (by file name; zero-initialised, then bundle_free()), opening "..data" once so that the files are one set's; plain files
- * are read where there is no "..data". facts (may be NULL) are the manifest's, zeroed where there is none. ERR_NO_IDENTITY where no set is there; ERR_TARGET_INVALID.
+ * Reads the installed set into bundle (by file name; zero-initialised, then bundle_free()), opening
+ * "..data" once so that the files are one set's; plain files are read where there is no "..data".
+ * facts (may be NULL) are the manifest's, zeroed where there is none. ERR_NO_IDENTITY where no set
+ * is there; ERR_TARGET_INVALID.
  */
-int install_read(const struct install_target *target, struct bundle *bundle, struct installed *facts, struct err *err);
+int install_read(const struct install_target *target, struct bundle *bundle,
+                 struct installed *facts, struct err *err);
 
 #endif

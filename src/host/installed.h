@@ -18,8 +18,10 @@ struct identity;
  */
 struct identity *installed_identity(const struct install_target *target, struct err *err);
 
-/* Installs an identity: its files, and with combined client.pem (key, leaf, chain) for programs
- * that open one file. Errors as install_set()'s. */
+/*
+ * Installs an identity: its files, and with combined client.pem (key, leaf, chain) for programs
+ * that open one file. Errors as install_set()'s.
+ */
 struct installing {
     const struct identity *identity;
     const struct install_source *sources;

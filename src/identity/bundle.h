@@ -8,8 +8,10 @@
 
 struct err;
 
-/* What a set consists of, as text: the values of one or more secret documents, put together by
- * field. */
+/*
+ * What a set consists of, as text: the values of one or more secret documents, put together by
+ * field.
+ */
 enum bundle_field {
     BUNDLE_CLIENT_CERT,
     BUNDLE_CLIENT_KEY,

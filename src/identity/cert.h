@@ -8,8 +8,10 @@
 
 #include "base/bytes.h"
 
-/* One X.509 certificate, read (RFC 5280 section 4; strict DER): views into der, which the caller
- * keeps alive. */
+/*
+ * One X.509 certificate, read (RFC 5280 section 4; strict DER): views into der, which the caller
+ * keeps alive.
+ */
 enum cert_extended_usage {
     CERT_EKU_SERVER_AUTH = 1,
     CERT_EKU_CLIENT_AUTH = 2,
@@ -71,17 +73,22 @@ struct cert {
     bool unknown_critical;
 };
 
-/* 0; or -1, and reason (size CERT_REASON_MAX) says what is wrong: malformed, duplicate extension,
- * trailing bytes… */
+/*
+ * 0; or -1, and reason (size CERT_REASON_MAX) says what is wrong: malformed, duplicate extension,
+ * trailing bytes…
+ */
 #define CERT_REASON_MAX 128
 int cert_parse(struct cert *cert, struct bytes der, char reason[CERT_REASON_MAX]);
 
-/* The last commonName of the subject, as text; false where there is none or it holds control bytes.
+/*
+ * The last commonName of the subject, as text; false where there is none or it holds control bytes.
  */
 bool cert_common_name(const struct cert *cert, char *out, size_t size);
 
-/* Subject as RFC 4514 text ("CN=ECS-Client"), for logs: control and non-ASCII bytes escaped, cut to
- * size. */
+/*
+ * Subject as RFC 4514 text ("CN=ECS-Client"), for logs: control and non-ASCII bytes escaped, cut to
+ * size.
+ */
 void cert_subject_text(struct bytes name, char *out, size_t size);
 
 /* Whether issuer's key made cert's signature (RFC 5280 6.1.3 (a)(1)). */

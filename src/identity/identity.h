@@ -12,8 +12,10 @@ struct anchors;
 struct err;
 struct key;
 
-/* A proven identity: chain (leaf first), key and trust anchors that belong together, and their
- * canonical PEM. */
+/*
+ * A proven identity: chain (leaf first), key and trust anchors that belong together, and their
+ * canonical PEM.
+ */
 #define IDENTITY_CHAIN_MAX 10
 
 struct credential {                         /* a certificate chain with its key */

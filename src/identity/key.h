@@ -12,8 +12,10 @@ struct buf;
 struct cert;
 struct err;
 
-/* A private key: RSA 2048 to 4096, EC P-256 or P-384. Lives in the arena (ARENA_KEY), wiped by
- * key_free(). */
+/*
+ * A private key: RSA 2048 to 4096, EC P-256 or P-384. Lives in the arena (ARENA_KEY), wiped by
+ * key_free().
+ */
 struct key;
 
 enum key_type { KEY_RSA, KEY_EC };
@@ -25,8 +27,10 @@ enum key_type { KEY_RSA, KEY_EC };
  * ERR_KEY_UNSUPPORTED (named: "EC secp521r1"), ERR_KEY_INVALID, ERR_MEMORY_FULL.
  */
 struct key *key_new(struct bytes der, const char *subject, struct err *err);
-/* The one private key in PEM text, read by key_new(); blocks of other kinds are passed over.
- * ERR_PEM_INVALID too. */
+/*
+ * The one private key in PEM text, read by key_new(); blocks of other kinds are passed over.
+ * ERR_PEM_INVALID too.
+ */
 struct key *key_read(struct bytes pem, const char *subject, struct err *err);
 void key_free(struct key *key);
 
@@ -37,8 +41,10 @@ void key_text(const struct key *key, char out[16]);
 /* Appends the key's canonical DER: PKCS#8 for both types. */
 int key_encode(const struct key *key, struct buf *out);
 
-/* Whether the certificate's public key is this key's. Public values are compared; no private
- * operation. */
+/*
+ * Whether the certificate's public key is this key's. Public values are compared; no private
+ * operation.
+ */
 bool key_matches(const struct key *key, const struct cert *cert);
 
 /*

@@ -22,8 +22,10 @@ struct pem_block {
     struct bytes text;         /* the whole block, in the reader's text */
 };
 
-/* 1: *block describes the next block and its bytes were appended to der; 0: no more; -1: a block
- * that is damaged (block->label says which, "" where unknown) or no room. */
+/*
+ * 1: *block describes the next block and its bytes were appended to der; 0: no more; -1: a block
+ * that is damaged (block->label says which, "" where unknown) or no room.
+ */
 int pem_next(struct pem_reader *reader, struct pem_block *block, struct buf *der);
 
 /* Whether the label is one of a private key, of whatever format. */

@@ -12,9 +12,9 @@ struct err;
 struct cert;
 
 /*
- * Path validation (RFC 5280 section 6) and name matching (RFC 9525): one verifier for enclaves, AWS and the
- * identity to be installed, in two profiles. STRICT is for the public PKI that AWS uses, PRIVATE for what a
- * ca_cert anchors: self-made PKIs without key identifiers.
+ * Path validation (RFC 5280 section 6) and name matching (RFC 9525): one verifier for enclaves, AWS
+ * and the identity to be installed, in two profiles. STRICT is for the public PKI that AWS uses,
+ * PRIVATE for what a ca_cert anchors: self-made PKIs without key identifiers.
  */
 enum verify_purpose { VERIFY_SERVER, VERIFY_CLIENT };
 enum verify_profile { VERIFY_STRICT, VERIFY_PRIVATE };
@@ -28,21 +28,23 @@ enum verify_status {
     VERIFY_NOT_YET_VALID,
     VERIFY_NAME_MISMATCH,
     VERIFY_COMMON_NAME_ONLY, /* the name stands in the common name alone, and allow_cn is off */
-    VERIFY_USAGE,            /* basicConstraints, pathLen, keyUsage, extendedKeyUsage, name constraints */
-    VERIFY_WEAK,             /* algorithm or key size refused */
-    VERIFY_CRITICAL,         /* unknown critical extension */
-    VERIFY_LIMIT             /* too many certificates, bytes or signature checks */
+    VERIFY_USAGE,    /* basicConstraints, pathLen, keyUsage, extendedKeyUsage, name constraints */
+    VERIFY_WEAK,     /* algorithm or key size refused */
+    VERIFY_CRITICAL, /* unknown critical extension */
+    VERIFY_LIMIT     /* too many certificates, bytes or signature checks */
 };
 
-#define VERIFY_REASON_MAX 256
-#define VERIFY_CHAIN_MAX 10
-#define VERIFY_BYTES_MAX 65536
+#define VERIFY_REASON_MAX     256
+#define VERIFY_CHAIN_MAX      10
+#define VERIFY_BYTES_MAX      65536
 #define VERIFY_SIGNATURES_MAX 64
 
 /* Trust anchors: certificates, kept with their DER. Public data on the ordinary heap. */
 struct anchors;
-/* Copies count DER certificates. NULL with err (ERR_CERTIFICATE_INVALID, ERR_MEMORY_FULL). An anchor that cannot be
- * used (unknown key type) is kept and fails only where a path needs it. */
+/*
+ * Copies count DER certificates. NULL with err (ERR_CERTIFICATE_INVALID, ERR_MEMORY_FULL). An
+ * anchor that cannot be used (unknown key type) is kept and fails only where a path needs it.
+ */
 struct anchors *anchors_new(const struct bytes *der, size_t count, struct err *err);
 void anchors_free(struct anchors *anchors);
 size_t anchors_count(const struct anchors *anchors);
@@ -55,13 +57,19 @@ struct verify_request {
     enum verify_purpose purpose;
     enum verify_profile profile;
     const char *name; /* DNS name or IP address (v4, v6, no brackets); NULL: not checked */
-    bool allow_cn;    /* fall back to the common name where there is no subjectAltName; also admits a v1 leaf signed directly by an anchor */
+    bool allow_cn; /* fall back to the common name where there is no subjectAltName; also admits a
+                      v1 leaf signed directly by an anchor */
     bool allow_v1_leaf; /* for our own leaf */
-    int64_t now;      /* seconds since 1970 */
-    int64_t leeway;   /* a notBefore this many seconds ahead still counts as valid */
+    size_t path_max;    /* most certificates on a path, leaf and anchor counted, self-issued
+                           intermediates not; 0: no bound of the caller's */
+    int64_t now;        /* seconds since 1970 */
+    int64_t leeway;     /* a notBefore this many seconds ahead still counts as valid */
 };
 
-/* VERIFY_OK, or the most telling failure, with a clause for people in reason. Holds nothing afterwards. Bounded in work and memory. */
+/*
+ * VERIFY_OK, or the most telling failure, with a clause for people in reason. Holds nothing
+ * afterwards. Bounded in work and memory.
+ */
 enum verify_status verify(const struct verify_request *request, char reason[VERIFY_REASON_MAX]);
 
 /* Stable word of a status: "no_issuer". */

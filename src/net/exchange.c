@@ -167,13 +167,16 @@ static int set_limits(struct exchange *exchange, bool reuse)
     return 0;
 }
 
-/* Verification stays on with no anchor for libcurl: a connection that misses the hook fails closed. */
+/*
+ * Verification stays on with no anchor for libcurl: a connection that misses the hook fails closed.
+ */
 static int set_tls(struct exchange *exchange)
 {
     char label[TLS_LABEL_MAX];
 
     SET(CURLOPT_SSL_VERIFYPEER, 1L);
-    SET(CURLOPT_SSL_VERIFYHOST, 0L); /* libcurl refuses IP addresses; our verifier checks the name */
+    SET(CURLOPT_SSL_VERIFYHOST,
+        0L); /* libcurl refuses IP addresses; our verifier checks the name */
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(CURLOPT_CAINFO, NULL);
     SET(CURLOPT_CAPATH, NULL);

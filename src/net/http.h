@@ -12,8 +12,8 @@ struct err;
 struct sockaddr;
 
 /*
- * HTTP/1.1 by libcurl, whose every byte of memory is the arena's. No redirects, no proxies, no cookies, no
- * environment variables; nothing is trusted that tls.h did not verify.
+ * HTTP/1.1 by libcurl, whose every byte of memory is the arena's. No redirects, no proxies, no
+ * cookies, no environment variables; nothing is trusted that tls.h did not verify.
  */
 struct http_header {
     const char *name;
@@ -25,11 +25,12 @@ struct http_request {
     const char *url;    /* http:// or https:// */
     const struct http_header *headers;
     size_t header_count;
-    struct bytes body; /* data NULL: none */
+    struct bytes body;            /* data NULL: none */
     const struct tls_policy *tls; /* required for https:// */
-    const char *connect_to;       /* "address:port" to connect to instead of the URL's host, or NULL */
-    bool (*address_allowed)(const struct sockaddr *address); /* asked with the address about to be connected to; NULL: all */
-    size_t body_max;        /* an answer with more is HTTP_TOO_LARGE */
+    const char *connect_to; /* "address:port" to connect to instead of the URL's host, or NULL */
+    bool (*address_allowed)(const struct sockaddr *address); /* asked with the address about to be
+                                                                connected to; NULL: all */
+    size_t body_max;    /* an answer with more is HTTP_TOO_LARGE */
     int64_t connect_ms; /* most time for DNS, TCP and TLS */
     int64_t total_ms;   /* most time for all of it */
     int64_t deadline;   /* and on clock_ms(), whatever the others say */
@@ -73,17 +74,22 @@ struct http_response {
     struct http_timing timing;
 };
 
-/* Connections that requests may share: never use one http for two identities or two sets of anchors. reuse false: each
- * request has a connection of its own, closed after it, and nothing is resumed. NULL with err on failure. */
+/*
+ * Connections that requests may share: never use one http for two identities or two sets of
+ * anchors. reuse false: each request has a connection of its own, closed after it, and nothing is
+ * resumed. NULL with err on failure.
+ */
 struct http *http_new(bool reuse, struct err *err);
 void http_free(struct http *http);
 
 /*
- * Performs count requests at once (at most HTTP_PARALLEL in flight) and fills as many responses, whose
- * bodies are then the caller's (http_response_free). -1 with err only where nothing could be tried at all.
+ * Performs count requests at once (at most HTTP_PARALLEL in flight) and fills as many responses,
+ * whose bodies are then the caller's (http_response_free). -1 with err only where nothing could be
+ * tried at all.
  */
 #define HTTP_PARALLEL 8
-int http_perform(struct http *http, const struct http_request *requests, struct http_response *responses, size_t count, struct err *err);
+int http_perform(struct http *http, const struct http_request *requests,
+                 struct http_response *responses, size_t count, struct err *err);
 void http_response_free(struct http_response *response);
 
 /* "no address for the name", ...: a short clause for people. */

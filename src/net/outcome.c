@@ -6,7 +6,10 @@
 #include "base/log.h"
 #include "net/exchange.h"
 
-/* The alert that the peer sent, out of libcurl's words; -1 without. BearSSL counts them from 0x0100 on. */
+/*
+ * The alert that the peer sent, out of libcurl's words; -1 without. BearSSL counts them from 0x0100
+ * on.
+ */
 static int alert_received(const char *error)
 {
     static const char words[] = "connection error 0x";

@@ -26,7 +26,10 @@ static const uint16_t suites[] = {
     BR_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
 };
 
-/* The chain as the peer sends it. Public, so on the ordinary heap: a hostile server cannot fill the arena. */
+/*
+ * The chain as the peer sends it. Public, so on the ordinary heap: a hostile server cannot fill the
+ * arena.
+ */
 struct peer_chain {
     uint8_t *der;
     size_t len;
@@ -104,7 +107,9 @@ static void end_cert(const br_x509_class **class)
         peer->start[++peer->count] = peer->len;
 }
 
-/* BearSSL's number for a verdict. It steers libcurl's error text only; the cause is in the record. */
+/*
+ * BearSSL's number for a verdict. It steers libcurl's error text only; the cause is in the record.
+ */
 static unsigned bearssl_error(enum verify_status status)
 {
     switch (status) {
@@ -191,7 +196,10 @@ static void start_name_list(const br_ssl_client_certificate_class **class)
     of_client_certificate(class)->record.certificate_requested = true;
 }
 
-/* The names of the CAs that the server trusts are passed over: the one identity is right, or refused. */
+/*
+ * The names of the CAs that the server trusts are passed over: the one identity is right, or
+ * refused.
+ */
 static void start_name(const br_ssl_client_certificate_class **class, size_t len)
 {
     (void)class;
@@ -274,8 +282,15 @@ static size_t do_sign(const br_ssl_client_certificate_class **class, int hash_id
 }
 
 static const br_ssl_client_certificate_class client_certificate_class = {
-    sizeof(struct tls_session), start_name_list, start_name, append_name, end_name, end_name,
-    choose, do_keyx, do_sign,
+    sizeof(struct tls_session),
+    start_name_list,
+    start_name,
+    append_name,
+    end_name,
+    end_name,
+    choose,
+    do_keyx,
+    do_sign,
 };
 
 struct tls_session *tls_session_new(const struct tls_policy *policy)
@@ -326,7 +341,9 @@ void tls_hook(struct tls_session *session, void *br_ssl_client_context_pointer)
     wipe(seed, sizeof seed);
 }
 
-/* Adds one part of a label, its length in front, so that no two lists of parts are the same bytes. */
+/*
+ * Adds one part of a label, its length in front, so that no two lists of parts are the same bytes.
+ */
 static void hash_part(br_sha256_context *hash, const void *data, size_t len)
 {
     uint64_t prefix = len;

@@ -10,9 +10,11 @@
 struct identity;
 
 /*
- * What decides about one TLS connection, and what became of it. libcurl's BearSSL backend hands over its client context just before the
- * handshake (CURLOPT_SSL_CTX_FUNCTION) and tls_hook() puts everything of ours into it: the X.509 engine (our verifier), the client
- * certificate, no renegotiation, ECDHE and AEAD only, entropy. A handle without the hook has no trust anchor and fails closed.
+ * What decides about one TLS connection, and what became of it. libcurl's BearSSL backend hands
+ * over its client context just before the handshake (CURLOPT_SSL_CTX_FUNCTION) and tls_hook() puts
+ * everything of ours into it: the X.509 engine (our verifier), the client certificate, no
+ * renegotiation, ECDHE and AEAD only, entropy. A handle without the hook has no trust anchor and
+ * fails closed.
  */
 struct tls_policy {
     const char *name;              /* DNS name or IP address to be verified */
@@ -23,13 +25,13 @@ struct tls_policy {
 };
 
 struct tls_record {
-    enum verify_status verify;   /* VERIFY_OK also while no certificate came: look at verified */
+    enum verify_status verify; /* VERIFY_OK also while no certificate came: look at verified */
     char verify_reason[VERIFY_REASON_MAX];
-    bool verified;               /* the peer's chain was accepted */
-    bool certificate_requested;  /* a CertificateRequest came */
-    bool certificate_sent;       /* and was answered with ours */
-    bool signing_failed;         /* our private key gave a wrong signature; nothing was sent */
-    uint16_t cipher_suite;       /* IANA number; 0 before ServerHello */
+    bool verified;              /* the peer's chain was accepted */
+    bool certificate_requested; /* a CertificateRequest came */
+    bool certificate_sent;      /* and was answered with ours */
+    bool signing_failed;        /* our private key gave a wrong signature; nothing was sent */
+    uint16_t cipher_suite;      /* IANA number; 0 before ServerHello */
 };
 
 /* One connection's state; opaque. Lives in the arena until its connection is closed. */
@@ -42,8 +44,9 @@ void tls_session_free(struct tls_session *session);
 void tls_hook(struct tls_session *session, void *br_ssl_client_context_pointer);
 
 /*
- * A name for all that a policy decides: equal policies have equal labels. libcurl's pool and session cache know nothing of the
- * hook; they compare this label, given to them as CURLOPT_SSLCERT.
+ * A name for all that a policy decides: equal policies have equal labels. libcurl's pool and
+ * session cache know nothing of the hook; they compare this label, given to them as
+ * CURLOPT_SSLCERT.
  */
 #define TLS_LABEL_MAX 80
 void tls_policy_label(const struct tls_policy *policy, char out[TLS_LABEL_MAX]);
