@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "identity/identity.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/hash.h"
+#include "identity/cert.h"
+#include "identity/key.h"
+#include "identity/pem.h"
+#include "identity/verify.h"
+
+enum { LEEWAY_S = 5 * 60, CA_MAX = 128 };
+
+/* What the parts of one identity_new() share. */
+struct reading {
+    const struct bundle *bundle;
+    const struct identity_policy *policy;
+    const char *subject;
+    struct identity *identity;
+    struct err *err;
+};
+
+/* A client's or a server's part of a set. */
+static const struct side {
+    enum bundle_field cert, key;
+    enum verify_purpose purpose;
+    const char *purpose_text;
+    unsigned extended_usage,
+        key_usage; /* one of these bits must be there, where the extension is */
+} sides[] = {
+    {BUNDLE_CLIENT_CERT, BUNDLE_CLIENT_KEY, VERIFY_CLIENT, "client authentication",
+     CERT_EKU_CLIENT_AUTH | CERT_EKU_ANY, CERT_KU_DIGITAL_SIGNATURE},
+    {BUNDLE_SERVER_CERT, BUNDLE_SERVER_KEY, VERIFY_SERVER, "server authentication",
+     CERT_EKU_SERVER_AUTH | CERT_EKU_ANY,
+     CERT_KU_DIGITAL_SIGNATURE | CERT_KU_KEY_ENCIPHERMENT | CERT_KU_KEY_AGREEMENT},
+};
+
+/* "client_key of SECRET" */
+static const char *subject_of(const struct reading *reading, enum bundle_field field,
+                              char out[ERR_SUBJECT_MAX])
+{
+    const char *source = reading->bundle->source[field];
+
+    (void)snprintf(out, ERR_SUBJECT_MAX, "%s of %s", bundle_field_name(field),
+                   source[0] ? source : reading->subject);
+    return out;
+}
+
+__attribute__((format(printf, 4, 5))) static int fail(const struct reading *reading,
+                                                      enum bundle_field field, enum err_code code,
+                                                      const char *format, ...)
+{
+    char subject[ERR_SUBJECT_MAX], reason[ERR_REASON_MAX];
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(reason, sizeof reason, format, arguments);
+    va_end(arguments);
+    return err_set(reading->err, code, subject_of(reading, field, subject), "%s", reason);
+}
+
+static bool has(const struct reading *reading, enum bundle_field field)
+{
+    return reading->bundle->field[field].len > 0;
+}
+
+/* A client's set needs all of its fields; a server's alone has no client's. */
+static int check_complete(const struct reading *reading)
+{
+    bool server = has(reading, BUNDLE_SERVER_CERT) || has(reading, BUNDLE_SERVER_KEY);
+    bool client = has(reading, BUNDLE_CLIENT_CERT) || has(reading, BUNDLE_CLIENT_KEY) || !server;
+    const bool wanted[BUNDLE_FIELDS] = {
+        [BUNDLE_CLIENT_CERT] = client, [BUNDLE_CLIENT_KEY] = client, [BUNDLE_CA_CERT] = client,
+        [BUNDLE_SERVER_CERT] = server, [BUNDLE_SERVER_KEY] = server,
+    };
+    char reason[ERR_REASON_MAX] = "", names[128];
+    size_t len = 0;
+    int i;
+
+    for (i = 0; i < BUNDLE_FIELDS; i++) {
+        if (!wanted[i] || has(reading, (enum bundle_field)i) || len >= sizeof reason)
+            continue;
+        bundle_field_names((enum bundle_field)i, names, sizeof names);
+        len +=
+            (size_t)snprintf(reason + len, sizeof reason - len, "%s%s is missing (looked for %s)",
+                             len ? "; " : "", bundle_field_name((enum bundle_field)i), names);
+    }
+    if (len > 0)
+        return err_set(reading->err, ERR_FIELD_MISSING, reading->subject, "%s", reason);
+    return 0;
+}
+
+/* Decodes a field's certificates into der; only their lengths are put into list. How many, or -1.
+ */
+static int decode_certificates(const struct reading *reading, enum bundle_field field,
+                               struct buf *der, struct bytes *list, size_t max)
+{
+    struct pem_reader reader = {buf_bytes(&reading->bundle->field[field])};
+    struct pem_block block;
+    size_t count = 0, len = 0;
+    int found;
+
+    while ((found = pem_next(&reader, &block, der)) > 0) {
+        if (pem_is_private_key(&block))
+            return fail(reading, field, ERR_PEM_INVALID, "a private key stands in it");
+        if (strcmp(block.label, "CERTIFICATE") != 0) {
+            der->len = len;
+            continue;
+        }
+        if (count == max)
+            return fail(reading, field, ERR_CERTIFICATE_INVALID,
+                        "it holds more than %zu certificates", max);
+        list[count++] = bytes_of(NULL, der->len - len);
+        len = der->len;
+    }
+    if (found < 0)
+        return fail(reading, field, ERR_PEM_INVALID, "the PEM block %s is damaged", block.label);
+    if (count == 0)
+        return fail(reading, field, ERR_PEM_INVALID, "it holds no PEM block CERTIFICATE");
+    return (int)count;
+}
+
+/* Reads a field's certificates in their order, one that is there twice once. How many, or -1. */
+static int read_certificates(const struct reading *reading, enum bundle_field field,
+                             struct buf *der, struct bytes *list, size_t max)
+{
+    int count = decode_certificates(reading, field, der, list, max), kept = 0, i, k;
+    char reason[CERT_REASON_MAX];
+    struct bytes item;
+    struct cert cert;
+    size_t at = 0;
+
+    for (i = 0; i < count; i++) {
+        item = bytes_of(der->data + at, list[i].len);
+        at += item.len;
+        if (cert_parse(&cert, item, reason) < 0)
+            return fail(reading, field, ERR_CERTIFICATE_INVALID, "certificate %d of %d: %s", i + 1,
+                        count, reason);
+        for (k = 0; k < kept && !bytes_equal(list[k], item); k++)
+            ;
+        list[k] = item;
+        kept += k == kept;
+    }
+    return count < 0 ? -1 : kept;
+}
+
+/* Reads what was read before. */
+static void parse_again(struct cert *cert, struct bytes der)
+{
+    char reason[CERT_REASON_MAX];
+
+    (void)cert_parse(cert, der, reason);
+}
+
+static void move_up(struct bytes *list, size_t from, size_t to)
+{
+    struct bytes item = list[from];
+
+    memmove(list + to + 1, list + to, (from - to) * sizeof *list);
+    list[to] = item;
+}
+
+/* Puts the key's certificate first. */
+static bool find_leaf(struct credential *credential, struct cert *leaf)
+{
+    size_t i;
+
+    for (i = 0; i < credential->chain_count; i++) {
+        parse_again(leaf, credential->chain[i]);
+        if (!key_matches(credential->key, leaf))
+            continue;
+        move_up(credential->chain, i, 0);
+        return true;
+    }
+    return false;
+}
+
+/* Puts each certificate's issuer behind it; certificates that are nobody's issuer come last. */
+static void order_chain(struct credential *credential)
+{
+    struct cert cert, next;
+    size_t place, i;
+
+    for (place = 1; place < credential->chain_count; place++) {
+        parse_again(&cert, credential->chain[place - 1]);
+        for (i = place; i < credential->chain_count; i++) {
+            parse_again(&next, credential->chain[i]);
+            if (bytes_equal(cert.issuer, next.subject) && cert_signed_by(&cert, &next))
+                break;
+        }
+        if (i == credential->chain_count)
+            return;
+        move_up(credential->chain, i, place);
+    }
+}
+
+static int check_leaf(const struct reading *reading, const struct side *side,
+                      const struct cert *leaf)
+{
+    char from[CLOCK_TEXT_MAX], to[CLOCK_TEXT_MAX], now[CLOCK_TEXT_MAX];
+
+    clock_format(from, leaf->not_before);
+    clock_format(to, leaf->not_after);
+    clock_format(now, reading->policy->now);
+    if (leaf->not_after < reading->policy->now)
+        return fail(reading, side->cert, ERR_CERTIFICATE_EXPIRED, "it expired at %s", to);
+    if (leaf->not_before > reading->policy->now + LEEWAY_S)
+        return fail(reading, side->cert, ERR_CERTIFICATE_NOT_YET_VALID,
+                    "it is valid from %s; the clock says %s", from, now);
+    if (leaf->has_extended_usage && !(leaf->extended_usage & side->extended_usage))
+        return fail(reading, side->cert, ERR_CERTIFICATE_INVALID,
+                    "its extendedKeyUsage does not allow %s", side->purpose_text);
+    if (leaf->has_key_usage && !(leaf->key_usage & side->key_usage))
+        return fail(reading, side->cert, ERR_CERTIFICATE_INVALID, "its keyUsage does not allow %s",
+                    side->purpose_text);
+    return 0;
+}
+
+/* The leaf's path to ca_cert: sound, or absent, which is a matter of policy. */
+static int check_chain(const struct reading *reading, const struct side *side,
+                       const struct credential *credential)
+{
+    struct verify_request request = {
+        .chain = credential->chain,
+        .chain_count = credential->chain_count,
+        .anchors = reading->identity->anchors,
+        .purpose = side->purpose,
+        .profile = VERIFY_PRIVATE,
+        .allow_v1_leaf = true,
+        .now = reading->policy->now,
+        .leeway = LEEWAY_S,
+    };
+    bool client = side->purpose == VERIFY_CLIENT;
+    char reason[VERIFY_REASON_MAX] = "";
+
+    if (!request.anchors)
+        return 0;
+    switch (verify(&request, reason)) {
+    case VERIFY_OK: return 0;
+    case VERIFY_NO_ISSUER:
+        if (client && reading->policy->require_chain)
+            return fail(reading, side->cert, ERR_CHAIN_NOT_IN_CA, "%s", reason);
+        reading->identity->chain_not_in_ca |= client;
+        return 0;
+    case VERIFY_EXPIRED: return fail(reading, side->cert, ERR_CERTIFICATE_EXPIRED, "%s", reason);
+    case VERIFY_NOT_YET_VALID:
+        return fail(reading, side->cert, ERR_CERTIFICATE_NOT_YET_VALID, "%s", reason);
+    default: return fail(reading, side->cert, ERR_CHAIN_INVALID, "%s", reason);
+    }
+}
+
+static int out_of_memory(const struct reading *reading)
+{
+    return err_set(reading->err, ERR_MEMORY_FULL, reading->subject, "no memory for its files");
+}
+
+static int write_certificates(const struct reading *reading, enum bundle_field field,
+                              const struct bytes *list, size_t count)
+{
+    struct buf *file = &reading->identity->file[field];
+    size_t i;
+
+    file->tag = ARENA_DOCUMENT;
+    for (i = 0; i < count; i++)
+        if (pem_append(file, "CERTIFICATE", list[i]) < 0)
+            return out_of_memory(reading);
+    return 0;
+}
+
+static int write_key(const struct reading *reading, enum bundle_field field, const struct key *key)
+{
+    struct buf *file = &reading->identity->file[field], der = {.tag = ARENA_KEY};
+    int result = 0;
+
+    file->tag = ARENA_KEY;
+    if (key_encode(key, &der) < 0 || pem_append(file, "PRIVATE KEY", buf_bytes(&der)) < 0)
+        result = out_of_memory(reading);
+    buf_free(&der);
+    return result;
+}
+
+/* The facts that logs and status show: of the first leaf, but dates that hold for both. */
+static void note_leaf(struct identity *identity, const struct credential *credential,
+                      const struct cert *leaf)
+{
+    uint8_t digest[HASH_SIZE];
+
+    if (identity->fingerprint[0] == '\0') {
+        hash_sha256(digest, leaf->der);
+        hash_hex(identity->fingerprint, digest);
+        cert_subject_text(leaf->subject, identity->subject, sizeof identity->subject);
+        key_text(credential->key, identity->key_text);
+        identity->not_before = leaf->not_before;
+        identity->not_after = leaf->not_after;
+    }
+    if (leaf->not_before > identity->not_before)
+        identity->not_before = leaf->not_before;
+    if (leaf->not_after < identity->not_after)
+        identity->not_after = leaf->not_after;
+}
+
+static int read_ca(const struct reading *reading)
+{
+    struct buf der = {.tag = ARENA_DOCUMENT};
+    struct bytes list[CA_MAX];
+    int count, result = -1;
+
+    if (!has(reading, BUNDLE_CA_CERT))
+        return 0;
+    count = read_certificates(reading, BUNDLE_CA_CERT, &der, list, CA_MAX);
+    if (count >= 0) {
+        reading->identity->anchors = anchors_new(list, (size_t)count, reading->err);
+        if (reading->identity->anchors)
+            result = write_certificates(reading, BUNDLE_CA_CERT, list, (size_t)count);
+    }
+    buf_free(&der);
+    return result;
+}
+
+static int read_side(const struct reading *reading, const struct side *side,
+                     struct credential *credential)
+{
+    char subject[ERR_SUBJECT_MAX], kind[16];
+    struct cert leaf;
+    int count;
+
+    if (!has(reading, side->cert))
+        return 0;
+    credential->key = key_read(buf_bytes(&reading->bundle->field[side->key]),
+                               subject_of(reading, side->key, subject), reading->err);
+    if (!credential->key)
+        return -1;
+    credential->der.tag = ARENA_DOCUMENT;
+    count = read_certificates(reading, side->cert, &credential->der, credential->chain,
+                              IDENTITY_CHAIN_MAX);
+    if (count < 0)
+        return -1;
+    credential->chain_count = (size_t)count;
+    if (!find_leaf(credential, &leaf)) {
+        key_text(credential->key, kind);
+        return fail(reading, side->cert, ERR_KEY_MISMATCH,
+                    "no certificate in it has the public key of %s (%s)",
+                    bundle_field_name(side->key), kind);
+    }
+    order_chain(credential);
+    if (check_leaf(reading, side, &leaf) < 0 || check_chain(reading, side, credential) < 0)
+        return -1;
+    note_leaf(reading->identity, credential, &leaf);
+    if (write_certificates(reading, side->cert, credential->chain, credential->chain_count) < 0)
+        return -1;
+    return write_key(reading, side->key, credential->key);
+}
+
+struct identity *identity_new(const struct bundle *bundle, const struct identity_policy *policy,
+                              const char *subject, struct err *err)
+{
+    struct identity *identity = arena_alloc(sizeof *identity, ARENA_WORK);
+    const struct reading reading = {bundle, policy, subject, identity, err};
+
+    if (!identity) {
+        err_set(err, ERR_MEMORY_FULL, subject, "no memory for the identity");
+        return NULL;
+    }
+    if (check_complete(&reading) < 0 || read_ca(&reading) < 0 ||
+        read_side(&reading, &sides[0], &identity->client) < 0 ||
+        read_side(&reading, &sides[1], &identity->server) < 0) {
+        identity_free(identity);
+        return NULL;
+    }
+    return identity;
+}
+
+void identity_free(struct identity *identity)
+{
+    int i;
+
+    if (!identity)
+        return;
+    for (i = 0; i < BUNDLE_FIELDS; i++)
+        buf_free(&identity->file[i]);
+    buf_free(&identity->client.der);
+    buf_free(&identity->server.der);
+    key_free(identity->client.key);
+    key_free(identity->server.key);
+    anchors_free(identity->anchors);
+    arena_free(identity);
+}
