@@ -7,9 +7,9 @@
 #include "base/bytes.h"
 
 /*
- * A strict reader of DER (X.690 section 10): definite lengths in their shortest form, one-byte tags. Each function takes one
- * element off the front of *in; false, and *in as it was, where what stands there is something else, damaged or cut off.
- * Calls join with &&. Values are views.
+ * A strict reader of DER (X.690 section 10): definite lengths in their shortest form, one-byte
+ * tags. Each function takes one element off the front of *in; false, and *in as it was, where what
+ * stands there is something else, damaged or cut off. Calls join with &&. Values are views.
  */
 enum der_tag {
     DER_BOOLEAN = 0x01,
@@ -38,10 +38,12 @@ bool der_any(struct bytes *in, struct der *element);
 /* The content of an element that must have this tag. */
 bool der_take(struct bytes *in, unsigned tag, struct bytes *value);
 
-/* As der_take(); where another tag, or nothing, stands there, true with value->data NULL and nothing taken. */
+/* As der_take(); where another tag, or nothing, stands there, true with value->data NULL and
+ * nothing taken. */
 bool der_take_optional(struct bytes *in, unsigned tag, struct bytes *value);
 
-/* An INTEGER that is not negative, shortest form: big-endian without leading zeros, so that zero has no bytes. */
+/* An INTEGER that is not negative, shortest form: big-endian without leading zeros, so that zero
+ * has no bytes. */
 bool der_unsigned(struct bytes *in, struct bytes *number);
 
 #endif

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <arpa/inet.h>
+
+#include "identity/dn.h"
+#include "identity/general_name.h"
+#include "identity/name.h"
+#include "identity/verify_parts.h"
+
+/*
+ * What RFC 5280's certificate profile (section 4) and the CA/Browser Forum's Baseline Requirements
+ * (section 7.1) demand of whoever issues certificates. The public PKI keeps to it; self-made ones
+ * need not.
+ */
+
+enum { SERIAL_MAX = 20 };
+
+static const char *form_departure(const struct cert *cert)
+{
+    if (cert->version != 3)
+        return "it is of version 1";
+    if (cert->early_generalized_time)
+        return "a date before 2050 is a GeneralizedTime";
+    if (cert->key.key_type == BR_KEYTYPE_RSA && cert->key_bits % 8 != 0)
+        return "the bits of its RSA key are no multiple of 8";
+    if (cert->critical & CERT_EXT_SUBJECT_KEY_ID)
+        return "subjectKeyIdentifier is critical";
+    if (cert->critical & CERT_EXT_AUTHORITY_KEY_ID)
+        return "authorityKeyIdentifier is critical";
+    if (cert->critical & CERT_EXT_AUTHORITY_ACCESS)
+        return "authorityInfoAccess is critical";
+    if (cert->has_policy_constraints)
+        return "policyConstraints is not supported";
+    return NULL;
+}
+
+static const char *serial_departure(const struct cert *cert)
+{
+    if (cert->serial.data[0] >= 0x80 || (cert->serial.len == 1 && cert->serial.data[0] == 0))
+        return "its serial number is not positive";
+    if (cert->serial.len > SERIAL_MAX)
+        return "its serial number has more than 20 octets";
+    return NULL;
+}
+
+/* 4.2.1.1, 4.2.1.2. A self-signed certificate need not say who signed it. */
+static const char *identifier_departure(const struct cert *cert, enum verify_role role)
+{
+    bool self_signed = role == VERIFY_ANCHOR && verify_self_issued(cert);
+
+    if ((role != VERIFY_LEAF || cert->is_ca) && cert->subject_key_id.data == NULL)
+        return "it is a CA's and has no subjectKeyIdentifier";
+    if (role != VERIFY_ANCHOR && cert->authority_key_id.data == NULL)
+        return "it has no authorityKeyIdentifier";
+    if (self_signed && cert->authority_key_serial)
+        return "it is a root's and its authorityKeyIdentifier names a serial number";
+    if (self_signed && cert->authority_key_id.data != NULL &&
+        !bytes_equal(cert->authority_key_id, cert->subject_key_id))
+        return "it is a root's and its two key identifiers differ";
+    return NULL;
+}
+
+/* 4.2.1.3, 4.2.1.9, 4.2.1.10. */
+static const char *authority_departure(const struct cert *cert, enum verify_role role)
+{
+    bool signs = cert->key_usage & CERT_KU_CERT_SIGN;
+
+    if (cert->is_ca && !(cert->critical & CERT_EXT_BASIC_CONSTRAINTS))
+        return "basicConstraints of a CA is not critical";
+    if (cert->has_key_usage && cert->key_usage == 0)
+        return "keyUsage is empty";
+    if (signs && !cert->is_ca)
+        return "keyUsage has keyCertSign and basicConstraints is no CA's";
+    if (cert->is_ca && !signs && (cert->has_key_usage || role != VERIFY_LEAF))
+        return "basicConstraints is a CA's and keyUsage has no keyCertSign";
+    if (cert->path_len >= 0 && !cert->is_ca)
+        return "pathLenConstraint stands without CA";
+    if (cert->name_constraints.data != NULL && !cert->is_ca)
+        return "nameConstraints stands without CA";
+    return NULL;
+}
+
+static bool san_dns_valid(struct bytes name)
+{
+    if (name.len <= 2 || memcmp(name.data, "*.", 2) != 0)
+        return dns_name_valid(name, true);
+    name = bytes_of(name.data + 2, name.len - 2);
+    return dns_name_valid(name, true) && memchr(name.data, '.', name.len) != NULL;
+}
+
+/* 4.2.1.6. */
+static const char *san_departure(const struct cert *cert)
+{
+    struct bytes names = cert->san;
+    bool critical = cert->critical & CERT_EXT_SAN;
+    struct der name;
+
+    if (names.data == NULL)
+        return dn_is_empty(cert->subject) ? "it has neither subject nor subjectAltName" : NULL;
+    if (dn_is_empty(cert->subject) && !critical)
+        return "the subject is empty and subjectAltName is not critical";
+    if (!dn_is_empty(cert->subject) && critical)
+        return "subjectAltName is critical beside a subject";
+    while (der_any(&names, &name))
+        if (name.tag == GENERAL_DNS && !san_dns_valid(name.value))
+            return "subjectAltName has a malformed DNS name";
+    return NULL;
+}
+
+/* Baseline Requirements 7.1.4.3: a common name repeats a name of subjectAltName, to the character.
+ */
+static const char *common_name_departure(const struct cert *cert)
+{
+    struct dn_walk walk = dn_walk(cert->subject);
+    struct dn_attribute attribute;
+    char address[INET6_ADDRSTRLEN];
+
+    while (dn_next(&walk, &attribute)) {
+        struct bytes names = cert->san, common_name = attribute.value.value;
+        bool found = !bytes_equal(attribute.type, dn_common_name);
+        struct der name;
+
+        while (!found && der_any(&names, &name)) {
+            if (name.tag == GENERAL_IP)
+                found = inet_ntop(name.value.len == 4 ? AF_INET : AF_INET6, name.value.data,
+                                  address, sizeof address) != NULL &&
+                        bytes_equal_text(common_name, address);
+            else if (name.tag == GENERAL_DNS)
+                found = bytes_equal(common_name, name.value);
+        }
+        if (!found)
+            return "the common name is not among subjectAltName's names";
+    }
+    return NULL;
+}
+
+const char *verify_departure(const struct cert *cert, enum verify_role role)
+{
+    const char *departure = form_departure(cert);
+
+    if (departure == NULL && role != VERIFY_ANCHOR)
+        departure = serial_departure(cert);
+    if (departure == NULL)
+        departure = identifier_departure(cert, role);
+    if (departure == NULL)
+        departure = authority_departure(cert, role);
+    if (departure == NULL)
+        departure = san_departure(cert);
+    if (departure == NULL && role == VERIFY_LEAF && !cert->is_ca)
+        departure = common_name_departure(cert);
+    return departure;
+}
