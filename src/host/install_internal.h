@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOST_INSTALL_INTERNAL_H
+#define HOST_INSTALL_INTERNAL_H
+
+#include "base/buf.h"
+#include "host/install.h"
+
+/* What the parts of install share. docs/install.md tells what is on disk, and why. */
+#define DATA_LINK        "..data"
+#define TEMPORARY_LINK   "..data.tmp"
+#define SET_PREFIX       "..set-"
+#define SET_NAME_SIZE    sizeof SET_PREFIX "0123456789abcdef"
+#define MANIFEST_FILE    "manifest"
+#define PLACE_PATH_MAX   1024
+#define INSTALL_FILE_MAX ((size_t)64 * 1024)
+
+/* install_dir.c: the target directory, open. */
+struct place {
+    const struct install_target *target;
+    int fd;                    /* -1: not open */
+    char path[PLACE_PATH_MAX]; /* for errors and logs */
+};
+
+/* Opens the target; with create, makes what is missing, else that is ERR_NO_IDENTITY. */
+int place_open(struct place *place, const struct install_target *target, bool create,
+               struct err *err);
+void place_close(struct place *place);
+
+/* Waits for the lock until the target's deadline. The lock goes with place_close(). */
+int place_lock(const struct place *place, struct err *err);
+
+/* Whether uid may own what we rely on: root, ourselves, the configured owner. */
+bool place_trusts(const struct place *place, uid_t uid);
+
+/* fsync(2), through interrupts. */
+int sync_fd(int fd);
+
+/* install_manifest.c: what a set is made of, as text. */
+struct manifest {
+    struct buf text;    /* len 0: none */
+    size_t sources_len; /* the text up to the last source: the version */
+    size_t own_len;     /* the text without the line on the previous set */
+    struct installed facts;
+    char previous[SET_NAME_SIZE]; /* "": none */
+};
+
+/* Renders the manifest of a set that has no previous one. */
+int manifest_render(struct manifest *manifest, const struct install_set *set, struct err *err);
+/* Names the set that the rendered one replaces; 0, or -1 where memory is full. */
+int manifest_add_previous(struct manifest *manifest, const char *name);
+/* Reads the manifest in a set's directory: 0; -1 where there is none, or it is not as we write it.
+ */
+int manifest_read(struct manifest *manifest, int set);
+void manifest_free(struct manifest *manifest);
+
+/* install_write.c: the directory of a set. */
+void set_name_new(char name[SET_NAME_SIZE]);
+bool set_name_valid(const char *name);
+
+/* Writes a set durably. On failure what was written so far is left, for sweep(). */
+int set_write(const struct place *place, const char *name, const struct install_set *set,
+              const struct manifest *manifest, struct err *err);
+
+/* Copies the plain files of the set's names into a set of their own, with owners and modes. */
+int set_adopt(const struct place *place, const char *name, const struct install_set *set,
+              struct err *err);
+
+/* Whether an open set holds these contents, with the owners and modes configured. */
+bool set_is_whole(const struct place *place, int fd, const struct install_set *set);
+
+/* install_links.c: "..data" and the links through it. */
+struct links {
+    bool right; /* each name of the set is a link through "..data" */
+    bool some;  /* at least one is */
+    bool plain; /* at least one is a plain file */
+};
+
+/* The set that "..data" names, "" where there is none. Refused: what this agent did not make. */
+int data_read(const struct place *place, char name[SET_NAME_SIZE], struct err *err);
+
+/* Whether name is a link to "..data/name". */
+bool link_is_ours(const struct place *place, const char *name);
+
+/* Lets "..data" name another set, atomically and durably. */
+int data_swap(const struct place *place, const char *name, struct err *err);
+
+/* Looks at what stands at the set's names; refuses what a set must not replace. */
+int links_check(const struct place *place, const struct install_set *set, bool installed,
+                struct links *links, struct err *err);
+
+/* Puts the links through "..data" in place, each by one rename. */
+int links_place(const struct place *place, const struct install_set *set, struct err *err);
+
+/*
+ * install_sweep.c: removes each set but the current and a living previous one, and links of ours
+ * to nothing. What cannot be removed is logged.
+ */
+void sweep(const struct place *place);
+
+#endif

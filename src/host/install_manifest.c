@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/fs.h"
+#include "base/hash.h"
+#include "host/install_internal.h"
+
+#define MAGIC   "mtls-agent-set"
+#define VERSION "1"
+
+enum { WORDS_MAX = 3, VERSIONS_MAX = 16, NUMBER_MAX = 18 };
+
+/* One line, split into words at single spaces. */
+struct line {
+    struct bytes word[WORDS_MAX];
+    size_t words;
+};
+
+/* Cuts a line of printable words off the text; -1 where there is none. */
+static int next_line(struct bytes *text, struct line *line)
+{
+    const uint8_t *end = text->len ? memchr(text->data, '\n', text->len) : NULL;
+    const uint8_t *start = text->data, *at;
+
+    if (!end)
+        return -1;
+    line->words = 0;
+    for (at = start; at <= end; at++) {
+        if (*at > ' ' && *at <= '~')
+            continue;
+        if (at == start || line->words == WORDS_MAX || (at < end && *at != ' '))
+            return -1;
+        line->word[line->words++] = bytes_of(start, (size_t)(at - start));
+        start = at + 1;
+    }
+    text->len -= (size_t)(end + 1 - text->data);
+    text->data = end + 1;
+    return 0;
+}
+
+static bool is(const struct line *line, const char *keyword, size_t words)
+{
+    return line->words == words && bytes_equal_text(line->word[0], keyword);
+}
+
+/* Copies a word to where size bytes are; false where it does not fit. */
+static bool copy_word(char *out, size_t size, struct bytes word)
+{
+    if (word.len >= size)
+        return false;
+    memcpy(out, word.data, word.len);
+    out[word.len] = '\0';
+    return true;
+}
+
+static bool copy_digest(char out[HASH_HEX_SIZE], struct bytes word)
+{
+    return copy_word(out, HASH_HEX_SIZE, word) &&
+           strspn(out, "0123456789abcdef") == HASH_HEX_SIZE - 1;
+}
+
+static bool read_number(int64_t *out, struct bytes word)
+{
+    if (word.len > NUMBER_MAX)
+        return false;
+    for (*out = 0; word.len > 0; word.data++, word.len--) {
+        if (*word.data < '0' || *word.data > '9')
+            return false;
+        *out = *out * 10 + (*word.data - '0');
+    }
+    return true;
+}
+
+/* Reads the lines of sources, and the first line behind them. */
+static int parse_sources(struct manifest *manifest, struct bytes *rest, struct line *line)
+{
+    struct installed *facts = &manifest->facts;
+
+    while (next_line(rest, line) == 0) {
+        if (!is(line, "source", 3)) {
+            manifest->sources_len = (size_t)(line->word[0].data - manifest->text.data);
+            return facts->version_count > 0 ? 0 : -1;
+        }
+        if (facts->version_count == VERSIONS_MAX ||
+            !copy_word(facts->version_ids[facts->version_count++], sizeof facts->version_ids[0],
+                       line->word[2]))
+            return -1;
+    }
+    return -1;
+}
+
+static int parse_files(struct bytes *rest, struct line *line)
+{
+    char digest[HASH_HEX_SIZE];
+
+    while (is(line, "file", 3))
+        if (!copy_digest(digest, line->word[2]) || next_line(rest, line) < 0)
+            return -1;
+    return 0;
+}
+
+static int parse(struct manifest *manifest)
+{
+    struct bytes rest = buf_bytes(&manifest->text);
+    struct line line;
+
+    if (next_line(&rest, &line) < 0 || !is(&line, MAGIC, 2) ||
+        !bytes_equal_text(line.word[1], VERSION) || parse_sources(manifest, &rest, &line) < 0 ||
+        parse_files(&rest, &line) < 0)
+        return -1;
+    if (!is(&line, "fingerprint", 2) || !copy_digest(manifest->facts.fingerprint, line.word[1]) ||
+        next_line(&rest, &line) < 0)
+        return -1;
+    if (!is(&line, "not-after", 2) || !read_number(&manifest->facts.not_after, line.word[1]))
+        return -1;
+    manifest->own_len = manifest->text.len - rest.len;
+    if (rest.len == 0)
+        return 0;
+    if (next_line(&rest, &line) < 0 || !is(&line, "previous", 2) ||
+        !copy_word(manifest->previous, sizeof manifest->previous, line.word[1]) ||
+        !set_name_valid(manifest->previous))
+        return -1;
+    return rest.len == 0 ? 0 : -1;
+}
+
+/* Appends a line of two or three words. */
+static int add_line(struct buf *text, const char *keyword, const char *first, const char *second)
+{
+    if (buf_append_text(text, keyword) < 0 || buf_append_text(text, " ") < 0 ||
+        buf_append_text(text, first) < 0)
+        return -1;
+    if (second && (buf_append_text(text, " ") < 0 || buf_append_text(text, second) < 0))
+        return -1;
+    return buf_append_text(text, "\n");
+}
+
+static int add_files(struct buf *text, const struct install_set *set)
+{
+    uint8_t hash[HASH_SIZE];
+    char hex[HASH_HEX_SIZE];
+    size_t i;
+
+    for (i = 0; i < set->file_count; i++) {
+        hash_sha256(hash, set->files[i].content);
+        hash_hex(hex, hash);
+        if (add_line(text, "file", set->files[i].name, hex) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int render(struct buf *text, const struct install_set *set)
+{
+    char number[24];
+    size_t i;
+
+    (void)snprintf(number, sizeof number, "%lld", (long long)set->not_after);
+    if (add_line(text, MAGIC, VERSION, NULL) < 0)
+        return -1;
+    for (i = 0; i < set->source_count; i++)
+        if (add_line(text, "source", set->sources[i].secret, set->sources[i].version_id) < 0)
+            return -1;
+    if (add_files(text, set) < 0 || add_line(text, "fingerprint", set->fingerprint, NULL) < 0)
+        return -1;
+    return add_line(text, "not-after", number, NULL);
+}
+
+int manifest_render(struct manifest *manifest, const struct install_set *set, struct err *err)
+{
+    *manifest = (struct manifest){.text = {.tag = ARENA_WORK, .max = INSTALL_FILE_MAX}};
+    if (render(&manifest->text, set) < 0)
+        return err_set(err, ERR_MEMORY_FULL, NULL, "no room for a manifest");
+    if (parse(manifest) < 0) /* what we write we must be able to read */
+        return err_set(err, ERR_INSTALL_FAILED, set->source_count ? set->sources[0].secret : NULL,
+                       "name, version id or fingerprint do not fit into a manifest");
+    return 0;
+}
+
+int manifest_add_previous(struct manifest *manifest, const char *name)
+{
+    return add_line(&manifest->text, "previous", name, NULL);
+}
+
+int manifest_read(struct manifest *manifest, int set)
+{
+    *manifest = (struct manifest){.text = {.tag = ARENA_WORK, .max = INSTALL_FILE_MAX}};
+    if (fs_read(set, MANIFEST_FILE, &manifest->text) == 0 && parse(manifest) == 0)
+        return 0;
+    manifest_free(manifest);
+    return -1;
+}
+
+void manifest_free(struct manifest *manifest)
+{
+    buf_free(&manifest->text);
+    *manifest = (struct manifest){0};
+}

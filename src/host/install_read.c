@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/fs.h"
+#include "host/install_internal.h"
+#include "identity/bundle.h"
+
+enum { TRIES = 16, DIRECTORY = O_PATH | O_DIRECTORY | O_CLOEXEC };
+
+/* The directory to read from: the set that "..data" names, else the target itself. -1 with errno.
+ */
+static int open_files(const struct place *place)
+{
+    int fd = openat(place->fd, DATA_LINK, DIRECTORY);
+
+    return fd < 0 && errno == ENOENT ? openat(place->fd, ".", DIRECTORY) : fd;
+}
+
+static int read_field(const struct place *place, int fd, enum bundle_field field,
+                      struct bundle *bundle, struct err *err)
+{
+    const bool secret = field == BUNDLE_CLIENT_KEY || field == BUNDLE_SERVER_KEY;
+    const char *name = bundle_field_file(field);
+    struct buf *text = &bundle->field[field];
+
+    text->tag = secret ? ARENA_KEY : ARENA_DOCUMENT;
+    text->max = INSTALL_FILE_MAX;
+    (void)snprintf(bundle->source[field], sizeof bundle->source[field], "%.*s",
+                   (int)sizeof bundle->source[field] - 1, place->path);
+    if (fs_read(fd, name, text) == 0 || errno == ENOENT)
+        return 0;
+    if (errno == ENOMEM)
+        return err_set(err, ERR_MEMORY_FULL, place->path, "no room for %s", name);
+    if (errno == EINVAL)
+        return err_set(err, ERR_TARGET_INVALID, place->path, "%s is no regular file", name);
+    return err_set_errno(err, ERR_TARGET_INVALID, place->path, "cannot read %s", name);
+}
+
+static int read_fields(const struct place *place, int fd, struct bundle *bundle, struct err *err)
+{
+    size_t found = 0;
+    int field;
+
+    for (field = 0; field < BUNDLE_FIELDS; field++) {
+        if (read_field(place, fd, (enum bundle_field)field, bundle, err) < 0)
+            return -1;
+        found += bundle->field[field].len > 0;
+    }
+    return found ? 0 : err_set(err, ERR_NO_IDENTITY, place->path, "holds no set");
+}
+
+static void read_facts(int fd, struct installed *facts)
+{
+    struct manifest manifest = {0};
+
+    if (manifest_read(&manifest, fd) == 0)
+        *facts = manifest.facts;
+    manifest_free(&manifest);
+}
+
+/* Whether a set is still the installed one; while it is, nobody unlinks its files. */
+static bool is_current(const struct place *place, int fd)
+{
+    struct stat ours, now;
+    int again = open_files(place);
+    bool same = again >= 0 && fstat(fd, &ours) == 0 && fstat(again, &now) == 0 &&
+                ours.st_dev == now.st_dev && ours.st_ino == now.st_ino;
+
+    if (again >= 0)
+        close(again);
+    return same;
+}
+
+/* Reads one set: 0, -1; 1 where another was installed meanwhile. */
+static int read_once(const struct place *place, struct bundle *bundle, struct installed *facts,
+                     struct err *err)
+{
+    int fd = open_files(place);
+    int result;
+
+    if (fd < 0)
+        return err_set_errno(err, ERR_TARGET_INVALID, place->path, "cannot open " DATA_LINK);
+    result = read_fields(place, fd, bundle, err);
+    if (result == 0)
+        read_facts(fd, facts);
+    if (!is_current(place, fd))
+        result = 1;
+    close(fd);
+    return result;
+}
+
+int install_read(const struct install_target *target, struct bundle *bundle,
+                 struct installed *facts, struct err *err)
+{
+    struct installed unwanted;
+    struct place place;
+    int tries, result = 1;
+
+    if (!facts)
+        facts = &unwanted;
+    *facts = (struct installed){0};
+    if (place_open(&place, target, false, err) < 0)
+        return -1;
+    for (tries = 0; result > 0 && tries < TRIES; tries++) {
+        bundle_free(bundle);
+        *facts = (struct installed){0};
+        result = read_once(&place, bundle, facts, err);
+    }
+    if (result > 0)
+        result = err_set(err, ERR_TARGET_INVALID, place.path, "the set changes all the time");
+    place_close(&place);
+    return result;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "host/install_internal.h"
+
+static int open_directory(int at, const char *name)
+{
+    return openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static DIR *list(int at, const char *name)
+{
+    int fd = open_directory(at, name);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+    if (!dir && fd >= 0)
+        close(fd);
+    return dir;
+}
+
+/* Reads the manifest of a set by its name; false where it cannot be read. */
+static bool read_manifest(const struct place *place, const char *name, struct manifest *manifest)
+{
+    int fd = open_directory(place->fd, name);
+    bool known = fd >= 0 && manifest_read(manifest, fd) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    return known;
+}
+
+/* Whether the set that the current one replaced is still to be kept; "..data" is as old as the
+ * swap. */
+static bool lives(const struct place *place, const char *previous)
+{
+    struct manifest manifest = {0};
+    struct stat status;
+    int64_t age_ms;
+    bool expired;
+
+    if (fstatat(place->fd, DATA_LINK, &status, AT_SYMLINK_NOFOLLOW) < 0)
+        return true;
+    age_ms = clock_wall() * 1000 - (int64_t)status.st_mtim.tv_sec * 1000 -
+             status.st_mtim.tv_nsec / 1000000;
+    expired = read_manifest(place, previous, &manifest) && manifest.facts.not_after <= clock_wall();
+    manifest_free(&manifest);
+    return !expired && age_ms < place->target->keep_previous_ms;
+}
+
+static void find_previous(const struct place *place, const char *current,
+                          char previous[SET_NAME_SIZE])
+{
+    struct manifest manifest = {0};
+
+    previous[0] = '\0';
+    if (place->target->keep_previous_ms > 0 && read_manifest(place, current, &manifest) &&
+        manifest.previous[0] && lives(place, manifest.previous))
+        memcpy(previous, manifest.previous, SET_NAME_SIZE);
+    manifest_free(&manifest);
+}
+
+static int remove_files(DIR *dir)
+{
+    const struct dirent *entry;
+
+    while ((entry = readdir(dir)))
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+            unlinkat(dirfd(dir), entry->d_name, 0) < 0)
+            return -1;
+    return 0;
+}
+
+/* Removes the directory of a set, unless a stranger made one of such a name. */
+static void remove_set(const struct place *place, const char *name)
+{
+    DIR *dir = list(place->fd, name);
+    struct stat status;
+    bool removed = false;
+
+    if (dir && fstat(dirfd(dir), &status) == 0) {
+        if (!place_trusts(place, status.st_uid))
+            errno = EPERM;
+        else
+            removed = remove_files(dir) == 0 && unlinkat(place->fd, name, AT_REMOVEDIR) == 0;
+    }
+    if (!removed)
+        log_event(LOG_LEVEL_WARNING, "sweep_failed", log_s("dir", place->path), log_s("set", name),
+                  log_s("reason", strerror(errno)));
+    if (dir)
+        (void)closedir(dir);
+}
+
+/* A link of ours whose file no set holds any more, or whose set never came. */
+static void remove_if_stale(const struct place *place, const char *name)
+{
+    struct stat status;
+
+    if (strcmp(name, TEMPORARY_LINK) == 0 ||
+        (link_is_ours(place, name) && fstatat(place->fd, name, &status, 0) < 0 && errno == ENOENT))
+        (void)unlinkat(place->fd, name, 0);
+}
+
+void sweep(const struct place *place)
+{
+    char current[SET_NAME_SIZE], previous[SET_NAME_SIZE];
+    const struct dirent *entry;
+    struct err ignored;
+    DIR *dir;
+
+    if (data_read(place, current, &ignored) < 0)
+        return;
+    find_previous(place, current, previous);
+    dir = list(place->fd, ".");
+    while (dir && (entry = readdir(dir))) {
+        if (!set_name_valid(entry->d_name))
+            remove_if_stale(place, entry->d_name);
+        else if (strcmp(entry->d_name, current) != 0 && strcmp(entry->d_name, previous) != 0)
+            remove_set(place, entry->d_name);
+    }
+    if (dir)
+        (void)closedir(dir);
+}
