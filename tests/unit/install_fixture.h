@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef INSTALL_FIXTURE_H
+#define INSTALL_FIXTURE_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "host/install.h"
+#include "identity/bundle.h"
+
+/*
+ * A target in a temporary directory, and sets to install there: number N holds client.crt with
+ * "cert N", client.key with "key N" and so on. Every call of the agent's code runs in a process of
+ * its own, as in life; this lies in memory that both share.
+ */
+struct fixture {
+    char base[64]; /* the temporary directory; "log" in it takes the children's standard error */
+    char dir[80];  /* the target in it, there from the beginning */
+    struct install_target target;
+    const char *version_id; /* NULL: made of the number */
+    int64_t not_after;
+    size_t file_count;                 /* of client.crt, client.key, ca.crt, server.crt */
+    void (*prepare)(struct fixture *); /* what the child does to itself first, or NULL */
+    struct err err;                    /* of the last call */
+    struct installed facts;            /* of the last fixture_read() */
+    char field[BUNDLE_FIELDS][32];
+};
+
+int fixture_setup(void **state);
+int fixture_teardown(void **state);
+
+/* Installs set N: the outcome, -1 with err, or -2 where the process died. */
+int fixture_install(struct fixture *fixture, int number);
+
+/* The same, begun only; fixture_wait() gives the outcome. */
+int fixture_start(struct fixture *fixture, int number);
+int fixture_wait(int pid);
+
+/* install_read() into facts and field: 0, or -1 with err. */
+int fixture_read(struct fixture *fixture);
+
+/* Whether exactly set N is in place: links, contents, owners, modes, at most one set beside it. */
+void assert_installed(const struct fixture *fixture, int number);
+
+/* A path in the target, good until the next four calls. */
+const char *in_target(const struct fixture *fixture, const char *name);
+
+/* The N that a file in the target holds; -1: not there, -2: something else. */
+int number_in(const struct fixture *fixture, const char *name);
+
+/* The N of client.crt and client.key, read through "..data" opened once; -1: not there, -2: mixed.
+ */
+int pinned_pair(const struct fixture *fixture);
+
+/* The text of a link in the target, good until the next call; "" where there is none. */
+const char *link_in(const struct fixture *fixture, const char *name);
+
+/* How many directories in the target are named as sets are. */
+int count_sets(const struct fixture *fixture);
+
+/* A set that "..data" does not name; "" where there is none. */
+const char *previous_set(const struct fixture *fixture);
+
+/* Whether the children logged an event of this name. */
+bool was_logged(const struct fixture *fixture, const char *event);
+
+void put_file(const char *path, const char *text);
+
+#endif
