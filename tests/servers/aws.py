@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 AWS on this machine: moto, with every signature and policy checked. In front of it stands a TLS server that plays the
-faults a test asks for, gives moto's refusals (XML, 403 or 404) the form that AWS gives them (JSON, 400), and
-answers AssumeRoleWithWebIdentity, which moto cannot do with its checks on.
+faults a test asks for, and gives moto's refusals (XML, 403 or 404) the form that AWS gives them (JSON, 400).
 """
 
 import http.client
@@ -11,13 +10,12 @@ import re
 import ssl
 import sys
 from pathlib import Path
-from urllib.parse import parse_qs
 from urllib.request import Request, urlopen
 
 import boto3
 from botocore.config import Config
 
-from .http import Answer, Http, json_answer
+from .http import Answer, Http
 from .pki import Authority
 from .process import Process
 
@@ -52,13 +50,12 @@ class Aws:
         context.load_cert_chain(cert, key)
 
         self.faults = []
-        self.web_identity_token = None
         self._moto = Process(
             [Path(sys.executable).parent / "moto_server", "-H", "127.0.0.1", "-p", "0"], directory / "moto.log",
             # The first actions make the users; from then on all are checked.
             env={"INITIAL_NO_AUTH_ACTION_COUNT": SETUP_ACTIONS, "HOME": str(directory), "PYTHONUNBUFFERED": "1"})
-        self._moto_port = self._moto.wait_until(self._announced_port)
-        if not self._moto_port:
+        self.plaintext_port = self._moto.wait_until(self._announced_port)
+        if not self.plaintext_port:
             raise RuntimeError(f"moto does not start: {self._moto.output()}")
         self._front = Http(self._answer, context=context)
         self.port = self._front.port
@@ -72,20 +69,20 @@ class Aws:
 
     def client(self, service, keys=None, region=REGION):
         """boto3 straight at moto, as the administrator unless other keys are given."""
-        return boto3.client(service, region_name=region, endpoint_url=f"http://127.0.0.1:{self._moto_port}",
+        return boto3.client(service, region_name=region, endpoint_url=f"http://127.0.0.1:{self.plaintext_port}",
                             config=Config(retries={"total_max_attempts": 1}), **(keys or self._admin_keys))
 
     def _make_identities(self):
         self._admin_keys = {"aws_access_key_id": "AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key": "setup"}
         iam = self.client("iam")
         admin = self._user(iam, "admin", ["*"])
-        self.keys = self._user(iam, "mtls-agent", READ + ["sts:AssumeRole"])
+        self.keys = self._user(iam, "mtls-agent", READ)
         self.denied_keys = self._user(iam, "stranger", ["secretsmanager:ListSecrets"])
         trust = _policy(["sts:AssumeRole"], Principal={"AWS": "*"})
         self.role_arn = iam.create_role(RoleName="mtls-agent", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
         iam.put_role_policy(RoleName="mtls-agent", PolicyName="own", PolicyDocument=_policy(READ, Resource="*"))
         self._admin_keys = admin
-        urlopen(Request(f"http://127.0.0.1:{self._moto_port}/moto-api/reset-auth", data=b"0",
+        urlopen(Request(f"http://127.0.0.1:{self.plaintext_port}/moto-api/reset-auth", data=b"0",
                         headers={"Content-Type": "text/plain"})).close()
 
     @staticmethod
@@ -111,8 +108,7 @@ class Aws:
 
     def place(self):
         """The variables that lead the agent here."""
-        return {"AWS_ENDPOINT_URL_SECRETS_MANAGER": self.url, "AWS_ENDPOINT_URL_STS": self.url,
-                "AWS_CA_BUNDLE": str(self.ca_bundle)}
+        return {"AWS_ENDPOINT_URL_SECRETS_MANAGER": self.url, "AWS_CA_BUNDLE": str(self.ca_bundle)}
 
     def environment(self, keys=None):
         """The same with keys."""
@@ -129,16 +125,13 @@ class Aws:
         self._moto.stop()
 
     def _answer(self, request):
-        form = parse_qs(request.body.decode(errors="replace"))
-        if form.get("Action") == ["AssumeRoleWithWebIdentity"]:
-            return self._assume_by_web_identity(form)
         if self.faults:
             return self.faults.pop(0)
         return _as_aws_says_it(self._ask_moto(request))
 
     def _ask_moto(self, request):
         """Passes a request on as it is: the signature is over its headers."""
-        moto = http.client.HTTPConnection("127.0.0.1", self._moto_port, timeout=30)
+        moto = http.client.HTTPConnection("127.0.0.1", self.plaintext_port, timeout=30)
         moto.putrequest(request.method, request.path, skip_host=True, skip_accept_encoding=True)
         for name, value in request.headers.items():
             moto.putheader(name, value)
@@ -149,16 +142,6 @@ class Aws:
         body = answer.read()
         moto.close()
         return Answer(answer.status, body, headers)
-
-    def _assume_by_web_identity(self, form):
-        if not self.web_identity_token or form.get("WebIdentityToken") != [self.web_identity_token]:
-            return json_answer(400, {"Error": {"Code": "InvalidIdentityToken", "Message": "The token is not good", "Type": "Sender"},
-                                     "RequestId": "0c1d2e3f"})
-        session = self.session()
-        credentials = {name: session[name] for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")}
-        credentials["Expiration"] = int(session["Expiration"].timestamp())
-        result = {"AssumeRoleWithWebIdentityResult": {"Credentials": credentials}, "ResponseMetadata": {"RequestId": "1"}}
-        return json_answer(200, {"AssumeRoleWithWebIdentityResponse": result})
 
 
 def _as_aws_says_it(answer):

@@ -29,7 +29,7 @@ http {{
         ssl_certificate server.crt;
         ssl_certificate_key server.key;
         ssl_client_certificate clients.crt;
-        ssl_verify_client on;
+        ssl_verify_client {verify};
         location = /health {{ return 200 '{{"status":"healthy","client":"$ssl_client_s_dn"}}\\n'; }}
         location = /api/watermark {{ return 200 '{{"watermark":"c2VlbiBhbmQgc2lnbmVk","client":"$ssl_client_s_dn"}}\\n'; }}
         location = /forbidden {{ return 403; }}
@@ -70,10 +70,11 @@ class Nginx(Enclave):
     """TLS 1.2; answers 400 to a client whose certificate it does not take."""
 
     address = "127.0.0.1"
+    verify = "on"
 
     def launch(self, port):
         (self.dir / "nginx.conf").write_text(NGINX.format(
-            address=self.address, port=port, protocols="TLSv1.3" if self.tls13_only else "TLSv1.2"))
+            address=self.address, port=port, verify=self.verify, protocols="TLSv1.3" if self.tls13_only else "TLSv1.2"))
         return Process(["nginx", "-e", "stderr", "-p", self.dir, "-c", self.dir / "nginx.conf"], self.dir / "log")
 
 
@@ -81,6 +82,12 @@ class Nginx6(Nginx):
     """The same on ::1."""
 
     address = "[::1]"
+
+
+class OpenNginx(Nginx):
+    """The same without asking for a certificate: what an enclave must not be."""
+
+    verify = "off"
 
 
 class Node(Enclave):

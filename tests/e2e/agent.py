@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the agent as its users do, and reads what it says."""
+
+import json
+import os
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(os.environ.get("MTLS_AGENT") or ROOT / "build" / "mtls-agent").resolve()
+PATIENCE_S = 90  # longer than any deadline that a test gives
+
+
+class Result:
+    """How a run ended: exit status, what it wrote, how long it took."""
+
+    def __init__(self, status, stdout, stderr, seconds):
+        self.status = status
+        self.stdout = stdout
+        self.stderr = stderr
+        self.seconds = seconds
+
+    @property
+    def events(self):
+        """What it logged, as JSON; a line that is something else is a mistake of the agent."""
+        return [json.loads(line) for line in self.stderr.splitlines()]
+
+    def all(self, name):
+        return [event for event in self.events if event["event"] == name]
+
+    def event(self, name):
+        """The only event of that name."""
+        found = self.all(name)
+        assert len(found) == 1, f"{len(found)} events {name!r} in:\n{self.stderr}"
+        return found[0]
+
+    def names(self):
+        return [event["event"] for event in self.events]
+
+    def failed(self, status, code):
+        """Asserts that it failed with this exit status and this one error, and returns the error."""
+        assert self.status == status, f"exit {self.status}, not {status}:\n{self.stderr}"
+        error = self.event("error")
+        assert error["code"] == code, self.stderr
+        return error
+
+    def succeeded(self, *events):
+        """Asserts success with these events and no error, and returns itself."""
+        assert self.status == 0, f"exit {self.status}:\n{self.stderr}"
+        assert not self.all("error"), self.stderr
+        for name in events:
+            self.event(name)
+        return self
+
+
+class Running:
+    def __init__(self, argv, env, pass_fds=()):
+        self.started = time.monotonic()
+        self.child = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                      stderr=subprocess.PIPE, text=True, errors="replace", pass_fds=pass_fds)
+
+    @property
+    def pid(self):
+        return self.child.pid
+
+    def finish(self):
+        try:
+            stdout, stderr = self.child.communicate(timeout=PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            raise AssertionError(f"the agent hangs:\n{self.child.communicate()[1]}")
+        return Result(self.child.returncode, stdout, stderr, time.monotonic() - self.started)
+
+
+class Agent:
+    """The agent with a target directory and an environment that leads it to the emulator, and nothing else in it."""
+
+    def __init__(self, directory, environment):
+        self.dir = Path(directory) / "mtls"
+        self.environment = {"PATH": "/usr/bin:/bin", "AWS_EC2_METADATA_DISABLED": "true", **environment}
+
+    def start(self, *arguments, env=None, prefix=(), program=PROGRAM):
+        """env: changes of the environment, None for none of a variable; prefix: a command that runs the agent."""
+        environment = {**self.environment, **(env or {})}
+        environment = {name: value for name, value in environment.items() if value is not None}
+        return Running([*prefix, str(program), *map(str, arguments)], environment)
+
+    def run(self, *arguments, **options):
+        return self.start(*arguments, **options).finish()
+
+    def fetch_arguments(self, secret, *arguments, endpoint=(), deadline="20s", directory=None):
+        secrets = [secret] if isinstance(secret, str) else secret
+        endpoints = [endpoint] if isinstance(endpoint, str) else endpoint
+        return ["fetch", "--log-format=json", f"--deadline={deadline}", f"--dir={directory or self.dir}",
+                *(f"--secret={each}" for each in secrets), *(f"--endpoint={each}" for each in endpoints), *arguments]
+
+    def fetch(self, secret, *arguments, endpoint=(), deadline="20s", directory=None, **options):
+        return self.run(*self.fetch_arguments(secret, *arguments, endpoint=endpoint, deadline=deadline,
+                                              directory=directory), **options)
+
+    def probe(self, endpoint, *arguments, **options):
+        endpoints = [endpoint] if isinstance(endpoint, str) else endpoint
+        return self.run("probe", "--log-format=json", "--deadline=20s", f"--dir={self.dir}",
+                        *(f"--endpoint={each}" for each in endpoints), *arguments, **options)
+
+    def file(self, name):
+        return (self.dir / name).read_text()
+
+    def mode(self, name):
+        return stat.S_IMODE((self.dir / name).stat().st_mode)
+
+
+def snapshot(directory):
+    """All that can be seen of a tree, times and inodes included; what was not touched compares equal."""
+    if not Path(directory).exists():
+        return None
+    seen = {}
+    for path in [Path(directory), *sorted(Path(directory).rglob("*"))]:
+        facts = path.lstat()
+        content = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None
+        seen[str(path)] = (facts.st_mode, facts.st_uid, facts.st_gid, facts.st_ino, facts.st_mtime_ns, content)
+    return seen

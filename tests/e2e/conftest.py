@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests share: the servers, started once, and an agent with a directory of its own for each test."""
+
+import itertools
+import sys
+
+import pytest
+
+from agent import PROGRAM, Agent
+from servers.aws import Aws
+from servers.enclave import KINDS
+from servers.pki import Authority, Commands, document
+
+
+def pytest_configure(config):
+    if not PROGRAM.exists():
+        pytest.exit(f"{PROGRAM} does not exist: run make first", 2)
+
+
+def pytest_terminal_summary(terminalreporter):
+    count = terminalreporter.stats
+    config = terminalreporter.config
+    config.closing_line = (f"{len(count.get('passed', []))} passed, "
+                           f"{len(count.get('failed', [])) + len(count.get('error', []))} failed")
+
+
+def pytest_unconfigure(config):
+    """The last line of all, as every test command here ends."""
+    if hasattr(config, "closing_line"):
+        print(config.closing_line)
+        sys.stdout.flush()
+
+
+@pytest.fixture(scope="session")
+def work(tmp_path_factory):
+    return tmp_path_factory.mktemp("servers")
+
+
+@pytest.fixture(scope="session")
+def aws_server(work):
+    server = Aws(work / "aws")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def aws(aws_server):
+    """AWS as it is when all is well."""
+    aws_server.faults.clear()
+    aws_server.asked.clear()
+    yield aws_server
+    aws_server.faults.clear()
+
+
+@pytest.fixture(scope="session")
+def pki(work):
+    """A PKI by the README's commands: CA-signed client, and server with a subjectAltName, "server-cn" without."""
+    made = Commands(work / "pki")
+    made.make_ca()
+    made.make_client()
+    made.make_server(san="DNS:localhost,DNS:enclave.test,IP:127.0.0.1,IP:::1")
+    made.make_server("server-cn")
+    return made
+
+
+@pytest.fixture(scope="session")
+def authority():
+    """A CA that is quick to issue from."""
+    return Authority("Enclave-CA")
+
+
+@pytest.fixture(scope="session")
+def stranger():
+    """Another CA, which no enclave trusts."""
+    return Authority("Stranger-CA")
+
+
+@pytest.fixture(scope="session")
+def pair(authority):
+    return authority.issue("ECS-Client")
+
+
+@pytest.fixture(scope="session")
+def rogue(stranger):
+    return stranger.issue("ECS-Client")
+
+
+@pytest.fixture
+def up():
+    """up(server) returns it, and stops it when the test ends."""
+    servers = []
+    yield lambda server: servers.append(server) or server
+    for server in reversed(servers):
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def enclaves(work, pki):
+    """One of each kind with the README's PKI."""
+    running = {name: kind(work / name, pki.pair("server"), pki.ca_pem) for name, kind in KINDS.items()}
+    yield running
+    for each in running.values():
+        each.stop()
+
+
+@pytest.fixture(scope="session")
+def enclave(work, authority):
+    """nginx with certificates of authority."""
+    server = authority.issue("localhost", names=["localhost", "enclave.test", "127.0.0.1", "::1"])
+    running = KINDS["nginx"](work / "enclave", server, authority.pem)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def agent(tmp_path, aws):
+    return Agent(tmp_path, aws.environment())
+
+
+@pytest.fixture(scope="session")
+def names():
+    """Names that no secret has had."""
+    return (f"mtls/test-{number}" for number in itertools.count(1))
+
+
+@pytest.fixture
+def put(aws, names):
+    """put(document) makes a secret of it and returns its ARN."""
+    return lambda value, **options: aws.put(next(names), value, **options)
+
+
+@pytest.fixture(scope="session")
+def good(pair, authority):
+    """The document of a good identity."""
+    return document(pair, authority.pem)

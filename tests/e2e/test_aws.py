@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What AWS may answer, and what becomes of it."""
+
+import json
+import time
+
+import pytest
+
+from agent import snapshot
+from servers.aws import aws_error
+from servers.http import Answer
+from servers.pki import DAY, document
+from servers.process import free_port
+
+NOWHERE = "https://localhost:{}"
+
+
+@pytest.fixture
+def unreachable():
+    return {"AWS_ENDPOINT_URL_SECRETS_MANAGER": NOWHERE.format(free_port())}
+
+
+# ---- denied and not found: always an error, with AWS's own words
+
+
+def test_denied(agent, aws, put, good):
+    error = agent.fetch(put(good), env=aws.environment(aws.denied_keys)).failed(77, "aws_denied")
+    assert "AccessDeniedException" in error["reason"]
+    assert "is not authorized to perform: secretsmanager:GetSecretValue" in error["reason"]
+    assert "request id" in error["reason"]
+    assert snapshot(agent.dir) is None
+
+
+def test_unknown_key(agent, aws, put, good):
+    unknown = {"aws_access_key_id": "AKIA0000000000000000", "aws_secret_access_key": "x" * 40}
+    error = agent.fetch(put(good), env=aws.environment(unknown)).failed(77, "aws_denied")
+    assert "UnrecognizedClientException" in error["reason"]
+
+
+def test_wrong_secret_key(agent, aws, put, good):
+    wrong = {**aws.keys, "aws_secret_access_key": "x" * 40}
+    error = agent.fetch(put(good), env=aws.environment(wrong)).failed(77, "aws_denied")
+    assert "InvalidSignatureException" in error["reason"]
+
+
+def test_not_found(agent, aws):
+    error = agent.fetch("mtls/absent", "--region=eu-central-1").failed(77, "secret_not_found")
+    assert error["subject"] == "mtls/absent"
+    assert "ResourceNotFoundException" in error["reason"] and "can't find the specified secret" in error["reason"]
+
+
+def test_scheduled_for_deletion(agent, aws, put, good):
+    arn = put(good)
+    aws.secrets.delete_secret(SecretId=arn)
+    error = agent.fetch(arn)
+    assert error.status == 77, error.stderr
+    assert "InvalidRequestException" in error.event("error")["reason"]
+
+
+def test_request_id_is_shown(agent, aws, put, good):
+    aws.faults.append(aws_error(400, "AccessDeniedException", "no", request_id="e0a1b2c3-1111-2222-3333-444455556666"))
+    assert "e0a1b2c3-1111-2222-3333-444455556666" in agent.fetch(put(good)).failed(77, "aws_denied")["reason"]
+
+
+@pytest.mark.parametrize("form", [
+    Answer(400, b'{"__type":"com.amazonaws.secretsmanager#AccessDeniedException","Message":"no"}'),
+    Answer(400, b'{"message":"no"}', {"x-amzn-ErrorType": "AccessDeniedException:http://internal.amazon.com/coral/"}),
+    Answer(403, b'{"code":"AccessDeniedException","message":"no"}'),
+])
+def test_forms_of_an_error(agent, aws, put, good, form):
+    aws.faults.append(form)
+    assert agent.fetch(put(good)).failed(77, "aws_denied")["reason"].startswith("AccessDeniedException: no")
+
+
+def test_denied_is_an_error_even_with_a_good_set_in_place(agent, aws, put, good):
+    arn = put(good)
+    agent.fetch(arn).succeeded("installed")
+    before = snapshot(agent.dir)
+    agent.fetch(arn, env=aws.environment(aws.denied_keys)).failed(77, "aws_denied")
+    assert snapshot(agent.dir) == before
+
+
+def test_a_wrong_clock_is_named(agent, aws, put, good):
+    aws.faults.append(aws_error(403, "RequestExpired", "Signature expired", Date="Mon, 23 Nov 2015 10:00:00 GMT"))
+    assert "clock" in agent.fetch(put(good)).failed(77, "aws_denied")["reason"]
+
+
+# ---- throttling and failures pass
+
+
+THROTTLED = aws_error(400, "ThrottlingException", "Rate exceeded")
+FAILED = aws_error(500, "InternalServiceError", "An error occurred on the server side.")
+TORN = Answer(502, b"<html>bad gateway</html>", {"Content-Type": "text/html"})
+
+
+@pytest.mark.parametrize("faults", [[THROTTLED], [FAILED, FAILED], [TORN, aws_error(503, "ServiceUnavailable", "later")]],
+                         ids=["throttled", "500 twice", "502 and 503"])
+def test_tried_again_until_it_succeeds(agent, aws, put, good, faults):
+    aws.faults.extend(faults)
+    result = agent.fetch(put(good)).succeeded("installed")
+    assert len(result.all("retry")) == len(faults)
+    assert len(aws.asked) == len(faults) + 1
+
+
+def test_throttled_for_ever(agent, aws, put, good):
+    aws.faults.extend([THROTTLED] * 100)
+    result = agent.fetch(put(good), deadline="3s")
+    assert result.status in (69, 75), result.stderr
+    assert "ThrottlingException" in result.event("error")["reason"]
+    assert result.seconds < 6
+
+
+def test_retries_are_spread(agent, aws, put, good):
+    """Full jitter: the waits differ, and none is as long as the cap."""
+    aws.faults.extend([FAILED] * 4)
+    started = time.monotonic()
+    agent.fetch(put(good)).succeeded("installed")
+    assert time.monotonic() - started < 5
+
+
+# ---- AWS cannot be reached
+
+
+def test_unreachable_with_nothing_installed(agent, put, good, unreachable):
+    result = agent.fetch(put(good), env=unreachable, deadline="2s")
+    assert result.status in (69, 75), result.stderr
+    assert snapshot(agent.dir) is None
+
+
+def test_unreachable_keeps_a_good_set(agent, put, good, unreachable):
+    arn = put(good)
+    agent.fetch(arn).succeeded("installed")
+    before = snapshot(agent.dir)
+    result = agent.fetch(arn, env=unreachable, deadline="3s").succeeded("kept_stale")
+    assert result.event("kept_stale")["level"] == "warning"
+    assert snapshot(agent.dir) == before
+
+
+def test_throttled_keeps_a_good_set(agent, aws, put, good):
+    arn = put(good)
+    agent.fetch(arn).succeeded("installed")
+    aws.faults.extend([THROTTLED] * 100)
+    agent.fetch(arn, deadline="3s").succeeded("kept_stale")
+
+
+def test_unreachable_fails_when_told(agent, put, good, unreachable):
+    arn = put(good)
+    agent.fetch(arn).succeeded("installed")
+    before = snapshot(agent.dir)
+    result = agent.fetch(arn, "--if-unreachable=fail", env=unreachable, deadline="2s")
+    assert result.status in (69, 75), result.stderr
+    assert snapshot(agent.dir) == before
+
+
+@pytest.mark.parametrize("damage", ["expiring", "damaged", "missing"])
+def test_unreachable_keeps_only_what_will_serve(agent, put, authority, unreachable, damage):
+    life = DAY / 48 if damage == "expiring" else DAY
+    arn = put(document(authority.issue("ECS-Client", lifetime=(-DAY, life)), authority.pem))
+    agent.fetch(arn).succeeded("installed")
+    if damage == "damaged":
+        (agent.dir / "client.key").resolve().write_text("x")
+    if damage == "missing":
+        (agent.dir / "ca.crt").resolve().unlink()
+    result = agent.fetch(arn, env=unreachable, deadline="2s")
+    assert result.status in (69, 75), result.stderr
+    assert not result.all("kept_stale")
+
+
+def test_a_certificate_that_is_not_trusted(agent, tmp_path, put, good, stranger):
+    other = tmp_path / "other.pem"
+    other.write_text(stranger.pem)
+    result = agent.fetch(put(good), env={"AWS_CA_BUNDLE": str(other)}, deadline="3s")
+    result.failed(69, "aws_untrusted")
+
+
+def test_amazons_roots_are_built_in(agent, aws, put, good):
+    """Without AWS_CA_BUNDLE the emulator's certificate is a stranger's."""
+    agent.fetch(put(good), env={"AWS_CA_BUNDLE": None}, deadline="3s").failed(69, "aws_untrusted")
+    assert aws.asked == []
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"ARN":"x"}', b'{"ARN":"x","VersionId":"y"}', b"<html>hello</html>",
+                                  json.dumps({"ARN": "x", "VersionId": "y", "SecretBinary": "*"}).encode()])
+def test_an_answer_that_makes_no_sense(agent, aws, put, good, body):
+    aws.faults.extend([Answer(200, body, {"Content-Type": "application/json"})] * 50)
+    result = agent.fetch(put(good), deadline="3s")
+    assert result.status == 69, result.stderr
+    assert result.event("error")["code"] == "aws_answer"
+    assert snapshot(agent.dir) is None
+
+
+def test_an_endless_answer_is_cut(agent, aws, put, good):
+    aws.faults.append(Answer(200, b" " * (8 << 20)))
+    result = agent.fetch(put(good), deadline="5s")
+    assert result.status in (65, 69), result.stderr
+
+
+def test_redirects_are_not_followed(agent, aws, put, good, up):
+    aws.faults.append(Answer(302, b"", {"Location": f"{aws.url}/"}))
+    result = agent.fetch(put(good), deadline="3s")
+    assert result.status == 69, result.stderr
+    assert len(aws.asked) == 1

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where AWS credentials and the region come from. The emulator checks every signature."""
+
+import pytest
+
+from agent import snapshot
+from servers.aws import REGION
+from servers.container import ContainerCredentials
+from servers.imds import TOKEN_HEADER, Imds
+from servers.namespace import Namespace
+from servers.proxy import FaultProxy
+
+# The agent's environment without any keys.
+NO_KEYS = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
+
+
+def scope(request):
+    """access key, date, region, service of a signed request"""
+    credential = request.headers["Authorization"].split("Credential=")[1].split(",")[0]
+    return credential.split("/")[:4]
+
+
+@pytest.fixture(scope="module")
+def session(aws_server):
+    return aws_server.session()
+
+
+def session_environment(session):
+    return {"AWS_ACCESS_KEY_ID": session["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": session["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": session["SessionToken"]}
+
+
+# ---- the environment
+
+
+def test_keys_of_the_environment(agent, put, good):
+    assert agent.fetch(put(good)).succeeded("installed").event("credentials")["source"] == "environment"
+
+
+@pytest.mark.parametrize("name", ["AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"])
+def test_session_of_the_environment(agent, put, good, session, name):
+    environment = session_environment(session)
+    environment[name] = environment.pop("AWS_SESSION_TOKEN")
+    agent.fetch(put(good), env=environment).succeeded("installed")
+
+
+def test_a_wrong_session_token_is_denied(agent, put, good, session):
+    agent.fetch(put(good), env={**session_environment(session), "AWS_SESSION_TOKEN": "x" * 300}).failed(77, "aws_denied")
+
+
+@pytest.mark.parametrize("missing", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
+def test_half_a_key_is_an_error(agent, put, good, missing):
+    error = agent.fetch(put(good), env={missing: None}).failed(77, "credentials_failed")
+    assert missing in error["reason"]
+
+
+def test_no_credentials_at_all(agent, put, good):
+    agent.fetch(put(good), env=NO_KEYS).failed(77, "credentials_missing")
+    assert snapshot(agent.dir) is None
+
+
+def test_blank_is_unset(agent, put, good):
+    agent.fetch(put(good), env={"AWS_ACCESS_KEY_ID": " ", "AWS_SECRET_ACCESS_KEY": ""}).failed(77, "credentials_missing")
+
+
+# ---- instance metadata
+
+
+@pytest.fixture
+def imds(up, session):
+    return up(Imds(session))
+
+
+def test_instance_metadata(agent, put, good, imds, session, aws):
+    result = agent.fetch(put(good), env={**NO_KEYS, **imds.environment()}).succeeded("installed")
+    assert result.event("credentials")["source"] == "imds"
+    assert scope(aws.asked[-1])[0] == session["AccessKeyId"]
+    assert [request.method for request in imds.asked] == ["PUT", "GET", "GET"]
+    assert all(TOKEN_HEADER in request.headers for request in imds.asked[1:])
+
+
+def test_region_from_instance_metadata(agent, put, names, aws, good, session, up):
+    imds = up(Imds(session, region="ap-southeast-2"))
+    name = next(names)
+    aws.put(name, good, region="ap-southeast-2")
+    agent.fetch(name, env={**NO_KEYS, **imds.environment()}).succeeded("installed")
+    assert scope(aws.asked[-1])[2] == "ap-southeast-2"
+
+
+def test_metadata_token_that_expired_is_renewed(agent, put, good, imds):
+    imds.expire_tokens = 1
+    agent.fetch(put(good), env={**NO_KEYS, **imds.environment()}).succeeded("installed")
+    assert [request.method for request in imds.asked].count("PUT") == 2
+
+
+def test_metadata_not_ready_is_asked_again(agent, put, good, imds):
+    imds.not_ready = 2
+    agent.fetch(put(good), env={**NO_KEYS, **imds.environment()}).succeeded("installed")
+
+
+def test_instance_without_a_role(agent, put, good, up, session):
+    imds = up(Imds(session, role=None))
+    agent.fetch(put(good), env={**NO_KEYS, **imds.environment()}).failed(77, "credentials_missing")
+
+
+def test_metadata_disabled_on_the_instance(agent, put, good, imds):
+    imds.disabled = True
+    result = agent.fetch(put(good), env={**NO_KEYS, **imds.environment()})
+    assert result.status == 77 and result.event("error")["code"] in ("credentials_missing", "credentials_failed")
+
+
+def test_metadata_disabled_by_variable(agent, put, good, imds):
+    environment = {**NO_KEYS, **imds.environment(), "AWS_EC2_METADATA_DISABLED": "True"}
+    agent.fetch(put(good), env=environment).failed(77, "credentials_missing")
+    assert imds.asked == []
+
+
+def test_never_version_1(agent, put, good, imds):
+    """However the token request fails, nothing is asked without a token."""
+    imds.disabled = True
+    agent.fetch(put(good), env={**NO_KEYS, **imds.environment()}, deadline="3s")
+    assert {request.method for request in imds.asked} == {"PUT"}
+
+
+def test_keys_of_the_environment_come_first(agent, put, good, imds):
+    agent.fetch(put(good), env=imds.environment()).succeeded("installed")
+    assert imds.asked == []
+
+
+def test_metadata_never_goes_through_a_proxy(agent, put, good, imds):
+    dead = "http://127.0.0.1:9"
+    agent.fetch(put(good), env={**NO_KEYS, **imds.environment(), "http_proxy": dead, "HTTP_PROXY": dead,
+                                "ALL_PROXY": dead}).succeeded("installed")
+
+
+# ---- container credentials
+
+
+def test_container_by_full_uri(agent, put, good, up, session):
+    container = up(ContainerCredentials(session))
+    environment = {**NO_KEYS, "AWS_CONTAINER_CREDENTIALS_FULL_URI": container.full_uri}
+    assert agent.fetch(put(good), env=environment).succeeded("installed").event("credentials")["source"] == "container"
+
+
+def test_container_token(agent, put, good, up, session):
+    container = up(ContainerCredentials(session, token="Bearer one"))
+    environment = {**NO_KEYS, "AWS_CONTAINER_CREDENTIALS_FULL_URI": container.full_uri,
+                   "AWS_CONTAINER_AUTHORIZATION_TOKEN": "Bearer one"}
+    agent.fetch(put(good), env=environment).succeeded("installed")
+
+
+def test_container_token_file_is_read_anew(agent, tmp_path, put, good, up, session):
+    container = up(ContainerCredentials(session, token="one"))
+    token = tmp_path / "token"
+    environment = {**NO_KEYS, "AWS_CONTAINER_CREDENTIALS_FULL_URI": container.full_uri,
+                   "AWS_CONTAINER_AUTHORIZATION_TOKEN": "not this", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(token)}
+    token.write_text("one\n")
+    arn = put(good)
+    agent.fetch(arn, env=environment).succeeded("installed")
+    container.token = "two"
+    token.write_text("two")
+    agent.fetch(arn, env=environment).succeeded("unchanged")
+
+
+def test_container_token_changes_between_tries(agent, tmp_path, put, good, up, session):
+    """The file is read at every try, not once."""
+    container = up(ContainerCredentials(session, token="two"))
+    container.uninitialized = 1
+    token = tmp_path / "token"
+    token.write_text("two")
+    agent.fetch(put(good), env={**NO_KEYS, "AWS_CONTAINER_CREDENTIALS_FULL_URI": container.full_uri,
+                                "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(token)}).succeeded("installed")
+    assert len(container.asked) == 2
+
+
+def test_container_token_with_a_line_break_is_refused(agent, put, good, up, session, tmp_path):
+    container = up(ContainerCredentials(session))
+    token = tmp_path / "token"
+    token.write_text("one\r\nX-Injected: yes")
+    environment = {**NO_KEYS, "AWS_CONTAINER_CREDENTIALS_FULL_URI": container.full_uri,
+                   "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(token)}
+    agent.fetch(put(good), env=environment).failed(77, "credentials_failed")
+    assert container.asked == []
+
+
+def test_container_not_ready_is_asked_again(agent, put, good, up, session):
+    """The ECS agent answers 503 until the task's role is there."""
+    container = up(ContainerCredentials(session))
+    container.uninitialized = 2
+    environment = {**NO_KEYS, "AWS_CONTAINER_CREDENTIALS_FULL_URI": container.full_uri}
+    agent.fetch(put(good), env=environment).succeeded("installed")
+    assert len(container.asked) == 3
+
+
+def test_a_container_endpoint_that_refuses_is_not_passed_over(agent, put, good, up, session, imds):
+    """A configured source that fails is an error, not a reason to try the next one."""
+    container = up(ContainerCredentials(session, token="another"))
+    environment = {**NO_KEYS, **imds.environment(), "AWS_CONTAINER_CREDENTIALS_FULL_URI": container.full_uri}
+    error = agent.fetch(put(good), env=environment).failed(77, "credentials_failed")
+    assert "401" in error["reason"]
+    assert imds.asked == []
+
+
+@pytest.mark.parametrize("uri", ["http://192.0.2.1/creds", "http://secretsmanager.example/creds", "ftp://127.0.0.1/creds"])
+def test_a_container_uri_that_leads_away_is_refused(agent, put, good, uri):
+    environment = {**NO_KEYS, "AWS_CONTAINER_CREDENTIALS_FULL_URI": uri}
+    result = agent.fetch(put(good), env=environment, deadline="5s")
+    assert result.status in (77, 78), result.stderr
+
+
+def test_container_by_relative_uri(agent, aws, tmp_path, put, good, up, session):
+    """At 169.254.170.2, as in an ECS task: in a network of its own, with a way out to the emulator."""
+    task = up(Namespace(tmp_path / "task", ["169.254.170.2"]))
+    container = up(ContainerCredentials(session, listener=task.open("tcp", "169.254.170.2", 80)))
+    to_aws = up(FaultProxy(aws.port, listener=task.open("tcp", "127.0.0.1")))
+    environment = {**NO_KEYS, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": container.path,
+                   "AWS_ENDPOINT_URL_SECRETS_MANAGER": f"https://localhost:{to_aws.port}"}
+    result = agent.fetch(put(good), env=environment, prefix=task.enter).succeeded("installed")
+    assert result.event("credentials")["source"] == "container"
+    assert len(container.asked) == 1
+
+
+# ---- the region
+
+
+def test_region_of_the_arn_comes_first(agent, aws, put, good):
+    arn = put(good, region="us-west-2")
+    agent.fetch(arn, "--region=eu-north-1", env={"AWS_REGION": "eu-south-1"}).succeeded("installed")
+    assert scope(aws.asked[-1])[2:] == ["us-west-2", "secretsmanager"]
+
+
+@pytest.mark.parametrize("flag,environment,expected", [
+    ("--region=us-east-2", {"AWS_REGION": "us-west-1", "AWS_DEFAULT_REGION": "us-west-2"}, "us-east-2"),
+    (None, {"AWS_REGION": "us-west-1", "AWS_DEFAULT_REGION": "us-west-2"}, "us-west-1"),
+    (None, {"AWS_DEFAULT_REGION": "us-west-2"}, "us-west-2"),
+])
+def test_region_of_a_name(agent, aws, names, good, flag, environment, expected):
+    name = next(names)
+    aws.put(name, good, region=expected)
+    agent.fetch(name, *[flag] * bool(flag), env=environment).succeeded("installed")
+    assert scope(aws.asked[-1])[2] == expected
+
+
+def test_no_region_at_all(agent, aws, good):
+    agent.fetch("some-name").failed(78, "region_missing")
+    assert aws.asked == []
+
+
+def test_secrets_of_two_regions(agent, aws, put, good, authority):
+    first, second = put(good, region=REGION), put(good, region="us-west-2")
+    agent.fetch([f"one={first}", f"two={second}"]).succeeded()
+    assert {scope(request)[2] for request in aws.asked} == {REGION, "us-west-2"}
+
+
+def test_the_request_says_who_asks(agent, aws, put, good):
+    """For CloudTrail."""
+    agent.fetch(put(good)).succeeded()
+    assert aws.asked[-1].headers["User-Agent"].startswith("mtls-agent/")
+    assert aws.asked[-1].headers["X-Amz-Target"] == "secretsmanager.GetSecretValue"

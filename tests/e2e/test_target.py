@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Targets that cannot be used: exit 73, and what is there stays as it is."""
+
+import json
+import os
+import subprocess
+import time
+
+import pytest
+
+from agent import PROGRAM, snapshot
+from servers.pki import document
+
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away and mount")
+
+
+def test_a_file_in_the_way(agent, put, good):
+    agent.dir.write_text("a file")
+    agent.fetch(put(good)).failed(73, "target_invalid")
+    assert agent.dir.read_text() == "a file"
+
+
+def test_a_link_in_the_way(agent, tmp_path, put, good):
+    (tmp_path / "elsewhere").mkdir()
+    agent.dir.symlink_to(tmp_path / "elsewhere")
+    agent.fetch(put(good)).failed(73, "target_invalid")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_directory_in_place_of_a_file(agent, put, good):
+    (agent.dir / "client.key").mkdir(parents=True)
+    (agent.dir / "client.key/mine").write_text("mine")
+    result = agent.fetch(put(good))
+    assert result.status == 73, result.stderr
+    assert (agent.dir / "client.key/mine").read_text() == "mine"
+
+
+@AS_ROOT
+def test_a_set_of_a_stranger(agent, put, good):
+    arn = put(good)
+    agent.fetch(arn).succeeded("installed")
+    current = agent.dir / os.readlink(agent.dir / "..data")
+    os.chown(current, 65534, 65534)
+    agent.fetch(arn).failed(73, "target_invalid")
+
+
+@AS_ROOT
+def test_a_read_only_file_system(agent, tmp_path, put, good):
+    """Mounted for this run alone, in a mount namespace of its own."""
+    mount = f"mkdir {agent.dir} && mount -t tmpfs -o ro none {agent.dir} && exec \"$@\""
+    result = agent.fetch(put(good), prefix=["unshare", "--mount", "sh", "-c", mount, "sh"])
+    assert result.status == 73, result.stderr
+
+
+@AS_ROOT
+def test_a_full_file_system_keeps_the_old_set(agent, aws, put, good, pair, authority):
+    """Installed once in 64 KiB, then filled up; seen from within, in a mount namespace of its own."""
+    arn = put(good)
+    arguments = agent.fetch_arguments(arn)
+    script = """
+        mkdir "$TARGET" && mount -t tmpfs -o size=64k none "$TARGET" && "$@" 2>/dev/null &&
+        read -r _ && { cat /dev/zero >"$TARGET/fill" 2>/dev/null; "$@"; echo $?; cat "$TARGET/client.key"; }"""
+    child = subprocess.Popen(["unshare", "--mount", "sh", "-c", script, "sh", str(PROGRAM), *arguments],
+                             env={**agent.environment, "TARGET": str(agent.dir)},
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(1)
+    aws.rotate(arn, document(authority.issue("ECS-Client"), authority.pem))
+    stdout, stderr = child.communicate("go\n", timeout=60)
+    assert stdout == "73\n" + pair.key, stderr
+    assert json.loads(stderr.splitlines()[-1])["exit_status"] == 73
+
+
+@AS_ROOT
+def test_a_directory_that_is_not_ours(agent, tmp_path, put, good):
+    """Without rights the agent fails, and says which directory."""
+    agent.dir.mkdir()
+    drop = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
+    for path in [tmp_path, *tmp_path.parents]:
+        if path.stat().st_uid == 0 and not path.stat().st_mode & 0o005 == 0o005:
+            pytest.skip(f"{path} is closed to other users")
+    result = agent.fetch(put(good), prefix=drop)
+    assert result.status == 73, result.stderr
+    assert str(agent.dir) in result.event("error")["subject"]
+    assert snapshot(agent.dir)
