@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # mtls-agent: one static program. `make help` lists the targets, third_party/README.md tells what it is built from.
 
 ARCH    ?= x86_64

@@ -1,4 +1,6 @@
-// One test for each of third_party/patches/bearssl that can be told from outside; each fails on the unpatched library.
+/* SPDX-License-Identifier: Apache-2.0 */
+// One test for each of third_party/patches/bearssl that can be told from outside; each fails on the
+// unpatched library.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,7 +21,8 @@ static unsigned char *put_element(unsigned char *p, unsigned char tag, size_t le
     return p + len;
 }
 
-// Five elements of 312 bytes: 1560 in all, which the old bound allowed and the buffer, of 1536, cannot hold.
+// Five elements of 312 bytes: 1560 in all, which the old bound allowed and the buffer, of 1536,
+// cannot hold.
 static void private_key_stays_in_its_buffer(void **state)
 {
     struct {
@@ -138,8 +141,10 @@ static void points_of_another_length_are_refused(void **state)
         int curve;
         size_t short_len;
     } cases[] = {
-        {&br_ec_prime_i31, BR_EC_secp256r1, 33}, {&br_ec_prime_i31, BR_EC_secp384r1, 65},
-        {&br_ec_prime_i31, BR_EC_secp521r1, 97}, {&br_ec_p256_m31, BR_EC_secp256r1, 33},
+        {&br_ec_prime_i31, BR_EC_secp256r1, 33},
+        {&br_ec_prime_i31, BR_EC_secp384r1, 65},
+        {&br_ec_prime_i31, BR_EC_secp521r1, 97},
+        {&br_ec_p256_m31, BR_EC_secp256r1, 33},
     };
     unsigned char point[133], before[133];
 
@@ -154,8 +159,7 @@ static void points_of_another_length_are_refused(void **state)
         memcpy(point, before, sizeof(point));
         assert_int_equal(ec->mul(point, cases[i].short_len, two, 1, curve), 0);
         assert_memory_equal(point, before, sizeof(point));
-        assert_int_equal(
-            ec->muladd(point, NULL, cases[i].short_len, two, 1, two, 1, curve), 0);
+        assert_int_equal(ec->muladd(point, NULL, cases[i].short_len, two, 1, two, 1, curve), 0);
         assert_memory_equal(point, before, sizeof(point));
     }
 }
@@ -192,8 +196,8 @@ static void close_drops_unread_data(void **state)
 
     (void)state;
     memset(scalar, 0x11, sizeof(scalar));
-    assert_int_not_equal(
-        br_ec_compute_pub(br_ec_get_default(), &public_key, public_point, &key), 0);
+    assert_int_not_equal(br_ec_compute_pub(br_ec_get_default(), &public_key, public_point, &key),
+                         0);
     br_x509_knownkey_init_ec(&known, &public_key, BR_KEYTYPE_KEYX | BR_KEYTYPE_SIGN);
     br_ssl_client_init_full(&client, &unused, NULL, 0);
     br_ssl_engine_set_x509(&client.eng, &known.vtable);
