@@ -18,7 +18,7 @@ static const struct command {
     {"pem", conformance_pem, "FILE: exit 0 where its blocks decode and its certificates parse"},
     {"key", conformance_key, "FILE: the private key's kind; exit 1 where it is refused"},
     {"secret", conformance_secret, "FILE: the files that the document installs; exit 65 if none"},
-    {"sigv4", conformance_sigv4, "FOLDER PART: a case's canonical request and what follows"},
+    {"sigv4", conformance_sigv4, "FOLDER: canonical request, string to sign, signature"},
     {"endpoint", conformance_endpoint, "SERVICE: the URL for the case on standard input"},
     {"limbo", conformance_limbo, "FILE: results of an x509-limbo suite, as JSON"},
 };
