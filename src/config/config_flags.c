@@ -4,18 +4,13 @@
 
 #include "config/options.h"
 
-static void set_place(struct parse *parse, const char *word)
-{
-    (void)snprintf(parse->place, sizeof parse->place, "%s", word);
-}
-
 /* The command: the one word that is no flag. */
 static int read_word(struct parse *parse, const char *word)
 {
     const struct option *command = option_find("command");
     char shown[QUOTED_MAX];
 
-    set_place(parse, "command line");
+    (void)snprintf(parse->place, sizeof parse->place, "command line");
     if (option_source(parse, command->name) == SOURCE_FLAGS)
         return parse_refuse(parse, "unexpected word \"%s\"", quoted(shown, word));
     return option_set(parse, command, word);
