@@ -165,9 +165,9 @@ static int keep_token(struct imds *imds, struct bytes text, struct err *err)
 static enum imds_state refused_token(const struct imds *imds, const struct http_response *response,
                                      const struct aws_error *error, struct err *err)
 {
-    bool absent = !imds->answered || response->status == 403 || response->status == 404 ||
-                  response->status == 405;
     bool passing = retry_classify(response, error->code) != RETRY_NEVER;
+    bool absent = (passing && !imds->answered) || response->status == 403 ||
+                  response->status == 404 || response->status == 405;
 
     (void)err_set(err, passing ? ERR_AWS_UNREACHABLE : ERR_CREDENTIALS_FAILED, subject,
                   "no session token of %s: %s", imds->base, error->text);

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fake_server.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct fake_server {
+    const char *replies[FAKE_SERVER_MAX];
+    size_t count;
+    size_t served;
+    int listener;
+    char url[64];
+    pthread_t thread;
+};
+
+static char requests[FAKE_SERVER_MAX][FAKE_SERVER_TEXT_MAX];
+
+/* Whether the head, and as much body as it announces, are there. */
+static int is_whole(const char *text)
+{
+    const char *end = strstr(text, "\r\n\r\n"), *length = strcasestr(text, "\r\ncontent-length:");
+
+    if (!end)
+        return 0;
+    return !length || length > end || strlen(end + 4) >= strtoul(length + 17, NULL, 10);
+}
+
+static void serve(int connection, const char *reply, char *request)
+{
+    size_t len = 0;
+    ssize_t n;
+
+    while (!is_whole(request) && len + 1 < FAKE_SERVER_TEXT_MAX &&
+           (n = read(connection, request + len, FAKE_SERVER_TEXT_MAX - 1 - len)) > 0)
+        request[len += (size_t)n] = '\0';
+    (void)!write(connection, reply, strlen(reply));
+}
+
+static void *run(void *argument)
+{
+    struct fake_server *server = argument;
+    int connection;
+
+    while (server->served < server->count) {
+        connection = accept(server->listener, NULL, NULL);
+        if (connection < 0)
+            break; /* shut down */
+        serve(connection, server->replies[server->served], requests[server->served]);
+        server->served++;
+        (void)close(connection);
+    }
+    (void)shutdown(server->listener, SHUT_RDWR);
+    return NULL;
+}
+
+struct fake_server *fake_server_start(const char *const *replies, size_t count)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct fake_server *server = calloc(1, sizeof *server);
+    socklen_t size = sizeof address;
+
+    if (!server || count > FAKE_SERVER_MAX)
+        abort();
+    memset(requests, 0, sizeof requests);
+    memcpy(server->replies, replies, count * sizeof *replies);
+    server->count = count;
+    server->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (server->listener < 0 || bind(server->listener, (void *)&address, size) < 0 ||
+        listen(server->listener, FAKE_SERVER_MAX) < 0 ||
+        getsockname(server->listener, (void *)&address, &size) < 0 ||
+        pthread_create(&server->thread, NULL, run, server) != 0)
+        abort();
+    (void)snprintf(server->url, sizeof server->url, "http://127.0.0.1:%u", ntohs(address.sin_port));
+    return server;
+}
+
+const char *fake_server_url(const struct fake_server *server)
+{
+    return server->url;
+}
+
+size_t fake_server_stop(struct fake_server *server)
+{
+    size_t served;
+
+    (void)shutdown(server->listener, SHUT_RDWR);
+    (void)pthread_join(server->thread, NULL);
+    (void)close(server->listener);
+    served = server->served;
+    free(server);
+    return served;
+}
+
+const char *fake_server_request(size_t i)
+{
+    return i < FAKE_SERVER_MAX ? requests[i] : "";
+}
+
+const char *fake_reply(int status, const char *headers, const char *body)
+{
+    static char texts[16][FAKE_SERVER_TEXT_MAX];
+    static size_t next;
+    char *text = texts[next++ % 16];
+
+    (void)snprintf(text, FAKE_SERVER_TEXT_MAX,
+                   "HTTP/1.1 %d Status\r\n%sContent-Length: %zu\r\nConnection: close\r\n\r\n%s",
+                   status, headers, strlen(body), body);
+    return text;
+}

@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "aws/answer.h"
+#include "aws/aws.h"
+#include "aws/endpoint.h"
+#include "aws/environment.h"
+#include "aws/error.h"
+#include "aws/secretsmanager.h"
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "config/config.h"
+#include "fake_server.h"
+#include "net/http.h"
+
+#define ARN "arn:aws:secretsmanager:eu-central-1:123456789012:secret:mtls/host-a1B2c3"
+#define OK_ANSWER                                                                                  \
+    "{\"ARN\":\"" ARN "\",\"Name\":\"mtls/host\",\"SecretString\":\"text\","                       \
+    "\"VersionId\":\"7b1d9a1e-0000-4000-8000-000000000001\",\"CreatedDate\":1.5e9}"
+
+static struct config config;
+static struct environment environment;
+static struct aws aws;
+static struct err err;
+
+static int open_arena(void **state)
+{
+    (void)state;
+    return arena_open(&(struct arena_options){.lock_preferred = true}, &err);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    (void)unsetenv("AWS_ENDPOINT_URL");
+    (void)unsetenv("AWS_ENDPOINT_URL_SECRETS_MANAGER");
+    (void)unsetenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
+    (void)unsetenv("AWS_USE_FIPS_ENDPOINT");
+    config = (struct config){.region = "eu-central-1", .allow_plaintext_endpoint = true};
+    environment = (struct environment){"AKIDEXAMPLE", "wJalrXUtnFEMIK7MDENG", NULL, NULL};
+    aws = (struct aws){&config, &environment, NULL, clock_ms() + 20000};
+    err = (struct err){0};
+    return 0;
+}
+
+static void assert_err(enum err_code code, const char *reason_part)
+{
+    if (err.code != code || !strstr(err.reason, reason_part))
+        fail_msg("got %s: %s: %s", err_info(err.code)->name, err.subject, err.reason);
+}
+
+static void assert_endpoint(const char *region, const char *url)
+{
+    struct aws_endpoint endpoint;
+
+    if (endpoint_resolve(&endpoint, &aws, region, &err) < 0)
+        fail_msg("got %s: %s", err.subject, err.reason);
+    assert_string_equal(endpoint.text, url);
+}
+
+static void test_endpoint_of_partition(void **state)
+{
+    (void)state;
+    assert_endpoint("us-east-1", "https://secretsmanager.us-east-1.amazonaws.com");
+    assert_endpoint("us-gov-west-1", "https://secretsmanager.us-gov-west-1.amazonaws.com");
+    assert_endpoint("cn-north-1", "https://secretsmanager.cn-north-1.amazonaws.com.cn");
+    assert_endpoint("eusc-de-east-1", "https://secretsmanager.eusc-de-east-1.amazonaws.eu");
+    assert_endpoint("us-iso-east-1", "https://secretsmanager.us-iso-east-1.c2s.ic.gov");
+    assert_endpoint("us-isob-east-1", "https://secretsmanager.us-isob-east-1.sc2s.sgov.gov");
+    assert_endpoint("eu-isoe-west-1", "https://secretsmanager.eu-isoe-west-1.cloud.adc-e.uk");
+    assert_endpoint("us-isof-south-1", "https://secretsmanager.us-isof-south-1.csp.hci.ic.gov");
+    assert_endpoint("xx-new-1", "https://secretsmanager.xx-new-1.amazonaws.com");
+}
+
+static void test_endpoint_configured(void **state)
+{
+    (void)state;
+    (void)setenv("AWS_ENDPOINT_URL", "https://all.example", 1);
+    assert_endpoint("us-east-1", "https://all.example");
+    (void)setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", "https://one.example:8443/base", 1);
+    assert_endpoint("us-east-1", "https://one.example:8443/base");
+    (void)setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "True", 1);
+    assert_endpoint("us-east-1", "https://secretsmanager.us-east-1.amazonaws.com");
+    config.endpoint_url = "https://option.example";
+    assert_endpoint("us-east-1", "https://option.example");
+}
+
+static void test_endpoint_parts(void **state)
+{
+    static const struct {
+        const char *text, *name, *host, *path;
+    } cases[] = {
+        {"https://h.example", "h.example", "h.example", ""},
+        {"HTTPS://h.example:443/", "h.example", "h.example", "/"},
+        {"https://h.example:8443/a/b", "h.example", "h.example:8443", "/a/b"},
+        {"http://127.0.0.1:80", "127.0.0.1", "127.0.0.1", ""},
+        {"http://[::1]:4566/", "::1", "[::1]:4566", "/"},
+        {"https://[::1]", "::1", "[::1]", ""},
+    };
+    struct aws_endpoint endpoint;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        config.endpoint_url = cases[i].text;
+        assert_int_equal(endpoint_resolve(&endpoint, &aws, "us-east-1", &err), 0);
+        assert_string_equal(endpoint.url.name, cases[i].name);
+        assert_string_equal(endpoint.url.host, cases[i].host);
+        assert_string_equal(endpoint.url.path, cases[i].path);
+    }
+}
+
+static void test_endpoint_refused(void **state)
+{
+    static const char *const urls[] = {
+        "h.example",
+        "ftp://h.example",
+        "https://",
+        "https://u:p@h.example",
+        "https://h.example:",
+        "https://h.example:0",
+        "https://h:65536",
+        "https://h.example#f",
+        "https://h.example?q",
+        "https://h.example/?q",
+        "https://h .example",
+        "https://[::1",
+        "https://[h.example]",
+        "https://h\xC3\xA9",
+        "https:/h.example",
+        "https://h:4x/",
+    };
+    struct aws_endpoint endpoint;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof urls / sizeof urls[0]; i++) {
+        config.endpoint_url = urls[i];
+        if (endpoint_resolve(&endpoint, &aws, "us-east-1", &err) == 0)
+            fail_msg("accepted %s", urls[i]);
+        assert_err(ERR_CONFIG, "the endpoint");
+    }
+    config.endpoint_url = "http://127.0.0.1:4566";
+    config.allow_plaintext_endpoint = false;
+    assert_int_equal(endpoint_resolve(&endpoint, &aws, "us-east-1", &err), -1);
+    assert_err(ERR_CONFIG, "--allow-plaintext-endpoint");
+    (void)setenv("AWS_USE_FIPS_ENDPOINT", "true", 1);
+    assert_int_equal(endpoint_resolve(&endpoint, &aws, "us-east-1", &err), -1);
+    assert_err(ERR_CONFIG, "FIPS");
+}
+
+/* Reads an error answer of the service: what it is to the user. */
+static enum err_code read_error(int status, const char *error_type, const char *body,
+                                struct aws_error *error)
+{
+    struct http_response response = {.result = HTTP_ANSWERED, .status = status};
+
+    response.body.tag = ARENA_DOCUMENT;
+    assert_int_equal(buf_append_text(&response.body, body), 0);
+    (void)snprintf(response.error_type, sizeof response.error_type, "%s", error_type);
+    (void)snprintf(response.request_id, sizeof response.request_id, "id-1");
+    aws_error_read(error, &response);
+    assert_null(response.body.data);
+    return aws_error_code(error, &response);
+}
+
+static void test_error_codes(void **state)
+{
+    static const struct {
+        int status;
+        const char *code;
+        enum err_code means;
+    } cases[] = {
+        {400, "ResourceNotFoundException", ERR_SECRET_NOT_FOUND},
+        {400, "AccessDeniedException", ERR_AWS_DENIED},
+        {400, "ExpiredTokenException", ERR_AWS_DENIED},
+        {403, "InvalidClientTokenId", ERR_AWS_DENIED},
+        {400, "UnrecognizedClientException", ERR_AWS_DENIED},
+        {400, "InvalidSignatureException", ERR_AWS_DENIED},
+        {403, "SomethingNew", ERR_AWS_DENIED},
+        {400, "InvalidRequestException", ERR_AWS_REJECTED},
+        {400, "InvalidParameterException", ERR_AWS_REJECTED},
+        {400, "DecryptionFailure", ERR_AWS_REJECTED},
+        {400, "ValidationException", ERR_AWS_REJECTED},
+        {400, "ThrottlingException", ERR_AWS_BUSY},
+        {400, "InternalServiceError", ERR_AWS_BUSY},
+        {503, "ServiceUnavailable", ERR_AWS_BUSY},
+        {505, "", ERR_AWS_BUSY},
+        {302, "", ERR_AWS_ANSWER},
+        {204, "", ERR_AWS_ANSWER},
+    };
+    struct aws_error error;
+    char body[128];
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        (void)snprintf(body, sizeof body, "{\"__type\":\"%s\"}", cases[i].code);
+        assert_int_equal(read_error(cases[i].status, "", body, &error), cases[i].means);
+        assert_string_equal(error.code, cases[i].code);
+    }
+}
+
+static void test_error_text(void **state)
+{
+    struct aws_error error;
+
+    (void)state;
+    (void)read_error(
+        400, "",
+        "{\"__type\":\"com.amazon.coral#AccessDeniedException\",\"Message\":\"no\\u000a2\"}",
+        &error);
+    assert_string_equal(error.text, "AccessDeniedException: no (HTTP 400, request id id-1)");
+    (void)read_error(400, "ThrottlingException:http://internal/", "", &error);
+    assert_string_equal(error.code, "ThrottlingException");
+    (void)read_error(502, "", "<html>", &error);
+    assert_string_equal(error.text, "HTTP 502, request id id-1");
+    (void)read_error(400, "", "{\"__type\":7,\"message\":[]}", &error);
+    assert_string_equal(error.text, "HTTP 400, request id id-1");
+    (void)read_error(400, "a\x1b[31mb", "[]", &error);
+    assert_string_equal(error.code, "a\\x1B[31mb");
+}
+
+/* AWS has echoed a session token in an error. */
+static void test_error_text_masks_secrets(void **state)
+{
+    static const char token[] = "IQoJb3JpZ2luX2VjEXAMPLE";
+    char *live = arena_alloc(sizeof token, ARENA_CREDENTIALS);
+    struct aws_error error;
+
+    (void)state;
+    assert_non_null(live);
+    memcpy(live, token, sizeof token);
+    (void)read_error(
+        400, "", "{\"__type\":\"X\",\"message\":\"token IQoJb3JpZ2luX2VjEXAMPLE is bad\"}", &error);
+    assert_string_equal(error.text, "X: token [masked] is bad (HTTP 400, request id id-1)");
+    arena_free(live);
+}
+
+static void read_dated_error(const char *code, int64_t time, struct aws_error *error)
+{
+    struct http_response response = {.result = HTTP_ANSWERED, .status = 400};
+    time_t seconds = (time_t)time;
+    struct tm tm;
+
+    (void)snprintf(response.error_type, sizeof response.error_type, "%s", code);
+    (void)strftime(response.date, sizeof response.date, "%a, %d %b %Y %H:%M:%S GMT",
+                   gmtime_r(&seconds, &tm));
+    aws_error_read(error, &response);
+}
+
+static void test_wrong_clock_is_named(void **state)
+{
+    struct aws_error error;
+
+    (void)state;
+    read_dated_error("InvalidSignatureException", clock_wall() + 3600, &error);
+    assert_non_null(strstr(error.text, "this host's clock is 3600 s behind AWS's"));
+    read_dated_error("RequestExpired", clock_wall() - 3600, &error);
+    assert_non_null(strstr(error.text, "this host's clock is 3600 s ahead of AWS's"));
+    read_dated_error("InvalidSignatureException", clock_wall() + 200, &error);
+    assert_null(strstr(error.text, "clock"));
+    read_dated_error("AccessDeniedException", clock_wall() + 3600, &error);
+    assert_null(strstr(error.text, "clock"));
+}
+
+static int read_answer(struct secret *secret, const char *text)
+{
+    *secret = (struct secret){0};
+    return answer_read(secret, bytes_of_text(text), "mtls/host", &err);
+}
+
+static void test_answer_with_text(void **state)
+{
+    struct secret secret;
+
+    (void)state;
+    assert_int_equal(read_answer(&secret,
+                                 "{\"ARN\":\"" ARN "\",\"VersionId\":\"v1\",\"SecretString\":"
+                                 "\"{\\\"client_cert\\\":\\\"\\u002d\\\\n\\\"}\"}"),
+                     0);
+    assert_string_equal((char *)secret.document.data, "{\"client_cert\":\"-\\n\"}");
+    assert_string_equal(secret.arn, ARN);
+    assert_string_equal(secret.version_id, "v1");
+    secret_free(&secret);
+    assert_null(secret.document.data);
+}
+
+static void test_answer_with_bytes(void **state)
+{
+    struct secret secret;
+
+    (void)state;
+    assert_int_equal(
+        read_answer(&secret, "{\"ARN\":\"a\",\"VersionId\":\"v\",\"SecretBinary\":\"AP9h\"}"), 0);
+    assert_int_equal(secret.document.len, 3);
+    assert_memory_equal(secret.document.data, "\x00\xFF\x61", 3);
+    secret_free(&secret);
+}
+
+static void test_answer_refused(void **state)
+{
+    static const struct {
+        const char *text, *reason;
+    } cases[] = {
+        {"", "not JSON"},
+        {"[]", "ARN"},
+        {"{\"ARN\":\"a\",\"VersionId\":\"v\",\"SecretString\":\"x", "not JSON"},
+        {"{\"ARN\":\"a\",\"VersionId\":\"v\"}", "neither SecretString"},
+        {"{\"ARN\":\"a\",\"VersionId\":\"v\",\"SecretString\":\"x\",\"SecretBinary\":\"eA==\"}",
+         "both SecretString"},
+        {"{\"ARN\":\"a\",\"VersionId\":\"v\",\"SecretString\":null}", "SecretString"},
+        {"{\"ARN\":\"a\",\"VersionId\":\"v\",\"SecretString\":{}}", "SecretString"},
+        {"{\"ARN\":\"a\",\"VersionId\":\"v\",\"SecretString\":\"x\",\"SecretString\":\"y\"}",
+         "SecretString"},
+        {"{\"ARN\":\"a\",\"VersionId\":\"v\",\"SecretBinary\":\"eA=\"}", "SecretBinary"},
+        {"{\"ARN\":\"a\",\"VersionId\":\"v\",\"SecretBinary\":7}", "SecretBinary"},
+        {"{\"VersionId\":\"v\",\"SecretString\":\"x\"}", "ARN"},
+        {"{\"ARN\":\"a b\",\"VersionId\":\"v\",\"SecretString\":\"x\"}", "ARN"},
+        {"{\"ARN\":\"a\",\"SecretString\":\"x\"}", "VersionId"},
+        {"{\"ARN\":\"a\",\"VersionId\":1,\"SecretString\":\"x\"}", "VersionId"},
+        {"{\"ARN\":\"a\",\"VersionId\":\"\",\"SecretString\":\"x\"}", "VersionId"},
+        {"{\"ARN\":\"a\",\"VersionId\":"
+         "\"01234567890123456789012345678901234567890123456789012345678901234\","
+         "\"SecretString\":\"x\"}",
+         "VersionId"},
+    };
+    struct secret secret;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(read_answer(&secret, cases[i].text), -1);
+        assert_err(ERR_AWS_ANSWER, cases[i].reason);
+        assert_string_equal(err.subject, "mtls/host");
+        secret_free(&secret);
+    }
+}
+
+/* One GetSecretValue against prepared replies; err tells of it. */
+static int get(const char *const *replies, size_t count, const char *secret_id,
+               struct secret *secret, size_t *served)
+{
+    struct fake_server *server = fake_server_start(replies, count);
+    struct secretsmanager *manager;
+    int r;
+
+    config.endpoint_url = fake_server_url(server);
+    manager = secretsmanager_new(&aws, &err);
+    assert_non_null(manager);
+    r = secretsmanager_get(manager, secret_id, secret, &err);
+    secretsmanager_free(manager);
+    *served = fake_server_stop(server);
+    return r;
+}
+
+static void assert_requested(const char *part)
+{
+    if (!strstr(fake_server_request(0), part))
+        fail_msg("the request lacks \"%s\":\n%s", part, fake_server_request(0));
+}
+
+static void test_get(void **state)
+{
+    const char *const replies[] = {fake_reply(200, "", OK_ANSWER)};
+    struct secret secret;
+    size_t served;
+
+    (void)state;
+    assert_int_equal(get(replies, 1, "mtls/\"host\"", &secret, &served), 0);
+    assert_string_equal((char *)secret.document.data, "text");
+    secret_free(&secret);
+    assert_requested("POST / HTTP/1.1\r\nHost: 127.0.0.1:");
+    assert_requested("\r\nUser-Agent: mtls-agent/");
+    assert_requested("\r\nContent-Type: application/x-amz-json-1.1\r\n");
+    assert_requested("\r\nX-Amz-Target: secretsmanager.GetSecretValue\r\n");
+    assert_requested("\r\nAuthorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/");
+    assert_requested("/eu-central-1/secretsmanager/aws4_request, SignedHeaders="
+                     "content-type;host;x-amz-date;x-amz-target, Signature=");
+    assert_requested("\r\n\r\n{\"SecretId\":\"mtls/\\u0022host\\u0022\"}");
+    assert_null(strstr(fake_server_request(0), "X-Amz-Security-Token"));
+}
+
+static void test_get_with_session_token(void **state)
+{
+    const char *const replies[] = {fake_reply(200, "", OK_ANSWER)};
+    struct secret secret;
+    size_t served;
+
+    (void)state;
+    environment.session_token = "session-token";
+    assert_int_equal(get(replies, 1, ARN, &secret, &served), 0);
+    secret_free(&secret);
+    assert_requested("\r\nX-Amz-Security-Token: session-token\r\n");
+    assert_requested("content-type;host;x-amz-date;x-amz-security-token;x-amz-target");
+}
+
+static void test_get_tries_again(void **state)
+{
+    const char *const replies[] = {
+        fake_reply(500, "", ""), "", fake_reply(400, "", "{\"__type\":\"ThrottlingException\"}"),
+        "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"ARN\":", fake_reply(200, "", OK_ANSWER)};
+    struct secret secret;
+    size_t served;
+
+    (void)state;
+    assert_int_equal(get(replies, 5, ARN, &secret, &served), 0);
+    assert_int_equal(served, 5);
+    secret_free(&secret);
+}
+
+static void test_get_denied(void **state)
+{
+    const char *const replies[] = {
+        fake_reply(400, "x-amzn-RequestId: 1-2-3\r\n",
+                   "{\"__type\":\"AccessDeniedException\",\"Message\":\"not authorized\"}"),
+        fake_reply(200, "", OK_ANSWER)};
+    struct secret secret;
+    size_t served;
+
+    (void)state;
+    assert_int_equal(get(replies, 2, "mtls/host", &secret, &served), -1);
+    assert_int_equal(served, 1);
+    assert_err(ERR_AWS_DENIED,
+               "AccessDeniedException: not authorized (HTTP 400, request id 1-2-3); "
+               "secret mtls/host, credentials of environment");
+    assert_string_equal(err.subject, "mtls/host");
+    assert_null(secret.document.data);
+}
+
+static void test_get_keeps_the_cause_of_a_deadline(void **state)
+{
+    const char *const busy[] = {
+        fake_reply(503, "", ""), fake_reply(503, "", ""), fake_reply(503, "", ""),
+        fake_reply(503, "", ""), fake_reply(503, "", ""), fake_reply(503, "", ""),
+        fake_reply(503, "", ""), fake_reply(503, "", ""), fake_reply(503, "", ""),
+        fake_reply(503, "", ""), fake_reply(503, "", ""), fake_reply(503, "", "")};
+    struct secret secret;
+    size_t served;
+
+    (void)state;
+    aws.deadline = clock_ms() + 1300;
+    assert_int_equal(get(busy, 12, ARN, &secret, &served), -1);
+    assert_err(ERR_AWS_BUSY, "HTTP 503");
+    assert_in_range(served, 2, 12);
+    assert_true(clock_left(aws.deadline) > 500);
+
+    aws.deadline = clock_ms() + 1300;
+    assert_int_equal(get(NULL, 0, ARN, &secret, &served), -1);
+    assert_err(ERR_AWS_UNREACHABLE, "connect");
+
+    aws.deadline = clock_ms() - 1;
+    assert_int_equal(get(NULL, 0, ARN, &secret, &served), -1);
+    assert_int_equal(err.code, ERR_DEADLINE);
+}
+
+static void test_get_stays_local_without_tls(void **state)
+{
+    struct secretsmanager *manager = secretsmanager_new(&aws, &err);
+    struct secret secret;
+
+    (void)state;
+    assert_non_null(manager);
+    config.endpoint_url = "http://192.0.2.1"; /* nobody's, by RFC 5737 */
+    assert_int_equal(secretsmanager_get(manager, ARN, &secret, &err), -1);
+    assert_err(ERR_CONFIG, "plain http must not leave this host");
+    secretsmanager_free(manager);
+}
+
+static void test_get_leaves_nothing(void **state)
+{
+    const char *const replies[] = {fake_reply(200, "", OK_ANSWER)};
+    struct arena_stats before, after;
+    struct secret secret;
+    size_t served, i;
+
+    (void)state;
+    arena_stats(&before);
+    assert_int_equal(get(replies, 1, ARN, &secret, &served), 0);
+    secret_free(&secret);
+    arena_stats(&after);
+    for (i = ARENA_CREDENTIALS; i < ARENA_TAGS; i++)
+        assert_int_equal(after.tagged[i], before.tagged[i]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_endpoint_of_partition, setup),
+        cmocka_unit_test_setup(test_endpoint_configured, setup),
+        cmocka_unit_test_setup(test_endpoint_parts, setup),
+        cmocka_unit_test_setup(test_endpoint_refused, setup),
+        cmocka_unit_test_setup(test_error_codes, setup),
+        cmocka_unit_test_setup(test_error_text, setup),
+        cmocka_unit_test_setup(test_error_text_masks_secrets, setup),
+        cmocka_unit_test_setup(test_wrong_clock_is_named, setup),
+        cmocka_unit_test_setup(test_answer_with_text, setup),
+        cmocka_unit_test_setup(test_answer_with_bytes, setup),
+        cmocka_unit_test_setup(test_answer_refused, setup),
+        cmocka_unit_test_setup(test_get, setup),
+        cmocka_unit_test_setup(test_get_with_session_token, setup),
+        cmocka_unit_test_setup(test_get_tries_again, setup),
+        cmocka_unit_test_setup(test_get_denied, setup),
+        cmocka_unit_test_setup(test_get_keeps_the_cause_of_a_deadline, setup),
+        cmocka_unit_test_setup(test_get_stays_local_without_tls, setup),
+        cmocka_unit_test_setup(test_get_leaves_nothing, setup),
+    };
+
+    return cmocka_run_group_tests(tests, open_arena, NULL);
+}
