@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "aws/roots.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "aws/amazon_roots.h"
+#include "base/err.h"
+#include "base/fs.h"
+#include "config/config.h"
+#include "identity/pem.h"
+#include "identity/verify.h"
+
+enum { FILE_MAX = 1 << 20, ROOTS_MAX = 512 };
+
+/* A PEM file's certificates: views into der, once all are read. Public, so on the ordinary heap. */
+struct bundle_file {
+    struct buf text, der;
+    struct bytes root[ROOTS_MAX];
+    size_t count;
+};
+
+/* Blocks of other kinds are left out, as OpenSSL does. */
+static int decode(struct bundle_file *file, const char *path, struct err *err)
+{
+    struct pem_reader reader = {buf_bytes(&file->text)};
+    struct pem_block block;
+    size_t len = 0, i;
+    int found;
+
+    while ((found = pem_next(&reader, &block, &file->der)) > 0) {
+        if (strcmp(block.label, "CERTIFICATE") != 0) {
+            file->der.len = len;
+            continue;
+        }
+        if (file->count == ROOTS_MAX)
+            return err_set(err, ERR_CONFIG, path, "it has more than %d certificates", ROOTS_MAX);
+        file->root[file->count++].len = file->der.len - len;
+        len = file->der.len;
+    }
+    if (found < 0)
+        return err_set(err, ERR_CONFIG, path, "a PEM block of it is damaged, or memory is full");
+    if (file->count == 0)
+        return err_set(err, ERR_CONFIG, path, "it holds no PEM certificate");
+    for (i = 0, len = 0; i < file->count; len += file->root[i++].len)
+        file->root[i].data = file->der.data + len;
+    return 0;
+}
+
+static struct anchors *read_anchors(struct bundle_file *file, const char *path, struct err *err)
+{
+    struct err cause = {0};
+    struct anchors *anchors;
+
+    if (fs_read(AT_FDCWD, path, &file->text) < 0) {
+        (void)err_set_errno(err, ERR_CONFIG, path, "AWS_CA_BUNDLE cannot be read");
+        return NULL;
+    }
+    if (decode(file, path, err) < 0)
+        return NULL;
+    anchors = anchors_new(file->root, file->count, &cause);
+    if (anchors == NULL)
+        (void)err_set(err, cause.code == ERR_MEMORY_FULL ? ERR_MEMORY_FULL : ERR_CONFIG, path, "%s",
+                      cause.reason);
+    return anchors;
+}
+
+struct anchors *roots_load(const struct config *config, struct err *err)
+{
+    const char *path = config_variable(config, "AWS_CA_BUNDLE");
+    struct anchors *anchors;
+    struct bundle_file *file;
+
+    if (path == NULL)
+        return anchors_new(amazon_roots, AMAZON_ROOTS, err);
+    file = calloc(1, sizeof *file);
+    if (file == NULL) {
+        (void)err_set(err, ERR_MEMORY_FULL, path, "no memory to read it");
+        return NULL;
+    }
+    file->text = (struct buf){.max = FILE_MAX, .tag = ARENA_WORK};
+    file->der = (struct buf){.max = FILE_MAX, .tag = ARENA_WORK};
+    anchors = read_anchors(file, path, err);
+    buf_free(&file->text);
+    buf_free(&file->der);
+    free(file);
+    return anchors;
+}
