@@ -67,7 +67,8 @@ struct cert {
     struct bytes san; /* content of SubjectAltName's SEQUENCE, well-formed; data NULL: absent */
     struct bytes name_constraints; /* content of its SEQUENCE, not looked at */
     struct bytes subject_key_id, authority_key_id;
-    bool authority_key_serial; /* authorityKeyIdentifier names issuer and serial number */
+    bool has_authority_key_id; /* the extension; its keyIdentifier may be absent */
+    bool authority_key_serial; /* it names an issuer and serial number */
     bool has_policy_constraints;
     unsigned critical; /* of the extensions that were read */
     bool unknown_critical;

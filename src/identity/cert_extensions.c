@@ -142,6 +142,7 @@ static bool read_authority_key_id(struct cert *cert, struct bytes in)
         !der_take_optional(&sequence, DER_CONTEXT_CONSTRUCTED | 1, &issuer) ||
         !der_take_optional(&sequence, DER_CONTEXT | 2, &serial) || sequence.len != 0)
         return false;
+    cert->has_authority_key_id = true;
     cert->authority_key_serial = serial.data != NULL;
     return (issuer.data == NULL) == (serial.data == NULL);
 }

@@ -23,6 +23,8 @@ void verify_title(const struct cert *cert, char out[VERIFY_TITLE_MAX])
     char text[VERIFY_TITLE_MAX - 2];
 
     cert_subject_text(cert->subject, text, sizeof text);
+    if (text[0] == '\0')
+        (void)snprintf(text, sizeof text, "(no subject)");
     (void)snprintf(out, VERIFY_TITLE_MAX, "\"%s\"", text);
 }
 

@@ -42,20 +42,27 @@ static enum verify_status check_dates(const struct verify_request *request, cons
                          now);
 }
 
-/* What goes for every certificate of a path. */
-static enum verify_status check_form(const struct verify_request *request, const struct cert *cert,
-                                     enum verify_role role, char reason[VERIFY_REASON_MAX])
+static enum verify_status check_critical(const struct cert *cert, char reason[VERIFY_REASON_MAX])
 {
     char title[VERIFY_TITLE_MAX];
-    const char *departure;
 
+    if (!cert->unknown_critical)
+        return VERIFY_OK;
     verify_title(cert, title);
-    if (cert->unknown_critical)
-        return verify_refuse(reason, VERIFY_CRITICAL, "%s has an unknown critical extension",
-                             title);
-    if (request->profile == VERIFY_STRICT && (departure = verify_departure(cert, role)) != NULL)
-        return verify_refuse(reason, VERIFY_MALFORMED, "%s breaks RFC 5280: %s", title, departure);
-    return VERIFY_OK;
+    return verify_refuse(reason, VERIFY_CRITICAL, "%s has an unknown critical extension", title);
+}
+
+static enum verify_status check_profile(const struct verify_request *request,
+                                        const struct cert *cert, enum verify_role role,
+                                        char reason[VERIFY_REASON_MAX])
+{
+    const char *departure = request->profile == VERIFY_STRICT ? verify_departure(cert, role) : NULL;
+    char title[VERIFY_TITLE_MAX];
+
+    if (departure == NULL)
+        return VERIFY_OK;
+    verify_title(cert, title);
+    return verify_refuse(reason, VERIFY_MALFORMED, "%s breaks RFC 5280: %s", title, departure);
 }
 
 static bool extended_usage_allows(const struct cert *cert, enum verify_purpose purpose)
@@ -89,19 +96,15 @@ static size_t count_intermediates(const struct verify_path *path)
     return count;
 }
 
-enum verify_status verify_issuer(const struct verify_request *request,
-                                 const struct verify_path *path, const struct cert *issuer,
-                                 bool is_anchor, char reason[VERIFY_REASON_MAX])
+/* Whether issuer may have issued the last certificate of path. */
+static enum verify_status check_authority(const struct verify_request *request,
+                                          const struct verify_path *path, const struct cert *issuer,
+                                          bool is_anchor, char reason[VERIFY_REASON_MAX])
 {
     size_t below = count_intermediates(path);
     size_t here = is_anchor || verify_self_issued(issuer) ? 0 : 1;
     char title[VERIFY_TITLE_MAX];
-    enum verify_status status;
 
-    if ((status = check_dates(request, issuer, reason)) ||
-        (status =
-             check_form(request, issuer, is_anchor ? VERIFY_ANCHOR : VERIFY_INTERMEDIATE, reason)))
-        return status;
     verify_title(issuer, title);
     if (!is_authority(request, issuer, is_anchor))
         return verify_refuse(reason, VERIFY_USAGE,
@@ -118,6 +121,20 @@ enum verify_status verify_issuer(const struct verify_request *request,
         return verify_refuse(reason, VERIFY_LIMIT, "the path has more than %zu certificates",
                              request->path_max);
     return VERIFY_OK;
+}
+
+enum verify_status verify_issuer(const struct verify_request *request,
+                                 const struct verify_path *path, const struct cert *issuer,
+                                 bool is_anchor, char reason[VERIFY_REASON_MAX])
+{
+    enum verify_role role = is_anchor ? VERIFY_ANCHOR : VERIFY_INTERMEDIATE;
+    enum verify_status status;
+
+    if ((status = check_dates(request, issuer, reason)) ||
+        (status = check_critical(issuer, reason)) ||
+        (status = check_authority(request, path, issuer, is_anchor, reason)))
+        return status;
+    return check_profile(request, issuer, role, reason);
 }
 
 /*
@@ -152,10 +169,10 @@ enum verify_status verify_leaf(const struct verify_request *request, const struc
     char title[VERIFY_TITLE_MAX];
     enum verify_status status;
 
-    if ((status = check_dates(request, leaf, reason)) || (status = verify_key(leaf, reason)) ||
+    if ((status = check_dates(request, leaf, reason)) || (status = check_critical(leaf, reason)) ||
+        (status = verify_key(leaf, reason)) ||
         (request->name != NULL &&
-         (status = name_verify(leaf, request->name, request->allow_cn, reason))) ||
-        (status = check_form(request, leaf, VERIFY_LEAF, reason)))
+         (status = name_verify(leaf, request->name, request->allow_cn, reason))))
         return status;
     verify_title(leaf, title);
     if (!version_allowed(request, path))
@@ -167,5 +184,5 @@ enum verify_status verify_leaf(const struct verify_request *request, const struc
     if (!extended_usage_allows(leaf, request->purpose))
         return verify_refuse(reason, VERIFY_USAGE, "the extendedKeyUsage of %s has no %s", title,
                              purpose_text(request->purpose));
-    return VERIFY_OK;
+    return check_profile(request, leaf, VERIFY_LEAF, reason);
 }

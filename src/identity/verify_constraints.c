@@ -216,6 +216,12 @@ static enum verify_status check_names(const struct constraints *constraints,
     return VERIFY_OK;
 }
 
+/* Subtrees that are there hold at least one. */
+static bool is_empty(struct bytes subtrees)
+{
+    return subtrees.data != NULL && subtrees.len == 0;
+}
+
 enum verify_status verify_constraints(const struct verify_request *request,
                                       const struct verify_path *path, const struct cert *issuer,
                                       size_t *budget, char reason[VERIFY_REASON_MAX])
@@ -232,7 +238,8 @@ enum verify_status verify_constraints(const struct verify_request *request,
         return VERIFY_OK;
     if (in.len == 0 ||
         !der_take_optional(&in, DER_CONTEXT_CONSTRUCTED | 0, &constraints.permitted) ||
-        !der_take_optional(&in, DER_CONTEXT_CONSTRUCTED | 1, &constraints.excluded) || in.len != 0)
+        !der_take_optional(&in, DER_CONTEXT_CONSTRUCTED | 1, &constraints.excluded) ||
+        in.len != 0 || is_empty(constraints.permitted) || is_empty(constraints.excluded))
         return refuse(&constraints, "are malformed");
     for (i = 0; i < path->count; i++) {
         if (i > 0 && verify_self_issued(path->cert[i]))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <arpa/inet.h>
+#include <strings.h>
 
 #include "identity/dn.h"
 #include "identity/general_name.h"
@@ -12,7 +13,7 @@
  * need not.
  */
 
-enum { SERIAL_MAX = 20 };
+enum { SERIAL_MAX = 20, NAME_MAX = 253 };
 
 static const char *form_departure(const struct cert *cert)
 {
@@ -42,18 +43,20 @@ static const char *serial_departure(const struct cert *cert)
     return NULL;
 }
 
-/* 4.2.1.1, 4.2.1.2. A self-signed certificate need not say who signed it. */
+/* 4.2.1.1, 4.2.1.2. A self-signed certificate need not say whose key signed it. */
 static const char *identifier_departure(const struct cert *cert, enum verify_role role)
 {
-    bool self_signed = role == VERIFY_ANCHOR && verify_self_issued(cert);
+    bool self_signed = verify_self_issued(cert), is_root = role == VERIFY_ANCHOR && self_signed;
 
     if ((role != VERIFY_LEAF || cert->is_ca) && cert->subject_key_id.data == NULL)
         return "it is a CA's and has no subjectKeyIdentifier";
-    if (role != VERIFY_ANCHOR && cert->authority_key_id.data == NULL)
+    if (role != VERIFY_ANCHOR && !self_signed && cert->authority_key_id.data == NULL)
         return "it has no authorityKeyIdentifier";
-    if (self_signed && cert->authority_key_serial)
+    if (cert->has_authority_key_id && cert->authority_key_id.data == NULL)
+        return "authorityKeyIdentifier has no keyIdentifier";
+    if (is_root && cert->authority_key_serial)
         return "it is a root's and its authorityKeyIdentifier names a serial number";
-    if (self_signed && cert->authority_key_id.data != NULL &&
+    if (is_root && cert->authority_key_id.data != NULL &&
         !bytes_equal(cert->authority_key_id, cert->subject_key_id))
         return "it is a root's and its two key identifiers differ";
     return NULL;
@@ -106,30 +109,42 @@ static const char *san_departure(const struct cert *cert)
     return NULL;
 }
 
-/* Baseline Requirements 7.1.4.3: a common name repeats a name of subjectAltName, to the character.
+/* An IP address as people would write it, in whatever notation text has it; false: text is none. */
+static bool canonical_address(const char *text, char out[INET6_ADDRSTRLEN])
+{
+    struct in6_addr v6;
+    struct in_addr v4;
+
+    if (inet_aton(text, &v4) != 0)
+        return inet_ntop(AF_INET, &v4, out, INET6_ADDRSTRLEN) != NULL;
+    return inet_pton(AF_INET6, text, &v6) == 1 &&
+           inet_ntop(AF_INET6, &v6, out, INET6_ADDRSTRLEN) != NULL;
+}
+
+/*
+ * Baseline Requirements 7.1.4.3: the common name is a name of subjectAltName, to the character. One
+ * that is quite another passes, since it is not looked at; one spelt otherwise is an error.
  */
 static const char *common_name_departure(const struct cert *cert)
 {
-    struct dn_walk walk = dn_walk(cert->subject);
-    struct dn_attribute attribute;
-    char address[INET6_ADDRSTRLEN];
+    char common_name[NAME_MAX + 1], address[INET6_ADDRSTRLEN];
+    struct bytes names = cert->san, text;
+    struct der name;
+    size_t i;
 
-    while (dn_next(&walk, &attribute)) {
-        struct bytes names = cert->san, common_name = attribute.value.value;
-        bool found = !bytes_equal(attribute.type, dn_common_name);
-        struct der name;
-
-        while (!found && der_any(&names, &name)) {
-            if (name.tag == GENERAL_IP)
-                found = inet_ntop(name.value.len == 4 ? AF_INET : AF_INET6, name.value.data,
-                                  address, sizeof address) != NULL &&
-                        bytes_equal_text(common_name, address);
-            else if (name.tag == GENERAL_DNS)
-                found = bytes_equal(common_name, name.value);
-        }
-        if (!found)
-            return "the common name is not among subjectAltName's names";
-    }
+    if (!cert_common_name(cert, common_name, sizeof common_name))
+        return NULL;
+    text = bytes_of_text(common_name);
+    for (i = 0; i < text.len; i++)
+        if (text.data[i] >= 0x80)
+            return "the common name is not ASCII";
+    if (canonical_address(common_name, address) && strcmp(common_name, address) != 0)
+        return "the common name is an IP address in another than its usual form";
+    while (der_any(&names, &name))
+        if (name.tag == GENERAL_DNS && name.value.len == text.len &&
+            strncasecmp(common_name, (const char *)name.value.data, text.len) == 0 &&
+            !bytes_equal(name.value, text))
+            return "the common name and subjectAltName differ in case";
     return NULL;
 }
 
