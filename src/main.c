@@ -64,10 +64,17 @@ static int run(const struct config *config)
     return fail(&err);
 }
 
-static int is(const char *argument, const char *verb)
+/* Whether a word stands among the arguments, as a verb in the first place or as a flag in any. */
+static int asks_for(int argc, char *const argv[], const char *verb, const char *flag)
 {
-    return strcmp(argument, verb) == 0 ||
-           (strncmp(argument, "--", 2) == 0 && strcmp(argument + 2, verb) == 0);
+    int i;
+
+    if (argc > 1 && strcmp(argv[1], verb) == 0)
+        return 1;
+    for (i = 1; i < argc; i++)
+        if (strcmp(argv[i], flag) == 0)
+            return 1;
+    return 0;
 }
 
 int main(int argc, char *argv[])
@@ -76,9 +83,9 @@ int main(int argc, char *argv[])
     struct err err;
     int status;
 
-    if (argc > 1 && (is(argv[1], "help") || strcmp(argv[1], "-h") == 0))
+    if (asks_for(argc, argv, "help", "--help") || asks_for(argc, argv, "help", "-h"))
         return help();
-    if (argc > 1 && is(argv[1], "version")) {
+    if (asks_for(argc, argv, "version", "--version")) {
         print("mtls-agent " MTLS_AGENT_VERSION "\n");
         return 0;
     }
