@@ -39,6 +39,8 @@ static int ask_all(const struct probe_request *all, struct probe *probes, struct
         struct tally tally;
         size_t unreachable;
 
+        log_event(LOG_LEVEL_INFO, "rehearsal", log_n("endpoints", (int64_t)all->count),
+                  log_n("attempt", attempt), log_n("left_ms", clock_left(all->deadline)));
         if (probe_endpoints(all, probes, err) < 0)
             return -1;
         tally = count_verdicts(probes, all->count);
