@@ -119,7 +119,7 @@ test-e2e: all venv $(PROGRAM) ## the program against real servers
 venv: ## build/venv, with tests/requirements.txt installed
 	@tools/make-venv tests/requirements.txt build/venv
 
-check: all ## format, lint, fences between rooms, size
+check: all ## format, lint, fences between rooms, size, pages that the program must agree with
 	@tools/bootstrap --check check
 	@tools/check $(BIN) -- -std=c11 $(CPPFLAGS) -nostdlibinc -isystem $(TP)/include
 
