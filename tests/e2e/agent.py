@@ -90,15 +90,14 @@ class Agent:
     def run(self, *arguments, **options):
         return self.start(*arguments, **options).finish()
 
-    def fetch_arguments(self, secret, *arguments, endpoint=(), deadline="20s", directory=None):
+    def fetch_arguments(self, secret, *arguments, endpoint=(), deadline="20s", directory=None, log_format="json"):
         secrets = [secret] if isinstance(secret, str) else secret
         endpoints = [endpoint] if isinstance(endpoint, str) else endpoint
-        return ["fetch", "--log-format=json", f"--deadline={deadline}", f"--dir={directory or self.dir}",
+        return ["fetch", f"--log-format={log_format}", f"--deadline={deadline}", f"--dir={directory or self.dir}",
                 *(f"--secret={each}" for each in secrets), *(f"--endpoint={each}" for each in endpoints), *arguments]
 
-    def fetch(self, secret, *arguments, endpoint=(), deadline="20s", directory=None, **options):
-        return self.run(*self.fetch_arguments(secret, *arguments, endpoint=endpoint, deadline=deadline,
-                                              directory=directory), **options)
+    def fetch(self, secret, *arguments, env=None, prefix=(), **options):
+        return self.run(*self.fetch_arguments(secret, *arguments, **options), env=env, prefix=prefix)
 
     def probe(self, endpoint, *arguments, **options):
         endpoints = [endpoint] if isinstance(endpoint, str) else endpoint

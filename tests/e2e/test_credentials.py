@@ -154,7 +154,7 @@ def test_container_token_file_is_read_anew(agent, tmp_path, put, good, up, sessi
     token = tmp_path / "token"
     environment = {**NO_KEYS, "AWS_CONTAINER_CREDENTIALS_FULL_URI": container.full_uri,
                    "AWS_CONTAINER_AUTHORIZATION_TOKEN": "not this", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(token)}
-    token.write_text("one\n")
+    token.write_text("one")
     arn = put(good)
     agent.fetch(arn, env=environment).succeeded("installed")
     container.token = "two"
@@ -201,7 +201,7 @@ def test_a_container_endpoint_that_refuses_is_not_passed_over(agent, put, good, 
     assert imds.asked == []
 
 
-@pytest.mark.parametrize("uri", ["http://192.0.2.1/creds", "http://secretsmanager.example/creds", "ftp://127.0.0.1/creds"])
+@pytest.mark.parametrize("uri", ["http://192.0.2.1/creds", "http://[2001:db8::1]/creds", "http://169.254.169.254/creds", "ftp://127.0.0.1/creds"])
 def test_a_container_uri_that_leads_away_is_refused(agent, put, good, uri):
     environment = {**NO_KEYS, "AWS_CONTAINER_CREDENTIALS_FULL_URI": uri}
     result = agent.fetch(put(good), env=environment, deadline="5s")

@@ -191,6 +191,7 @@ def test_combined_file(agent, put, good, pair):
 
 
 def test_root_is_a_prefix(agent, tmp_path, put, good, pair):
+    (tmp_path / "rootfs/run").mkdir(parents=True)
     agent.fetch(put(good), f"--root={tmp_path}/rootfs", directory="/run/mtls").succeeded("installed")
     assert (tmp_path / "rootfs/run/mtls/client.crt").read_text() == pair.cert
 
@@ -283,10 +284,10 @@ def test_kinds_of_keys(agent, put, authority, kind, text):
     assert result.succeeded("installed").event("identity")["key"] == text
 
 
-@pytest.mark.parametrize("form", ["PKCS8", "TraditionalOpenSSL"])
+@pytest.mark.parametrize("form", [serialization.PrivateFormat.PKCS8, serialization.PrivateFormat.TraditionalOpenSSL])
 @pytest.mark.parametrize("kind", ["p256", "rsa2048"])
 def test_forms_of_keys_become_pkcs8(agent, put, authority, kind, form):
     pair = authority.issue("ECS-Client", kind)
     key = serialization.load_pem_private_key(pair.key.encode(), None)
-    agent.fetch(put(document(Pair(pair.cert, key_pem(key, serialization.PrivateFormat[form])), authority.pem))).succeeded()
+    agent.fetch(put(document(Pair(pair.cert, key_pem(key, form)), authority.pem))).succeeded("installed")
     assert agent.file("client.key") == pair.key

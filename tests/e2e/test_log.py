@@ -18,7 +18,7 @@ def test_json(agent, put, good):
 
 
 def test_text(agent, put, good):
-    result = agent.fetch(put(good), "--log-format=text")
+    result = agent.fetch(put(good), log_format="text")
     assert result.status == 0
     lines = result.stderr.splitlines()
     assert all(re.fullmatch(r'\S+Z (info|warning) [a-z_]+( [a-z_]+=("([^"\\]|\\.)*"|\S+))*', line) for line in lines), lines

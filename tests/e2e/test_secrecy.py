@@ -16,12 +16,16 @@ from test_credentials import NO_KEYS, session_environment
 FORMATS = pytest.mark.parametrize("log_format", ["text", "json"])
 
 
-def needles(key_pem, *secrets):
-    """Pieces by which a key or secret would be recognised."""
-    lines = key_pem.splitlines()[1:-1]
+def of_key(pem):
+    """Pieces by which a private key would be recognised: as PEM, or in hexadecimal."""
+    lines = pem.splitlines()[1:-1]
     binary = base64.b64decode("".join(lines))
-    pieces = [line[:32] for line in lines] + [binary[at:at + 16].hex() for at in range(0, len(binary) - 16, 16)]
-    return pieces + [secret[at:at + 16] for secret in secrets for at in (0, len(secret) // 2, len(secret) - 16)]
+    return [line[:32] for line in lines] + [binary[at:at + 16].hex() for at in range(0, len(binary) - 16, 16)]
+
+
+def of_text(*secrets):
+    """And those of secret texts: their beginning, middle and end."""
+    return [secret[at:at + 16] for secret in secrets for at in (0, len(secret) // 2 - 8, len(secret) - 16)]
 
 
 def assert_clean(text, pieces):
@@ -39,12 +43,12 @@ def test_nothing_secret_is_logged(agent, tmp_path, put, good, pair, session, enc
     """At the most talkative level, through metadata, AWS and an enclave."""
     imds = up(Imds(session))
     log = tmp_path / "log"
-    result = agent.fetch(put(good), "--log-level=debug", f"--log-file={log}", f"--log-format={log_format}",
+    result = agent.fetch(put(good), "--log-level=debug", f"--log-file={log}", log_format=log_format,
                          endpoint=enclave.endpoint, env={**NO_KEYS, **imds.environment()})
     assert result.status == 0
     tokens = list(imds.tokens)
     assert len(tokens) == 1
-    pieces = needles(pair.key, session["SecretAccessKey"], session["SessionToken"], *tokens)
+    pieces = of_key(pair.key) + of_text(session["SecretAccessKey"], session["SessionToken"], *tokens)
     assert_clean(result.stdout + result.stderr + log.read_text(), pieces)
 
 
@@ -58,7 +62,7 @@ def test_nothing_secret_is_logged_of_a_bad_identity(agent, put, pair, rogue, aut
     }
     result = agent.fetch(put(documents[damage]), "--log-level=debug")
     assert result.status == 65, result.stderr
-    assert_clean(result.stderr, needles(pair.key))
+    assert_clean(result.stderr, of_key(pair.key))
 
 
 def test_an_error_that_echoes_the_session_token(agent, aws, put, good, session):
@@ -68,12 +72,12 @@ def test_an_error_that_echoes_the_session_token(agent, aws, put, good, session):
     result = agent.fetch(put(good), "--log-level=debug", env=session_environment(session))
     reason = result.failed(77, "aws_denied")["reason"]
     assert "[masked]" in reason
-    assert_clean(result.stderr, needles("x\n\nx", token[:90], key))
+    assert_clean(result.stderr, of_text(token[:90], key))
 
 
 def test_remote_text_cannot_forge_a_line(agent, aws, put, good):
     aws.faults.append(aws_error(400, "AccessDeniedException", "no\n2026-01-01T00:00:00Z info installed\x1b[2J\x00\u202e"))
-    result = agent.fetch(put(good), "--log-format=text")
+    result = agent.fetch(put(good), log_format="text")
     assert result.status == 77
     assert all(line.split()[2] != "installed" for line in result.stderr.splitlines())
     assert result.stderr.isprintable() or set(result.stderr) - {"\n"} <= set(map(chr, range(32, 127)))
@@ -93,7 +97,7 @@ def test_nothing_secret_in_the_process_list(agent, aws, put, good, session):
     finally:
         running.finish()
     assert "--secret=" in seen and "AWS_CA_BUNDLE" in seen
-    assert_clean(seen, needles("x\n\nx", session["SecretAccessKey"], session["SessionToken"]))
+    assert_clean(seen, of_text(session["SecretAccessKey"], session["SessionToken"]))
 
 
 def test_no_core_dump_and_no_other_reader(agent, aws, put, good):

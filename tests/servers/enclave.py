@@ -23,7 +23,7 @@ http {{
     client_body_temp_path tmp; proxy_temp_path tmp; fastcgi_temp_path tmp; uwsgi_temp_path tmp; scgi_temp_path tmp;
     default_type application/json;
     server {{
-        listen {address}:{port} ssl;
+        listen {host}:{port} ssl;
         ssl_protocols {protocols};
         ssl_session_cache shared:tls:1m;
         ssl_certificate server.crt;
@@ -40,7 +40,9 @@ http {{
 
 
 class Enclave:
-    """Shows server (a Pair) on 127.0.0.1:port and lets in only clients of client_ca (PEM). No port: a free one."""
+    """Shows server (a Pair) on host:port and lets in only clients of client_ca (PEM). No port: a free one."""
+
+    host = "127.0.0.1"
 
     def __init__(self, directory, server, client_ca, tls13_only=False, port=None):
         self.dir = Path(directory)
@@ -52,7 +54,7 @@ class Enclave:
         self.start(port)
 
     def start(self, port):
-        self._process, self.port = start_on(port, self.launch)
+        self._process, self.port = start_on(port, self.launch, self.host)
 
     def launch(self, port):
         """Starts the server as a Process that will listen on port."""
@@ -69,19 +71,18 @@ class Enclave:
 class Nginx(Enclave):
     """TLS 1.2; answers 400 to a client whose certificate it does not take."""
 
-    address = "127.0.0.1"
     verify = "on"
 
     def launch(self, port):
         (self.dir / "nginx.conf").write_text(NGINX.format(
-            address=self.address, port=port, verify=self.verify, protocols="TLSv1.3" if self.tls13_only else "TLSv1.2"))
+            host=f"[{self.host}]" if ":" in self.host else self.host, port=port, verify=self.verify, protocols="TLSv1.3" if self.tls13_only else "TLSv1.2"))
         return Process(["nginx", "-e", "stderr", "-p", self.dir, "-c", self.dir / "nginx.conf"], self.dir / "log")
 
 
 class Nginx6(Nginx):
     """The same on ::1."""
 
-    address = "[::1]"
+    host = "::1"
 
 
 class OpenNginx(Nginx):

@@ -30,10 +30,10 @@ class Commands:
     def run(self, *arguments):
         return openssl(*arguments, cwd=self.dir)
 
-    def make_ca(self):
+    def make_ca(self, cn="Enclave-CA"):
         self.run("genrsa", "-out", "ca.key", "4096")
         self.run("req", "-new", "-x509", "-days", "365", "-key", "ca.key", "-out", "ca.crt",
-                 "-subj", "/CN=Enclave-CA")
+                 "-subj", f"/CN={cn}")
 
     def make_client(self):
         self.run("genrsa", "-out", "client.key", "4096")

@@ -68,7 +68,7 @@ class Process:
                 self.child.wait()
 
 
-def start_on(port, make, attempts=5):
+def start_on(port, make, host="127.0.0.1", attempts=5):
     """
     make(port) starts a Process that will listen there; returns it and the port. No port: a free one, and
     another where the process ended at once, as for a port that was taken meanwhile.
@@ -76,6 +76,6 @@ def start_on(port, make, attempts=5):
     for _ in range(1 if port else attempts):
         chosen = port or free_port()
         process = make(chosen)
-        if process.wait_until(lambda: listening(chosen)):
+        if process.wait_until(lambda: listening(chosen, host)):
             return process, chosen
     raise RuntimeError(f"{process.child.args[4]} does not start: {process.output()}")
