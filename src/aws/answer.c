@@ -4,24 +4,19 @@
 #include <string.h>
 
 #include "aws/secretsmanager.h"
+#include "aws/text.h"
 #include "base/base64.h"
 #include "base/err.h"
 #include "base/json.h"
 
-/* A member that must be one printable line without spaces, copied to out. */
+/* A member that must be graphic text, copied to out. */
 static int read_name(const struct json *json, const char *name, char *out, size_t size)
 {
     struct buf text = {.tag = ARENA_WORK, .max = size - 1};
-    json_value value = json_member(json, 0, name);
-    int r = -1;
-    size_t i;
+    int r = json_string(json, json_member(json, 0, name), &text);
 
-    if (value >= 0 && json_string(json, value, &text) == 0 && text.len > 0) {
-        r = 0;
-        for (i = 0; i < text.len; i++)
-            if (text.data[i] <= ' ' || text.data[i] > '~')
-                r = -1;
-    }
+    if (r == 0 && !text_is_graphic(buf_bytes(&text)))
+        r = -1;
     if (r == 0)
         memcpy(out, text.data, text.len + 1);
     buf_free(&text);

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
@@ -20,14 +19,14 @@ static const char source[] = "container";
 enum { ANSWER_MAX = 10000, TOKEN_MAX = 16384, CONNECT_MS = 2000, TOTAL_MS = 5000 };
 
 /* A credentials request to the agent of ECS or EKS beside the container. */
-struct ask {
+struct query {
     struct buf url_text; /* whoever knows it may ask, so it is shown nowhere */
     struct url url;
     struct buf token; /* value of the Authorization header; len 0: none */
 };
 
 /* The relative URI goes to the ECS agent, and wins. */
-static enum source_state find_url(struct ask *ask, const struct config *config, struct err *err)
+static enum source_state find_url(struct query *query, const struct config *config, struct err *err)
 {
     const char *relative = config_variable(config, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
     const char *full = config_variable(config, "AWS_CONTAINER_CREDENTIALS_FULL_URI");
@@ -39,13 +38,13 @@ static enum source_state find_url(struct ask *ask, const struct config *config, 
                       "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI and _FULL_URI are not set");
         return SOURCE_NOT_CONFIGURED;
     }
-    if (buf_append_text(&ask->url_text, relative ? "http://169.254.170.2" : full) < 0 ||
-        (relative && buf_append_text(&ask->url_text, relative) < 0)) {
+    if (buf_append_text(&query->url_text, relative ? "http://169.254.170.2" : full) < 0 ||
+        (relative && buf_append_text(&query->url_text, relative) < 0)) {
         (void)err_set(err, ERR_MEMORY_FULL, source, "no room for %s", name);
         return SOURCE_FAILED;
     }
     if ((relative && relative[0] != '/') ||
-        url_parse(&ask->url, (const char *)ask->url_text.data) < 0) {
+        url_parse(&query->url, (const char *)query->url_text.data) < 0) {
         (void)err_set(err, ERR_CREDENTIALS_FAILED, source, "%s is no %s", name,
                       relative ? "path that begins with /" : "http:// or https:// URL");
         return SOURCE_FAILED;
@@ -54,42 +53,43 @@ static enum source_state find_url(struct ask *ask, const struct config *config, 
 }
 
 /* The token's file, read anew each time because it rotates, wins over the variable. */
-static int read_token(struct ask *ask, const struct aws *aws, struct err *err)
+static int read_token(struct query *query, const struct aws *aws, struct err *err)
 {
     const char *file = config_variable(aws->config, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
     const char *value = aws->environment->container_token;
 
-    buf_free(&ask->token);
-    if (file && fs_read(AT_FDCWD, file, &ask->token) < 0)
+    buf_free(&query->token);
+    if (file && fs_read(AT_FDCWD, file, &query->token) < 0)
         return err_set_errno(err, ERR_CREDENTIALS_FAILED, source,
                              "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE %s", file);
-    if (!file && value && buf_append_text(&ask->token, value) < 0)
+    if (!file && value && buf_append_text(&query->token, value) < 0)
         return err_set(err, ERR_MEMORY_FULL, source, "no room for the token");
-    if (file && ask->token.len == 0)
+    if (file && query->token.len == 0)
         return err_set(err, ERR_CREDENTIALS_FAILED, source,
                        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE %s is empty", file);
-    if (ask->token.len > 0 && strcspn((const char *)ask->token.data, "\r\n") != ask->token.len)
+    if (query->token.len > 0 &&
+        strcspn((const char *)query->token.data, "\r\n") != query->token.len)
         return err_set(err, ERR_CREDENTIALS_FAILED, source,
                        "the authorization token holds a line end or a NUL byte");
     return 0;
 }
 
-static int perform(const struct ask *ask, const struct aws *aws, struct http *http,
+static int perform(const struct query *query, const struct aws *aws, struct http *http,
                    struct http_response *response, struct err *err)
 {
     const struct http_header headers[] = {
         {"Accept", "application/json"},
-        {"Authorization", (const char *)ask->token.data},
+        {"Authorization", (const char *)query->token.data},
     };
     const struct tls_policy tls = {
-        .name = ask->url.name, .anchors = aws->anchors, .profile = VERIFY_STRICT};
+        .name = query->url.name, .anchors = aws->anchors, .profile = VERIFY_STRICT};
     const struct http_request request = {
         .method = "GET",
-        .url = (const char *)ask->url_text.data,
+        .url = (const char *)query->url_text.data,
         .headers = headers,
-        .header_count = ask->token.len > 0 ? 2 : 1,
-        .tls = ask->url.tls ? &tls : NULL,
-        .address_allowed = ask->url.tls ? NULL : url_address_is_agent,
+        .header_count = query->token.len > 0 ? 2 : 1,
+        .tls = query->url.tls ? &tls : NULL,
+        .address_allowed = query->url.tls ? NULL : url_address_is_agent,
         .body_max = ANSWER_MAX,
         .connect_ms = CONNECT_MS,
         .total_ms = TOTAL_MS,
@@ -100,7 +100,7 @@ static int perform(const struct ask *ask, const struct aws *aws, struct http *ht
 }
 
 /* Tries until the agent answers, which may come up later than we do, or refuses for good. */
-static int ask_agent(struct ask *ask, const struct aws *aws, struct http *http,
+static int ask_agent(struct query *query, const struct aws *aws, struct http *http,
                      struct credentials *credentials, struct err *err)
 {
     struct retry retry = {.step = "container_credentials", .deadline = aws->deadline};
@@ -110,7 +110,7 @@ static int ask_agent(struct ask *ask, const struct aws *aws, struct http *http,
     int r;
 
     do {
-        if (read_token(ask, aws, err) < 0 || perform(ask, aws, http, &response, err) < 0)
+        if (read_token(query, aws, err) < 0 || perform(query, aws, http, &response, err) < 0)
             return -1;
         if (response.result == HTTP_ANSWERED && response.status == 200) {
             r = source_read(credentials, buf_bytes(&response.body), source, err);
@@ -127,18 +127,18 @@ static int ask_agent(struct ask *ask, const struct aws *aws, struct http *http,
 enum source_state source_container(const struct aws *aws, struct credentials *credentials,
                                    struct err *err)
 {
-    struct ask ask = {
-        .url_text.tag = ARENA_TOKEN, .token.tag = ARENA_TOKEN, .token.max = TOKEN_MAX};
-    enum source_state state = find_url(&ask, aws->config, err);
+    struct query query = {
+        .url_text.tag = ARENA_WORK, .token.tag = ARENA_TOKEN, .token.max = TOKEN_MAX};
+    enum source_state state = find_url(&query, aws->config, err);
     struct http *http = NULL;
 
     if (state == SOURCE_FOUND) {
         http = http_new(false, err);
-        if (!http || ask_agent(&ask, aws, http, credentials, err) < 0)
+        if (!http || ask_agent(&query, aws, http, credentials, err) < 0)
             state = SOURCE_FAILED;
     }
     http_free(http);
-    buf_free(&ask.token);
-    buf_free(&ask.url_text);
+    buf_free(&query.token);
+    buf_free(&query.url_text);
     return state;
 }

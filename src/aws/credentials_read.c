@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdbool.h>
-#include <stdio.h>
 
 #include "aws/credentials.h"
 #include "aws/sources.h"
+#include "aws/text.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/clock.h"
@@ -11,20 +11,10 @@
 #include "base/json.h"
 #include "base/log.h"
 
-static bool is_fit_for_header(struct bytes text)
-{
-    size_t i;
-
-    for (i = 0; i < text.len; i++)
-        if (text.data[i] <= ' ' || text.data[i] > '~')
-            return false;
-    return text.len > 0;
-}
-
 int source_set(char **field, struct bytes text, const char *source, const char *name,
                struct err *err)
 {
-    if (!is_fit_for_header(text))
+    if (!text_is_graphic(text))
         return err_set(err, ERR_CREDENTIALS_FAILED, source,
                        "%s is empty, or holds a space, a line end or another byte that no "
                        "credential has",

@@ -144,7 +144,7 @@ static void read_answer(struct aws_error *error, struct http_response *response)
     buf_free(&message);
 }
 
-/* "the server's certificate was refused: no_issuer ... (10.0.0.1:443)" */
+/* "no connection: why, in libcurl's or our verifier's words (10.0.0.1:443)" */
 static void describe_transport(struct aws_error *error, const struct http_response *response)
 {
     const char *cause = response->cause;
@@ -163,11 +163,12 @@ static void describe_transport(struct aws_error *error, const struct http_respon
 void aws_error_read(struct aws_error *error, struct http_response *response)
 {
     *error = (struct aws_error){0};
-    if (response->result == HTTP_ANSWERED)
+    if (response->result == HTTP_ANSWERED) {
         read_answer(error, response);
-    else
+    } else {
         describe_transport(error, response);
-    http_response_free(response);
+        http_response_free(response);
+    }
 }
 
 static enum err_code transport_code(enum http_result result)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aws/imds.h"
 
-#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include "aws/aws.h"
 #include "aws/error.h"
 #include "aws/retry.h"
+#include "aws/text.h"
 #include "aws/url.h"
 #include "base/arena.h"
 #include "base/err.h"
@@ -93,8 +93,8 @@ static int perform(const struct imds *imds, const char *method, const char *path
         .header_count = 1,
         .tls = imds->url.tls ? &tls : NULL,
         .body_max = ANSWER_MAX,
-        .connect_ms = imds->timeout_s * 1000,
-        .total_ms = imds->timeout_s * 2000,
+        .connect_ms = (int64_t)imds->timeout_s * 1000,
+        .total_ms = (int64_t)imds->timeout_s * 2000,
         .deadline = imds->aws->deadline,
     };
 
@@ -137,21 +137,11 @@ static int ask(struct imds *imds, const char *method, const char *path,
     return 0;
 }
 
-static bool is_token(struct bytes text)
-{
-    size_t i;
-
-    for (i = 0; i < text.len; i++)
-        if (text.data[i] <= ' ' || text.data[i] > '~')
-            return false;
-    return text.len > 0;
-}
-
 static int keep_token(struct imds *imds, struct bytes text, struct err *err)
 {
     arena_free(imds->token);
     imds->token = NULL;
-    if (!is_token(text))
+    if (!text_is_graphic(text))
         return err_set(err, ERR_CREDENTIALS_FAILED, subject, "what %s gave is no session token",
                        imds->base);
     imds->token = arena_alloc(text.len + 1, ARENA_TOKEN);
@@ -170,7 +160,7 @@ static enum imds_state refused_token(const struct imds *imds, const struct http_
                   response->status == 404 || response->status == 405;
 
     (void)err_set(err, passing ? ERR_AWS_UNREACHABLE : ERR_CREDENTIALS_FAILED, subject,
-                  "no session token of %s: %s", imds->base, error->text);
+                  "%s gave no session token: %s", imds->base, error->text);
     return absent ? IMDS_ABSENT : IMDS_FAILED;
 }
 

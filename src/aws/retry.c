@@ -76,16 +76,16 @@ enum retry_class retry_classify(const struct http_response *response, const char
 {
     const char *code = error_code ? error_code : "";
     int status = response->status;
-    unsigned class = RETRY_NEVER;
+    unsigned flags = RETRY_NEVER;
 
     if (response->result != HTTP_ANSWERED)
         return classify_transport(response->result);
     if (status == 429 || is_one_of(code, throttled_codes, COUNT(throttled_codes)))
-        class |= RETRY_THROTTLED;
+        flags |= RETRY_THROTTLED;
     if (status == 500 || status == 502 || status == 503 || status == 504 ||
         is_one_of(code, transient_codes, COUNT(transient_codes)))
-        class |= RETRY_TRANSIENT;
-    return (enum retry_class) class;
+        flags |= RETRY_TRANSIENT;
+    return (enum retry_class)flags;
 }
 
 int64_t retry_delay_ms(enum retry_class class, unsigned attempt)

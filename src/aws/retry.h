@@ -8,7 +8,12 @@
 struct http_response;
 
 /* What a failed exchange means for trying again. Flags: a 503 with a throttling code is both. */
-enum retry_class { RETRY_NEVER = 0, RETRY_TRANSIENT = 1, RETRY_THROTTLED = 2 };
+enum retry_class {
+    RETRY_NEVER = 0,
+    RETRY_TRANSIENT = 1,
+    RETRY_THROTTLED = 2,
+    RETRY_BOTH = RETRY_TRANSIENT | RETRY_THROTTLED
+};
 
 /* By transport result, HTTP status and AWS's error code (may be NULL). */
 enum retry_class retry_classify(const struct http_response *response, const char *error_code);

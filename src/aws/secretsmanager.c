@@ -121,9 +121,9 @@ static int sign(const struct secretsmanager *manager, const struct call *call,
     return 0;
 }
 
-static int send(const struct secretsmanager *manager, const struct call *call,
-                const struct sigv4_result *signature, struct http_response *response,
-                struct err *err)
+static int send_signed(const struct secretsmanager *manager, const struct call *call,
+                       const struct sigv4_result *signature, struct http_response *response,
+                       struct err *err)
 {
     const struct url *url = &call->endpoint.url;
     const char *token = manager->credentials->session_token;
@@ -163,7 +163,7 @@ static int try_once(const struct secretsmanager *manager, const struct call *cal
     int r = sign(manager, call, &signature, err);
 
     if (r == 0)
-        r = send(manager, call, &signature, response, err);
+        r = send_signed(manager, call, &signature, response, err);
     sigv4_free(&signature);
     return r;
 }
@@ -196,9 +196,10 @@ int secretsmanager_get(struct secretsmanager *manager, const char *secret_id, st
 {
     struct call call = {.secret_id = secret_id, .body.tag = ARENA_WORK};
     struct http_response response = {0};
-    int r = prepare(manager, &call, err);
+    int r;
 
     *secret = (struct secret){0};
+    r = prepare(manager, &call, err);
     if (r == 0)
         r = perform(manager, &call, &response, err);
     if (r == 0)

@@ -9,13 +9,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 
-static bool is_printable(const char *text)
-{
-    for (; *text; text++)
-        if (*text <= ' ' || *text > '~')
-            return false;
-    return true;
-}
+#include "aws/text.h"
 
 /* Copies the host, out of its brackets if it has any; what follows it, or NULL. */
 static const char *read_name(const char *at, char *name, size_t size)
@@ -55,7 +49,7 @@ int url_parse(struct url *url, const char *text)
     unsigned usual, port;
     const char *start, *end, *at = NULL;
 
-    if (!is_printable(text) || strchr(text, '#'))
+    if (!text_is_graphic(bytes_of_text(text)) || strchr(text, '#'))
         return -1;
     url->tls = strncasecmp(text, "https://", 8) == 0;
     if (!url->tls && strncasecmp(text, "http://", 7) != 0)

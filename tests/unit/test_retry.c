@@ -26,8 +26,8 @@ static void test_classified_by_code(void **state)
     assert_int_equal(classify(509, "BandwidthLimitExceeded"), RETRY_THROTTLED);
     assert_int_equal(classify(400, "RequestTimeout"), RETRY_TRANSIENT);
     assert_int_equal(classify(400, "InternalServiceError"), RETRY_TRANSIENT);
-    assert_int_equal(classify(400, "PriorRequestNotComplete"), RETRY_THROTTLED | RETRY_TRANSIENT);
-    assert_int_equal(classify(503, "SlowDown"), RETRY_THROTTLED | RETRY_TRANSIENT);
+    assert_int_equal(classify(400, "PriorRequestNotComplete"), RETRY_BOTH);
+    assert_int_equal(classify(503, "SlowDown"), RETRY_BOTH);
     assert_int_equal(classify(400, "AccessDeniedException"), RETRY_NEVER);
     assert_int_equal(classify(400, "throttlingexception"), RETRY_NEVER);
 }
@@ -100,7 +100,7 @@ static void test_full_jitter(void **state)
     assert_jitter_up_to(RETRY_TRANSIENT, 4000000000U, 20000);
     assert_jitter_up_to(RETRY_THROTTLED, 1, 1000);
     assert_jitter_up_to(RETRY_THROTTLED, 3, 4000);
-    assert_jitter_up_to(RETRY_THROTTLED | RETRY_TRANSIENT, 1, 1000);
+    assert_jitter_up_to(RETRY_BOTH, 1, 1000);
 }
 
 static void test_wait_stops_for_good(void **state)
