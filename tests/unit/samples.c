@@ -42,3 +42,41 @@ struct buf sample_der(const char *name)
     buf_free(&text);
     return der;
 }
+
+static void append(struct buf *out, const char *text)
+{
+    assert_int_equal(buf_append_text(out, text), 0);
+}
+
+static void append_member(struct buf *document, const char *name, const char *file)
+{
+    struct buf text = sample_text(file);
+    size_t i;
+
+    append(document, document->len > 1 ? ",\"" : "\"");
+    append(document, name);
+    append(document, "\":\"");
+    for (i = 0; i < text.len; i++)
+        if (text.data[i] == '\n')
+            append(document, "\\n");
+        else
+            assert_int_equal(buf_append(document, text.data + i, 1), 0);
+    append(document, "\"");
+    buf_free(&text);
+}
+
+struct buf sample_document(const char *name, const char *file, ...)
+{
+    struct buf document = {.tag = ARENA_DOCUMENT};
+    va_list arguments;
+
+    append(&document, "{");
+    va_start(arguments, file);
+    for (; name; name = va_arg(arguments, const char *)) {
+        append_member(&document, name, file ? file : va_arg(arguments, const char *));
+        file = NULL;
+    }
+    va_end(arguments);
+    append(&document, "}");
+    return document;
+}

@@ -16,6 +16,9 @@ struct buf sample_text(const char *name);
 /* What the first PEM block of a file decodes to. */
 struct buf sample_der(const char *name);
 
+/* A secret document: names and files by turns, NULL at the end. */
+struct buf sample_document(const char *name, const char *file, ...) __attribute__((sentinel));
+
 /* A moment at which all certificates are good: 2030-01-01. */
 #define SAMPLES_NOW 1893456000
 
