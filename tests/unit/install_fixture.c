@@ -79,7 +79,7 @@ int fixture_teardown(void **state)
     return munmap(fixture, sizeof *fixture);
 }
 
-static int install(struct fixture *fixture, int number)
+int install_here(struct fixture *fixture, int number)
 {
     struct install_file files[4];
     char text[4][32], version[32], fingerprint[65];
@@ -133,7 +133,7 @@ static int start(struct fixture *fixture, int (*work)(struct fixture *, int), in
 
 int fixture_start(struct fixture *fixture, int number)
 {
-    return start(fixture, install, number);
+    return start(fixture, install_here, number);
 }
 
 int fixture_wait(int pid)

@@ -36,6 +36,9 @@ int fixture_install(struct fixture *fixture, int number);
 int fixture_start(struct fixture *fixture, int number);
 int fixture_wait(int pid);
 
+/* The same in this very process: for a prepare() that installs more than once. */
+int install_here(struct fixture *fixture, int number);
+
 /* install_read() into facts and field: 0, or -1 with err. */
 int fixture_read(struct fixture *fixture);
 
