@@ -13,13 +13,14 @@
 #include "aws/text.h"
 #include "aws/url.h"
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "config/config.h"
 #include "net/http.h"
 
 static const char subject[] = "imds";
 
-enum { ANSWER_MAX = 10000, TIMEOUT_S = 1, TRIES_TO_FIND_IT = 3, URL_MAX = 512 };
+enum { ANSWER_MAX = 10000, TIMEOUT_S = 1, FIND_MS = 3000, URL_MAX = 512 };
 
 struct imds {
     const struct aws *aws;
@@ -27,8 +28,9 @@ struct imds {
     char base[URL_MAX]; /* "http://169.254.169.254" */
     struct url url;
     unsigned timeout_s;
-    unsigned tries; /* 0: not configured */
-    bool answered;  /* it is there: no answer now is a passing fault */
+    unsigned tries;  /* 0: not configured */
+    bool answered;   /* it is there: no answer now is a passing fault */
+    int64_t find_by; /* on clock_ms(): who has not answered by then is not there */
     char *token;
 };
 
@@ -112,7 +114,7 @@ static bool may_try_again(const struct imds *imds, unsigned failed)
 {
     if (imds->tries > 0)
         return failed < imds->tries;
-    return imds->answered || failed < TRIES_TO_FIND_IT;
+    return imds->answered || clock_left(imds->find_by) > 0;
 }
 
 /* Asks until a final answer comes, or none will. Unless it is_ok(), error tells of it. */
@@ -196,6 +198,7 @@ enum imds_state imds_open(struct imds **out, const struct aws *aws, struct err *
         return IMDS_FAILED;
     }
     imds->aws = aws;
+    imds->find_by = clock_ms() + FIND_MS;
     if (configure(imds, aws->config, err) == 0 && (imds->http = http_new(true, err)))
         state = get_token(imds, err);
     if (state == IMDS_FOUND)
