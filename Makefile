@@ -38,7 +38,7 @@ PROGRAM := $(patsubst tests/programs/%.c,build/tests/%,$(wildcard tests/programs
 
 .PHONY: all test demo conformance test-unit test-bearssl test-e2e check venv install clean distclean help FORCE
 .DELETE_ON_ERROR:
-.SECONDARY:
+.PRECIOUS: $(OUT)/obj/tests/%.o
 
 all: $(BIN) build/mtls-agent ## the program (build/x86_64/mtls-agent, linked as build/mtls-agent)
 
