@@ -110,6 +110,7 @@ static int ask_agent(struct query *query, const struct aws *aws, struct http *ht
     int r;
 
     do {
+        retry_begin(&retry);
         if (read_token(query, aws, err) < 0 || perform(query, aws, http, &response, err) < 0)
             return -1;
         if (response.result == HTTP_ANSWERED && response.status == 200) {

@@ -29,8 +29,8 @@ struct imds {
     struct url url;
     unsigned timeout_s;
     unsigned tries;  /* 0: not configured */
-    bool answered;   /* it is there: no answer now is a passing fault */
-    int64_t find_by; /* on clock_ms(): who has not answered by then is not there */
+    bool present;    /* it took a connection: no answer now is a passing fault */
+    int64_t find_by; /* on clock_ms(): what took no connection by then is not there */
     char *token;
 };
 
@@ -114,7 +114,7 @@ static bool may_try_again(const struct imds *imds, unsigned failed)
 {
     if (imds->tries > 0)
         return failed < imds->tries;
-    return imds->answered || clock_left(imds->find_by) > 0;
+    return imds->present || clock_left(imds->find_by) > 0;
 }
 
 /* Asks until a final answer comes, or none will. Unless it is_ok(), error tells of it. */
@@ -126,10 +126,11 @@ static int ask(struct imds *imds, const char *method, const char *path,
     enum retry_class class;
 
     do {
+        retry_begin(&retry);
         if (perform(imds, method, path, header, response, err) < 0)
             return -1;
-        if (response->result == HTTP_ANSWERED)
-            imds->answered = true;
+        if (response->stage == HTTP_STAGE_ANSWER)
+            imds->present = true;
         if (is_ok(response))
             return 0;
         aws_error_read(error, response);
@@ -158,11 +159,15 @@ static enum imds_state refused_token(const struct imds *imds, const struct http_
                                      const struct aws_error *error, struct err *err)
 {
     bool passing = retry_classify(response, error->code) != RETRY_NEVER;
-    bool absent = (passing && !imds->answered) || response->status == 403 ||
+    bool absent = (passing && !imds->present) || response->status == 403 ||
                   response->status == 404 || response->status == 405;
 
+    bool silent = response->result == HTTP_TIMEOUT && imds->present;
+
     (void)err_set(err, passing ? ERR_AWS_UNREACHABLE : ERR_CREDENTIALS_FAILED, subject,
-                  "%s gave no session token: %s", imds->base, error->text);
+                  "%s gave no session token: %s%s", imds->base, error->text,
+                  silent ? "; in a container, the instance's metadata hop limit may be too small"
+                         : "");
     return absent ? IMDS_ABSENT : IMDS_FAILED;
 }
 

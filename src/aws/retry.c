@@ -109,6 +109,12 @@ static int64_t heed_server(int64_t delay, const char *retry_after)
     return hint > delay ? hint : delay;
 }
 
+void retry_begin(const struct retry *retry)
+{
+    log_event(LOG_LEVEL_INFO, "attempt", log_s("step", retry->step),
+              log_n("attempt", retry->attempt + 1), log_n("left_ms", clock_left(retry->deadline)));
+}
+
 bool retry_wait(struct retry *retry, enum retry_class class, const struct http_response *response,
                 const char *cause)
 {

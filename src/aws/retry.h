@@ -32,6 +32,9 @@ struct retry {
     unsigned attempt; /* tries that have failed so far */
 };
 
+/* Before a try: logs that it is made, and how much time is left for it (event "attempt"). */
+void retry_begin(const struct retry *retry);
+
 /*
  * After a failed try: logs it with its cause (event "retry") and sleeps, for at least as long as
  * the server asked. False, at once, where another try is pointless or could not end in time.

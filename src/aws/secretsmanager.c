@@ -179,6 +179,7 @@ static int perform(const struct secretsmanager *manager, const struct call *call
     if (clock_left(retry.deadline) == 0)
         return err_set(err, ERR_DEADLINE, call->secret_id, "no time was left to ask AWS for it");
     do {
+        retry_begin(&retry);
         if (try_once(manager, call, response, err) < 0)
             return -1;
         if (response->result == HTTP_ANSWERED && response->status == 200)
