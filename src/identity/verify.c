@@ -86,7 +86,6 @@ enum verify_status verify(const struct verify_request *request, char reason[VERI
     enum verify_status status;
     struct cert *chain;
 
-    reason[0] = '\0';
     if ((status = check_limits(request, reason)))
         return status;
     chain = calloc(request->chain_count, sizeof *chain);
@@ -94,6 +93,8 @@ enum verify_status verify(const struct verify_request *request, char reason[VERI
         return verify_refuse(reason, VERIFY_LIMIT, "no memory for the chain");
     status = verify_chain(request, chain, reason);
     free(chain);
+    if (status == VERIFY_OK)
+        reason[0] = '\0'; /* what was against other paths */
     return status;
 }
 
