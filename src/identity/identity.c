@@ -305,7 +305,7 @@ static void note_leaf(struct identity *identity, const struct credential *creden
 static int read_ca(const struct reading *reading)
 {
     struct buf der = {.tag = ARENA_DOCUMENT};
-    struct bytes list[CA_MAX];
+    struct bytes list[CA_MAX] = {{0}};
     int count, result = -1;
 
     if (!has(reading, BUNDLE_CA_CERT))

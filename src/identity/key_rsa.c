@@ -59,7 +59,7 @@ static void reduce(struct number *number, const struct number *modulus)
     uint64_t difference;
     size_t bit, i;
 
-    for (bit = 32 * LIMBS; bit-- > 0;) {
+    for (bit = sizeof number->limb * 8; bit-- > 0;) {
         carry = number->limb[bit / 32] >> (bit % 32) & 1;
         for (i = 0; i < FACTOR_LIMBS; i++, carry = next) {
             next = rest[i] >> 31;
