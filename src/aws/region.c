@@ -59,10 +59,12 @@ static int ask_imds(const struct aws *aws, const char *secret_id, char out[REGIO
     imds_close(imds);
     buf_free(&text);
     if (r < 0)
-        return err_set(err, ERR_REGION_MISSING, secret_id,
-                       "not in the ARN, --region, AWS_REGION or AWS_DEFAULT_REGION; instance "
-                       "metadata: %s",
-                       why.reason);
+        return err_set(
+            err, why.code == ERR_AWS_UNREACHABLE ? ERR_AWS_UNREACHABLE : ERR_REGION_MISSING,
+            secret_id,
+            "the region is not in the ARN, --region, AWS_REGION or AWS_DEFAULT_REGION; instance "
+            "metadata: %s",
+            why.reason);
     return 0;
 }
 
