@@ -3,11 +3,12 @@
 Whatever stops, wherever: the agent ends by its deadline. Every case is started at once, since each is only waiting.
 """
 
-import socket
+import signal
 
 import pytest
 
-from agent import Agent, snapshot
+from agent import Agent, snapshot, wait_for
+from servers.http import HOLD
 from servers.imds import Imds
 from servers.namespace import Namespace
 from servers.proxy import FaultProxy
@@ -16,8 +17,8 @@ from test_credentials import NO_KEYS
 DEADLINE_S = 4
 GRACE_S = 3
 TLS_STAGES = ("accept", "hello", "handshake", "request", "answer")
-AWS = [f"aws {stage} {action}" for stage in TLS_STAGES for action in ("hold", "drip")]
-IMDS = ["imds accept", "imds token", "imds role", "imds credentials", "imds region", "imds answer"]
+AWS = [f"aws {stage} hold" for stage in TLS_STAGES] + [f"aws {stage} drip" for stage in TLS_STAGES[1:]]
+IMDS = ["imds accept", "imds token", "imds answer", "imds region", "imds role", "imds credentials"]
 ENCLAVE = [f"enclave {stage}" for stage in TLS_STAGES]
 DNS = ["dns aws", "dns enclave"]
 
@@ -28,6 +29,7 @@ class Stage:
     def __init__(self, directory, aws, enclave, arn, session):
         self.directory, self.aws, self.enclave, self.arn, self.session = directory, aws, enclave, arn, session
         self.servers = []
+        self.silent = []
         self.running = {}
         self.agents = {}
 
@@ -35,11 +37,11 @@ class Stage:
         self.servers.append(server)
         return server
 
-    def start(self, case, env=None, endpoint=(), secret=None, prefix=(), require=True):
+    def start(self, case, env=None, endpoint=None, secret=None, prefix=()):
         agent = self.agents[case] = Agent(self.directory / case.replace(" ", "-"), self.aws.environment())
         agent.dir.parent.mkdir()
-        policy = ["--rehearse=require"] if require else []
-        arguments = agent.fetch_arguments(secret or self.arn, *policy, endpoint=endpoint, deadline=f"{DEADLINE_S}s")
+        rehearsal = ["--rehearse=require", f"--endpoint={endpoint}"] if endpoint else []
+        arguments = agent.fetch_arguments(secret or self.arn, *rehearsal, deadline=f"{DEADLINE_S}s")
         self.running[case] = agent.start(*arguments, env=env, prefix=prefix)
 
     def start_aws(self, case):
@@ -65,7 +67,7 @@ class Stage:
     def start_dns(self, case):
         """A name server that never answers, in a network where it is the only one."""
         network = self.up(Namespace(self.directory / f"net-{case.split()[1]}"))
-        self.silent = [*getattr(self, "silent", []), network.open("udp", "127.0.0.1", 53), network.open("tcp", "127.0.0.1", 53)]
+        self.silent += [network.open(kind, "127.0.0.1", 53) for kind in ("udp", "tcp")]
         if case == "dns aws":
             self.start(case, {"AWS_ENDPOINT_URL_SECRETS_MANAGER": None, "AWS_CA_BUNDLE": None}, prefix=network.enter)
             return
@@ -80,7 +82,7 @@ class Stage:
                 running.finish()
         for server in reversed(self.servers):
             server.stop()
-        for each in getattr(self, "silent", []):
+        for each in self.silent:
             each.close()
 
 
@@ -113,3 +115,15 @@ def test_an_enclave_stops(stage, case):
     result.event("error")
     assert result.seconds < DEADLINE_S + GRACE_S
     assert snapshot(stage.agents[case].dir) is None
+
+
+def test_a_signal_ends_it_at_once(agent, aws, put, good):
+    aws.faults.append(HOLD)
+    running = agent.start(*agent.fetch_arguments(put(good)))
+    wait_for(lambda: aws.asked)
+    running.child.terminate()
+    result = running.finish()
+    assert result.status == 128 + signal.SIGTERM
+    assert result.event("signal")["signal"] == signal.SIGTERM
+    assert result.seconds < 5
+    assert snapshot(agent.dir) is None
