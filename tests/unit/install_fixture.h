@@ -36,11 +36,13 @@ int fixture_install(struct fixture *fixture, int number);
 int fixture_start(struct fixture *fixture, int number);
 int fixture_wait(int pid);
 
-/* The same in this very process: for a prepare() that installs more than once. */
-int install_here(struct fixture *fixture, int number);
-
 /* install_read() into facts and field: 0, or -1 with err. */
 int fixture_read(struct fixture *fixture);
+int fixture_start_read(struct fixture *fixture);
+
+/* Both in this very process: for a prepare() that does more. */
+int install_here(struct fixture *fixture, int number);
+int read_here(struct fixture *fixture);
 
 /* Whether exactly set N is in place: links, contents, owners, modes, at most one set beside it. */
 void assert_installed(const struct fixture *fixture, int number);

@@ -180,7 +180,7 @@ static void owner_and_modes_as_configured(void **state)
     fixture->target.cert_mode = 0444;
     assert_int_equal(fixture_install(fixture, 1), INSTALL_DONE);
     assert_installed(fixture, 1);
-    assert_int_equal(stat_of(in_target(fixture, "client.key")).st_uid, 1234);
+    assert_int_equal(stat_of(in_target(fixture, "..data/client.key")).st_uid, 1234);
     assert_int_equal(fixture_install(fixture, 1), INSTALL_UNCHANGED);
     assert_int_equal(stat_of(fixture->dir).st_uid, 0);
 }

@@ -11,6 +11,7 @@
 #include <sys/file.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -71,11 +72,8 @@ static bool fail_call(pid_t pid, int error, int *status)
 #endif
 }
 
-/*
- * Installs set 2 in a process that is killed as it enters its n-th system call, or that call fails
- * with an error. False where it did not come so far. *outcome is as fixture_wait()'s.
- */
-static bool install_disturbed(struct fixture *fixture, int n, int error, int *outcome)
+/* Begins to install set 2 in a process that waits to be let run. */
+static pid_t start_traced(struct fixture *fixture)
 {
     pid_t pid;
     int status;
@@ -88,6 +86,21 @@ static bool install_disturbed(struct fixture *fixture, int n, int error, int *ou
         skip();
     }
     assert_true(WIFSTOPPED(status));
+    assert_int_equal(
+        ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)(PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL)),
+        0);
+    return pid;
+}
+
+/*
+ * Installs set 2 in a process that is killed as it enters its n-th system call, or that call fails
+ * with an error. False where it did not come so far. *outcome is as fixture_wait()'s.
+ */
+static bool install_disturbed(struct fixture *fixture, int n, int error, int *outcome)
+{
+    pid_t pid = start_traced(fixture);
+    int status;
+
     for (int stops = 0; stops < 2 * n - 1; stops++) /* entry and exit of each */
         if (!run_to_next_stop(pid, &status))
             goto ended;
@@ -191,6 +204,76 @@ static void failing_at_each_call(void **state)
         }
         assert_false(more);
         assert_true(refused > 20); /* fsync, fchmod, rename…: most of them must count */
+    }
+}
+
+/* What a traced process has changed and not yet synced, by descriptor. */
+struct durability {
+    bool dirty[64];
+    int swaps;       /* renames to "..data" */
+    int unsynced_at; /* the directory of a swap that is not durable yet; -1: none */
+};
+
+/* Whether a path in the traced process is "..data". */
+static bool is_data_link(pid_t pid, uint64_t path)
+{
+    long word = ptrace(PTRACE_PEEKDATA, pid, (void *)(uintptr_t)path, NULL);
+
+    return memcmp(&word, "..data", 7) == 0;
+}
+
+static void watch_call(struct durability *seen, pid_t pid, const struct __ptrace_syscall_info *call)
+{
+    const uint64_t *args = call->entry.args;
+    unsigned fd = args[0] < 64 ? (unsigned)args[0] : 0;
+
+    switch (call->entry.nr) {
+    case SYS_write:
+    case SYS_fchmod:
+    case SYS_fchown:
+    case SYS_mkdirat: seen->dirty[fd] = true; break;
+    case SYS_fsync:
+        seen->dirty[fd] = false;
+        if ((int)fd == seen->unsynced_at)
+            seen->unsynced_at = -1;
+        break;
+    case SYS_close: assert_false(seen->dirty[fd]); break;
+    case SYS_unlinkat: /* of an old set: the new one must be durable by then */
+        assert_true(seen->unsynced_at == -1);
+        break;
+    case SYS_renameat:
+        if (!is_data_link(pid, args[3]))
+            break;
+        for (int i = 0; i < 64; i++)
+            assert_false(seen->dirty[i]);
+        seen->swaps++;
+        seen->unsynced_at = (int)args[2];
+        break;
+    default: break;
+    }
+}
+
+static void all_is_synced_before_it_is_shown(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++) {
+        struct durability seen = {.unsynced_at = -1};
+        struct __ptrace_syscall_info call;
+        int status;
+        void *own;
+        pid_t pid;
+
+        assert_int_equal(fixture_setup(&own), 0);
+        beginnings[i](own);
+        pid = start_traced(own);
+        while (run_to_next_stop(pid, &status))
+            if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *)sizeof call, &call) > 0 &&
+                call.op == PTRACE_SYSCALL_INFO_ENTRY)
+                watch_call(&seen, pid, &call);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) != 0xff);
+        assert_int_equal(seen.unsynced_at, -1);
+        assert_int_equal(seen.swaps, beginnings[i] == plain_files_there ? 2 : 1);
+        fixture_teardown(&own);
     }
 }
 
@@ -299,6 +382,31 @@ static void readers_during_rotations_see_no_mixed_pair(void **state)
     assert_installed(fixture, 2);
 }
 
+static void read_while_rotated(struct fixture *fixture)
+{
+    while (access(in_target(fixture, "stop"), F_OK) < 0)
+        if (read_here(fixture) < 0 || strcmp(fixture->field[BUNDLE_CLIENT_CERT] + 5,
+                                             fixture->field[BUNDLE_CLIENT_KEY] + 4) != 0)
+            _exit(READ_MIXED);
+}
+
+/* Old sets go at once here, under the reader's hands. */
+static void own_reader_gets_whole_sets(void **state)
+{
+    struct fixture *fixture = *state;
+    int reader;
+
+    fixture->target.keep_previous_ms = 0;
+    assert_int_equal(fixture_install(fixture, 1), INSTALL_DONE);
+    fixture->prepare = read_while_rotated;
+    reader = fixture_start_read(fixture);
+    clock_sleep(50, INT64_MAX);
+    fixture->prepare = rotate_often;
+    assert_int_equal(fixture_install(fixture, 2), INSTALL_DONE);
+    put_file(in_target(fixture, "stop"), "");
+    assert_int_equal(fixture_wait(reader), 0);
+}
+
 /* Opens the one name again and again: it must be there at each moment. */
 static int key_alone(const struct fixture *fixture)
 {
@@ -332,10 +440,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(killed_at_each_call),
         cmocka_unit_test(failing_at_each_call),
+        cmocka_unit_test(all_is_synced_before_it_is_shown),
         ROW(two_agents_at_once),
         ROW(two_agents_that_make_the_directory),
         ROW(lock_is_waited_for_until_the_deadline),
         ROW(readers_during_rotations_see_no_mixed_pair),
+        ROW(own_reader_gets_whole_sets),
         cmocka_unit_test(readers_during_adoption_miss_nothing),
     };
 

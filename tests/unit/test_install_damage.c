@@ -161,6 +161,7 @@ static void each_damage_is_healed(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         assert_int_equal(fixture_setup(&own), 0);
+        assert_int_equal(fixture_install(own, 3), INSTALL_DONE); /* a previous set */
         assert_int_equal(fixture_install(own, 1), INSTALL_DONE);
         rows[i].damage(own);
         if (fixture_install(own, 1) != INSTALL_HEALED)
