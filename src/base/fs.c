@@ -39,21 +39,27 @@ static int read_all(int fd, struct buf *out)
     }
 }
 
+int fs_read_fd(int fd, struct buf *out)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) < 0)
+        return -1;
+    if (S_ISREG(status.st_mode))
+        return read_all(fd, out);
+    errno = EINVAL;
+    return -1;
+}
+
 int fs_read(int at, const char *path, struct buf *out)
 {
     /* O_NONBLOCK: opening a FIFO must not hang before its kind is known. */
     int fd = openat(at, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    struct stat status;
-    int result = -1, saved;
+    int result, saved;
 
     if (fd < 0)
         return -1;
-    if (fstat(fd, &status) == 0) {
-        if (S_ISREG(status.st_mode))
-            result = read_all(fd, out);
-        else
-            errno = EINVAL;
-    }
+    result = fs_read_fd(fd, out);
     saved = errno;
     close(fd);
     errno = saved;
