@@ -60,16 +60,13 @@ int data_read(const struct place *place, char name[SET_NAME_SIZE], struct err *e
  * with errno. */
 static int place_link(const struct place *place, const char *name, const char *text)
 {
-    const struct install_target *target = place->target;
     int saved;
 
     if (unlinkat(place->fd, TEMPORARY_LINK, 0) < 0 && errno != ENOENT)
         return -1;
     if (symlinkat(text, place->fd, TEMPORARY_LINK) < 0)
         return -1;
-    if ((!target->owner_set || fchownat(place->fd, TEMPORARY_LINK, target->owner, target->group,
-                                        AT_SYMLINK_NOFOLLOW) == 0) &&
-        renameat(place->fd, TEMPORARY_LINK, place->fd, name) == 0)
+    if (renameat(place->fd, TEMPORARY_LINK, place->fd, name) == 0)
         return 0;
     saved = errno;
     (void)unlinkat(place->fd, TEMPORARY_LINK, 0);

@@ -16,9 +16,10 @@ static int open_directory(int at, const char *name)
     return openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-static DIR *list(int at, const char *name)
+/* The entries of an open directory, through a descriptor of their own. */
+static DIR *list(int directory)
 {
-    int fd = open_directory(at, name);
+    int fd = open_directory(directory, ".");
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 
     if (!dir && fd >= 0)
@@ -67,35 +68,38 @@ static void find_previous(const struct place *place, const char *current,
     manifest_free(&manifest);
 }
 
-static int remove_files(DIR *dir)
+/* All that can be removed, so that a key never stays for the sake of what lies beside it. */
+static void remove_files(int set)
 {
+    DIR *dir = list(set);
     const struct dirent *entry;
 
-    while ((entry = readdir(dir)))
+    while (dir && (entry = readdir(dir)))
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-            unlinkat(dirfd(dir), entry->d_name, 0) < 0)
-            return -1;
-    return 0;
+            unlinkat(set, entry->d_name, 0) < 0 && errno == EISDIR)
+            (void)unlinkat(set, entry->d_name, AT_REMOVEDIR);
+    if (dir)
+        (void)closedir(dir);
 }
 
 /* Removes the directory of a set, unless a stranger made one of such a name. */
 static void remove_set(const struct place *place, const char *name)
 {
-    DIR *dir = list(place->fd, name);
+    int set = open_directory(place->fd, name);
     struct stat status;
     bool removed = false;
 
-    if (dir && fstat(dirfd(dir), &status) == 0) {
-        if (!place_trusts(place, status.st_uid))
-            errno = EPERM;
-        else
-            removed = remove_files(dir) == 0 && unlinkat(place->fd, name, AT_REMOVEDIR) == 0;
+    if (set >= 0 && fstat(set, &status) == 0 && place_trusts(place, status.st_uid)) {
+        remove_files(set);
+        removed = unlinkat(place->fd, name, AT_REMOVEDIR) == 0;
+    } else if (set >= 0) {
+        errno = EPERM;
     }
     if (!removed)
         log_event(LOG_LEVEL_WARNING, "sweep_failed", log_s("dir", place->path), log_s("set", name),
                   log_s("reason", strerror(errno)));
-    if (dir)
-        (void)closedir(dir);
+    if (set >= 0)
+        close(set);
 }
 
 /* A link of ours whose file no set holds any more, or whose set never came. */
@@ -118,7 +122,7 @@ void sweep(const struct place *place)
     if (data_read(place, current, &ignored) < 0)
         return;
     find_previous(place, current, previous);
-    dir = list(place->fd, ".");
+    dir = list(place->fd);
     while (dir && (entry = readdir(dir))) {
         if (!set_name_valid(entry->d_name))
             remove_if_stale(place, entry->d_name);

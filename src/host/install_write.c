@@ -125,20 +125,27 @@ int set_write(const struct place *place, const char *name, const struct install_
     return result;
 }
 
-/* Copied, not linked: Landlock lets no link cross directories, and a writer may still hold the
- * file. */
-static int copy_plain(const struct place *place, int fd, const char *name)
+/* Opens what should be a file, without waiting for what is none. */
+static int open_file(int at, const char *name)
+{
+    return openat(at, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+}
+
+/* Copied, not linked: Landlock lets no link cross directories, and a writer may hold the file. */
+static int copy_plain(const struct place *place, int set, const char *name)
 {
     struct buf content = {.tag = ARENA_KEY, .max = INSTALL_FILE_MAX};
+    int result = -1, fd = open_file(place->fd, name);
     struct stat status;
-    int result = -1;
 
-    if (fstatat(place->fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-        fs_read(place->fd, name, &content) == 0)
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &status) == 0 && fs_read_fd(fd, &content) == 0)
         result = write_file(
-            fd, name, buf_bytes(&content),
+            set, name, buf_bytes(&content),
             (struct attributes){status.st_mode & ACCESS_BITS, status.st_uid, status.st_gid});
     buf_free(&content);
+    close(fd);
     return result;
 }
 
@@ -181,16 +188,7 @@ static bool has_attributes(const struct place *place, const struct stat *status,
     return status->st_uid == target->owner && status->st_gid == target->group;
 }
 
-/* Whether a file of an open set is of the kind, owner and mode that we gave it. */
-static bool is_ours(const struct place *place, int fd, const char *name, mode_t mode)
-{
-    struct stat status;
-
-    return fstatat(fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode) &&
-           has_attributes(place, &status, mode);
-}
-
-/* By digest: the manifest shows them, so comparing them tells nothing. */
+/* By digest: the manifest shows them, so that comparing them tells nothing. */
 static bool has_content(int fd, const struct install_file *file)
 {
     struct buf content = {.tag = file->secret ? ARENA_KEY : ARENA_DOCUMENT,
@@ -198,7 +196,7 @@ static bool has_content(int fd, const struct install_file *file)
     uint8_t want[HASH_SIZE], is[HASH_SIZE];
     bool same = false;
 
-    if (fs_read(fd, file->name, &content) == 0) {
+    if (fs_read_fd(fd, &content) == 0) {
         hash_sha256(want, file->content);
         hash_sha256(is, buf_bytes(&content));
         same = memcmp(want, is, HASH_SIZE) == 0;
@@ -207,16 +205,30 @@ static bool has_content(int fd, const struct install_file *file)
     return same;
 }
 
+/* Whether a file of a set is as we made it; content NULL: whatever it holds. */
+static bool is_whole(const struct place *place, int set, const char *name, mode_t mode,
+                     const struct install_file *content)
+{
+    int fd = open_file(set, name);
+    struct stat status;
+    bool whole = fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
+                 has_attributes(place, &status, mode) && (!content || has_content(fd, content));
+
+    if (fd >= 0)
+        close(fd);
+    return whole;
+}
+
 bool set_is_whole(const struct place *place, int fd, const struct install_set *set)
 {
     const struct install_file *file = set->files, *end = file + set->file_count;
     struct stat status;
 
     if (fstat(fd, &status) < 0 || !has_attributes(place, &status, SET_MODE) ||
-        !is_ours(place, fd, MANIFEST_FILE, place->target->cert_mode))
+        !is_whole(place, fd, MANIFEST_FILE, place->target->cert_mode, NULL))
         return false;
     for (; file < end; file++)
-        if (!is_ours(place, fd, file->name, mode_of(place, file)) || !has_content(fd, file))
+        if (!is_whole(place, fd, file->name, mode_of(place, file), file))
             return false;
     return true;
 }
