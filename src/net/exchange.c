@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/exchange.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -12,6 +13,19 @@
 /* The smallest that libcurl takes: its defaults cost 64 KiB of locked memory a transfer. */
 enum { RECEIVE_BUFFER = 1024, UPLOAD_BUFFER = 16384 };
 
+static void note_peer(struct http_response *response, const struct sockaddr *address)
+{
+    const struct sockaddr_in *v4 = (const void *)address;
+    const struct sockaddr_in6 *v6 = (const void *)address;
+    char text[INET6_ADDRSTRLEN] = "";
+
+    if (address->sa_family == AF_INET && inet_ntop(AF_INET, &v4->sin_addr, text, sizeof text))
+        (void)snprintf(response->peer, sizeof response->peer, "%s:%u", text, ntohs(v4->sin_port));
+    if (address->sa_family == AF_INET6 && inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof text))
+        (void)snprintf(response->peer, sizeof response->peer, "[%s]:%u", text,
+                       ntohs(v6->sin6_port));
+}
+
 /* Our own sockets: closed on exec, and never to an address that was not allowed. */
 static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
 {
@@ -20,6 +34,7 @@ static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_s
 
     (void)purpose;
     exchange->response->stage = HTTP_STAGE_TCP;
+    note_peer(exchange->response, &address->addr);
     if (allowed && !allowed(&address->addr)) {
         exchange->address_denied = true;
         return CURL_SOCKET_BAD;
@@ -179,7 +194,6 @@ static int set_tls(struct exchange *exchange)
         0L); /* libcurl refuses IP addresses; our verifier checks the name */
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(CURLOPT_CAINFO, NULL);
-    SET(CURLOPT_CAPATH, NULL);
     if (!exchange->session)
         return 0;
     tls_policy_label(exchange->request->tls, label);

@@ -68,8 +68,9 @@ struct http_response {
     char request_id[64];  /* x-amzn-RequestId */
     char date[64];        /* Date */
     char retry_after[32]; /* x-amz-retry-after */
-    char peer[64];        /* address and port connected to, "" where none */
-    char cause[256];      /* libcurl's words, redacted */
+    char peer[64];   /* the last address tried, with its port; "" where none, or a connection was
+                        reused */
+    char cause[256]; /* libcurl's words, redacted */
     struct tls_record tls;
     struct http_timing timing;
 };

@@ -69,16 +69,10 @@ static void fill_facts(struct exchange *exchange)
     struct http_response *response = exchange->response;
     struct http_timing *timing = &response->timing;
     CURL *easy = exchange->easy;
-    char *address = NULL;
-    long status = 0, port = 0;
+    long status = 0;
 
     (void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     response->status = (int)status;
-    (void)curl_easy_getinfo(easy, CURLINFO_PRIMARY_IP, &address);
-    (void)curl_easy_getinfo(easy, CURLINFO_PRIMARY_PORT, &port);
-    if (address && *address)
-        (void)snprintf(response->peer, sizeof response->peer,
-                       strchr(address, ':') ? "[%s]:%ld" : "%s:%ld", address, port);
     (void)curl_easy_getinfo(easy, CURLINFO_NAMELOOKUP_TIME_T, &timing->dns);
     (void)curl_easy_getinfo(easy, CURLINFO_CONNECT_TIME_T, &timing->tcp);
     (void)curl_easy_getinfo(easy, CURLINFO_APPCONNECT_TIME_T, &timing->tls);
