@@ -111,7 +111,7 @@ static int64_t heed_server(int64_t delay, const char *retry_after)
 
 void retry_begin(const struct retry *retry)
 {
-    log_event(LOG_LEVEL_INFO, "attempt", log_s("step", retry->step),
+    log_event(LOG_LEVEL_INFO, "attempt", log_s("step", retry->step), log_s("object", retry->object),
               log_n("attempt", retry->attempt + 1), log_n("left_ms", clock_left(retry->deadline)));
 }
 
@@ -127,8 +127,8 @@ bool retry_wait(struct retry *retry, enum retry_class class, const struct http_r
     if (delay > left - LAST_TRY_MS)
         delay = left - LAST_TRY_MS;
     log_event(LOG_LEVEL_WARNING, "retry", log_s("step", retry->step),
-              log_n("attempt", retry->attempt), log_s("cause", cause), log_n("delay_ms", delay),
-              log_n("left_ms", left));
+              log_s("object", retry->object), log_n("attempt", retry->attempt),
+              log_s("cause", cause), log_n("delay_ms", delay), log_n("left_ms", left));
     clock_sleep(delay, retry->deadline);
     return true;
 }

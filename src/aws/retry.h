@@ -27,9 +27,10 @@ int64_t retry_delay_ms(enum retry_class class, unsigned attempt);
 
 /* The tries of one step of the work. */
 struct retry {
-    const char *step; /* for the log: "get_secret_value" */
-    int64_t deadline; /* on clock_ms() */
-    unsigned attempt; /* tries that have failed so far */
+    const char *step;   /* for the log: "get_secret_value" */
+    const char *object; /* what is asked for, where that is no secret; or NULL */
+    int64_t deadline;   /* on clock_ms() */
+    unsigned attempt;   /* tries that have failed so far */
 };
 
 /* Before a try: logs that it is made, and how much time is left for it (event "attempt"). */

@@ -172,7 +172,8 @@ static int try_once(const struct secretsmanager *manager, const struct call *cal
 static int perform(const struct secretsmanager *manager, const struct call *call,
                    struct http_response *response, struct err *err)
 {
-    struct retry retry = {.step = "get_secret_value", .deadline = manager->aws->deadline};
+    struct retry retry = {
+        .step = "get_secret_value", .object = call->secret_id, .deadline = manager->aws->deadline};
     struct aws_error error;
     enum retry_class class;
 
