@@ -53,6 +53,9 @@ static const struct {
     {OID("\x2B\x81\x04\x00\x23"), "EC P-521", BR_EC_secp521r1, 133},
 };
 
+/* Octets of an RSA public exponent. */
+enum { EXPONENT_MAX = 4 };
+
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 /* AlgorithmIdentifier's parameters are NULL, or left out. */
@@ -96,7 +99,8 @@ static unsigned bit_length(struct bytes number)
     return bits;
 }
 
-/* RFC 8017 A.1.1. An even modulus or exponent is no RSA key, and arithmetic would fail on it late.
+/* RFC 8017 A.1.1. A long exponent would only cost time. An even modulus or exponent is no RSA key,
+ * and arithmetic would fail on it late.
  */
 static bool read_rsa(struct cert *cert, struct bytes parameters, struct bytes key)
 {
@@ -107,7 +111,7 @@ static bool read_rsa(struct cert *cert, struct bytes parameters, struct bytes ke
         !der_unsigned(&sequence, &e) || sequence.len != 0)
         return false;
     if (n.len == 0 || e.len == 0 || (n.data[n.len - 1] & 1) == 0 || (e.data[e.len - 1] & 1) == 0 ||
-        bit_length(e) < 2 || e.len > n.len)
+        bit_length(e) < 2 || e.len > EXPONENT_MAX)
         return false;
     cert->key_name = "RSA";
     cert->key_bits = bit_length(n);

@@ -7,7 +7,7 @@
 /* What cert_parse() is made of. Each false or -1 where its part is malformed. */
 
 /* The content of Extensions' SEQUENCE. */
-int cert_read_extensions(struct cert *cert, struct bytes extensions, char reason[CERT_REASON_MAX]);
+int cert_read_extensions(struct cert *cert, struct bytes in, char reason[CERT_REASON_MAX]);
 
 /* cert->spki. A key of an unknown kind is well-formed: key_type 0. */
 bool cert_read_key(struct cert *cert);
