@@ -121,3 +121,10 @@ def snapshot(directory):
         content = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None
         seen[str(path)] = (facts.st_mode, facts.st_uid, facts.st_gid, facts.st_ino, facts.st_mtime_ns, content)
     return seen
+
+
+def wait_for(condition, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.01)

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from agent import snapshot
-from servers.pki import Pair, document, key_pem
+from servers.pki import Pair, as_version_1, document, key_pem
 
 FILES = {"client.crt", "client.key", "ca.crt"}
 
@@ -276,6 +276,13 @@ def test_the_identity_of_the_readme(agent, put, pki):
     assert identity["subject"] == "CN=ECS-Client"
     assert identity["key"] == "RSA 4096"
     assert agent.file("client.key") == pki.pair("client").key
+
+
+def test_a_version_1_certificate(agent, put, pair, authority, enclave):
+    old = as_version_1(pair, authority)
+    assert old.certificate.version.name == "v1"
+    agent.fetch(put(document(old, authority.pem)), endpoint=enclave.endpoint).succeeded("installed")
+    assert agent.file("client.crt") == old.cert
 
 
 @pytest.mark.parametrize("kind,text", [("p256", "EC P-256"), ("p384", "EC P-384"), ("rsa2048", "RSA 2048"), ("rsa3072", "RSA 3072")])

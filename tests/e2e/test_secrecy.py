@@ -2,11 +2,11 @@
 """Nothing secret leaves the agent but into the installed files: not by logs, process lists, or other people's errors."""
 
 import base64
-import time
 from pathlib import Path
 
 import pytest
 
+from agent import wait_for
 from servers.aws import aws_error
 from servers.http import HOLD
 from servers.imds import Imds
@@ -36,6 +36,14 @@ def assert_clean(text, pieces):
 @pytest.fixture(scope="module")
 def session(aws_server):
     return aws_server.session()
+
+
+def test_what_leaks_would_be_found(agent, put, good, pair, session):
+    """The searches below find what they look for where it is."""
+    agent.fetch(put(good)).succeeded("installed")
+    for text in agent.file("client.key"), f"x{session['SessionToken']}x", f"x{session['SecretAccessKey'].upper()}x":
+        with pytest.raises(AssertionError):
+            assert_clean(text, of_key(pair.key) + of_text(session["SecretAccessKey"], session["SessionToken"]))
 
 
 @FORMATS
@@ -88,10 +96,7 @@ def test_nothing_secret_in_the_process_list(agent, aws, put, good, session):
     aws.faults.append(HOLD)
     running = agent.start(*agent.fetch_arguments(put(good), deadline="3s"), env=session_environment(session))
     try:
-        deadline = time.monotonic() + 2
-        while not aws.asked and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert aws.asked
+        wait_for(lambda: aws.asked)
         proc = Path(f"/proc/{running.pid}")
         seen = "".join((proc / name).read_bytes().decode(errors="replace") for name in ("cmdline", "environ"))
     finally:
@@ -104,9 +109,7 @@ def test_no_core_dump_and_no_other_reader(agent, aws, put, good):
     aws.faults.append(HOLD)
     running = agent.start(*agent.fetch_arguments(put(good), deadline="3s"))
     try:
-        deadline = time.monotonic() + 2
-        while not aws.asked and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_for(lambda: aws.asked)
         limits = Path(f"/proc/{running.pid}/limits").read_text()
     finally:
         running.finish()
@@ -125,4 +128,4 @@ def test_only_the_target_is_written(agent, tmp_path, put, good):
     assert writing
     for line in writing:
         path = line.split('"')[1]
-        assert not path.startswith("/") or path.startswith((str(agent.dir), "/dev/")), line
+        assert not path.startswith("/") or path.startswith(str(agent.dir)), line

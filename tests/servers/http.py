@@ -45,6 +45,7 @@ def loopback_socket(address="127.0.0.1", port=0):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # an answer goes out in one piece
 
     def _serve(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

@@ -96,6 +96,40 @@ def key_pem(key, form=serialization.PrivateFormat.PKCS8, password=None):
     return key.private_bytes(serialization.Encoding.PEM, form, encryption).decode()
 
 
+def _der(tag, content):
+    size = len(content)
+    if size < 0x80:
+        return bytes([tag, size]) + content
+    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes([tag, 0x80 | len(length)]) + length + content
+
+
+def _header(data):
+    """Length of the first element's header, and of its content."""
+    if data[1] < 0x80:
+        return 2, data[1]
+    header = 2 + (data[1] & 0x7F)
+    return header, int.from_bytes(data[2:header], "big")
+
+
+def _elements(data):
+    """The DER elements that data consists of, each whole."""
+    while data:
+        size = sum(_header(data))
+        yield data[:size]
+        data = data[size:]
+
+
+def as_version_1(pair, issuer):
+    """The same certificate without version and extensions, as `openssl x509 -req` made it before OpenSSL 3.2."""
+    tbs = pair.certificate.tbs_certificate_bytes
+    kept = [part for part in _elements(tbs[_header(tbs)[0]:]) if part[0] not in (0xA0, 0xA3)]
+    tbs = _der(0x30, b"".join(kept))
+    signature = _der(0x03, b"\0" + issuer.key.sign(tbs, ec.ECDSA(hashes.SHA256())))
+    certificate = x509.load_der_x509_certificate(_der(0x30, tbs + kept[1] + signature))
+    return Pair(certificate.public_bytes(serialization.Encoding.PEM).decode(), pair.key)
+
+
 def alternative_names(names):
     def one(name):
         try:
