@@ -86,3 +86,8 @@ struct anchors *roots_load(const struct config *config, struct err *err)
     free(file);
     return anchors;
 }
+
+enum verify_profile roots_profile(const struct config *config)
+{
+    return config_variable(config, "AWS_CA_BUNDLE") == NULL ? VERIFY_STRICT : VERIFY_PRIVATE;
+}

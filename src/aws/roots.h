@@ -2,15 +2,19 @@
 #ifndef AWS_ROOTS_H
 #define AWS_ROOTS_H
 
-struct anchors;
+#include "identity/verify.h"
+
 struct config;
-struct err;
 
 /*
  * The trust anchors for AWS: those of the PEM file that AWS_CA_BUNDLE names, else the built-in five
  * of Amazon Trust Services (https://www.amazontrust.com/repository/): Amazon Root CA 1 to 4 and
- * Starfield Services Root CA G2.
+ * Starfield Services Root CA G2. ERR_CONFIG, ERR_MEMORY_FULL.
  */
 struct anchors *roots_load(const struct config *config, struct err *err);
+
+/* How to verify under them: Amazon's as STRICT; AWS_CA_BUNDLE's, a proxy's or an emulator's own CA,
+ * as PRIVATE. */
+enum verify_profile roots_profile(const struct config *config);
 
 #endif

@@ -30,10 +30,10 @@ static const char *const key_hashes[AMAZON_ROOTS] = {
 
 static char path[] = "/tmp/mtls-agent-roots-XXXXXX";
 
+static const struct config config;
+
 static struct anchors *load(struct err *err)
 {
-    struct config config = {0};
-
     *err = (struct err){0};
     return roots_load(&config, err);
 }
@@ -66,6 +66,7 @@ static void the_built_in_five(void **state)
     (void)state;
     (void)unsetenv("AWS_CA_BUNDLE");
     anchors = load(&err);
+    assert_int_equal(roots_profile(&config), VERIFY_STRICT);
     assert_int_equal(anchors_count(anchors), AMAZON_ROOTS);
     for (i = 0; i < AMAZON_ROOTS; i++) {
         const struct cert *root = anchors_at(anchors, i);
@@ -91,6 +92,7 @@ static void a_bundle_of_the_users(void **state)
     (void)state;
     set_bundle(samples, 3, "# that is all\n");
     anchors = load(&err);
+    assert_int_equal(roots_profile(&config), VERIFY_PRIVATE);
     assert_int_equal(anchors_count(anchors), 2);
     cert_subject_text(anchors_at(anchors, 1)->subject, text, sizeof text);
     assert_string_equal(text, "CN=Other-CA");
