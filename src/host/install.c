@@ -22,8 +22,8 @@ struct current {
 struct change {
     const struct install_set *set;
     struct manifest manifest;
-    bool adopts;
-    char previous[SET_NAME_SIZE]; /* the set that is replaced, and kept for a while; "": none */
+    bool adopts;                  /* plain files become the previous set */
+    char previous[SET_NAME_SIZE]; /* kept for a while; "": none */
     char standing[SET_NAME_SIZE]; /* what "..data" goes back to on failure; "": nothing */
 };
 
@@ -96,36 +96,49 @@ static void restore(const struct place *place, const struct change *change)
     sweep(place);
 }
 
-/* Compares what stands with what should, and replaces it where they differ. */
+/* A damaged set is not kept: its key may have been open to all. The one before it is. */
+static void choose_previous(const struct current *current, bool same, struct change *change)
+{
+    change->adopts = current->links.plain && !current->name[0];
+    if (change->adopts)
+        set_name_new(change->previous);
+    else
+        memcpy(change->previous, same ? current->manifest.previous : current->name, SET_NAME_SIZE);
+    memcpy(change->standing, current->name, SET_NAME_SIZE);
+}
+
+static enum install_outcome outcome_of(const struct current *current, const struct change *change)
+{
+    const struct manifest *old = &current->manifest, *new = &change->manifest;
+    const bool there = current->name[0] || current->links.some;
+
+    if (change->adopts)
+        return INSTALL_ADOPTED;
+    if (there && (old->text.len == 0 || same_text(old, old->sources_len, new, new->sources_len)))
+        return INSTALL_HEALED;
+    return INSTALL_DONE;
+}
+
+/* Compares what stands with what should, and changes what differs. */
 static int settle(const struct place *place, const struct current *current, struct change *change,
                   enum install_outcome *outcome, struct err *err)
 {
     const struct manifest *old = &current->manifest, *new = &change->manifest;
     const bool same = same_text(old, old->own_len, new, new->own_len);
     const bool whole = same && set_is_whole(place, current->fd, change->set);
-    const bool other_version =
-        old->text.len > 0 && !same_text(old, old->sources_len, new, new->sources_len);
+    int result = 0;
 
     *outcome = INSTALL_UNCHANGED;
     if (!whole || !current->links.right) {
-        change->adopts = current->links.plain && !current->name[0];
-        memcpy(change->standing, current->name, SET_NAME_SIZE);
-        if (change->adopts)
-            set_name_new(change->previous);
-        else if (current->fd >= 0 && (whole || !same)) /* a damaged set is not kept */
-            memcpy(change->previous, current->name, SET_NAME_SIZE);
-        if (replace(place, change, err) < 0) {
-            restore(place, change);
-            return -1;
-        }
-        *outcome = INSTALL_DONE;
-        if (change->adopts)
-            *outcome = INSTALL_ADOPTED;
-        else if ((current->name[0] || current->links.some) && !other_version)
-            *outcome = INSTALL_HEALED;
+        choose_previous(current, same, change);
+        *outcome = outcome_of(current, change);
+        result = whole ? links_place(place, change->set, err) : replace(place, change, err);
     }
-    sweep(place);
-    return 0;
+    if (result < 0)
+        restore(place, change);
+    else
+        sweep(place);
+    return result;
 }
 
 static int install_locked(const struct place *place, struct change *change,

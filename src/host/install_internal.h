@@ -88,7 +88,7 @@ int data_swap(const struct place *place, const char *name, struct err *err);
 int links_check(const struct place *place, const struct install_set *set, bool installed,
                 struct links *links, struct err *err);
 
-/* Puts the links through "..data" in place, each by one rename. */
+/* Puts the links through "..data" in place, each by one rename, durably. */
 int links_place(const struct place *place, const struct install_set *set, struct err *err);
 
 /*

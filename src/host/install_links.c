@@ -143,5 +143,7 @@ int links_place(const struct place *place, const struct install_set *set, struct
             return err_set_errno(err, ERR_INSTALL_FAILED, place->path, "cannot place the link %s",
                                  name);
     }
+    if (sync_fd(place->fd) < 0)
+        return err_set_errno(err, ERR_INSTALL_FAILED, place->path, "cannot sync the links");
     return 0;
 }
