@@ -298,7 +298,7 @@ static void two_agents_that_make_the_directory(void **state)
     struct fixture *fixture = *state;
     char path[128];
 
-    for (int round = 0; round < 20; round++) {
+    for (int round = 0; round < 60; round++) {
         int first, second;
 
         (void)snprintf(path, sizeof path, "%s/%d/a/b", fixture->dir, round);

@@ -180,14 +180,31 @@ static void each_damage_is_healed(void **state)
 static void set_that_showed_its_key_is_not_kept(void **state)
 {
     struct fixture *fixture = *state;
+    char first[64], second[64];
 
     assert_int_equal(fixture_install(fixture, 1), INSTALL_DONE);
+    (void)snprintf(first, sizeof first, "%s", link_in(fixture, "..data"));
+    assert_int_equal(fixture_install(fixture, 2), INSTALL_DONE);
+    (void)snprintf(second, sizeof second, "%s", link_in(fixture, "..data"));
     key_mode_wrong(fixture);
-    assert_int_equal(fixture_install(fixture, 1), INSTALL_HEALED);
-    assert_int_equal(count_sets(fixture), 1);
-    link_missing(fixture);
-    assert_int_equal(fixture_install(fixture, 1), INSTALL_HEALED);
+    assert_int_equal(fixture_install(fixture, 2), INSTALL_HEALED);
+    assert_string_not_equal(link_in(fixture, "..data"), second);
     assert_int_equal(count_sets(fixture), 2);
+    assert_string_equal(previous_set(fixture), first);
+}
+
+static void whole_set_stays_when_its_links_are_healed(void **state)
+{
+    struct fixture *fixture = *state;
+    char set[64];
+
+    assert_int_equal(fixture_install(fixture, 1), INSTALL_DONE);
+    (void)snprintf(set, sizeof set, "%s", link_in(fixture, "..data"));
+    link_is_a_file(fixture);
+    assert_int_equal(fixture_install(fixture, 1), INSTALL_HEALED);
+    assert_installed(fixture, 1);
+    assert_string_equal(link_in(fixture, "..data"), set);
+    assert_int_equal(count_sets(fixture), 1);
 }
 
 static void modes_and_files_follow_the_configuration(void **state)
@@ -301,6 +318,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_damage_is_healed),
         ROW(set_that_showed_its_key_is_not_kept),
+        ROW(whole_set_stays_when_its_links_are_healed),
         ROW(modes_and_files_follow_the_configuration),
         ROW(leftovers_of_a_killed_run_are_swept),
         ROW(full_file_system),
