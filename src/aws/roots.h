@@ -13,8 +13,10 @@ struct config;
  */
 struct anchors *roots_load(const struct config *config, struct err *err);
 
-/* How to verify under them: Amazon's as STRICT; AWS_CA_BUNDLE's, a proxy's or an emulator's own CA,
- * as PRIVATE. */
+/*
+ * How to verify under them: Amazon's as STRICT; AWS_CA_BUNDLE's, a proxy's or an emulator's own
+ * CA, as PRIVATE.
+ */
 enum verify_profile roots_profile(const struct config *config);
 
 #endif

@@ -99,7 +99,8 @@ static unsigned bit_length(struct bytes number)
     return bits;
 }
 
-/* RFC 8017 A.1.1. A long exponent would only cost time. An even modulus or exponent is no RSA key,
+/*
+ * RFC 8017 A.1.1. A long exponent would only cost time. An even modulus or exponent is no RSA key,
  * and arithmetic would fail on it late.
  */
 static bool read_rsa(struct cert *cert, struct bytes parameters, struct bytes key)
@@ -121,8 +122,10 @@ static bool read_rsa(struct cert *cert, struct bytes parameters, struct bytes ke
     return true;
 }
 
-/* RFC 5480: a named curve and an uncompressed point. Other curves, and curves by parameters, are
- * unknown kinds. */
+/*
+ * RFC 5480: a named curve and an uncompressed point. Other curves, and curves by parameters, are
+ * unknown kinds.
+ */
 static bool read_ec(struct cert *cert, struct bytes parameters, struct bytes point)
 {
     struct bytes oid;

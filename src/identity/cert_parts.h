@@ -12,8 +12,10 @@ int cert_read_extensions(struct cert *cert, struct bytes in, char reason[CERT_RE
 /* cert->spki. A key of an unknown kind is well-formed: key_type 0. */
 bool cert_read_key(struct cert *cert);
 
-/* The content of AlgorithmIdentifier's SEQUENCE. An unknown algorithm is well-formed: signature_key
- * 0. */
+/*
+ * The content of AlgorithmIdentifier's SEQUENCE. An unknown algorithm is well-formed:
+ * signature_key 0.
+ */
 bool cert_read_signature_algorithm(struct cert *cert, struct bytes algorithm);
 
 /* Puts the clause into reason; -1. */

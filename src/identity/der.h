@@ -38,12 +38,16 @@ bool der_any(struct bytes *in, struct der *element);
 /* The content of an element that must have this tag. */
 bool der_take(struct bytes *in, unsigned tag, struct bytes *value);
 
-/* As der_take(); where another tag, or nothing, stands there, true with value->data NULL and
- * nothing taken. */
+/*
+ * As der_take(); where another tag, or nothing, stands there, true with value->data NULL and
+ * nothing taken.
+ */
 bool der_take_optional(struct bytes *in, unsigned tag, struct bytes *value);
 
-/* An INTEGER that is not negative, shortest form: big-endian without leading zeros, so that zero
- * has no bytes. */
+/*
+ * An INTEGER that is not negative, shortest form: big-endian without leading zeros, so that zero
+ * has no bytes.
+ */
 bool der_unsigned(struct bytes *in, struct bytes *number);
 
 #endif

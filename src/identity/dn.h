@@ -14,8 +14,10 @@ bool dn_is_empty(struct bytes name);
 /* Whether base's RDNs are the first ones of name (RFC 5280 4.2.1.10). */
 bool dn_within(struct bytes name, struct bytes base);
 
-/* Names as RFC 5280 7.1 compares them, for ASCII: letters without case, white space folded,
- * whatever the string type. */
+/*
+ * Names as RFC 5280 7.1 compares them, for ASCII: letters without case, white space folded,
+ * whatever the string type.
+ */
 bool dn_equal(struct bytes a, struct bytes b);
 
 /* An attribute of a name. */
@@ -32,8 +34,10 @@ struct dn_walk {
 struct dn_walk dn_walk(struct bytes name);
 bool dn_next(struct dn_walk *walk, struct dn_attribute *attribute);
 
-/* Whether a value is text of one byte a character: UTF8String, PrintableString, IA5String,
- * T61String. */
+/*
+ * Whether a value is text of one byte a character: UTF8String, PrintableString, IA5String,
+ * T61String.
+ */
 bool dn_is_text(const struct der *value);
 
 extern const struct bytes dn_common_name, dn_email_address;

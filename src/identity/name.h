@@ -11,8 +11,10 @@ struct host {
     size_t address_len;  /* 4 or 16 */
 };
 
-/* false where text is neither. What resolvers take for an address ("127.1", "0x7f000001") is never
- * a DNS name. */
+/*
+ * false where text is neither. What resolvers take for an address ("127.1", "0x7f000001") is never
+ * a DNS name.
+ */
 bool host_read(struct host *host, struct bytes text);
 
 /*

@@ -33,7 +33,8 @@ static bool network_valid(struct bytes network)
     return true;
 }
 
-/* RFC 5280 has no leading dot in a DNS constraint; OpenSSL and Go take one for "subdomains only".
+/*
+ * RFC 5280 has no leading dot in a DNS constraint; OpenSSL and Go take one for "subdomains only".
  */
 static bool domain_valid(struct bytes domain, bool strict)
 {
@@ -72,8 +73,10 @@ static bool domain_matches(struct bytes domain, struct bytes name)
                : name.len == domain.len || name.data[name.len - domain.len - 1] == '.';
 }
 
-/* Whether the wildcard name stands for domain, among others: "*.example.com" for
- * "host.example.com". */
+/*
+ * Whether the wildcard name stands for domain, among others: "*.example.com" for
+ * "host.example.com".
+ */
 static bool wildcard_covers(struct bytes name, struct bytes domain)
 {
     const uint8_t *dot = domain.len > 0 ? memchr(domain.data, '.', domain.len) : NULL;

@@ -13,8 +13,10 @@ struct verify_path {
     size_t count;
 };
 
-/* Finds a path from chain[0] to an anchor whose signatures are good and whose issuers may issue
- * what they did. */
+/*
+ * Finds a path from chain[0] to an anchor whose signatures are good and whose issuers may issue
+ * what they did.
+ */
 enum verify_status verify_find_path(const struct verify_request *request, const struct cert *chain,
                                     size_t chain_count, struct verify_path *path,
                                     char reason[VERIFY_REASON_MAX]);
@@ -40,8 +42,10 @@ enum verify_status verify_constraints(const struct verify_request *request,
                                       const struct verify_path *path, const struct cert *issuer,
                                       size_t *budget, char reason[VERIFY_REASON_MAX]);
 
-/* What the strict profile minds in a certificate and the other does not, as a clause; NULL:
- * nothing. */
+/*
+ * What the strict profile minds in a certificate and the other does not, as a clause; NULL:
+ * nothing.
+ */
 enum verify_role { VERIFY_LEAF, VERIFY_INTERMEDIATE, VERIFY_ANCHOR };
 const char *verify_departure(const struct cert *cert, enum verify_role role);
 

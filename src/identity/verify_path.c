@@ -6,8 +6,10 @@
 
 enum { CONSTRAINTS_MAX = 65536 };
 
-/* How telling a failure is: one of a certificate that really signed tells more than one of a
- * namesake. */
+/*
+ * How telling a failure is: one of a certificate that really signed tells more than one of a
+ * namesake.
+ */
 enum rank { RANK_NONE, RANK_NO_ISSUER, RANK_BAD_SIGNATURE, RANK_ISSUER, RANK_LIMIT };
 
 /*
@@ -45,23 +47,13 @@ static void fail_no_issuer(struct search *search, const struct cert *cert)
     verify_title(cert, title);
     cert_subject_text(cert->issuer, issuer, sizeof issuer);
     if (verify_self_issued(cert))
-        (void)snprintf(reason, sizeof reason, "%s is self-signed and no trust anchor", title);
+        (void)verify_refuse(reason, VERIFY_NO_ISSUER, "%s is self-signed and no trust anchor",
+                            title);
     else
-        (void)snprintf(reason, sizeof reason,
-                       "the issuer of %s, \"%s\", is neither sent nor a trust anchor", title,
-                       issuer);
+        (void)verify_refuse(reason, VERIFY_NO_ISSUER,
+                            "the issuer of %s, \"%s\", is neither sent nor a trust anchor", title,
+                            issuer);
     fail(search, RANK_NO_ISSUER, VERIFY_NO_ISSUER, reason);
-}
-
-static void fail_signature(struct search *search, const struct cert *cert,
-                           const struct cert *issuer)
-{
-    char title[VERIFY_TITLE_MAX], name[VERIFY_TITLE_MAX], reason[VERIFY_REASON_MAX];
-
-    verify_title(cert, title);
-    verify_title(issuer, name);
-    (void)snprintf(reason, sizeof reason, "%s was not signed by the key of %s", title, name);
-    fail(search, RANK_BAD_SIGNATURE, VERIFY_BAD_SIGNATURE, reason);
 }
 
 static bool is_anchor(const struct search *search, const struct cert *cert)
@@ -96,27 +88,27 @@ static bool key_id_contradicts(const struct cert *cert, const struct cert *issue
 static bool signature_good(struct search *search, const struct cert *cert,
                            const struct cert *issuer)
 {
-    char reason[VERIFY_REASON_MAX], title[VERIFY_TITLE_MAX];
+    char reason[VERIFY_REASON_MAX], title[VERIFY_TITLE_MAX], issuer_title[VERIFY_TITLE_MAX];
+    enum verify_status status;
 
+    verify_title(cert, title);
+    verify_title(issuer, issuer_title);
     if (cert->signature_key == 0 || cert->signature_hash == br_sha1_ID) {
-        verify_title(cert, title);
-        (void)verify_refuse(reason, VERIFY_WEAK, "%s is signed by %s, which is not accepted", title,
-                            cert->signature_name);
-        fail(search, RANK_ISSUER, VERIFY_WEAK, reason);
-        return false;
-    }
-    if (verify_key(issuer, reason)) {
-        fail(search, RANK_ISSUER, VERIFY_WEAK, reason);
-        return false;
-    }
-    if (search->signatures == VERIFY_SIGNATURES_MAX) {
+        status = verify_refuse(reason, VERIFY_WEAK, "%s is signed by %s, which is not accepted",
+                               title, cert->signature_name);
+        fail(search, RANK_ISSUER, status, reason);
+    } else if ((status = verify_key(issuer, reason))) {
+        fail(search, RANK_ISSUER, status, reason);
+    } else if (search->signatures == VERIFY_SIGNATURES_MAX) {
         fail(search, RANK_LIMIT, VERIFY_LIMIT, "too many signatures to check");
-        return false;
+    } else {
+        search->signatures++;
+        if (cert_signed_by(cert, issuer))
+            return true;
+        status = verify_refuse(reason, VERIFY_BAD_SIGNATURE, "%s was not signed by the key of %s",
+                               title, issuer_title);
+        fail(search, RANK_BAD_SIGNATURE, status, reason);
     }
-    search->signatures++;
-    if (cert_signed_by(cert, issuer))
-        return true;
-    fail_signature(search, cert, issuer);
     return false;
 }
 

@@ -77,7 +77,8 @@ static bool array_has(const struct suite *suite, int array, const char *text)
     return false;
 }
 
-/* A string without its escapes; \u escapes, which no certificate has, become "?". NULL: no memory.
+/*
+ * A string without its escapes; \u escapes, which no certificate has, become "?". NULL: no memory.
  */
 static char *decode(const struct suite *suite, int token)
 {
@@ -154,8 +155,10 @@ static struct anchors *make_anchors(const struct certificates *certificates)
     return anchors_new(view, count, &err);
 }
 
-/* "2024-03-01T00:00:00.999+00:00": every case has UTC, and fractions are cut off. Now where there
- * is none. */
+/*
+ * "2024-03-01T00:00:00.999+00:00": every case has UTC, and fractions are cut off. Now where there
+ * is none.
+ */
 static int64_t validation_time(const struct suite *suite, int test)
 {
     int token = member(suite, test, "validation_time");

@@ -225,8 +225,10 @@ static void version_1(void **state)
     assert_int_equal(chains_check(&server, "under-client ./client", "./ca"), VERIFY_USAGE);
 }
 
-/* A server's own certificate in ca_cert is trusted as itself: its name and dates count, a CA it
- * need not be. */
+/*
+ * A server's own certificate in ca_cert is trusted as itself: its name and dates count, a CA it
+ * need not be.
+ */
 static void the_leaf_as_anchor(void **state)
 {
     struct verify_request request = chains_private;

@@ -38,7 +38,8 @@ static struct anchors *load(struct err *err)
     return roots_load(&config, err);
 }
 
-/* Makes AWS_CA_BUNDLE name a file of these samples' text, one behind the other, and of more text.
+/*
+ * Makes AWS_CA_BUNDLE name a file of these samples' text, one behind the other, and of more text.
  */
 static void set_bundle(const char *const samples[], size_t count, const char *more)
 {
