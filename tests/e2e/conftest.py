@@ -2,7 +2,9 @@
 """What the tests share: the servers, started once, and an agent with a directory of its own for each test."""
 
 import itertools
+import shutil
 import sys
+import tempfile
 
 import pytest
 
@@ -12,9 +14,12 @@ from servers.enclave import KINDS
 from servers.pki import Authority, Commands, document
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
     if not PROGRAM.exists():
         pytest.exit(f"{PROGRAM} does not exist: run make first", 2)
+    if not config.option.basetemp:  # --basetemp=DIR keeps what the tests leave
+        config.own_basetemp = config.option.basetemp = tempfile.mkdtemp(prefix="mtls-agent-e2e-")
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -25,7 +30,9 @@ def pytest_terminal_summary(terminalreporter):
 
 
 def pytest_unconfigure(config):
-    """The last line of all, as every test command here ends."""
+    """Leaves nothing; says the last line of all, as every test command here ends."""
+    if hasattr(config, "own_basetemp"):
+        shutil.rmtree(config.own_basetemp)
     if hasattr(config, "closing_line"):
         print(config.closing_line)
         sys.stdout.flush()
