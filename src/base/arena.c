@@ -72,9 +72,9 @@ static int map_secret(char *address, size_t len, off_t offset)
         MAP_FAILED)
         return madvise(address, len, MADV_DONTFORK);
     saved = errno;
-    (void)mmap(address, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
-               0);
-    errno = saved;
+    if (mmap(address, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+             0) != MAP_FAILED)
+        errno = saved;
     return -1;
 }
 

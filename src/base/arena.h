@@ -47,10 +47,10 @@ void *arena_alloc(size_t size, enum arena_tag tag);
 /*
  * As realloc(3) within the arena: a move wipes the old place. NULL leaves the old block as it was.
  */
-void *arena_realloc(void *block, size_t size, enum arena_tag tag);
+void *arena_realloc(void *memory, size_t size, enum arena_tag tag);
 
 /* Wipes and frees; NULL is allowed. */
-void arena_free(void *block);
+void arena_free(void *memory);
 
 /* Runs work(argument) on a thread whose stack lies in the arena. One at a time. ERR_SYSTEM. */
 int arena_thread_start(void (*work)(void *), void *argument, struct err *err);

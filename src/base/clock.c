@@ -62,8 +62,9 @@ static int64_t days_from_civil(int64_t year, int month, int day)
 
 int64_t clock_from_civil(const struct civil *civil)
 {
-    return days_from_civil(civil->year, civil->month, civil->day) * 86400 + civil->hour * 3600 +
-           civil->minute * 60 + civil->second;
+    int64_t hours = days_from_civil(civil->year, civil->month, civil->day) * 24 + civil->hour;
+
+    return (hours * 60 + civil->minute) * 60 + civil->second;
 }
 
 void clock_to_civil(int64_t seconds, struct civil *civil)

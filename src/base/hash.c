@@ -37,5 +37,5 @@ void hash_hex(char out[HASH_HEX_SIZE], const uint8_t hash[HASH_SIZE])
         out[2 * i] = digits[hash[i] >> 4];
         out[2 * i + 1] = digits[hash[i] & 15];
     }
-    out[2 * HASH_SIZE] = '\0';
+    out[HASH_HEX_SIZE - 1] = '\0';
 }
