@@ -23,6 +23,7 @@ enum { GRACE_MS = 2000, SIGNAL_STATUS = 128 };
 struct supervised {
     int (*function)(const struct work *work);
     struct work work;
+    struct environment environment;
     int status;
     int done; /* eventfd: written when the work is over */
 };
@@ -120,12 +121,11 @@ static void wait_for(const struct supervised *supervised, int signals)
 
 static int supervise(struct supervised *supervised, struct err *err)
 {
-    struct environment environment = {0};
     int signals = open_signals(err);
 
-    supervised->work.environment = &environment;
+    supervised->work.environment = &supervised->environment;
     supervised->done = eventfd(0, EFD_CLOEXEC);
-    if (signals < 0 || environment_take(&environment, err) < 0)
+    if (signals < 0 || environment_take(&supervised->environment, err) < 0)
         return -1;
     if (supervised->done < 0)
         return err_set_errno(err, ERR_SYSTEM, "eventfd", "cannot make it");
