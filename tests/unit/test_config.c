@@ -159,7 +159,7 @@ static void test_every_flag(void **state)
     assert_int_equal(config->cert_mode, 0640);
     assert_int_equal(config->dir_mode, 0750);
 
-    assert_parses("probe --health-path /ready?deep=1 --allow-cn --rehearse require "
+    assert_parses("probe --endpoint e:1 --health-path /ready?deep=1 --allow-cn --rehearse require "
                   "--if-unreachable fail --client-chain require --keep-previous 0 --combined=on "
                   "--memory-lock=prefer --log-level debug --log-format json --log-file /l");
     assert_string_equal(config->command, "probe");
@@ -220,6 +220,7 @@ static void test_wrong_flags(void **state)
         {"fetch --endpoint https://me:hunter2@a:1", "--endpoint", "\"(not shown)\" has user"},
         {"fetch --endpoint-url https://me:hunter2@a", "--endpoint-url", "\"(not shown)\" has user"},
         {"fetch", "", "fetch needs a secret"},
+        {"fetch --secret a --rehearse=require", "--rehearse", "there is no endpoint to ask"},
     };
 
     (void)state;
