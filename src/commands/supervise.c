@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "aws/environment.h"
@@ -60,6 +61,7 @@ static int harden(struct err *err)
 {
     const struct rlimit none = {0, 0};
 
+    (void)umask(S_IRWXG | S_IRWXO); /* modes are set where they are meant to be wider */
     if (setrlimit(RLIMIT_CORE, &none) < 0)
         return err_set_errno(err, ERR_SYSTEM, "RLIMIT_CORE", "cannot forbid core dumps");
     if (prctl(PR_SET_DUMPABLE, 0L, 0L, 0L, 0L) < 0)
