@@ -257,6 +257,7 @@ int agent_cycle(const struct config *config, const struct environment *environme
     size_t i;
 
     aws.anchors = anchors = roots_load(config, &err);
+    aws.profile = roots_profile(config);
     if (anchors)
         manager = secretsmanager_new(&aws, &err);
     if (!manager)

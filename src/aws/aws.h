@@ -4,7 +4,8 @@
 
 #include <stdint.h>
 
-struct anchors;
+#include "identity/verify.h"
+
 struct config;
 struct environment;
 
@@ -13,6 +14,7 @@ struct aws {
     const struct config *config;
     const struct environment *environment; /* the environment's secrets, taken into the arena */
     const struct anchors *anchors;         /* Amazon's roots, or AWS_CA_BUNDLE's */
+    enum verify_profile profile;           /* how strictly those verify */
     int64_t deadline;                      /* on clock_ms(): nothing goes on beyond it */
 };
 

@@ -82,7 +82,7 @@ static int perform(const struct query *query, const struct aws *aws, struct http
         {"Authorization", (const char *)query->token.data},
     };
     const struct tls_policy tls = {
-        .name = query->url.name, .anchors = aws->anchors, .profile = VERIFY_STRICT};
+        .name = query->url.name, .anchors = aws->anchors, .profile = aws->profile};
     const struct http_request request = {
         .method = "GET",
         .url = (const char *)query->url_text.data,

@@ -87,7 +87,7 @@ static int perform(const struct imds *imds, const char *method, const char *path
 {
     char url[2 * URL_MAX];
     const struct tls_policy tls = {
-        .name = imds->url.name, .anchors = imds->aws->anchors, .profile = VERIFY_STRICT};
+        .name = imds->url.name, .anchors = imds->aws->anchors, .profile = imds->aws->profile};
     const struct http_request request = {
         .method = method,
         .url = url,

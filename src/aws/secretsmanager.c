@@ -137,7 +137,7 @@ static int send_signed(const struct secretsmanager *manager, const struct call *
     };
     const size_t header_count = sizeof headers / sizeof headers[0];
     const struct tls_policy tls = {
-        .name = url->name, .anchors = manager->aws->anchors, .profile = VERIFY_STRICT};
+        .name = url->name, .anchors = manager->aws->anchors, .profile = manager->aws->profile};
     const struct http_request request = {
         .method = "POST",
         .url = call->endpoint.text,
