@@ -58,8 +58,16 @@ class Result:
 class Running:
     def __init__(self, argv, env, pass_fds=()):
         self.started = time.monotonic()
-        self.child = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                      stderr=subprocess.PIPE, text=True, errors="replace", pass_fds=pass_fds)
+        self.child = subprocess.Popen(
+            argv,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            pass_fds=pass_fds,
+        )
 
     @property
     def pid(self):
@@ -75,14 +83,14 @@ class Running:
 
 
 class Agent:
-    """The agent with a target directory and an environment that leads it to the emulator, and nothing else in it."""
+    """The agent with a target directory, and nothing in its environment but what leads it to the emulator."""
 
     def __init__(self, directory, environment):
         self.dir = Path(directory) / "mtls"
         self.environment = {"PATH": "/usr/bin:/bin", "AWS_EC2_METADATA_DISABLED": "true", **environment}
 
     def start(self, *arguments, env=None, prefix=(), program=PROGRAM):
-        """env: changes of the environment, None for none of a variable; prefix: a command that runs the agent."""
+        """env: changes of the environment, None to unset; prefix: a command that runs the agent."""
         environment = {**self.environment, **(env or {})}
         environment = {name: value for name, value in environment.items() if value is not None}
         return Running([*prefix, str(program), *map(str, arguments)], environment)
@@ -90,19 +98,35 @@ class Agent:
     def run(self, *arguments, **options):
         return self.start(*arguments, **options).finish()
 
-    def fetch_arguments(self, secret, *arguments, endpoint=(), deadline="20s", directory=None, log_format="json"):
+    def fetch_arguments(
+        self, secret, *arguments, endpoint=(), deadline="20s", directory=None, log_format="json"
+    ):
         secrets = [secret] if isinstance(secret, str) else secret
         endpoints = [endpoint] if isinstance(endpoint, str) else endpoint
-        return ["fetch", f"--log-format={log_format}", f"--deadline={deadline}", f"--dir={directory or self.dir}",
-                *(f"--secret={each}" for each in secrets), *(f"--endpoint={each}" for each in endpoints), *arguments]
+        return [
+            "fetch",
+            f"--log-format={log_format}",
+            f"--deadline={deadline}",
+            f"--dir={directory or self.dir}",
+            *(f"--secret={each}" for each in secrets),
+            *(f"--endpoint={each}" for each in endpoints),
+            *arguments,
+        ]
 
     def fetch(self, secret, *arguments, env=None, prefix=(), **options):
         return self.run(*self.fetch_arguments(secret, *arguments, **options), env=env, prefix=prefix)
 
     def probe(self, endpoint, *arguments, **options):
         endpoints = [endpoint] if isinstance(endpoint, str) else endpoint
-        return self.run("probe", "--log-format=json", "--deadline=20s", f"--dir={self.dir}",
-                        *(f"--endpoint={each}" for each in endpoints), *arguments, **options)
+        return self.run(
+            "probe",
+            "--log-format=json",
+            "--deadline=20s",
+            f"--dir={self.dir}",
+            *(f"--endpoint={each}" for each in endpoints),
+            *arguments,
+            **options,
+        )
 
     def file(self, name):
         return (self.dir / name).read_text()
@@ -119,7 +143,14 @@ def snapshot(directory):
     for path in [Path(directory), *sorted(Path(directory).rglob("*"))]:
         facts = path.lstat()
         content = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None
-        seen[str(path)] = (facts.st_mode, facts.st_uid, facts.st_gid, facts.st_ino, facts.st_mtime_ns, content)
+        seen[str(path)] = (
+            facts.st_mode,
+            facts.st_uid,
+            facts.st_gid,
+            facts.st_ino,
+            facts.st_mtime_ns,
+            content,
+        )
     return seen
 
 

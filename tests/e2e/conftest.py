@@ -25,8 +25,10 @@ def pytest_configure(config):
 def pytest_terminal_summary(terminalreporter):
     count = terminalreporter.stats
     config = terminalreporter.config
-    config.closing_line = (f"{len(count.get('passed', []))} passed, "
-                           f"{len(count.get('failed', [])) + len(count.get('error', []))} failed")
+    config.closing_line = (
+        f"{len(count.get('passed', []))} passed, "
+        f"{len(count.get('failed', [])) + len(count.get('error', []))} failed"
+    )
 
 
 def pytest_unconfigure(config):
@@ -61,7 +63,7 @@ def aws(aws_server):
 
 @pytest.fixture(scope="session")
 def pki(work):
-    """A PKI by the README's commands: CA-signed client, and server with a subjectAltName, "server-cn" without."""
+    """A PKI by the README's commands: a client, "server" with a subjectAltName, and "server-cn" without."""
     made = Commands(work / "pki")
     made.make_ca()
     made.make_client()

@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 /*
- * Runs a command and prints the peak of its resident memory in KiB. A program of its own, since the kernel counts for a child what its
- * parent held before exec: from Python that is Python's.
+ * Runs a command and prints the peak of its resident memory in KiB. A program of its own, since the
+ * kernel counts for a child what its parent held before exec: from Python that is Python's.
  */
 int main(int argc, char **argv)
 {

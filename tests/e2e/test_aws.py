@@ -46,7 +46,10 @@ def test_wrong_secret_key(agent, aws, put, good):
 def test_not_found(agent, aws):
     error = agent.fetch("mtls/absent", "--region=eu-central-1").failed(77, "secret_not_found")
     assert error["subject"] == "mtls/absent"
-    assert "ResourceNotFoundException" in error["reason"] and "can't find the specified secret" in error["reason"]
+    assert (
+        "ResourceNotFoundException" in error["reason"]
+        and "can't find the specified secret" in error["reason"]
+    )
 
 
 def test_scheduled_for_deletion(agent, aws, put, good):
@@ -58,15 +61,24 @@ def test_scheduled_for_deletion(agent, aws, put, good):
 
 
 def test_request_id_is_shown(agent, aws, put, good):
-    aws.faults.append(aws_error(400, "AccessDeniedException", "no", request_id="e0a1b2c3-1111-2222-3333-444455556666"))
+    aws.faults.append(
+        aws_error(400, "AccessDeniedException", "no", request_id="e0a1b2c3-1111-2222-3333-444455556666")
+    )
     assert "e0a1b2c3-1111-2222-3333-444455556666" in agent.fetch(put(good)).failed(77, "aws_denied")["reason"]
 
 
-@pytest.mark.parametrize("form", [
-    Answer(400, b'{"__type":"com.amazonaws.secretsmanager#AccessDeniedException","Message":"no"}'),
-    Answer(400, b'{"message":"no"}', {"x-amzn-ErrorType": "AccessDeniedException:http://internal.amazon.com/coral/"}),
-    Answer(403, b'{"code":"AccessDeniedException","message":"no"}'),
-])
+@pytest.mark.parametrize(
+    "form",
+    [
+        Answer(400, b'{"__type":"com.amazonaws.secretsmanager#AccessDeniedException","Message":"no"}'),
+        Answer(
+            400,
+            b'{"message":"no"}',
+            {"x-amzn-ErrorType": "AccessDeniedException:http://internal.amazon.com/coral/"},
+        ),
+        Answer(403, b'{"code":"AccessDeniedException","message":"no"}'),
+    ],
+)
 def test_forms_of_an_error(agent, aws, put, good, form):
     aws.faults.append(form)
     assert agent.fetch(put(good)).failed(77, "aws_denied")["reason"].startswith("AccessDeniedException: no")
@@ -81,7 +93,9 @@ def test_denied_is_an_error_even_with_a_good_set_in_place(agent, aws, put, good)
 
 
 def test_a_wrong_clock_is_named(agent, aws, put, good):
-    aws.faults.append(aws_error(403, "RequestExpired", "Signature expired", Date="Mon, 23 Nov 2015 10:00:00 GMT"))
+    aws.faults.append(
+        aws_error(403, "RequestExpired", "Signature expired", Date="Mon, 23 Nov 2015 10:00:00 GMT")
+    )
     assert "clock" in agent.fetch(put(good)).failed(77, "aws_denied")["reason"]
 
 
@@ -93,8 +107,11 @@ FAILED = aws_error(500, "InternalServiceError", "An error occurred on the server
 TORN = Answer(502, b"<html>bad gateway</html>", {"Content-Type": "text/html"})
 
 
-@pytest.mark.parametrize("faults", [[THROTTLED], [FAILED, FAILED], [TORN, aws_error(503, "ServiceUnavailable", "later")]],
-                         ids=["throttled", "500 twice", "502 and 503"])
+@pytest.mark.parametrize(
+    "faults",
+    [[THROTTLED], [FAILED, FAILED], [TORN, aws_error(503, "ServiceUnavailable", "later")]],
+    ids=["throttled", "500 twice", "502 and 503"],
+)
 def test_tried_again_until_it_succeeds(agent, aws, put, good, faults):
     aws.faults.extend(faults)
     result = agent.fetch(put(good)).succeeded("installed")
@@ -179,8 +196,18 @@ def test_amazons_roots_are_built_in(agent, aws, put, good):
     assert aws.asked == []
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"ARN":"x"}', b'{"ARN":"x","VersionId":"y"}', b"<html>hello</html>",
-                                  json.dumps({"ARN": "x", "VersionId": "y", "SecretBinary": "*"}).encode()])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"ARN":"x"}',
+        b'{"ARN":"x","VersionId":"y"}',
+        b"<html>hello</html>",
+        json.dumps({"ARN": "x", "VersionId": "y", "SecretBinary": "*"}).encode(),
+    ],
+)
 def test_an_answer_that_makes_no_sense(agent, aws, put, good, body):
     aws.faults.extend([Answer(200, body, {"Content-Type": "application/json"})] * 50)
     result = agent.fetch(put(good), deadline="3s")

@@ -9,25 +9,28 @@ from agent import snapshot
 from servers.proxy import FaultProxy
 
 
-@pytest.mark.parametrize("arguments,word", [
-    (["--unknown=1"], "unknown"),
-    (["--deadlin=1s"], "deadline"),
-    (["--deadline=soon"], "soon"),
-    (["--deadline=0s"], "deadline"),
-    (["--rehearse=maybe"], "maybe"),
-    (["--key-mode=0666"], "key-mode"),
-    (["--endpoint=localhost"], "localhost"),
-    (["--endpoint=localhost:70000"], "70000"),
-    (["--endpoint=http://localhost:3000"], "https"),
-    (["--dir=relative"], "relative"),
-    (["--region=../x"], "region"),
-    (["--dir"], "value"),
-    (["extra"], "extra"),
-    (["-x"], "-x"),
-    (["--log-level=info", "--log-level=debug"], "twice"),
-    (["--endpoint-url=http://localhost:1"], "plaintext"),
-    (["--endpoint-url=http://192.0.2.1"], "plaintext"),
-])
+@pytest.mark.parametrize(
+    "arguments,word",
+    [
+        (["--unknown=1"], "unknown"),
+        (["--deadlin=1s"], "deadline"),
+        (["--deadline=soon"], "soon"),
+        (["--deadline=0s"], "deadline"),
+        (["--rehearse=maybe"], "maybe"),
+        (["--key-mode=0666"], "key-mode"),
+        (["--endpoint=localhost"], "localhost"),
+        (["--endpoint=localhost:70000"], "70000"),
+        (["--endpoint=http://localhost:3000"], "https"),
+        (["--dir=relative"], "relative"),
+        (["--region=../x"], "region"),
+        (["--dir"], "value"),
+        (["extra"], "extra"),
+        (["-x"], "-x"),
+        (["--log-level=info", "--log-level=debug"], "twice"),
+        (["--endpoint-url=http://localhost:1"], "plaintext"),
+        (["--endpoint-url=http://192.0.2.1"], "plaintext"),
+    ],
+)
 def test_wrong_flags(agent, arguments, word):
     target = [] if arguments[0].startswith("--dir") else [f"--dir={agent.dir}"]
     result = agent.run("fetch", "--secret=x", *target, *arguments)
@@ -59,12 +62,15 @@ def test_help_and_version(agent):
     assert version.status == 0 and version.stdout.startswith("mtls-agent ")
 
 
-@pytest.mark.parametrize("name,value", [
-    ("MTLS_AGENT_DEADLINE", "soon"),
-    ("MTLS_AGENT_REHEARSE", "maybe"),
-    ("MTLS_AGENT_KEY_MODE", "0666"),
-    ("ENCLAVE_ENDPOINT", "http://localhost:3000"),
-])
+@pytest.mark.parametrize(
+    "name,value",
+    [
+        ("MTLS_AGENT_DEADLINE", "soon"),
+        ("MTLS_AGENT_REHEARSE", "maybe"),
+        ("MTLS_AGENT_KEY_MODE", "0666"),
+        ("ENCLAVE_ENDPOINT", "http://localhost:3000"),
+    ],
+)
 def test_wrong_environment(agent, name, value):
     result = agent.run("fetch", "--secret=x", f"--dir={agent.dir}", env={name: value})
     assert result.status == 78, result.stderr
@@ -79,16 +85,27 @@ def config_file(tmp_path, text):
 
 
 def test_everything_from_the_environment(agent, put, good, enclave):
-    result = agent.run("fetch", env={"MTLS_AGENT_SECRET": put(good), "MTLS_AGENT_DIR": str(agent.dir), "MTLS_AGENT_LOG_FORMAT": "json",
-                                     "MTLS_AGENT_ENDPOINT": enclave.endpoint, "MTLS_AGENT_DEADLINE": "20s"})
+    result = agent.run(
+        "fetch",
+        env={
+            "MTLS_AGENT_SECRET": put(good),
+            "MTLS_AGENT_DIR": str(agent.dir),
+            "MTLS_AGENT_LOG_FORMAT": "json",
+            "MTLS_AGENT_ENDPOINT": enclave.endpoint,
+            "MTLS_AGENT_DEADLINE": "20s",
+        },
+    )
     result.succeeded("handshake", "installed")
 
 
 def test_everything_from_a_file(agent, tmp_path, aws, put, good, enclave):
     """As on Bottlerocket, which passes neither arguments nor environment."""
     variables = "".join(f"{name} = {value}\n" for name, value in aws.place().items())
-    path = config_file(tmp_path, f"# the agent\ncommand = fetch\nsecret = {put(good)}\ndir = {agent.dir}\n"
-                                 f"endpoint = {enclave.endpoint}\n\nlog-format = json\n{variables}")
+    path = config_file(
+        tmp_path,
+        f"# the agent\ncommand = fetch\nsecret = {put(good)}\ndir = {agent.dir}\n"
+        f"endpoint = {enclave.endpoint}\n\nlog-format = json\n{variables}",
+    )
     result = agent.run(f"--config={path}", env={name: None for name in aws.place()})
     result.succeeded("handshake", "installed")
 
@@ -96,20 +113,33 @@ def test_everything_from_a_file(agent, tmp_path, aws, put, good, enclave):
 def test_flags_win_over_environment_over_file(agent, tmp_path, put, good):
     path = config_file(tmp_path, f"secret = {put('{}')}\nlog-format = text\ndir = {tmp_path}/file\n")
     arn = put(good)
-    result = agent.run("fetch", f"--config={path}", "--log-format=json", f"--dir={agent.dir}",
-                       env={"MTLS_AGENT_SECRET": arn, "MTLS_AGENT_LOG_FORMAT": "text", "MTLS_AGENT_DIR": f"{tmp_path}/environment"})
+    result = agent.run(
+        "fetch",
+        f"--config={path}",
+        "--log-format=json",
+        f"--dir={agent.dir}",
+        env={
+            "MTLS_AGENT_SECRET": arn,
+            "MTLS_AGENT_LOG_FORMAT": "text",
+            "MTLS_AGENT_DIR": f"{tmp_path}/environment",
+        },
+    )
     assert result.succeeded("installed").event("secret")["secret"] == arn
     assert (agent.dir / "client.key").exists()
     assert not (tmp_path / "file").exists() and not (tmp_path / "environment").exists()
 
 
-@pytest.mark.parametrize("text,word", [
-    ("secret = x\nunknown = 1\n", "line 2"),
-    ("secret = x\nsecret\n", "line 2"),
-    ("secret = x\nAWS_SECRET_ACCESS_KEY = y\n", "AWS_SECRET_ACCESS_KEY"),
-    ("secret = x\nAWS_NOPE = y\n", "AWS_NOPE"),
-    ("secret = x\ndeadline = 1s\ndeadline = 2s\n", "deadline"),
-], ids=["unknown option", "no value", "a secret of AWS", "unknown variable", "twice"])
+@pytest.mark.parametrize(
+    "text,word",
+    [
+        ("secret = x\nunknown = 1\n", "line 2"),
+        ("secret = x\nsecret\n", "line 2"),
+        ("secret = x\nAWS_SECRET_ACCESS_KEY = y\n", "AWS_SECRET_ACCESS_KEY"),
+        ("secret = x\nAWS_NOPE = y\n", "AWS_NOPE"),
+        ("secret = x\ndeadline = 1s\ndeadline = 2s\n", "deadline"),
+    ],
+    ids=["unknown option", "no value", "a secret of AWS", "unknown variable", "twice"],
+)
 def test_wrong_file(agent, tmp_path, text, word):
     result = agent.run("fetch", f"--config={config_file(tmp_path, text)}")
     assert result.status == 78, result.stderr
@@ -141,4 +171,6 @@ def test_secret_keys_in_a_file_are_not_echoed(agent, tmp_path):
 
 def test_a_plaintext_endpoint_on_loopback_when_told(agent, aws, put, good, up):
     plain = up(FaultProxy(aws.plaintext_port, plain=True))
-    agent.fetch(put(good), f"--endpoint-url=http://127.0.0.1:{plain.port}", "--allow-plaintext-endpoint").succeeded("installed")
+    agent.fetch(
+        put(good), f"--endpoint-url=http://127.0.0.1:{plain.port}", "--allow-plaintext-endpoint"
+    ).succeeded("installed")

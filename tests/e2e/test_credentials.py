@@ -26,8 +26,11 @@ def session(aws_server):
 
 
 def session_environment(session):
-    return {"AWS_ACCESS_KEY_ID": session["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": session["SecretAccessKey"],
-            "AWS_SESSION_TOKEN": session["SessionToken"]}
+    return {
+        "AWS_ACCESS_KEY_ID": session["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": session["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": session["SessionToken"],
+    }
 
 
 # ---- the environment
@@ -45,7 +48,9 @@ def test_session_of_the_environment(agent, put, good, session, name):
 
 
 def test_a_wrong_session_token_is_denied(agent, put, good, session):
-    agent.fetch(put(good), env={**session_environment(session), "AWS_SESSION_TOKEN": "x" * 300}).failed(77, "aws_denied")
+    agent.fetch(put(good), env={**session_environment(session), "AWS_SESSION_TOKEN": "x" * 300}).failed(
+        77, "aws_denied"
+    )
 
 
 @pytest.mark.parametrize("missing", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
@@ -60,7 +65,9 @@ def test_no_credentials_at_all(agent, put, good):
 
 
 def test_blank_is_unset(agent, put, good):
-    agent.fetch(put(good), env={"AWS_ACCESS_KEY_ID": " ", "AWS_SECRET_ACCESS_KEY": ""}).failed(77, "credentials_missing")
+    agent.fetch(put(good), env={"AWS_ACCESS_KEY_ID": " ", "AWS_SECRET_ACCESS_KEY": ""}).failed(
+        77, "credentials_missing"
+    )
 
 
 # ---- instance metadata
@@ -106,7 +113,10 @@ def test_instance_without_a_role(agent, put, good, up, session):
 def test_metadata_disabled_on_the_instance(agent, put, good, imds):
     imds.disabled = True
     result = agent.fetch(put(good), env={**NO_KEYS, **imds.environment()})
-    assert result.status == 77 and result.event("error")["code"] in ("credentials_missing", "credentials_failed")
+    assert result.status == 77 and result.event("error")["code"] in (
+        "credentials_missing",
+        "credentials_failed",
+    )
 
 
 def test_metadata_disabled_by_variable(agent, put, good, imds):
@@ -129,8 +139,10 @@ def test_keys_of_the_environment_come_first(agent, put, good, imds):
 
 def test_metadata_never_goes_through_a_proxy(agent, put, good, imds):
     dead = "http://127.0.0.1:9"
-    agent.fetch(put(good), env={**NO_KEYS, **imds.environment(), "http_proxy": dead, "HTTP_PROXY": dead,
-                                "ALL_PROXY": dead}).succeeded("installed")
+    agent.fetch(
+        put(good),
+        env={**NO_KEYS, **imds.environment(), "http_proxy": dead, "HTTP_PROXY": dead, "ALL_PROXY": dead},
+    ).succeeded("installed")
 
 
 # ---- container credentials
@@ -139,21 +151,31 @@ def test_metadata_never_goes_through_a_proxy(agent, put, good, imds):
 def test_container_by_full_uri(agent, put, good, up, session):
     container = up(ContainerCredentials(session))
     environment = {**NO_KEYS, "AWS_CONTAINER_CREDENTIALS_FULL_URI": container.full_uri}
-    assert agent.fetch(put(good), env=environment).succeeded("installed").event("credentials")["source"] == "container"
+    assert (
+        agent.fetch(put(good), env=environment).succeeded("installed").event("credentials")["source"]
+        == "container"
+    )
 
 
 def test_container_token(agent, put, good, up, session):
     container = up(ContainerCredentials(session, token="Bearer one"))
-    environment = {**NO_KEYS, "AWS_CONTAINER_CREDENTIALS_FULL_URI": container.full_uri,
-                   "AWS_CONTAINER_AUTHORIZATION_TOKEN": "Bearer one"}
+    environment = {
+        **NO_KEYS,
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": container.full_uri,
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN": "Bearer one",
+    }
     agent.fetch(put(good), env=environment).succeeded("installed")
 
 
 def test_container_token_file_is_read_anew(agent, tmp_path, put, good, up, session):
     container = up(ContainerCredentials(session, token="one"))
     token = tmp_path / "token"
-    environment = {**NO_KEYS, "AWS_CONTAINER_CREDENTIALS_FULL_URI": container.full_uri,
-                   "AWS_CONTAINER_AUTHORIZATION_TOKEN": "not this", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(token)}
+    environment = {
+        **NO_KEYS,
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": container.full_uri,
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN": "not this",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(token),
+    }
     token.write_text("one")
     arn = put(good)
     agent.fetch(arn, env=environment).succeeded("installed")
@@ -168,8 +190,14 @@ def test_container_token_changes_between_tries(agent, tmp_path, put, good, up, s
     container.uninitialized = 1
     token = tmp_path / "token"
     token.write_text("two")
-    agent.fetch(put(good), env={**NO_KEYS, "AWS_CONTAINER_CREDENTIALS_FULL_URI": container.full_uri,
-                                "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(token)}).succeeded("installed")
+    agent.fetch(
+        put(good),
+        env={
+            **NO_KEYS,
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": container.full_uri,
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(token),
+        },
+    ).succeeded("installed")
     assert len(container.asked) == 2
 
 
@@ -177,8 +205,11 @@ def test_container_token_with_a_line_break_is_refused(agent, put, good, up, sess
     container = up(ContainerCredentials(session))
     token = tmp_path / "token"
     token.write_text("one\r\nX-Injected: yes")
-    environment = {**NO_KEYS, "AWS_CONTAINER_CREDENTIALS_FULL_URI": container.full_uri,
-                   "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(token)}
+    environment = {
+        **NO_KEYS,
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": container.full_uri,
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(token),
+    }
     agent.fetch(put(good), env=environment).failed(77, "credentials_failed")
     assert container.asked == []
 
@@ -201,7 +232,15 @@ def test_a_container_endpoint_that_refuses_is_not_passed_over(agent, put, good, 
     assert imds.asked == []
 
 
-@pytest.mark.parametrize("uri", ["http://192.0.2.1/creds", "http://[2001:db8::1]/creds", "http://169.254.169.254/creds", "ftp://127.0.0.1/creds"])
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://192.0.2.1/creds",
+        "http://[2001:db8::1]/creds",
+        "http://169.254.169.254/creds",
+        "ftp://127.0.0.1/creds",
+    ],
+)
 def test_a_container_uri_that_leads_away_is_refused(agent, put, good, uri):
     environment = {**NO_KEYS, "AWS_CONTAINER_CREDENTIALS_FULL_URI": uri}
     result = agent.fetch(put(good), env=environment, deadline="5s")
@@ -213,8 +252,11 @@ def test_container_by_relative_uri(agent, aws, tmp_path, put, good, up, session)
     task = up(Namespace(tmp_path / "task", ["169.254.170.2"]))
     container = up(ContainerCredentials(session, listener=task.open("tcp", "169.254.170.2", 80)))
     to_aws = up(FaultProxy(aws.port, listener=task.open("tcp", "127.0.0.1")))
-    environment = {**NO_KEYS, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": container.path,
-                   "AWS_ENDPOINT_URL_SECRETS_MANAGER": f"https://localhost:{to_aws.port}"}
+    environment = {
+        **NO_KEYS,
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": container.path,
+        "AWS_ENDPOINT_URL_SECRETS_MANAGER": f"https://localhost:{to_aws.port}",
+    }
     result = agent.fetch(put(good), env=environment, prefix=task.enter).succeeded("installed")
     assert result.event("credentials")["source"] == "container"
     assert len(container.asked) == 1
@@ -229,11 +271,14 @@ def test_region_of_the_arn_comes_first(agent, aws, put, good):
     assert scope(aws.asked[-1])[2:] == ["us-west-2", "secretsmanager"]
 
 
-@pytest.mark.parametrize("flag,environment,expected", [
-    ("--region=us-east-2", {"AWS_REGION": "us-west-1", "AWS_DEFAULT_REGION": "us-west-2"}, "us-east-2"),
-    (None, {"AWS_REGION": "us-west-1", "AWS_DEFAULT_REGION": "us-west-2"}, "us-west-1"),
-    (None, {"AWS_DEFAULT_REGION": "us-west-2"}, "us-west-2"),
-])
+@pytest.mark.parametrize(
+    "flag,environment,expected",
+    [
+        ("--region=us-east-2", {"AWS_REGION": "us-west-1", "AWS_DEFAULT_REGION": "us-west-2"}, "us-east-2"),
+        (None, {"AWS_REGION": "us-west-1", "AWS_DEFAULT_REGION": "us-west-2"}, "us-west-1"),
+        (None, {"AWS_DEFAULT_REGION": "us-west-2"}, "us-west-2"),
+    ],
+)
 def test_region_of_a_name(agent, aws, names, good, flag, environment, expected):
     name = next(names)
     aws.put(name, good, region=expected)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Whatever stops, wherever: the agent ends by its deadline. Every case is started at once, since each is only waiting.
+Whatever stops, wherever: the agent ends by its deadline. All cases run at once, since each is only waiting.
 """
 
 import signal
@@ -53,8 +53,12 @@ class Stage:
         imds = self.up(Imds(self.session))
         environment = {**NO_KEYS, **imds.environment()}
         place = case.split()[1]
-        imds.hold_path = {"token": "/token", "role": "/security-credentials/", "credentials": "/mtls-agent",
-                          "region": "/region"}.get(place)
+        imds.hold_path = {
+            "token": "/token",
+            "role": "/security-credentials/",
+            "credentials": "/mtls-agent",
+            "region": "/region",
+        }.get(place)
         if place in ("accept", "answer"):
             proxy = self.up(FaultProxy(imds.port, place, plain=True))
             environment["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = f"http://127.0.0.1:{proxy.port}"
@@ -69,11 +73,17 @@ class Stage:
         network = self.up(Namespace(self.directory / f"net-{case.split()[1]}"))
         self.silent += [network.open(kind, "127.0.0.1", 53) for kind in ("udp", "tcp")]
         if case == "dns aws":
-            self.start(case, {"AWS_ENDPOINT_URL_SECRETS_MANAGER": None, "AWS_CA_BUNDLE": None}, prefix=network.enter)
+            self.start(
+                case, {"AWS_ENDPOINT_URL_SECRETS_MANAGER": None, "AWS_CA_BUNDLE": None}, prefix=network.enter
+            )
             return
         to_aws = self.up(FaultProxy(self.aws.port, listener=network.open("tcp", "127.0.0.1")))
-        self.start(case, {"AWS_ENDPOINT_URL_SECRETS_MANAGER": f"https://localhost:{to_aws.port}"},
-                   endpoint="enclave.test:3000", prefix=network.enter)
+        self.start(
+            case,
+            {"AWS_ENDPOINT_URL_SECRETS_MANAGER": f"https://localhost:{to_aws.port}"},
+            endpoint="enclave.test:3000",
+            prefix=network.enter,
+        )
 
     def stop(self):
         for running in self.running.values():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rehearsal: an identity is tried on the enclaves before it is installed. Five kinds of servers, real ones."""
+"""The rehearsal: an identity is tried on the enclaves before it is installed. Five kinds of real servers."""
 
 import pytest
 
@@ -53,7 +53,9 @@ def test_a_rogue_identity_is_refused(agent, put, readme, rogue_readme, enclaves,
 
 @KIND
 def test_a_server_of_another_ca_is_not_trusted(agent, tmp_path, put, readme, pki, stranger, up, kind):
-    impostor = up(KINDS[kind](tmp_path / "impostor", stranger.issue("localhost", names=["localhost"]), pki.ca_pem))
+    impostor = up(
+        KINDS[kind](tmp_path / "impostor", stranger.issue("localhost", names=["localhost"]), pki.ca_pem)
+    )
     result = agent.fetch(put(readme), endpoint=impostor.endpoint)
     error = result.failed(76, "enclave_untrusted")
     assert error["subject"] == impostor.endpoint
@@ -81,9 +83,11 @@ def test_no_server_at_all(agent, put, readme):
 
 @KIND
 def test_tls_13_only_is_said(agent, tmp_path, put, readme, pki, up, kind):
-    """This agent speaks TLS 1.2; a server that does not cannot be reached, and the log must say exactly that."""
+    """This agent speaks TLS 1.2; a server that does not cannot be reached, and the log says exactly that."""
     server = up(KINDS[kind](tmp_path / "tls13", pki.pair("server"), pki.ca_pem, tls13_only=True))
-    error = agent.fetch(put(readme), "--rehearse=require", endpoint=server.endpoint).failed(76, "enclave_unreachable")
+    error = agent.fetch(put(readme), "--rehearse=require", endpoint=server.endpoint).failed(
+        76, "enclave_unreachable"
+    )
     assert "TLS 1.3" in error["reason"]
 
 
@@ -124,12 +128,16 @@ def test_another_name_at_an_address(agent, put, good, enclave):
 
 
 def test_a_url_with_a_path(agent, put, good, enclave):
-    result = agent.fetch(put(good), endpoint=f"https://localhost:{enclave.port}/api/watermark").succeeded("installed")
+    result = agent.fetch(put(good), endpoint=f"https://localhost:{enclave.port}/api/watermark").succeeded(
+        "installed"
+    )
     assert result.event("handshake")["status"] == 200
 
 
 def test_endpoints_from_the_environment(agent, put, good, enclave):
-    result = agent.fetch(put(good), env={"ENCLAVE_ENDPOINT": f"https://localhost:{enclave.port}"}).succeeded("installed")
+    result = agent.fetch(put(good), env={"ENCLAVE_ENDPOINT": f"https://localhost:{enclave.port}"}).succeeded(
+        "installed"
+    )
     assert result.event("handshake")["result"] == "accepted"
 
 
@@ -143,7 +151,9 @@ def test_an_application_that_is_not_well_has_still_accepted_us(agent, put, good,
     assert (handshake["result"], handshake["status"]) == ("accepted", status)
 
 
-def test_forbidden_to_everybody_says_nothing_about_the_next_identity(agent, aws, put, good, enclave, authority):
+def test_forbidden_to_everybody_says_nothing_about_the_next_identity(
+    agent, aws, put, good, enclave, authority
+):
     """Compared with the installed identity, which is forbidden too."""
     arn = put(good)
     agent.fetch(arn, endpoint=enclave.endpoint).succeeded("installed")
@@ -153,12 +163,16 @@ def test_forbidden_to_everybody_says_nothing_about_the_next_identity(agent, aws,
 
 
 def test_forbidden_to_the_first_identity_is_a_refusal(agent, put, good, enclave):
-    agent.fetch(put(good), "--health-path=/forbidden", endpoint=enclave.endpoint).failed(76, "enclave_refused")
+    agent.fetch(put(good), "--health-path=/forbidden", endpoint=enclave.endpoint).failed(
+        76, "enclave_refused"
+    )
 
 
 def test_a_server_that_asks_for_no_certificate(agent, tmp_path, put, good, authority, up):
     """That is no mutual TLS, and proves nothing."""
-    server = up(OpenNginx(tmp_path / "open", authority.issue("localhost", names=["localhost"]), authority.pem))
+    server = up(
+        OpenNginx(tmp_path / "open", authority.issue("localhost", names=["localhost"]), authority.pem)
+    )
     error = agent.fetch(put(good), endpoint=server.endpoint).failed(76, "enclave_refused")
     assert "no client certificate" in error["reason"]
 
@@ -175,13 +189,17 @@ def test_mixed_results_install_with_a_warning(agent, tmp_path, put, rogue, autho
     """One of two enclaves accepts: a stale address must not freeze a fleet."""
     both = authority.pem + stranger.pem
     other = up(Nginx(tmp_path / "other", authority.issue("localhost", names=["localhost"]), stranger.pem))
-    result = agent.fetch(put(document(rogue, both)), endpoint=[enclave.endpoint, other.endpoint]).succeeded("installed")
+    result = agent.fetch(put(document(rogue, both)), endpoint=[enclave.endpoint, other.endpoint]).succeeded(
+        "installed"
+    )
     assert result.event("rehearsal_mixed")["accepted"] == 1
     assert sorted(event["result"] for event in result.all("handshake"))[0] == "accepted"
 
 
 def test_require_wants_all_of_them(agent, put, good, enclave, dead):
-    agent.fetch(put(good), "--rehearse=require", endpoint=[enclave.endpoint, dead]).failed(76, "enclave_unreachable")
+    agent.fetch(put(good), "--rehearse=require", endpoint=[enclave.endpoint, dead]).failed(
+        76, "enclave_unreachable"
+    )
     assert snapshot(agent.dir) is None
     agent.fetch(put(good), "--rehearse=require", endpoint=enclave.endpoint).succeeded("installed")
 
@@ -209,6 +227,10 @@ def test_an_unproven_identity_does_not_replace_a_serving_one(agent, aws, put, go
 def test_an_enclave_that_comes_up_late(agent, tmp_path, put, good, authority, up):
     """It may start with its host."""
     port = free_port()
-    running = agent.start(*agent.fetch_arguments(put(good), "--rehearse=require", endpoint=f"localhost:{port}"))
-    server = up(Nginx(tmp_path / "late", authority.issue("localhost", names=["localhost"]), authority.pem, port=port))
+    running = agent.start(
+        *agent.fetch_arguments(put(good), "--rehearse=require", endpoint=f"localhost:{port}")
+    )
+    server = up(
+        Nginx(tmp_path / "late", authority.issue("localhost", names=["localhost"]), authority.pem, port=port)
+    )
     assert running.finish().succeeded("installed").all("handshake")[-1]["endpoint"] == server.endpoint

@@ -20,8 +20,11 @@ def visible(directory):
 
 def sets(directory):
     """The directories of installed sets."""
-    return sorted(path.name for path in directory.iterdir() if path.is_dir() and not path.is_symlink()
-                  and path.name.startswith(".."))
+    return sorted(
+        path.name
+        for path in directory.iterdir()
+        if path.is_dir() and not path.is_symlink() and path.name.startswith("..")
+    )
 
 
 def test_installs_a_set_from_nothing(agent, put, good, pair, authority):
@@ -42,7 +45,9 @@ def test_modes_are_tight(agent, put, good):
 def test_modes_and_owner_as_told(agent, put, good):
     if os.geteuid() != 0:
         pytest.skip("only root can give files away")
-    agent.fetch(put(good), "--owner=65534:65534", "--key-mode=0440", "--cert-mode=0444", "--dir-mode=0750").succeeded()
+    agent.fetch(
+        put(good), "--owner=65534:65534", "--key-mode=0440", "--cert-mode=0444", "--dir-mode=0750"
+    ).succeeded()
     assert (agent.mode("client.key"), agent.mode("client.crt"), agent.mode(".")) == (0o440, 0o444, 0o750)
     facts = (agent.dir / "client.key").stat()
     assert (facts.st_uid, facts.st_gid) == (65534, 65534)
@@ -74,7 +79,9 @@ def test_the_event_names_the_version(agent, aws, put, good):
     arn = put(good)
     secret = agent.fetch(arn).event("secret")
     assert secret["secret"] == arn
-    assert secret["version_id"] == aws.secrets.describe_secret(SecretId=arn)["VersionIdsToStages"].popitem()[0]
+    assert (
+        secret["version_id"] == aws.secrets.describe_secret(SecretId=arn)["VersionIdsToStages"].popitem()[0]
+    )
 
 
 def test_second_run_changes_nothing(agent, put, good):
@@ -85,7 +92,9 @@ def test_second_run_changes_nothing(agent, put, good):
     assert snapshot(agent.dir) == before
 
 
-def test_rotation_installs_the_new_version_and_keeps_the_old_one_for_a_while(agent, aws, put, good, authority):
+def test_rotation_installs_the_new_version_and_keeps_the_old_one_for_a_while(
+    agent, aws, put, good, authority
+):
     arn = put(good)
     agent.fetch(arn).succeeded("installed")
     first = os.readlink(agent.dir / "..data")
@@ -132,8 +141,11 @@ def test_plain_files_are_adopted(agent, put, good, pair, rogue, authority):
     agent.fetch(put(good)).succeeded("adopted")
     assert agent.file("client.crt") == pair.cert
     assert all((agent.dir / name).is_symlink() for name in FILES)
-    assert any((agent.dir / name / "client.key").read_text() == rogue.key for name in sets(agent.dir)
-               if (agent.dir / name / "client.key").exists())
+    assert any(
+        (agent.dir / name / "client.key").read_text() == rogue.key
+        for name in sets(agent.dir)
+        if (agent.dir / name / "client.key").exists()
+    )
 
 
 def test_foreign_files_stay(agent, put, good):
@@ -157,8 +169,12 @@ def test_an_existing_directory_keeps_its_mode(agent, put, good):
 def test_two_agents_at_once(agent, put, good, pair):
     arguments = agent.fetch_arguments(put(good))
     running = [agent.start(*arguments) for _ in range(4)]
-    events = sorted(name for each in running for name in each.finish().succeeded().names()
-                    if name in ("installed", "unchanged", "healed"))
+    events = sorted(
+        name
+        for each in running
+        for name in each.finish().succeeded().names()
+        if name in ("installed", "unchanged", "healed")
+    )
     assert events == ["installed", "unchanged", "unchanged", "unchanged"]
     assert agent.file("client.key") == pair.key
     assert len(sets(agent.dir)) == 1
@@ -176,7 +192,9 @@ def test_readers_never_see_a_mixed_set_through_one_directory(agent, aws, put, au
         running = agent.start(*agent.fetch_arguments(arn))
         while running.child.poll() is None:
             at = os.open(agent.dir / "..data", os.O_RDONLY | os.O_DIRECTORY)
-            cert, key = (open(os.open(name, os.O_RDONLY, dir_fd=at)).read() for name in ("client.crt", "client.key"))
+            cert, key = (
+                open(os.open(name, os.O_RDONLY, dir_fd=at)).read() for name in ("client.crt", "client.key")
+            )
             os.close(at)
             assert keys[cert] == key
             seen.add(cert)
@@ -200,7 +218,10 @@ def test_root_is_a_prefix(agent, tmp_path, put, good, pair):
 
 
 def test_several_secrets_merge(agent, put, pair, authority):
-    halves = [put(json.dumps({"client_cert": pair.cert, "ca_cert": authority.pem})), put(json.dumps({"client_key": pair.key}))]
+    halves = [
+        put(json.dumps({"client_cert": pair.cert, "ca_cert": authority.pem})),
+        put(json.dumps({"client_key": pair.key})),
+    ]
     agent.fetch(halves).succeeded("installed")
     assert visible(agent.dir) == FILES
 
@@ -234,12 +255,15 @@ def test_a_binary_secret(agent, put, good, pair):
     assert agent.file("client.key") == pair.key
 
 
-@pytest.mark.parametrize("cert,key,ca", [
-    ("cert", "key", "ca"),
-    ("certificate", "private_key", "ca_certificate"),
-    ("x509Svid", "x509SvidKey", "bundle"),
-    ("tls.crt", "tls.key", "ca.crt"),
-])
+@pytest.mark.parametrize(
+    "cert,key,ca",
+    [
+        ("cert", "key", "ca"),
+        ("certificate", "private_key", "ca_certificate"),
+        ("x509Svid", "x509SvidKey", "bundle"),
+        ("tls.crt", "tls.key", "ca.crt"),
+    ],
+)
 def test_other_names_of_the_fields(agent, put, pair, authority, cert, key, ca):
     agent.fetch(put(json.dumps({cert: pair.cert, key: pair.key, ca: authority.pem}))).succeeded("installed")
     assert agent.file("client.key") == pair.key
@@ -254,16 +278,21 @@ def test_a_bare_pem_bundle(agent, put, pair, authority):
 
 def test_a_server_identity(agent, put, authority):
     server = authority.issue("localhost", names=["localhost"])
-    agent.fetch(put(json.dumps({"server_cert": server.cert, "server_key": server.key, "ca_cert": authority.pem}))).succeeded()
+    agent.fetch(
+        put(json.dumps({"server_cert": server.cert, "server_key": server.key, "ca_cert": authority.pem}))
+    ).succeeded()
     assert visible(agent.dir) == {"server.crt", "server.key", "ca.crt"}
     assert agent.mode("server.key") == 0o600
 
 
 def test_files_are_canonical(agent, put, pair, authority):
     """CRLF, text around the blocks and a missing final newline are gone; the leaf stands first."""
-    untidy = {"client_cert": "subject=me\r\n" + (authority.pem + pair.cert).replace("\n", "\r\n").rstrip(),
-              "client_key": "\n\n" + pair.key.replace("\n", "\r\n"), "ca_cert": authority.pem.strip(),
-              "comment": "ignored"}
+    untidy = {
+        "client_cert": "subject=me\r\n" + (authority.pem + pair.cert).replace("\n", "\r\n").rstrip(),
+        "client_key": "\n\n" + pair.key.replace("\n", "\r\n"),
+        "ca_cert": authority.pem.strip(),
+        "comment": "ignored",
+    }
     agent.fetch(put(json.dumps(untidy))).succeeded("installed")
     assert agent.file("client.crt") == pair.cert + authority.pem
     assert agent.file("client.key") == pair.key
@@ -272,7 +301,9 @@ def test_files_are_canonical(agent, put, pair, authority):
 
 def test_the_identity_of_the_readme(agent, put, pki):
     """X.509 version 1 (where openssl still makes it so), RSA-4096, PKCS#8."""
-    identity = agent.fetch(put(document(pki.pair("client"), pki.ca_pem))).succeeded("installed").event("identity")
+    identity = (
+        agent.fetch(put(document(pki.pair("client"), pki.ca_pem))).succeeded("installed").event("identity")
+    )
     assert identity["subject"] == "CN=ECS-Client"
     assert identity["key"] == "RSA 4096"
     assert agent.file("client.key") == pki.pair("client").key
@@ -285,13 +316,18 @@ def test_a_version_1_certificate(agent, put, pair, authority, enclave):
     assert agent.file("client.crt") == old.cert
 
 
-@pytest.mark.parametrize("kind,text", [("p256", "EC P-256"), ("p384", "EC P-384"), ("rsa2048", "RSA 2048"), ("rsa3072", "RSA 3072")])
+@pytest.mark.parametrize(
+    "kind,text",
+    [("p256", "EC P-256"), ("p384", "EC P-384"), ("rsa2048", "RSA 2048"), ("rsa3072", "RSA 3072")],
+)
 def test_kinds_of_keys(agent, put, authority, kind, text):
     result = agent.fetch(put(document(authority.issue("ECS-Client", kind), authority.pem)))
     assert result.succeeded("installed").event("identity")["key"] == text
 
 
-@pytest.mark.parametrize("form", [serialization.PrivateFormat.PKCS8, serialization.PrivateFormat.TraditionalOpenSSL])
+@pytest.mark.parametrize(
+    "form", [serialization.PrivateFormat.PKCS8, serialization.PrivateFormat.TraditionalOpenSSL]
+)
 @pytest.mark.parametrize("kind", ["p256", "rsa2048"])
 def test_forms_of_keys_become_pkcs8(agent, put, authority, kind, form):
     pair = authority.issue("ECS-Client", kind)

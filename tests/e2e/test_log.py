@@ -21,7 +21,9 @@ def test_text(agent, put, good):
     result = agent.fetch(put(good), log_format="text")
     assert result.status == 0
     lines = result.stderr.splitlines()
-    assert all(re.fullmatch(r'\S+Z (info|warning) [a-z_]+( [a-z_]+=("([^"\\]|\\.)*"|\S+))*', line) for line in lines), lines
+    assert all(
+        re.fullmatch(r'\S+Z (info|warning) [a-z_]+( [a-z_]+=("([^"\\]|\\.)*"|\S+))*', line) for line in lines
+    ), lines
     assert any(" installed " in line and f"dir={agent.dir}" in line for line in lines)
 
 

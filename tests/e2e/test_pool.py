@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-libcurl's connection pool and session cache know nothing of what our hook sets. A rogue identity used after a good one,
-in one process and over one pool, must be refused by every kind of server; a handle without the hook must fail closed.
+libcurl's connection pool and session cache know nothing of what our hook sets. A rogue identity used after a
+good one, in one process and over one pool, must be refused by every kind of server; a handle without the hook
+must fail closed.
 """
 
 import subprocess

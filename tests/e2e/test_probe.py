@@ -38,7 +38,8 @@ def test_all_are_asked_and_one_failure_is_one(installed, enclaves):
     result = installed.probe(endpoints)
     assert result.status == 76, result.stderr
     assert {event["endpoint"]: event["result"] for event in result.all("handshake")} == dict(
-        zip(endpoints, ("accepted", "unreachable", "accepted")))
+        zip(endpoints, ("accepted", "unreachable", "accepted"))
+    )
 
 
 def test_untrusted(installed, tmp_path, stranger, pki, up):

@@ -19,6 +19,7 @@ def without(field):
         fields = json.loads(document(pair, ca))
         del fields[field]
         return json.dumps(fields)
+
     return make
 
 
@@ -45,7 +46,7 @@ def der(pem):
 
 def pem(label, data):
     body = base64.encodebytes(bytes(data)).decode().replace("\n", "")
-    lines = "\n".join(body[i:i + 64] for i in range(0, len(body), 64))
+    lines = "\n".join(body[i : i + 64] for i in range(0, len(body), 64))
     return f"-----BEGIN {label}-----\n{lines}\n-----END {label}-----\n"
 
 
@@ -70,12 +71,14 @@ def rsa_with_a_wrong_crt_value(authority, **_):
     data = der(key_pem(numbers.private_key()))
     good = numbers.dmp1.to_bytes((numbers.dmp1.bit_length() + 7) // 8, "big")
     at = bytes(data).index(good)
-    data[at:at + len(good)] = damaged.to_bytes(len(good), "big")
+    data[at : at + len(good)] = damaged.to_bytes(len(good), "big")
     return document(Pair(pair.cert, pem("PRIVATE KEY", data)), authority.pem)
 
 
 def lifetime(start, end):
-    return lambda authority, **_: document(authority.issue("ECS-Client", lifetime=(start * DAY, end * DAY)), authority.pem)
+    return lambda authority, **_: document(
+        authority.issue("ECS-Client", lifetime=(start * DAY, end * DAY)), authority.pem
+    )
 
 
 def usage(purpose):
@@ -108,9 +111,18 @@ REFUSED = {
     "no JSON": (lambda **_: '{"client_cert":', "document_invalid"),
     "a JSON list": (lambda **_: "[]", "document_invalid"),
     "value is a number": (lambda pair, ca, **_: document(pair, ca, client_key=1), "document_invalid"),
-    "two names of one field": (lambda pair, ca, **_: document(pair, ca, private_key=pair.key), "field_repeated"),
-    "a field twice": (lambda pair, ca, **_: document(pair, ca)[:-1] + ', "client_key": "x"}', "field_repeated"),
-    "NUL in a value": (lambda pair, ca, **_: document(Pair(pair.cert, pair.key + "\0"), ca), "document_invalid"),
+    "two names of one field": (
+        lambda pair, ca, **_: document(pair, ca, private_key=pair.key),
+        "field_repeated",
+    ),
+    "a field twice": (
+        lambda pair, ca, **_: document(pair, ca)[:-1] + ', "client_key": "x"}',
+        "field_repeated",
+    ),
+    "NUL in a value": (
+        lambda pair, ca, **_: document(Pair(pair.cert, pair.key + "\0"), ca),
+        "document_invalid",
+    ),
     "plain text": (lambda **_: "hello", "document_invalid"),
 }
 
@@ -160,7 +172,9 @@ def test_not_yet_valid_is_a_matter_of_clocks(agent, put, authority):
 
 def test_a_few_minutes_of_skew_are_forgiven(agent, put, authority):
     soon = datetime.timedelta(minutes=4)
-    agent.fetch(put(document(authority.issue("ECS-Client", lifetime=(soon, DAY)), authority.pem))).succeeded("installed")
+    agent.fetch(put(document(authority.issue("ECS-Client", lifetime=(soon, DAY)), authority.pem))).succeeded(
+        "installed"
+    )
 
 
 def test_an_intermediate_makes_the_chain(agent, put, authority):
@@ -178,8 +192,14 @@ def test_the_largest_document(agent, aws, put, pair, authority, size):
     base = document(pair, authority.pem, padding="")
     value = document(pair, authority.pem, padding="x" * (size - len(base)))
     assert len(value) == size
-    body = json.dumps({"ARN": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:big-AbCdEf", "Name": "big",
-                       "VersionId": "11111111-2222-3333-4444-555555555555", "SecretString": value})
+    body = json.dumps(
+        {
+            "ARN": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:big-AbCdEf",
+            "Name": "big",
+            "VersionId": "11111111-2222-3333-4444-555555555555",
+            "SecretString": value,
+        }
+    )
     aws.faults.append(Answer(200, body.encode(), {"Content-Type": "application/x-amz-json-1.1"}))
     result = agent.fetch(put("x"))
     if size == 65536:

@@ -70,6 +70,14 @@ def test_it_is_quick(agent, dear, enclaves, capsys):
 
 def test_a_tight_memlock_limit(agent, dear):
     """Without the right to lock memory it says so, and goes on when told."""
-    drop = ["prlimit", "--memlock=0:0", "--", "setpriv", "--bounding-set=-ipc_lock", "--inh-caps=-ipc_lock", "--"]
+    drop = [
+        "prlimit",
+        "--memlock=0:0",
+        "--",
+        "setpriv",
+        "--bounding-set=-ipc_lock",
+        "--inh-caps=-ipc_lock",
+        "--",
+    ]
     agent.fetch(dear, prefix=drop).failed(71, "memory_lock")
     agent.fetch(dear, "--memory-lock=prefer", prefix=drop).succeeded("installed")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nothing secret leaves the agent but into the installed files: not by logs, process lists, or other people's errors."""
+"""Nothing secret leaves the agent but into the installed files: not by logs, process lists, or others' errors."""
 
 import base64
 from pathlib import Path
@@ -20,12 +20,14 @@ def of_key(pem):
     """Pieces by which a private key would be recognised: as PEM, or in hexadecimal."""
     lines = pem.splitlines()[1:-1]
     binary = base64.b64decode("".join(lines))
-    return [line[:32] for line in lines] + [binary[at:at + 16].hex() for at in range(0, len(binary) - 16, 16)]
+    return [line[:32] for line in lines] + [
+        binary[at : at + 16].hex() for at in range(0, len(binary) - 16, 16)
+    ]
 
 
 def of_text(*secrets):
     """And those of secret texts: their beginning, middle and end."""
-    return [secret[at:at + 16] for secret in secrets for at in (0, len(secret) // 2 - 8, len(secret) - 16)]
+    return [secret[at : at + 16] for secret in secrets for at in (0, len(secret) // 2 - 8, len(secret) - 16)]
 
 
 def assert_clean(text, pieces):
@@ -41,9 +43,15 @@ def session(aws_server):
 def test_what_leaks_would_be_found(agent, put, good, pair, session):
     """The searches below find what they look for where it is."""
     agent.fetch(put(good)).succeeded("installed")
-    for text in agent.file("client.key"), f"x{session['SessionToken']}x", f"x{session['SecretAccessKey'].upper()}x":
+    for text in (
+        agent.file("client.key"),
+        f"x{session['SessionToken']}x",
+        f"x{session['SecretAccessKey'].upper()}x",
+    ):
         with pytest.raises(AssertionError):
-            assert_clean(text, of_key(pair.key) + of_text(session["SecretAccessKey"], session["SessionToken"]))
+            assert_clean(
+                text, of_key(pair.key) + of_text(session["SecretAccessKey"], session["SessionToken"])
+            )
 
 
 @FORMATS
@@ -51,8 +59,14 @@ def test_nothing_secret_is_logged(agent, tmp_path, put, good, pair, session, enc
     """At the most talkative level, through metadata, AWS and an enclave."""
     imds = up(Imds(session))
     log = tmp_path / "log"
-    result = agent.fetch(put(good), "--log-level=debug", f"--log-file={log}", log_format=log_format,
-                         endpoint=enclave.endpoint, env={**NO_KEYS, **imds.environment()})
+    result = agent.fetch(
+        put(good),
+        "--log-level=debug",
+        f"--log-file={log}",
+        log_format=log_format,
+        endpoint=enclave.endpoint,
+        env={**NO_KEYS, **imds.environment()},
+    )
     assert result.status == 0
     tokens = list(imds.tokens)
     assert len(tokens) == 1
@@ -76,7 +90,9 @@ def test_nothing_secret_is_logged_of_a_bad_identity(agent, put, pair, rogue, aut
 def test_an_error_that_echoes_the_session_token(agent, aws, put, good, session):
     """AWS has done that."""
     token, key = session["SessionToken"], session["SecretAccessKey"]
-    aws.faults.append(aws_error(400, "AccessDeniedException", f"token {token[:90]} and key {key} are no good"))
+    aws.faults.append(
+        aws_error(400, "AccessDeniedException", f"token {token[:90]} and key {key} are no good")
+    )
     result = agent.fetch(put(good), "--log-level=debug", env=session_environment(session))
     reason = result.failed(77, "aws_denied")["reason"]
     assert "[masked]" in reason
@@ -84,7 +100,9 @@ def test_an_error_that_echoes_the_session_token(agent, aws, put, good, session):
 
 
 def test_remote_text_cannot_forge_a_line(agent, aws, put, good):
-    aws.faults.append(aws_error(400, "AccessDeniedException", "no\n2026-01-01T00:00:00Z info installed\x1b[2J\x00\u202e"))
+    aws.faults.append(
+        aws_error(400, "AccessDeniedException", "no\n2026-01-01T00:00:00Z info installed\x1b[2J\x00\u202e")
+    )
     result = agent.fetch(put(good), log_format="text")
     assert result.status == 77
     assert all(line.split()[2] != "installed" for line in result.stderr.splitlines())
@@ -120,11 +138,21 @@ def test_no_core_dump_and_no_other_reader(agent, aws, put, good):
 def test_only_the_target_is_written(agent, tmp_path, put, good):
     """No temporary file anywhere: what is opened for writing lies in the target."""
     trace = tmp_path / "trace"
-    strace = ["strace", "-f", "-qq", "-e", "trace=open,openat,creat,mkdir,mkdirat,link,linkat,symlink,symlinkat,rename,renameat,renameat2",
-              "-o", str(trace)]
+    strace = [
+        "strace",
+        "-f",
+        "-qq",
+        "-e",
+        "trace=open,openat,creat,mkdir,mkdirat,link,linkat,symlink,symlinkat,rename,renameat,renameat2",
+        "-o",
+        str(trace),
+    ]
     agent.fetch(put(good), prefix=strace).succeeded("installed")
-    writing = [line for line in trace.read_text().splitlines()
-               if "= -1" not in line and ("O_WRONLY" in line or "O_RDWR" in line or "O_CREAT" in line)]
+    writing = [
+        line
+        for line in trace.read_text().splitlines()
+        if "= -1" not in line and ("O_WRONLY" in line or "O_RDWR" in line or "O_CREAT" in line)
+    ]
     assert writing
     for line in writing:
         path = line.split('"')[1]

@@ -48,7 +48,7 @@ def test_a_set_of_a_stranger(agent, put, good):
 @AS_ROOT
 def test_a_read_only_file_system(agent, tmp_path, put, good):
     """Mounted for this run alone, in a mount namespace of its own."""
-    mount = f"mkdir {agent.dir} && mount -t tmpfs -o ro none {agent.dir} && exec \"$@\""
+    mount = f'mkdir {agent.dir} && mount -t tmpfs -o ro none {agent.dir} && exec "$@"'
     result = agent.fetch(put(good), prefix=["unshare", "--mount", "sh", "-c", mount, "sh"])
     assert result.status == 73, result.stderr
 
@@ -60,10 +60,17 @@ def test_a_full_file_system_keeps_the_old_set(agent, aws, put, good, pair, autho
     arguments = agent.fetch_arguments(arn)
     script = """
         mkdir "$TARGET" && mount -t tmpfs -o size=64k none "$TARGET" && "$@" 2>/dev/null &&
-        echo installed && read -r _ && { cat /dev/zero >"$TARGET/fill" 2>/dev/null; "$@"; echo $?; cat "$TARGET/client.key"; }"""
-    child = subprocess.Popen(["unshare", "--mount", "sh", "-c", script, "sh", str(PROGRAM), *arguments],
-                             env={**agent.environment, "TARGET": str(agent.dir)},
-                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        echo installed && read -r _ && {
+            cat /dev/zero >"$TARGET/fill" 2>/dev/null; "$@"; echo $?; cat "$TARGET/client.key"
+        }"""
+    child = subprocess.Popen(
+        ["unshare", "--mount", "sh", "-c", script, "sh", str(PROGRAM), *arguments],
+        env={**agent.environment, "TARGET": str(agent.dir)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     assert child.stdout.readline() == "installed\n"
     aws.rotate(arn, document(authority.issue("ECS-Client"), authority.pem))
     stdout, stderr = child.communicate("go\n", timeout=60)

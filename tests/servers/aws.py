@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-AWS on this machine: moto, with every signature and policy checked. In front of it stands a TLS server that plays the
-faults a test asks for, and gives moto's refusals (XML, 403 or 404) the form that AWS gives them (JSON, 400).
+AWS on this machine: moto, with every signature and policy checked. In front of it stands a TLS server that
+plays the faults a test asks for, and gives moto's refusals (XML, 403 or 404) the form of AWS's own (JSON, 400).
 """
 
 import http.client
@@ -23,8 +23,11 @@ REGION = "eu-central-1"
 READ = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"]
 SETUP_ACTIONS = "1000"
 AMZ_JSON = "application/x-amz-json-1.1"
-WIRE_CODES = {"AccessDenied": "AccessDeniedException", "InvalidClientTokenId": "UnrecognizedClientException",
-              "SignatureDoesNotMatch": "InvalidSignatureException"}
+WIRE_CODES = {
+    "AccessDenied": "AccessDeniedException",
+    "InvalidClientTokenId": "UnrecognizedClientException",
+    "SignatureDoesNotMatch": "InvalidSignatureException",
+}
 
 
 def aws_error(status, code, message, request_id="5f0d8b1c-9a53-4d7e-8a0b-7c0d4b7b1f11", **headers):
@@ -51,9 +54,15 @@ class Aws:
 
         self.faults = []
         self._moto = Process(
-            [Path(sys.executable).parent / "moto_server", "-H", "127.0.0.1", "-p", "0"], directory / "moto.log",
+            [Path(sys.executable).parent / "moto_server", "-H", "127.0.0.1", "-p", "0"],
+            directory / "moto.log",
             # The first actions make the users; from then on all are checked.
-            env={"INITIAL_NO_AUTH_ACTION_COUNT": SETUP_ACTIONS, "HOME": str(directory), "PYTHONUNBUFFERED": "1"})
+            env={
+                "INITIAL_NO_AUTH_ACTION_COUNT": SETUP_ACTIONS,
+                "HOME": str(directory),
+                "PYTHONUNBUFFERED": "1",
+            },
+        )
         self.plaintext_port = self._moto.wait_until(self._announced_port)
         if not self.plaintext_port:
             raise RuntimeError(f"moto does not start: {self._moto.output()}")
@@ -69,8 +78,13 @@ class Aws:
 
     def client(self, service, keys=None, region=REGION):
         """boto3 straight at moto, as the administrator unless other keys are given."""
-        return boto3.client(service, region_name=region, endpoint_url=f"http://127.0.0.1:{self.plaintext_port}",
-                            config=Config(retries={"total_max_attempts": 1}), **(keys or self._admin_keys))
+        return boto3.client(
+            service,
+            region_name=region,
+            endpoint_url=f"http://127.0.0.1:{self.plaintext_port}",
+            config=Config(retries={"total_max_attempts": 1}),
+            **(keys or self._admin_keys),
+        )
 
     def _make_identities(self):
         self._admin_keys = {"aws_access_key_id": "AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key": "setup"}
@@ -80,10 +94,17 @@ class Aws:
         self.denied_keys = self._user(iam, "stranger", ["secretsmanager:ListSecrets"])
         trust = _policy(["sts:AssumeRole"], Principal={"AWS": "*"})
         self.role_arn = iam.create_role(RoleName="mtls-agent", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
-        iam.put_role_policy(RoleName="mtls-agent", PolicyName="own", PolicyDocument=_policy(READ, Resource="*"))
+        iam.put_role_policy(
+            RoleName="mtls-agent", PolicyName="own", PolicyDocument=_policy(READ, Resource="*")
+        )
         self._admin_keys = admin
-        urlopen(Request(f"http://127.0.0.1:{self.plaintext_port}/moto-api/reset-auth", data=b"0",
-                        headers={"Content-Type": "text/plain"})).close()
+        urlopen(
+            Request(
+                f"http://127.0.0.1:{self.plaintext_port}/moto-api/reset-auth",
+                data=b"0",
+                headers={"Content-Type": "text/plain"},
+            )
+        ).close()
 
     @staticmethod
     def _user(iam, name, actions):
@@ -94,7 +115,9 @@ class Aws:
 
     def session(self):
         """Temporary credentials of the role, as STS gives them."""
-        return self.client("sts").assume_role(RoleArn=self.role_arn, RoleSessionName="instance")["Credentials"]
+        return self.client("sts").assume_role(RoleArn=self.role_arn, RoleSessionName="instance")[
+            "Credentials"
+        ]
 
     def put(self, name, value, region=REGION):
         """A new secret of text or bytes; its ARN."""
@@ -113,8 +136,11 @@ class Aws:
     def environment(self, keys=None):
         """The same with keys."""
         keys = keys or self.keys
-        return {"AWS_ACCESS_KEY_ID": keys["aws_access_key_id"],
-                "AWS_SECRET_ACCESS_KEY": keys["aws_secret_access_key"], **self.place()}
+        return {
+            "AWS_ACCESS_KEY_ID": keys["aws_access_key_id"],
+            "AWS_SECRET_ACCESS_KEY": keys["aws_secret_access_key"],
+            **self.place(),
+        }
 
     @property
     def asked(self):
@@ -149,7 +175,9 @@ def _as_aws_says_it(answer):
     xml = re.search(rb"<Code>(.*?)</Code>\s*<Message>(.*?)</Message>", answer.body, re.DOTALL)
     if answer.status >= 400 and xml:
         code, message = (part.decode() for part in xml.groups())
-        request_id = next(value for name, value in answer.headers.items() if name.lower() == "x-amzn-requestid")
+        request_id = next(
+            value for name, value in answer.headers.items() if name.lower() == "x-amzn-requestid"
+        )
         return aws_error(400, WIRE_CODES.get(code, code), message, request_id)
     if answer.status == 404:
         answer.status = 400
@@ -157,4 +185,6 @@ def _as_aws_says_it(answer):
 
 
 def _policy(actions, **more):
-    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, **more}]})
+    return json.dumps(
+        {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, **more}]}
+    )

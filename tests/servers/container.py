@@ -29,10 +29,16 @@ class ContainerCredentials:
 
     def _answer(self, request):
         if request.method != "GET" or request.path != self.path:
-            return json_answer(400, {"code": "InvalidIdInRequest", "message": "CredentialsV2Request: ID not found", "HTTPErrorCode": 400})
+            return _error(400, "InvalidIdInRequest", "CredentialsV2Request: ID not found")
         if self.token and request.headers.get("Authorization") != self.token:
             return text_answer(401, "Unauthorized")
         if self.uninitialized:
             self.uninitialized -= 1
-            return json_answer(503, {"code": "CredentialsUninitialized", "message": "Credentials uninitialized", "HTTPErrorCode": 503})
-        return json_answer(200, credential_json(self.session, RoleArn="arn:aws:iam::123456789012:role/mtls-agent"))
+            return _error(503, "CredentialsUninitialized", "Credentials uninitialized")
+        return json_answer(
+            200, credential_json(self.session, RoleArn="arn:aws:iam::123456789012:role/mtls-agent")
+        )
+
+
+def _error(status, code, message):
+    return json_answer(status, {"code": code, "message": message, "HTTPErrorCode": status})

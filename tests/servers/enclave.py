@@ -20,7 +20,8 @@ error_log stderr info;
 events {{ worker_connections 64; }}
 http {{
     access_log off;
-    client_body_temp_path tmp; proxy_temp_path tmp; fastcgi_temp_path tmp; uwsgi_temp_path tmp; scgi_temp_path tmp;
+    client_body_temp_path tmp; proxy_temp_path tmp;
+    fastcgi_temp_path tmp; uwsgi_temp_path tmp; scgi_temp_path tmp;
     default_type application/json;
     server {{
         listen {host}:{port} ssl;
@@ -30,8 +31,9 @@ http {{
         ssl_certificate_key server.key;
         ssl_client_certificate clients.crt;
         ssl_verify_client {verify};
-        location = /health {{ return 200 '{{"status":"healthy","client":"$ssl_client_s_dn"}}\\n'; }}
-        location = /api/watermark {{ return 200 '{{"watermark":"c2VlbiBhbmQgc2lnbmVk","client":"$ssl_client_s_dn"}}\\n'; }}
+        set $client '"client":"$ssl_client_s_dn"';
+        location = /health {{ return 200 '{{"status":"healthy",$client}}\\n'; }}
+        location = /api/watermark {{ return 200 '{{"watermark":"c2VlbiBhbmQgc2lnbmVk",$client}}\\n'; }}
         location = /forbidden {{ return 403; }}
         location = /broken {{ return 500; }}
     }}
@@ -74,9 +76,17 @@ class Nginx(Enclave):
     verify = "on"
 
     def launch(self, port):
-        (self.dir / "nginx.conf").write_text(NGINX.format(
-            host=f"[{self.host}]" if ":" in self.host else self.host, port=port, verify=self.verify, protocols="TLSv1.3" if self.tls13_only else "TLSv1.2"))
-        return Process(["nginx", "-e", "stderr", "-p", self.dir, "-c", self.dir / "nginx.conf"], self.dir / "log")
+        (self.dir / "nginx.conf").write_text(
+            NGINX.format(
+                host=f"[{self.host}]" if ":" in self.host else self.host,
+                port=port,
+                verify=self.verify,
+                protocols="TLSv1.3" if self.tls13_only else "TLSv1.2",
+            )
+        )
+        return Process(
+            ["nginx", "-e", "stderr", "-p", self.dir, "-c", self.dir / "nginx.conf"], self.dir / "log"
+        )
 
 
 class Nginx6(Nginx):
@@ -95,7 +105,9 @@ class Node(Enclave):
     """Closes the connection after the handshake where it does not take the client's certificate."""
 
     def launch(self, port):
-        return Process(["node", HERE / "enclave.js", self.dir, port, *["tls13"] * self.tls13_only], self.dir / "log")
+        return Process(
+            ["node", HERE / "enclave.js", self.dir, port, *["tls13"] * self.tls13_only], self.dir / "log"
+        )
 
 
 class Go(Enclave):
@@ -110,9 +122,25 @@ class OpenSsl(Enclave):
 
     def launch(self, port):
         return Process(
-            ["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-www", "-Verify", "3", "-verify_return_error",
-             "-CAfile", self.ca_path, "-cert", self.cert_path, "-key", self.key_path,
-             *["-tls1_3"] * self.tls13_only], self.dir / "log")
+            [
+                "openssl",
+                "s_server",
+                "-accept",
+                f"127.0.0.1:{port}",
+                "-www",
+                "-Verify",
+                "3",
+                "-verify_return_error",
+                "-CAfile",
+                self.ca_path,
+                "-cert",
+                self.cert_path,
+                "-key",
+                self.key_path,
+                *["-tls1_3"] * self.tls13_only,
+            ],
+            self.dir / "log",
+        )
 
 
 class Python(Enclave):
@@ -130,7 +158,9 @@ class Python(Enclave):
     @staticmethod
     def _answer(request):
         client = ",".join(f"{name}={value}" for part in request.peer["subject"] for name, value in part)
-        return json_answer(200, {"server": "python", "path": request.path, "client": client.replace("commonName", "CN")})
+        return json_answer(
+            200, {"server": "python", "path": request.path, "client": client.replace("commonName", "CN")}
+        )
 
 
 KINDS = {"nginx": Nginx, "node": Node, "go": Go, "python": Python, "openssl": OpenSsl}
@@ -142,8 +172,19 @@ def go_enclave():
     if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
         program.parent.mkdir(parents=True, exist_ok=True)
         made = program.with_suffix(f".{os.getpid()}")
-        subprocess.run(["go", "build", "-o", made, source], check=True, cwd=HERE,
-                       env={**os.environ, "GO111MODULE": "off", "GOTOOLCHAIN": "local", "GOFLAGS": "", "CGO_ENABLED": "0",
-                            "GOCACHE": str(CACHE / "go"), "GOPATH": str(CACHE / "gopath")})
+        subprocess.run(
+            ["go", "build", "-o", made, source],
+            check=True,
+            cwd=HERE,
+            env={
+                **os.environ,
+                "GO111MODULE": "off",
+                "GOTOOLCHAIN": "local",
+                "GOFLAGS": "",
+                "CGO_ENABLED": "0",
+                "GOCACHE": str(CACHE / "go"),
+                "GOPATH": str(CACHE / "gopath"),
+            },
+        )
         made.rename(program)
     return program

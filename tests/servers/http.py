@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small HTTP/1.1 server on threads of this process; what it answers is one function, what it was asked is kept."""
+"""A small HTTP/1.1 server on threads of this process: one function answers, and what was asked is kept."""
 
 import json
 import socket
@@ -86,7 +86,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class Http:
-    """Serves answer(request) -> Answer until stopped; over TLS where there is a context; on a socket already listening if given."""
+    """Serves answer(request) -> Answer until stopped; over TLS where there is a context; on a given listener."""
 
     def __init__(self, answer, context=None, listener=None):
         listener = listener or loopback_socket()

@@ -15,9 +15,13 @@ TTL_HEADER = TOKEN_HEADER + "-ttl-seconds"
 
 def credential_json(session, **more):
     """Credentials of STS as both metadata services show them."""
-    return {"AccessKeyId": session["AccessKeyId"], "SecretAccessKey": session["SecretAccessKey"],
-            "Token": session["SessionToken"], "Expiration": session["Expiration"].strftime("%Y-%m-%dT%H:%M:%SZ"),
-            **more}
+    return {
+        "AccessKeyId": session["AccessKeyId"],
+        "SecretAccessKey": session["SecretAccessKey"],
+        "Token": session["SessionToken"],
+        "Expiration": session["Expiration"].strftime("%Y-%m-%dT%H:%M:%SZ"),
+        **more,
+    }
 
 
 class Imds:
@@ -27,10 +31,10 @@ class Imds:
         self.session = session
         self.role = role
         self.region = region
-        self.disabled = False      # 403 to everything, as after modify-instance-metadata-options
-        self.expire_tokens = 0     # so many tokens are no longer good when they are used
-        self.not_ready = 0         # so many first requests for credentials get 503
-        self.hold_path = None      # what ends with this gets silence
+        self.disabled = False  # 403 to everything, as after modify-instance-metadata-options
+        self.expire_tokens = 0  # so many tokens are no longer good when they are used
+        self.not_ready = 0  # so many first requests for credentials get 503
+        self.hold_path = None  # what ends with this gets silence
         self.tokens = {}
         self._http = Http(self._answer, listener=listener)
         self.port = self._http.port
@@ -63,7 +67,7 @@ class Imds:
         if request.path == "/latest/meta-data/placement/region":
             return text_answer(200, self.region)
         if request.path.startswith(CREDENTIALS) and self.role:
-            return self._credentials(request.path[len(CREDENTIALS):])
+            return self._credentials(request.path[len(CREDENTIALS) :])
         return text_answer(404, "Not Found")
 
     def _put_token(self, request):
@@ -88,5 +92,7 @@ class Imds:
             return text_answer(200, self.role)
         if role != self.role:
             return text_answer(404, "Not Found")
-        body = credential_json(self.session, Code="Success", Type="AWS-HMAC", LastUpdated="2026-01-01T00:00:00Z")
+        body = credential_json(
+            self.session, Code="Success", Type="AWS-HMAC", LastUpdated="2026-01-01T00:00:00Z"
+        )
         return Answer(200, json.dumps(body, indent=2).encode(), {"Content-Type": "text/plain"})

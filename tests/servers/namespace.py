@@ -21,17 +21,27 @@ socket.send_fds(channel, [b"."], [opened.fileno()])
 
 
 class Namespace:
-    """Held by a sleeping process; in it /etc/resolv.conf names 127.0.0.1 alone. Never touches the machine's own network."""
+    """
+    Held by a sleeping process; in it /etc/resolv.conf names 127.0.0.1 alone. Never touches the machine's own
+    network.
+    """
 
     def __init__(self, directory, addresses=()):
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         resolv = directory / "resolv.conf"
         resolv.write_text("nameserver 127.0.0.1\n")
-        steps = ["ip link set lo up", *(f"ip address add {address}/32 dev lo" for address in addresses),
-                 f"mount --bind '{resolv}' /etc/resolv.conf", "echo ready", "exec sleep infinity"]
+        steps = [
+            "ip link set lo up",
+            *(f"ip address add {address}/32 dev lo" for address in addresses),
+            f"mount --bind '{resolv}' /etc/resolv.conf",
+            "echo ready",
+            "exec sleep infinity",
+        ]
         self._user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-        self._holder = Process(["unshare", *self._user, "--net", "--mount", "sh", "-c", " && ".join(steps)], directory / "log")
+        self._holder = Process(
+            ["unshare", *self._user, "--net", "--mount", "sh", "-c", " && ".join(steps)], directory / "log"
+        )
         if not self._holder.wait_until(lambda: "ready" in self._holder.output()):
             raise OSError(self._holder.output().strip())
 
@@ -45,8 +55,20 @@ class Namespace:
         """A socket ("tcp", listening, or "udp") bound inside, for use outside."""
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            subprocess.run([*self.enter, sys.executable, "-c", OPEN_SOCKET, str(theirs.fileno()), kind, address, str(port)],
-                           pass_fds=[theirs.fileno()], check=True)
+            subprocess.run(
+                [
+                    *self.enter,
+                    sys.executable,
+                    "-c",
+                    OPEN_SOCKET,
+                    str(theirs.fileno()),
+                    kind,
+                    address,
+                    str(port),
+                ],
+                pass_fds=[theirs.fileno()],
+                check=True,
+            )
             fd = socket.recv_fds(ours, 1, 1)[1][0]
         return socket.socket(fileno=fd)
 

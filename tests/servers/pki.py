@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Certificates: by the commands of the README with openssl, and variants of them that these commands do not make."""
+"""Certificates: by the README's commands with openssl, and variants that these commands do not make."""
 
 import datetime
 import ipaddress
@@ -16,12 +16,19 @@ DAY = datetime.timedelta(days=1)
 
 
 def openssl(*arguments, cwd):
-    return subprocess.run(["openssl", *arguments], cwd=cwd, check=True, text=True,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE).stdout
+    return subprocess.run(
+        ["openssl", *arguments],
+        cwd=cwd,
+        check=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ).stdout
 
 
 class Commands:
-    """A directory in which the README's commands were run: ca.key, ca.crt, client.key, client.crt, server.key, server.crt."""
+    """A directory in which the README's commands are run; it then holds ca.crt, client.crt, server.crt and keys."""
 
     def __init__(self, directory):
         self.dir = Path(directory)
@@ -32,14 +39,28 @@ class Commands:
 
     def make_ca(self, cn="Enclave-CA"):
         self.run("genrsa", "-out", "ca.key", "4096")
-        self.run("req", "-new", "-x509", "-days", "365", "-key", "ca.key", "-out", "ca.crt",
-                 "-subj", f"/CN={cn}")
+        self.run(
+            "req", "-new", "-x509", "-days", "365", "-key", "ca.key", "-out", "ca.crt", "-subj", f"/CN={cn}"
+        )
 
     def make_client(self):
         self.run("genrsa", "-out", "client.key", "4096")
         self.run("req", "-new", "-key", "client.key", "-out", "client.csr", "-subj", "/CN=ECS-Client")
-        self.run("x509", "-req", "-days", "365", "-in", "client.csr", "-CA", "ca.crt", "-CAkey", "ca.key",
-                 "-CAcreateserial", "-out", "client.crt")
+        self.run(
+            "x509",
+            "-req",
+            "-days",
+            "365",
+            "-in",
+            "client.csr",
+            "-CA",
+            "ca.crt",
+            "-CAkey",
+            "ca.key",
+            "-CAcreateserial",
+            "-out",
+            "client.crt",
+        )
 
     def make_server(self, name="server", cn="localhost", san=None):
         """As the client's, and with a subjectAltName where san is given ("DNS:localhost,IP:127.0.0.1")."""
@@ -49,8 +70,22 @@ class Commands:
         if san:
             (self.dir / f"{name}.ext").write_text(f"subjectAltName={san}\n")
             extensions = ["-extfile", f"{name}.ext"]
-        self.run("x509", "-req", "-days", "365", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key",
-                 "-CAcreateserial", "-out", f"{name}.crt", *extensions)
+        self.run(
+            "x509",
+            "-req",
+            "-days",
+            "365",
+            "-in",
+            f"{name}.csr",
+            "-CA",
+            "ca.crt",
+            "-CAkey",
+            "ca.key",
+            "-CAcreateserial",
+            "-out",
+            f"{name}.crt",
+            *extensions,
+        )
 
     def pair(self, name):
         return Pair((self.dir / f"{name}.crt").read_text(), (self.dir / f"{name}.key").read_text())
@@ -85,10 +120,12 @@ def document(pair, ca, **more):
 
 
 def new_key(kind):
-    """"p256", "p384", "p521" or RSA bits as "rsa2048"."""
+    """ "p256", "p384", "p521" or RSA bits as "rsa2048"."""
     if kind.startswith("rsa"):
         return rsa.generate_private_key(65537, int(kind[3:]))
-    return ec.generate_private_key({"p256": ec.SECP256R1(), "p384": ec.SECP384R1(), "p521": ec.SECP521R1()}[kind])
+    return ec.generate_private_key(
+        {"p256": ec.SECP256R1(), "p384": ec.SECP384R1(), "p521": ec.SECP521R1()}[kind]
+    )
 
 
 def key_pem(key, form=serialization.PrivateFormat.PKCS8, password=None):
@@ -121,9 +158,9 @@ def _elements(data):
 
 
 def as_version_1(pair, issuer):
-    """The same certificate without version and extensions, as `openssl x509 -req` made it before OpenSSL 3.2."""
+    """The certificate without version and extensions, as `openssl x509 -req` made it before OpenSSL 3.2."""
     tbs = pair.certificate.tbs_certificate_bytes
-    kept = [part for part in _elements(tbs[_header(tbs)[0]:]) if part[0] not in (0xA0, 0xA3)]
+    kept = [part for part in _elements(tbs[_header(tbs)[0] :]) if part[0] not in (0xA0, 0xA3)]
     tbs = _der(0x30, b"".join(kept))
     signature = _der(0x03, b"\0" + issuer.key.sign(tbs, ec.ECDSA(hashes.SHA256())))
     certificate = x509.load_der_x509_certificate(_der(0x30, tbs + kept[1] + signature))
@@ -136,11 +173,12 @@ def alternative_names(names):
             return x509.IPAddress(ipaddress.ip_address(name))
         except ValueError:
             return x509.DNSName(name)
+
     return x509.SubjectAlternativeName([one(name) for name in names])
 
 
 class Authority:
-    """A CA that keeps its key at hand, with all extensions that strict verifiers want; parent makes it an intermediate one."""
+    """A CA with its key at hand and all extensions that strict verifiers want; intermediate with a parent."""
 
     def __init__(self, cn, kind="p256", parent=None):
         self.key = new_key(kind)
@@ -154,11 +192,17 @@ class Authority:
     @staticmethod
     def _builder(subject, public_key, issuer, lifetime):
         now = datetime.datetime.now(datetime.timezone.utc)
-        return (x509.CertificateBuilder().subject_name(subject).issuer_name(issuer.name).public_key(public_key)
-                .serial_number(x509.random_serial_number())
-                .not_valid_before(now + lifetime[0]).not_valid_after(now + lifetime[1])
-                .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), False)
-                .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key()), False))
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(issuer.name)
+            .public_key(public_key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now + lifetime[0])
+            .not_valid_after(now + lifetime[1])
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key()), False)
+        )
 
     @property
     def pem(self):

@@ -13,7 +13,7 @@ BUILD = Path(__file__).resolve().parents[2] / "build"
 
 
 def free_port():
-    """A port of loopback that nobody listens on now; its user must be ready to lose the race and try another."""
+    """A port of loopback that nobody listens on now; its user must be ready to lose it, and try another."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -35,8 +35,12 @@ class Process:
         with open(self.log, "wb") as output:
             self.child = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "TERM", "--", *map(str, argv)],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=cwd,
-                env={"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin", **(env or {})})
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=cwd,
+                env={"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin", **(env or {})},
+            )
 
     @property
     def pid(self):

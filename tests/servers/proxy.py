@@ -8,16 +8,17 @@ import time
 
 from .http import loopback_socket
 
-# How far a connection comes: nothing is read of it; the first bytes are read and kept; the server's part of the handshake is
-# cut within its second record; the request is kept; the answer is cut in half; nothing is wrong.
+# How far a connection comes: nothing is read of it; the first bytes are read and kept; the server's part of the
+# handshake is cut within its second record; the request is kept; the answer is cut in half; nothing is wrong.
 STAGES = ("accept", "hello", "handshake", "request", "answer", None)
 TLS_APPLICATION_DATA = 23
 
 
 class FaultProxy:
     """
-    Stands before the server on upstream_port of loopback; at stage it falls silent ("hold"), resets ("reset"), closes ("close"),
-    or goes on at one byte in 50 ms ("drip"). plain: HTTP without TLS, which has no stage "handshake".
+    Stands before the server on upstream_port of loopback; at stage it falls silent ("hold"), resets ("reset"),
+    closes ("close"), or goes on at one byte in 50 ms ("drip"). plain: HTTP without TLS, which has no stage
+    "handshake".
     """
 
     def __init__(self, upstream_port, stage=None, action="hold", plain=False, listener=None):
@@ -55,7 +56,9 @@ class FaultProxy:
             return
         server = socket.create_connection(("127.0.0.1", self._upstream_port))
         self._sockets.append(server)
-        back = threading.Thread(target=self._pump, args=(server, client, client, self._answer_stage), daemon=True)
+        back = threading.Thread(
+            target=self._pump, args=(server, client, client, self._answer_stage), daemon=True
+        )
         back.start()
         self._pump(client, server, client, self._request_stage)
 
@@ -80,7 +83,7 @@ class FaultProxy:
         _shut(sink)
 
     def _request_stage(self, piece, count):
-        """How much of a piece from the client to pass on before the stage is there; None: all, it is not there yet."""
+        """How much of the client's piece to pass on where the stage is reached; None: it is not."""
         if self.stage == "hello" and count == 1:
             return 0
         if self.stage == "request" and (self._plain or piece[0] == TLS_APPLICATION_DATA):
@@ -116,7 +119,7 @@ class FaultProxy:
         for i in range(len(piece)):
             if self._stopping.wait(0.05):
                 return
-            sink.sendall(piece[i:i + 1])
+            sink.sendall(piece[i : i + 1])
 
 
 def _read(source, size):
