@@ -86,7 +86,7 @@ static int prepare(struct secretsmanager *manager, struct call *call, struct err
     const struct aws *aws = manager->aws;
 
     if (region_resolve(aws, call->secret_id, call->region, err) < 0 ||
-        endpoint_resolve(&call->endpoint, aws, call->region, err) < 0)
+        endpoint_resolve(&call->endpoint, aws, ENDPOINT_SECRETSMANAGER, call->region, err) < 0)
         return -1;
     if (!manager->credentials && credentials_resolve(aws, &manager->credentials, err) < 0)
         return -1;
@@ -114,7 +114,7 @@ static int sign(const struct secretsmanager *manager, const struct call *call,
         .normalize_path = true,
     };
     const struct sigv4_scope scope = {
-        .region = call->region, .service = "secretsmanager", .time = clock_wall()};
+        .region = call->endpoint.region, .service = "secretsmanager", .time = clock_wall()};
 
     if (sigv4_sign(signature, &request, manager->credentials, &scope) < 0)
         return err_set(err, ERR_MEMORY_FULL, call->secret_id, "no room for the signature");

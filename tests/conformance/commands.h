@@ -22,4 +22,7 @@ int conformance_limbo(int argc, char **argv);
  */
 int conformance_read(int argc, char **argv, struct buf *text);
 
+/* All of standard input: 0, or -1. Free text with buf_free(). */
+int conformance_input(struct buf *text);
+
 #endif

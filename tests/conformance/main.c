@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/err.h"
@@ -19,7 +21,8 @@ static const struct command {
     {"key", conformance_key, "FILE: the private key's kind; exit 1 where it is refused"},
     {"secret", conformance_secret, "FILE: the files that the document installs; exit 65 if none"},
     {"sigv4", conformance_sigv4, "FOLDER: canonical request, string to sign, signature"},
-    {"endpoint", conformance_endpoint, "SERVICE: the URL for the case on standard input"},
+    {"endpoint", conformance_endpoint,
+     "[secretsmanager|sts]: the URL of the case on standard input, or error"},
     {"limbo", conformance_limbo, "FILE: results of an x509-limbo suite, as JSON"},
 };
 
@@ -46,6 +49,23 @@ int conformance_read(int argc, char **argv, struct buf *text)
         fprintf(stderr, "%s: %s\n", argv[1], strerror(errno));
         return -1;
     }
+    return 0;
+}
+
+int conformance_input(struct buf *text)
+{
+    ssize_t n;
+
+    text->tag = ARENA_DOCUMENT;
+    do {
+        if (buf_reserve(text, PIPE_BUF) < 0)
+            return -1;
+        n = read(STDIN_FILENO, text->data + text->len, PIPE_BUF);
+        if (n < 0)
+            return -1;
+        text->len += (size_t)n;
+        text->data[text->len] = '\0';
+    } while (n > 0);
     return 0;
 }
 

@@ -47,9 +47,11 @@ static int setup(void **state)
     (void)unsetenv("AWS_ENDPOINT_URL_SECRETS_MANAGER");
     (void)unsetenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
     (void)unsetenv("AWS_USE_FIPS_ENDPOINT");
+    (void)unsetenv("AWS_USE_DUALSTACK_ENDPOINT");
     config = (struct config){.region = "eu-central-1", .allow_plaintext_endpoint = true};
     environment = (struct environment){"AKIDEXAMPLE", "wJalrXUtnFEMIK7MDENG", NULL, NULL};
-    aws = (struct aws){&config, &environment, NULL, clock_ms() + 20000};
+    aws = (struct aws){
+        .config = &config, .environment = &environment, .deadline = clock_ms() + 20000};
     err = (struct err){0};
     return 0;
 }
@@ -64,7 +66,7 @@ static void assert_endpoint(const char *region, const char *url)
 {
     struct aws_endpoint endpoint;
 
-    if (endpoint_resolve(&endpoint, &aws, region, &err) < 0)
+    if (endpoint_resolve(&endpoint, &aws, ENDPOINT_SECRETSMANAGER, region, &err) < 0)
         fail_msg("got %s: %s", err.subject, err.reason);
     assert_string_equal(endpoint.text, url);
 }
@@ -81,6 +83,20 @@ static void test_endpoint_of_partition(void **state)
     assert_endpoint("eu-isoe-west-1", "https://secretsmanager.eu-isoe-west-1.cloud.adc-e.uk");
     assert_endpoint("us-isof-south-1", "https://secretsmanager.us-isof-south-1.csp.hci.ic.gov");
     assert_endpoint("xx-new-1", "https://secretsmanager.xx-new-1.amazonaws.com");
+}
+
+static void test_endpoint_variants(void **state)
+{
+    (void)state;
+    (void)setenv("AWS_USE_FIPS_ENDPOINT", "true", 1);
+    assert_endpoint("us-east-1", "https://secretsmanager-fips.us-east-1.amazonaws.com");
+    (void)setenv("AWS_USE_DUALSTACK_ENDPOINT", "true", 1);
+    assert_endpoint("us-east-1", "https://secretsmanager-fips.us-east-1.amazonaws.com");
+    assert_endpoint("cn-north-1",
+                    "https://secretsmanager-fips.cn-north-1.api.amazonwebservices.com.cn");
+    (void)unsetenv("AWS_USE_FIPS_ENDPOINT");
+    assert_endpoint("eusc-de-east-1",
+                    "https://secretsmanager.eusc-de-east-1.api.amazonwebservices.eu");
 }
 
 static void test_endpoint_configured(void **state)
@@ -114,7 +130,8 @@ static void test_endpoint_parts(void **state)
     (void)state;
     for (i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         config.endpoint_url = cases[i].text;
-        assert_int_equal(endpoint_resolve(&endpoint, &aws, "us-east-1", &err), 0);
+        assert_int_equal(
+            endpoint_resolve(&endpoint, &aws, ENDPOINT_SECRETSMANAGER, "us-east-1", &err), 0);
         assert_string_equal(endpoint.url.name, cases[i].name);
         assert_string_equal(endpoint.url.host, cases[i].host);
         assert_string_equal(endpoint.url.path, cases[i].path);
@@ -147,16 +164,18 @@ static void test_endpoint_refused(void **state)
     (void)state;
     for (i = 0; i < sizeof urls / sizeof urls[0]; i++) {
         config.endpoint_url = urls[i];
-        if (endpoint_resolve(&endpoint, &aws, "us-east-1", &err) == 0)
+        if (endpoint_resolve(&endpoint, &aws, ENDPOINT_SECRETSMANAGER, "us-east-1", &err) == 0)
             fail_msg("accepted %s", urls[i]);
         assert_err(ERR_CONFIG, "the endpoint");
     }
     config.endpoint_url = "http://127.0.0.1:4566";
     config.allow_plaintext_endpoint = false;
-    assert_int_equal(endpoint_resolve(&endpoint, &aws, "us-east-1", &err), -1);
+    assert_int_equal(endpoint_resolve(&endpoint, &aws, ENDPOINT_SECRETSMANAGER, "us-east-1", &err),
+                     -1);
     assert_err(ERR_CONFIG, "--allow-plaintext-endpoint");
     (void)setenv("AWS_USE_FIPS_ENDPOINT", "true", 1);
-    assert_int_equal(endpoint_resolve(&endpoint, &aws, "us-east-1", &err), -1);
+    assert_int_equal(endpoint_resolve(&endpoint, &aws, ENDPOINT_SECRETSMANAGER, "us-east-1", &err),
+                     -1);
     assert_err(ERR_CONFIG, "FIPS");
 }
 
@@ -498,6 +517,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_endpoint_of_partition, setup),
+        cmocka_unit_test_setup(test_endpoint_variants, setup),
         cmocka_unit_test_setup(test_endpoint_configured, setup),
         cmocka_unit_test_setup(test_endpoint_parts, setup),
         cmocka_unit_test_setup(test_endpoint_refused, setup),
