@@ -27,17 +27,14 @@ enum cert_key_usage {
     CERT_KU_CERT_SIGN = 1 << 5
 };
 
-/* The extensions that are read, as bits of struct cert's critical. */
+/* The extensions that may be critical, as bits of struct cert's critical. */
 enum cert_extension {
     CERT_EXT_BASIC_CONSTRAINTS = 1 << 0,
     CERT_EXT_KEY_USAGE = 1 << 1,
     CERT_EXT_EXTENDED_USAGE = 1 << 2,
     CERT_EXT_SAN = 1 << 3,
     CERT_EXT_NAME_CONSTRAINTS = 1 << 4,
-    CERT_EXT_SUBJECT_KEY_ID = 1 << 5,
-    CERT_EXT_AUTHORITY_KEY_ID = 1 << 6,
-    CERT_EXT_AUTHORITY_ACCESS = 1 << 7,
-    CERT_EXT_POLICIES = 1 << 8
+    CERT_EXT_POLICIES = 1 << 5
 };
 
 struct cert {
@@ -70,8 +67,8 @@ struct cert {
     bool has_authority_key_id; /* the extension; its keyIdentifier may be absent */
     bool authority_key_serial; /* it names an issuer and serial number */
     bool has_policy_constraints;
-    unsigned critical; /* of the extensions that were read */
-    bool unknown_critical;
+    unsigned critical;     /* of the extensions that may be */
+    bool refused_critical; /* an unknown one is, or one that must not be */
 };
 
 /*

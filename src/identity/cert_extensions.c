@@ -185,7 +185,7 @@ static const struct extension {
     struct bytes oid;
     const char *name;
     bool (*read)(struct cert *cert, struct bytes value);
-    unsigned flag; /* enum cert_extension; 0: not processed */
+    unsigned flag; /* enum cert_extension; 0: a critical one refuses the certificate */
 } extensions[] = {
     {{(const uint8_t *)"\x55\x1D\x13", 3},
      "basicConstraints",
@@ -201,18 +201,12 @@ static const struct extension {
      "nameConstraints",
      read_name_constraints,
      CERT_EXT_NAME_CONSTRAINTS},
-    {{(const uint8_t *)"\x55\x1D\x0E", 3},
-     "subjectKeyIdentifier",
-     read_subject_key_id,
-     CERT_EXT_SUBJECT_KEY_ID},
-    {{(const uint8_t *)"\x55\x1D\x23", 3},
-     "authorityKeyIdentifier",
-     read_authority_key_id,
-     CERT_EXT_AUTHORITY_KEY_ID},
+    {{(const uint8_t *)"\x55\x1D\x0E", 3}, "subjectKeyIdentifier", read_subject_key_id, 0},
+    {{(const uint8_t *)"\x55\x1D\x23", 3}, "authorityKeyIdentifier", read_authority_key_id, 0},
     {{(const uint8_t *)"\x2B\x06\x01\x05\x05\x07\x01\x01", 8},
      "authorityInfoAccess",
      read_authority_access,
-     CERT_EXT_AUTHORITY_ACCESS},
+     0},
     {{(const uint8_t *)"\x55\x1D\x20", 3}, "certificatePolicies", read_policies, CERT_EXT_POLICIES},
     {{(const uint8_t *)"\x55\x1D\x24", 3}, "policyConstraints", read_policy_constraints, 0},
 };
@@ -233,7 +227,7 @@ static int read_extension(struct cert *cert, struct bytes oid, bool critical, st
     const struct extension *known = find_extension(oid);
 
     if (critical && (known == NULL || known->flag == 0))
-        cert->unknown_critical = true;
+        cert->refused_critical = true;
     if (known == NULL)
         return 0;
     if (critical)

@@ -46,10 +46,11 @@ static enum verify_status check_critical(const struct cert *cert, char reason[VE
 {
     char title[VERIFY_TITLE_MAX];
 
-    if (!cert->unknown_critical)
+    if (!cert->refused_critical)
         return VERIFY_OK;
     verify_title(cert, title);
-    return verify_refuse(reason, VERIFY_CRITICAL, "%s has an unknown critical extension", title);
+    return verify_refuse(reason, VERIFY_CRITICAL,
+                         "%s has a critical extension that is unknown or must not be", title);
 }
 
 static enum verify_status check_profile(const struct verify_request *request,

@@ -23,12 +23,6 @@ static const char *form_departure(const struct cert *cert)
         return "a date before 2050 is a GeneralizedTime";
     if (cert->key.key_type == BR_KEYTYPE_RSA && cert->key_bits % 8 != 0)
         return "the bits of its RSA key are no multiple of 8";
-    if (cert->critical & CERT_EXT_SUBJECT_KEY_ID)
-        return "subjectKeyIdentifier is critical";
-    if (cert->critical & CERT_EXT_AUTHORITY_KEY_ID)
-        return "authorityKeyIdentifier is critical";
-    if (cert->critical & CERT_EXT_AUTHORITY_ACCESS)
-        return "authorityInfoAccess is critical";
     if (cert->has_policy_constraints)
         return "policyConstraints is not supported";
     return NULL;

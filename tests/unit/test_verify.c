@@ -198,7 +198,8 @@ static void an_issuer_that_may_not(void **state)
         {"deep inter-no-constraints", VERIFY_USAGE, "no CA"},
         {"deep inter-no-sign", VERIFY_USAGE, "keyCertSign"},
         {"deep inter-client", VERIFY_USAGE, "serverAuth"},
-        {"deep inter-critical", VERIFY_CRITICAL, "unknown critical extension"},
+        {"deep inter-critical", VERIFY_CRITICAL, "critical extension that is unknown"},
+        {"deep inter-critical-key-id", VERIFY_CRITICAL, "or must not be"},
         {"deep inter-sha1", VERIFY_WEAK, "SHA-1"},
         {"deeper sub inter-pathlen", VERIFY_USAGE, "pathLenConstraint"},
     };
