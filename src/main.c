@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,10 +13,11 @@
 static const struct command {
     const char *name;
     int (*run)(const struct config *config);
+    bool takes_operand;
     const char *help;
 } commands[] = {
-    {"fetch", command_fetch, "get the identity, prove it, install it; once"},
-    {"probe", command_probe, "try the installed identity on every enclave"},
+    {"fetch", command_fetch, false, "get the identity, prove it, install it; once"},
+    {"probe", command_probe, false, "try the installed identity on every enclave"},
 };
 
 static void print(const char *text)
@@ -48,6 +50,16 @@ static int fail(const struct err *err)
     return err_info(err->code)->exit_status;
 }
 
+static int start(const struct command *command, const struct config *config)
+{
+    struct err err;
+
+    if (!config->operand || command->takes_operand)
+        return command->run(config);
+    (void)err_set(&err, ERR_USAGE, "command line", "unexpected word \"%s\"", config->operand);
+    return fail(&err);
+}
+
 static int run(const struct config *config)
 {
     const char *name = config->command ? config->command : "";
@@ -59,7 +71,7 @@ static int run(const struct config *config)
     config_log(config);
     for (i = 0; i < sizeof commands / sizeof *commands; i++)
         if (strcmp(commands[i].name, name) == 0)
-            return commands[i].run(config);
+            return start(&commands[i], config);
     (void)err_set(&err, ERR_USAGE, name, *name ? "no such command" : "no command is named");
     return fail(&err);
 }

@@ -70,6 +70,8 @@ static int check_whole(struct parse *parse)
                              "machine there is allow-plaintext-endpoint");
     if (config->rehearse == REHEARSE_REQUIRE && config->endpoint_count == 0)
         return refuse_option(parse, "rehearse", "is \"require\", and there is no endpoint to ask");
+    if (config->dry_run && (config->endpoint_count == 0 || config->rehearse == REHEARSE_OFF))
+        return refuse_option(parse, "dry-run", "proves nothing without an endpoint to ask");
     if (config->command && strcmp(config->command, "fetch") == 0 && config->set_count == 0)
         return err_set(parse->err, is_configured(parse) ? ERR_CONFIG : ERR_USAGE, config->file,
                        "fetch needs a secret: --secret, MTLS_AGENT_SECRET, or a line "

@@ -16,10 +16,11 @@ struct err;
  * the one table in options.c. It holds no secret, is parsed on the ordinary heap before the arena
  * exists, is valid as a whole or does not exist, and never changes afterwards.
  */
-#define CONFIG_SETS_MAX      16
-#define CONFIG_SECRETS_MAX   16
-#define CONFIG_ENDPOINTS_MAX 64
-#define CONFIG_SUB_MAX       64
+#define CONFIG_SETS_MAX        16
+#define CONFIG_SECRETS_MAX     16
+#define CONFIG_ENDPOINTS_MAX   64
+#define CONFIG_SUB_MAX         64
+#define CONFIG_EXPECT_SANS_MAX 16
 
 /* Secrets that make one installed set. Sets stand in the order of their first secret. */
 struct config_set {
@@ -41,6 +42,7 @@ enum rehearse_policy { REHEARSE_REFUSE, REHEARSE_REQUIRE, REHEARSE_OFF };
 
 struct config {
     const char *command;      /* the verb, of the command line, else of the file; NULL: none */
+    const char *operand;      /* the word behind it, or NULL */
     const char *file;         /* the configuration file read, NULL: none */
     const char *file_ignored; /* a second one that was found and not read, or NULL */
     struct config_set sets[CONFIG_SETS_MAX];
@@ -59,11 +61,18 @@ struct config {
     const char *health_path;
     bool allow_cn;
     enum rehearse_policy rehearse;
-    bool keep_if_unreachable;  /* if-unreachable */
-    bool require_client_chain; /* client-chain */
+    bool keep_if_unreachable;   /* if-unreachable */
+    bool require_client_chain;  /* client-chain */
+    const char *expect_subject; /* NULL: any */
+    const char *expect_sans[CONFIG_EXPECT_SANS_MAX];
+    size_t expect_san_count;
+    int64_t ca_overlap_ms;
+    bool dry_run;
     int64_t deadline_ms;
     int64_t keep_previous_ms;
     bool combined;
+    int64_t expires_within_ms; /* 0: not asked */
+    bool json;
     bool memory_lock_preferred;
     struct log_options log;
     const struct config_variable *variables; /* the file's AWS_* lines */

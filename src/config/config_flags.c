@@ -4,16 +4,25 @@
 
 #include "config/options.h"
 
-/* The command: the one word that is no flag. */
+/* Words that are no flags: the command, then its operand; which commands have one, main knows. */
 static int read_word(struct parse *parse, const char *word)
 {
     const struct option *command = option_find("command");
+    struct config *config = &parse->store->config;
     char shown[QUOTED_MAX];
 
     (void)snprintf(parse->place, sizeof parse->place, "command line");
-    if (option_source(parse, command->name) == SOURCE_FLAGS)
+    if (option_source(parse, command->name) != SOURCE_FLAGS)
+        return option_set(parse, command, word);
+    if (config->operand)
         return parse_refuse(parse, "unexpected word \"%s\"", quoted(shown, word));
-    return option_set(parse, command, word);
+    config->operand = parse_keep(parse, word, strlen(word));
+    return config->operand ? 0 : -1;
+}
+
+static bool is_flag(const char *argument)
+{
+    return argument[0] == '-' && argument[1] != '\0'; /* "-" alone is standard input */
 }
 
 /* --name=value, --name value, or a boolean's --name; next may be NULL. Sets *used where next was
@@ -49,7 +58,7 @@ int config_flags_read(struct parse *parse, int argc, char *const argv[])
         const char *next = i + 1 < argc ? argv[i + 1] : NULL;
         bool used = false;
 
-        if (argv[i][0] == '-' ? read_flag(parse, argv[i], next, &used) : read_word(parse, argv[i]))
+        if (is_flag(argv[i]) ? read_flag(parse, argv[i], next, &used) : read_word(parse, argv[i]))
             return -1;
         i += used;
     }

@@ -13,7 +13,7 @@
 #define ALNUM  LOWER "ABCDEFGHIJKLMNOPQRSTUVWXYZ" DIGITS
 
 /* root, dir, and a set's and a file's name together stay below PATH_MAX. */
-enum { PATH_LENGTH_MAX = 1023, SECRET_NAME_MAX = 512 };
+enum { PATH_LENGTH_MAX = 1023, SECRET_NAME_MAX = 512, EXPECTED_MAX = 512 };
 
 const char *value_bool(const char *text, bool *value)
 {
@@ -217,6 +217,18 @@ const char *value_path(const char *text)
 const char *value_root(const char *text)
 {
     return *text ? value_path(text) : NULL;
+}
+
+const char *value_expected(const char *text)
+{
+    size_t len = strlen(text);
+
+    if (len == 0 || len > EXPECTED_MAX)
+        return "is not of 1 to 512 characters";
+    for (; *text; text++)
+        if (*text < 0x20 || *text > 0x7e)
+            return "has other characters than those of ASCII; write bytes as \\C3\\A4";
+    return NULL;
 }
 
 const char *value_region(const char *text)

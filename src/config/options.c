@@ -173,6 +173,18 @@ static const char *set_endpoint(struct parse *parse, const struct option *option
     return value_endpoint(text, &config->endpoints[config->endpoint_count++]);
 }
 
+static const char *set_expect_san(struct parse *parse, const struct option *option,
+                                  const char *text)
+{
+    struct config *config = &parse->store->config;
+
+    (void)option;
+    if (config->expect_san_count == CONFIG_EXPECT_SANS_MAX)
+        return clause(parse, "is one too many: at most %d", CONFIG_EXPECT_SANS_MAX);
+    config->expect_sans[config->expect_san_count++] = text;
+    return value_expected(text);
+}
+
 #define AT(member) offsetof(struct config, member)
 
 const struct option options[] = {
@@ -209,12 +221,23 @@ const struct option options[] = {
      .help = "while AWS cannot be reached, whether a valid installed identity will do"},
     {"client-chain", "warn|require", set_second, AT(require_client_chain), .fallback = "warn",
      .help = "when ca_cert does not hold the issuer of the certificate"},
+    {"expect-subject", "NAME", set_text, AT(expect_subject), value_expected,
+     .help = "install no identity but one of this subject, \"CN=ECS-Client\", or common name"},
+    {"expect-san", "NAME", set_expect_san, .flags = OPTION_LIST,
+     .help = "nor one whose subjectAltName lacks this DNS name, IP address or URI"},
+    {"ca-overlap", "DURATION", set_duration, AT(ca_overlap_ms), .fallback = "0s", .least = "0s",
+     .most = "7d", .help = "how long anchors that left ca_cert stay in ca.crt beside the new ones"},
+    {"dry-run", NULL, set_bool, AT(dry_run),
+     .help = "prove what would be installed on the enclaves, and install nothing"},
     {"deadline", "DURATION", set_duration, AT(deadline_ms), .fallback = "60s", .least = "1s",
      .most = "1h", .help = "for the whole command"},
     {"keep-previous", "DURATION", set_duration, AT(keep_previous_ms), .fallback = "1h",
      .least = "0s", .most = "365d", .help = "how long the replaced identity stays on disk"},
     {"combined", NULL, set_bool, AT(combined),
      .help = "install client.pem too: key, certificate and chain in one file"},
+    {"expires-within", "DURATION", set_duration, AT(expires_within_ms), .least = "0s",
+     .most = "36500d", .help = "inspect fails where a certificate ends within that time"},
+    {"json", NULL, set_bool, AT(json), .help = "write standard output as JSON, for programs"},
     {"memory-lock", "require|prefer", set_second, AT(memory_lock_preferred), .fallback = "require",
      .help = "whether to go on where memory cannot be locked"},
     {"log-level", "debug|info|warning|error", set_choice, AT(log.level), .fallback = "info",
