@@ -71,7 +71,8 @@ static int setup(void **state)
     (void)setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
     config = (struct config){0};
     environment = (struct environment){0};
-    aws = (struct aws){&config, &environment, NULL, clock_ms() + 20000};
+    aws = (struct aws){
+        .config = &config, .environment = &environment, .deadline = clock_ms() + 20000};
     err = (struct err){0};
     return 0;
 }
