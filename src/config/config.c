@@ -68,6 +68,10 @@ static int check_whole(struct parse *parse)
         return refuse_option(parse, "endpoint-url",
                              "is http://, over which keys travel in the clear; for a test on this "
                              "machine there is allow-plaintext-endpoint");
+    if (config->role_session_name && !config->role_arn)
+        return refuse_option(parse, "role-session-name", "names the session of no role-arn");
+    if (config->role_external_id && !config->role_arn)
+        return refuse_option(parse, "role-external-id", "is given to no role-arn");
     if (config->rehearse == REHEARSE_REQUIRE && config->endpoint_count == 0)
         return refuse_option(parse, "rehearse", "is \"require\", and there is no endpoint to ask");
     if (config->dry_run && (config->endpoint_count == 0 || config->rehearse == REHEARSE_OFF))

@@ -51,6 +51,8 @@ struct config {
     size_t endpoint_count;
     const char *dir, *root;   /* "/etc/ecs/mtls", "" */
     const char *region;       /* NULL: of the ARN, then the SDK's order */
+    const char *profile;      /* of the SDKs' shared files; NULL: as they choose it */
+    const char *role_arn, *role_session_name, *role_external_id; /* a role to assume, or NULL */
     const char *endpoint_url; /* Secrets Manager's; NULL: AWS's own */
     bool allow_plaintext_endpoint;
     bool owner_set;

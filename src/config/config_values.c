@@ -13,7 +13,7 @@
 #define ALNUM  LOWER "ABCDEFGHIJKLMNOPQRSTUVWXYZ" DIGITS
 
 /* root, dir, and a set's and a file's name together stay below PATH_MAX. */
-enum { PATH_LENGTH_MAX = 1023, SECRET_NAME_MAX = 512, EXPECTED_MAX = 512 };
+enum { PATH_LENGTH_MAX = 1023, SECRET_NAME_MAX = 512, ROLE_NAME_MAX = 576, EXPECTED_MAX = 512 };
 
 const char *value_bool(const char *text, bool *value)
 {
@@ -239,5 +239,44 @@ const char *value_region(const char *text)
         text[len - 1] == '-') {
         return "is not an AWS region, such as eu-central-1";
     }
+    return NULL;
+}
+
+const char *value_profile(const char *text)
+{
+    if (*text == '\0' || strspn(text, ALNUM "_-/.%@:+") != strlen(text))
+        return "is not a profile's name: letters, digits and any of _-/.%@:+";
+    return NULL;
+}
+
+const char *value_role_arn(const char *text)
+{
+    size_t len;
+
+    if (!skip_word(&text, "arn:") || !skip_field(&text, LOWER DIGITS "-", 1, 32) ||
+        !skip_word(&text, "iam::") || !skip_field(&text, DIGITS, 12, 12) ||
+        !skip_word(&text, "role/"))
+        return "is not a role's ARN, arn:PARTITION:iam::ACCOUNT:role/NAME";
+    len = strlen(text);
+    if (len < 1 || len > ROLE_NAME_MAX || strspn(text, ALNUM "_+=,.@/-") != len)
+        return "has no role's name behind role/";
+    return NULL;
+}
+
+const char *value_role_session_name(const char *text)
+{
+    size_t len = strlen(text);
+
+    if (len < 2 || len > 64 || strspn(text, ALNUM "_+=,.@-") != len)
+        return "is not a session's name: 2 to 64 letters, digits and any of _+=,.@-";
+    return NULL;
+}
+
+const char *value_role_external_id(const char *text)
+{
+    size_t len = strlen(text);
+
+    if (len < 2 || len > 1224 || strspn(text, ALNUM "_+=,.@:/-") != len)
+        return "is not an external ID: 2 to 1224 letters, digits and any of _+=,.@:/-";
     return NULL;
 }

@@ -32,6 +32,10 @@ const char *value_endpoint(const char *text, struct endpoint *endpoint);
 const char *value_path(const char *text); /* absolute, without ".." */
 const char *value_root(const char *text); /* that, or empty */
 const char *value_region(const char *text);
+const char *value_profile(const char *text);
+const char *value_role_arn(const char *text);
+const char *value_role_session_name(const char *text);
+const char *value_role_external_id(const char *text);
 const char *value_expected(const char *text);     /* a certificate's name: ASCII, not empty */
 const char *value_request_path(const char *text); /* of HTTP */
 const char *value_endpoint_url(const char *text); /* https://, or http:// to this machine */
