@@ -8,6 +8,7 @@
 
 struct config;
 struct environment;
+struct profiles;
 
 /* What every part of aws/ needs to know; filled by its user, who keeps all of it alive. */
 struct aws {
@@ -16,6 +17,7 @@ struct aws {
     const struct anchors *anchors;         /* Amazon's roots, or AWS_CA_BUNDLE's */
     enum verify_profile profile;           /* how strictly those verify */
     int64_t deadline;                      /* on clock_ms(): nothing goes on beyond it */
+    const struct profiles *profiles;       /* the SDKs' shared files; NULL: none */
 };
 
 #endif

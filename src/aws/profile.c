@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "aws/profile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "aws/aws.h"
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/fs.h"
+#include "config/config.h"
+
+enum { FILE_MAX = 256 * 1024, SECTION_MAX = 128 };
+
+const char *profile_name(const struct config *config, const char **named_by)
+{
+    static const char *const variables[] = {"AWS_PROFILE", "AWS_DEFAULT_PROFILE"};
+    size_t i;
+
+    *named_by = "--profile";
+    if (config->profile)
+        return config->profile;
+    for (i = 0; i < sizeof variables / sizeof variables[0]; i++) {
+        const char *name = config_variable(config, variables[i]);
+
+        *named_by = variables[i];
+        if (name)
+            return name;
+    }
+    *named_by = NULL;
+    return "default";
+}
+
+int profile_path(const struct config *config, enum profile_file_kind kind,
+                 char out[PROFILE_PATH_MAX])
+{
+    bool shared = kind == PROFILE_CREDENTIALS;
+    const char *path =
+        config_variable(config, shared ? "AWS_SHARED_CREDENTIALS_FILE" : "AWS_CONFIG_FILE");
+    const char *home = getenv("HOME");
+    int len;
+
+    if (!path)
+        path = shared ? "~/.aws/credentials" : "~/.aws/config";
+    if (strncmp(path, "~/", 2) != 0)
+        len = snprintf(out, PROFILE_PATH_MAX, "%s", path);
+    else if (home && *home)
+        len = snprintf(out, PROFILE_PATH_MAX, "%s%s", home, path + 1);
+    else
+        return -1;
+    return len < PROFILE_PATH_MAX ? 0 : -1;
+}
+
+/* Other users' home directories are closed to us, and no file of ours is there. */
+static bool is_absent(const char *path)
+{
+    return errno == ENOENT || errno == ENOTDIR || errno == EACCES || strcmp(path, "/dev/null") == 0;
+}
+
+static int load(struct profile_file *file, enum profile_file_kind kind, const struct config *config,
+                struct err *err)
+{
+    char path[PROFILE_PATH_MAX], reason[PROFILE_REASON_MAX];
+
+    file->kind = kind;
+    file->text.tag = kind == PROFILE_CREDENTIALS ? ARENA_CREDENTIALS : ARENA_DOCUMENT;
+    file->text.max = FILE_MAX;
+    if (profile_path(config, kind, path) < 0)
+        return 0;
+    if (fs_read(AT_FDCWD, path, &file->text) < 0)
+        return is_absent(path) ? 0 : err_set_errno(err, ERR_CONFIG, path, "it cannot be read");
+    if (profile_file_parse(file, reason) < 0)
+        return err_set(err, ERR_CONFIG, path, "%s", reason);
+    return 0;
+}
+
+/* Cuts the value of a name out of lines "name = value"; NULL: it is not there. */
+static const char *cut_nested(char *lines, const char *name)
+{
+    char *line, *value;
+
+    while ((line = strsep(&lines, "\n"))) {
+        value = strchr(line, '=');
+        if (!value)
+            continue;
+        *value++ = '\0';
+        line[strcspn(line, " \t")] = '\0';
+        value += strspn(value, " \t");
+        if (strcasecmp(line, name) == 0 && *value)
+            return value;
+    }
+    return NULL;
+}
+
+/* Each service's endpoint_url in the section that the profile's "services" names. */
+static void find_service_urls(struct profiles *profiles)
+{
+    static const char *const services[] = {"secrets_manager", "sts"};
+    const char *name = profile_get(profiles, profiles->name, "services");
+    char section[SECTION_MAX];
+    size_t i;
+
+    if (!name)
+        return;
+    (void)snprintf(section, sizeof section, "services %s", name);
+    for (i = 0; i < PROFILE_SERVICES; i++) {
+        const char *lines = profile_file_get(&profiles->config, section, services[i]);
+
+        if (lines) /* in the file's text, which is ours, and read by nobody else */
+            profiles->service_url[i] = cut_nested((char *)lines, "endpoint_url");
+    }
+}
+
+int profiles_load(const struct config *config, struct profiles **out, struct err *err)
+{
+    struct profiles *profiles = arena_alloc(sizeof *profiles, ARENA_WORK);
+
+    if (!profiles)
+        return err_set(err, ERR_MEMORY_FULL, NULL, "no room for the shared config files");
+    profiles->name = profile_name(config, &profiles->named_by);
+    if (load(&profiles->config, PROFILE_CONFIG, config, err) < 0 ||
+        load(&profiles->credentials, PROFILE_CREDENTIALS, config, err) < 0) {
+        profiles_free(profiles);
+        return -1;
+    }
+    find_service_urls(profiles);
+    *out = profiles;
+    return 0;
+}
+
+void profiles_free(struct profiles *profiles)
+{
+    if (!profiles)
+        return;
+    profile_file_free(&profiles->config);
+    profile_file_free(&profiles->credentials);
+    arena_free(profiles);
+}
+
+/* Sections of another kind have a space in their name, which no profile has. */
+static bool is_profile(const char *name)
+{
+    return !strchr(name, ' ');
+}
+
+bool profile_exists(const struct profiles *profiles, const char *name)
+{
+    return is_profile(name) && (profile_file_has(&profiles->credentials, name) ||
+                                profile_file_has(&profiles->config, name));
+}
+
+const char *profile_get(const struct profiles *profiles, const char *name, const char *property)
+{
+    const char *value = NULL;
+
+    if (is_profile(name))
+        value = profile_file_get(&profiles->credentials, name, property);
+    if (!value && is_profile(name))
+        value = profile_file_get(&profiles->config, name, property);
+    return value && *value ? value : NULL;
+}
+
+const char *profile_setting(const struct aws *aws, const char *variable, const char *property)
+{
+    const char *value = config_variable(aws->config, variable);
+
+    if (value || !aws->profiles)
+        return value;
+    return profile_get(aws->profiles, aws->profiles->name, property);
+}
+
+const char *profile_endpoint_url(const struct aws *aws, enum profile_service service)
+{
+    const struct profiles *profiles = aws->profiles;
+    const char *ignore = profile_setting(aws, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+                                         "ignore_configured_endpoint_urls");
+
+    if (!profiles || (ignore && strcasecmp(ignore, "true") == 0))
+        return NULL;
+    if (profiles->service_url[service])
+        return profiles->service_url[service];
+    return profile_get(profiles, profiles->name, "endpoint_url");
+}
