@@ -88,7 +88,7 @@ void http_free(struct http *http);
  * whose bodies are then the caller's (http_response_free). -1 with err only where nothing could be
  * tried at all.
  */
-#define HTTP_PARALLEL 8
+#define HTTP_PARALLEL 4 /* some 75 KB of locked memory each: a fetch stays under 512 KiB */
 int http_perform(struct http *http, const struct http_request *requests,
                  struct http_response *responses, size_t count, struct err *err);
 void http_response_free(struct http_response *response);
