@@ -163,13 +163,40 @@ static bool read_authority_access(struct cert *cert, struct bytes in)
     return true;
 }
 
+/* Of a critical extension every qualifier has to be understood (RFC 5280 4.2.1.4). */
+static bool read_qualifiers(struct cert *cert, struct bytes in)
+{
+    static const struct bytes statement = {(const uint8_t *)"\x2B\x06\x01\x05\x05\x07\x02\x01", 8};
+    static const struct bytes notice = {(const uint8_t *)"\x2B\x06\x01\x05\x05\x07\x02\x02", 8};
+    struct bytes qualifiers, qualifier, id;
+    struct der value;
+
+    if (!der_take_optional(&in, DER_SEQUENCE, &qualifiers) || in.len != 0)
+        return false;
+    while (qualifiers.len > 0) {
+        if (!der_take(&qualifiers, DER_SEQUENCE, &qualifier) ||
+            !der_take(&qualifier, DER_OID, &id) || !der_any(&qualifier, &value) ||
+            qualifier.len != 0)
+            return false;
+        if ((cert->critical & CERT_EXT_POLICIES) && !bytes_equal(id, statement) &&
+            !bytes_equal(id, notice))
+            cert->refused_critical = true;
+    }
+    return true;
+}
+
 /* Any policy is acceptable to us, so that a certificate's own change nothing. */
 static bool read_policies(struct cert *cert, struct bytes in)
 {
-    struct bytes sequence;
+    struct bytes sequence, policy, id;
 
-    (void)cert;
-    return der_take(&in, DER_SEQUENCE, &sequence) && in.len == 0 && sequence.len > 0;
+    if (!der_take(&in, DER_SEQUENCE, &sequence) || in.len != 0 || sequence.len == 0)
+        return false;
+    while (sequence.len > 0)
+        if (!der_take(&sequence, DER_SEQUENCE, &policy) || !der_take(&policy, DER_OID, &id) ||
+            !read_qualifiers(cert, policy))
+            return false;
+    return true;
 }
 
 /* Not processed, so that a critical one refuses the certificate. */

@@ -200,6 +200,7 @@ static void an_issuer_that_may_not(void **state)
         {"deep inter-client", VERIFY_USAGE, "serverAuth"},
         {"deep inter-critical", VERIFY_CRITICAL, "critical extension that is unknown"},
         {"deep inter-critical-key-id", VERIFY_CRITICAL, "or must not be"},
+        {"deep inter-critical-policy", VERIFY_CRITICAL, "critical extension"},
         {"deep inter-sha1", VERIFY_WEAK, "SHA-1"},
         {"deeper sub inter-pathlen", VERIFY_USAGE, "pathLenConstraint"},
     };
@@ -212,6 +213,7 @@ static void an_issuer_that_may_not(void **state)
         assert_int_not_equal(chains_check(&chains_strict, bad[i].chain, "root"), VERIFY_OK);
     }
     assert_int_equal(chains_check(&chains_strict, "deep inter-pathlen", "root"), VERIFY_OK);
+    assert_int_equal(chains_check(&chains_strict, "deep inter-policy", "root"), VERIFY_OK);
     assert_int_equal(chains_check(&chains_private, "leaf", "leaf root"), VERIFY_OK);
     assert_int_equal(chains_check(&chains_private, "deep", "inter-no-ca"),
                      VERIFY_USAGE); /* anchors too */
