@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "aws/aws.h"
+#include "aws/profile.h"
 #include "aws/roots.h"
 #include "aws/secretsmanager.h"
 #include "base/arena.h"
@@ -251,13 +252,17 @@ int agent_cycle(const struct config *config, const struct environment *environme
 {
     struct aws aws = {.config = config, .environment = environment, .deadline = deadline};
     struct secretsmanager *manager = NULL;
-    struct anchors *anchors;
+    struct profiles *profiles = NULL;
+    struct anchors *anchors = NULL;
     struct err err;
     int highest = 0, status;
     size_t i;
 
-    aws.anchors = anchors = roots_load(config, &err);
-    aws.profile = roots_profile(config);
+    if (profiles_load(config, &profiles, &err) == 0) {
+        aws.profiles = profiles;
+        aws.anchors = anchors = roots_load(&aws, &err);
+        aws.profile = roots_profile(&aws);
+    }
     if (anchors)
         manager = secretsmanager_new(&aws, &err);
     if (!manager)
@@ -270,5 +275,6 @@ int agent_cycle(const struct config *config, const struct environment *environme
     }
     secretsmanager_free(manager);
     anchors_free(anchors);
+    profiles_free(profiles);
     return highest;
 }

@@ -5,27 +5,34 @@
 #include <strings.h>
 
 #include "aws/aws.h"
+#include "aws/profile.h"
 #include "base/err.h"
 #include "config/config.h"
 
-static bool is(const struct config *config, const char *name, const char *word)
+static bool is(const struct aws *aws, const char *name, const char *property, const char *word)
 {
-    const char *value = config_variable(config, name);
+    const char *value = profile_setting(aws, name, property);
 
     return value && strcasecmp(value, word) == 0;
 }
 
 /* The URL that the user configured, or NULL. */
-static const char *configured(const struct config *config, enum endpoint_service service)
+static const char *configured(const struct aws *aws, enum endpoint_service service)
 {
+    const struct config *config = aws->config;
     bool secrets = service == ENDPOINT_SECRETSMANAGER;
     const char *own = secrets ? "AWS_ENDPOINT_URL_SECRETS_MANAGER" : "AWS_ENDPOINT_URL_STS";
     const char *text = secrets ? config->endpoint_url : NULL;
 
-    if (text || is(config, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"))
+    if (text ||
+        is(aws, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls", "true"))
         return text;
     text = config_variable(config, own);
-    return text ? text : config_variable(config, "AWS_ENDPOINT_URL");
+    if (!text)
+        text = config_variable(config, "AWS_ENDPOINT_URL");
+    if (!text)
+        text = profile_endpoint_url(aws, secrets ? PROFILE_SECRETSMANAGER : PROFILE_STS);
+    return text;
 }
 
 static int check(const struct aws_endpoint *endpoint, const struct config *config, struct err *err)
@@ -46,10 +53,10 @@ int endpoint_resolve(struct aws_endpoint *endpoint, const struct aws *aws,
     const struct endpoint_params params = {
         .service = service,
         .region = region,
-        .custom = configured(config, service),
-        .fips = is(config, "AWS_USE_FIPS_ENDPOINT", "true"),
-        .dual_stack = is(config, "AWS_USE_DUALSTACK_ENDPOINT", "true"),
-        .global = is(config, "AWS_STS_REGIONAL_ENDPOINTS", "legacy"),
+        .custom = configured(aws, service),
+        .fips = is(aws, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint", "true"),
+        .dual_stack = is(aws, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint", "true"),
+        .global = is(aws, "AWS_STS_REGIONAL_ENDPOINTS", "sts_regional_endpoints", "legacy"),
     };
 
     if (endpoint_by_rules(endpoint, &params, err) < 0)

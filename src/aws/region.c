@@ -6,6 +6,7 @@
 
 #include "aws/aws.h"
 #include "aws/imds.h"
+#include "aws/profile.h"
 #include "base/err.h"
 #include "config/config.h"
 
@@ -59,17 +60,17 @@ static int ask_imds(const struct aws *aws, const char *secret_id, char out[REGIO
     imds_close(imds);
     buf_free(&text);
     if (r < 0)
-        return err_set(
-            err, why.code == ERR_AWS_UNREACHABLE ? ERR_AWS_UNREACHABLE : ERR_REGION_MISSING,
-            secret_id,
-            "the region is not in the ARN, --region, AWS_REGION or AWS_DEFAULT_REGION; instance "
-            "metadata: %s",
-            why.reason);
+        return err_set(err,
+                       why.code == ERR_AWS_UNREACHABLE ? ERR_AWS_UNREACHABLE : ERR_REGION_MISSING,
+                       secret_id,
+                       "the region is not in the ARN, --region, AWS_REGION, AWS_DEFAULT_REGION or "
+                       "the profile; instance metadata: %s",
+                       why.reason);
     return 0;
 }
 
-int region_resolve(const struct aws *aws, const char *secret_id, char out[REGION_MAX],
-                   struct err *err)
+/* The region that the user chose for everything. 1: it is there; 0: none is; -1: it is none. */
+static int read_chosen(const struct aws *aws, char out[REGION_MAX], struct err *err)
 {
     const struct {
         const char *name;
@@ -77,22 +78,61 @@ int region_resolve(const struct aws *aws, const char *secret_id, char out[REGION
     } places[] = {
         {"--region", aws->config->region},
         {"AWS_REGION", config_variable(aws->config, "AWS_REGION")},
-        {"AWS_DEFAULT_REGION", config_variable(aws->config, "AWS_DEFAULT_REGION")},
+        {"AWS_DEFAULT_REGION", profile_setting(aws, "AWS_DEFAULT_REGION", "region")},
     };
     size_t i;
 
-    if (strncmp(secret_id, "arn:", 4) == 0) {
-        if (copy(out, region_of_arn(secret_id)) < 0)
-            return err_set(err, ERR_REGION_MISSING, secret_id, "the ARN names no region");
-        return 0;
-    }
     for (i = 0; i < sizeof places / sizeof places[0]; i++) {
         if (!places[i].value)
             continue;
         if (copy(out, bytes_of_text(places[i].value)) < 0)
-            return err_set(err, ERR_REGION_MISSING, secret_id, "%s is no region's name",
-                           places[i].name);
-        return 0;
+            return err_set(err, ERR_REGION_MISSING, NULL, "%s%s is no region's name",
+                           places[i].name, i == 2 ? ", or the profile's region," : "");
+        return 1;
     }
-    return ask_imds(aws, secret_id, out, err);
+    return 0;
+}
+
+static int choose(const struct aws *aws, const char *secret_id, char out[REGION_MAX],
+                  struct err *err)
+{
+    int r = read_chosen(aws, out, err);
+
+    if (r == 0)
+        return ask_imds(aws, secret_id, out, err);
+    return r < 0 ? -1 : 0;
+}
+
+int region_resolve(const struct aws *aws, const char *secret_id, char out[REGION_MAX],
+                   struct err *err)
+{
+    if (strncmp(secret_id, "arn:", 4) != 0)
+        return choose(aws, secret_id, out, err);
+    if (copy(out, region_of_arn(secret_id)) < 0)
+        return err_set(err, ERR_REGION_MISSING, secret_id, "the ARN names no region");
+    return 0;
+}
+
+/* The first secret that is given by its ARN; NULL: none is. */
+static const char *first_arn(const struct config *config)
+{
+    size_t i, j;
+
+    for (i = 0; i < config->set_count; i++)
+        for (j = 0; j < config->sets[i].secret_count; j++)
+            if (strncmp(config->sets[i].secrets[j], "arn:", 4) == 0)
+                return config->sets[i].secrets[j];
+    return NULL;
+}
+
+int region_of_session(const struct aws *aws, char out[REGION_MAX], struct err *err)
+{
+    const char *arn = first_arn(aws->config);
+    int r = read_chosen(aws, out, err);
+
+    if (r != 0)
+        return r < 0 ? -1 : 0;
+    if (arn)
+        return region_resolve(aws, arn, out, err);
+    return ask_imds(aws, NULL, out, err);
 }

@@ -5,9 +5,10 @@
 #include <stdlib.h>
 
 #include "aws/amazon_roots.h"
+#include "aws/aws.h"
+#include "aws/profile.h"
 #include "base/err.h"
 #include "base/fs.h"
-#include "config/config.h"
 #include "identity/pem.h"
 #include "identity/verify.h"
 
@@ -65,9 +66,9 @@ static struct anchors *read_anchors(struct bundle_file *file, const char *path, 
     return anchors;
 }
 
-struct anchors *roots_load(const struct config *config, struct err *err)
+struct anchors *roots_load(const struct aws *aws, struct err *err)
 {
-    const char *path = config_variable(config, "AWS_CA_BUNDLE");
+    const char *path = profile_setting(aws, "AWS_CA_BUNDLE", "ca_bundle");
     struct anchors *anchors;
     struct bundle_file *file;
 
@@ -87,7 +88,8 @@ struct anchors *roots_load(const struct config *config, struct err *err)
     return anchors;
 }
 
-enum verify_profile roots_profile(const struct config *config)
+enum verify_profile roots_profile(const struct aws *aws)
 {
-    return config_variable(config, "AWS_CA_BUNDLE") == NULL ? VERIFY_STRICT : VERIFY_PRIVATE;
+    return profile_setting(aws, "AWS_CA_BUNDLE", "ca_bundle") == NULL ? VERIFY_STRICT
+                                                                      : VERIFY_PRIVATE;
 }

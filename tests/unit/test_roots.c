@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "aws/amazon_roots.h"
+#include "aws/aws.h"
 #include "aws/roots.h"
 #include "base/err.h"
 #include "base/fs.h"
@@ -35,7 +36,7 @@ static const struct config config;
 static struct anchors *load(struct err *err)
 {
     *err = (struct err){0};
-    return roots_load(&config, err);
+    return roots_load(&(struct aws){.config = &config}, err);
 }
 
 /*
@@ -67,7 +68,7 @@ static void the_built_in_five(void **state)
     (void)state;
     (void)unsetenv("AWS_CA_BUNDLE");
     anchors = load(&err);
-    assert_int_equal(roots_profile(&config), VERIFY_STRICT);
+    assert_int_equal(roots_profile(&(struct aws){.config = &config}), VERIFY_STRICT);
     assert_int_equal(anchors_count(anchors), AMAZON_ROOTS);
     for (i = 0; i < AMAZON_ROOTS; i++) {
         const struct cert *root = anchors_at(anchors, i);
@@ -93,7 +94,7 @@ static void a_bundle_of_the_users(void **state)
     (void)state;
     set_bundle(samples, 3, "# that is all\n");
     anchors = load(&err);
-    assert_int_equal(roots_profile(&config), VERIFY_PRIVATE);
+    assert_int_equal(roots_profile(&(struct aws){.config = &config}), VERIFY_PRIVATE);
     assert_int_equal(anchors_count(anchors), 2);
     cert_subject_text(anchors_at(anchors, 1)->subject, text, sizeof text);
     assert_string_equal(text, "CN=Other-CA");
