@@ -22,9 +22,50 @@ static const struct err_info table[ERR_CODES] = {
                                 "a configured source of AWS credentials gave none",
                                 "Repair that source, or unset its variables so that the next one "
                                 "is asked."},
+    [ERR_CREDENTIALS_EXPIRED] = {"credentials_expired", EX_NOPERM,
+                                 "the AWS credentials have expired",
+                                 "Renew them at the source that the reason names; fresh ones were "
+                                 "asked for there already, and none came."},
+    [ERR_CREDENTIALS_UNKNOWN] = {"credentials_unknown", EX_NOPERM,
+                                 "AWS does not know the access key, or its session token",
+                                 "Check that the key exists and is active, that it belongs to this "
+                                 "partition, and that its session token is complete."},
+    [ERR_METADATA_OFF] = {"metadata_off", EX_NOPERM, "the instance metadata service is turned off",
+                          "Turn it on (aws ec2 modify-instance-metadata-options --http-endpoint "
+                          "enabled), or give credentials in another way."},
+    [ERR_METADATA_HOP_LIMIT] =
+        {"metadata_hop_limit", EX_NOPERM,
+         "instance metadata takes connections, but its token never arrives",
+         "In a container, raise the instance's hop limit to 2 (aws ec2 "
+         "modify-instance-metadata-options --http-put-response-hop-limit 2), "
+         "or use the host's network."},
+    [ERR_ROLE_MISSING] = {"role_missing", EX_NOPERM, "the instance has no role",
+                          "Attach an instance profile with a role that may read the secret."},
+    [ERR_CONTAINER_NOT_READY] = {"container_not_ready", EX_UNAVAILABLE,
+                                 "the container's credentials are not ready",
+                                 "Check the ECS agent's or Pod Identity agent's log; it has not "
+                                 "obtained the task's or pod's credentials."},
+    [ERR_TOKEN_FILE_MISSING] = {"token_file_missing", EX_NOPERM,
+                                "a token file that is configured cannot be read",
+                                "Mount the token where the variable points, or unset it."},
     [ERR_AWS_UNREACHABLE] = {"aws_unreachable", EX_UNAVAILABLE, "AWS cannot be reached",
                              "Check DNS, routes, the security group's egress to port 443 and the "
                              "VPC endpoint."},
+    [ERR_DNS_FAILED] = {"dns_failed", EX_UNAVAILABLE, "the endpoint's name has no address",
+                        "Check the name, /etc/resolv.conf and the VPC's DNS support; for a VPC "
+                        "endpoint's name, that the endpoint exists."},
+    [ERR_NO_ROUTE] = {"no_route", EX_UNAVAILABLE, "there is no route to AWS",
+                      "Give the subnet a NAT gateway or a VPC endpoint for Secrets Manager, or set "
+                      "HTTPS_PROXY."},
+    [ERR_PRIVATE_DNS] =
+        {"private_dns", EX_UNAVAILABLE, "AWS's public address does not answer from here",
+         "If a VPC endpoint is to be used, turn on its private DNS, and the VPC's "
+         "enableDnsSupport and enableDnsHostnames; else give the subnet a way out."},
+    [ERR_PROXY_UNREACHABLE] = {"proxy_unreachable", EX_UNAVAILABLE, "the proxy cannot be reached",
+                               "Correct --proxy or HTTPS_PROXY, or add AWS to --no-proxy."},
+    [ERR_PROXY_REFUSED] = {"proxy_refused", EX_UNAVAILABLE, "the proxy refused to connect to AWS",
+                           "Allow CONNECT to the endpoint's port 443 there; for status 407, put "
+                           "user and password into HTTPS_PROXY."},
     [ERR_AWS_UNTRUSTED] = {"aws_untrusted", EX_UNAVAILABLE,
                            "the AWS endpoint's certificate was refused",
                            "If a proxy or a private endpoint answers here, name its CA in "
@@ -34,13 +75,38 @@ static const struct err_info table[ERR_CODES] = {
     [ERR_AWS_ANSWER] = {"aws_answer", EX_UNAVAILABLE, "AWS gave an answer that makes no sense",
                         "Check that --endpoint-url names Secrets Manager."},
     [ERR_AWS_DENIED] = {"aws_denied", EX_NOPERM, "AWS denied the request",
-                        "Allow secretsmanager:GetSecretValue on the secret, and kms:Decrypt on its "
-                        "key, to the role in use."},
+                        "Add the statement in the reason to a policy of the role in use."},
+    [ERR_AWS_DENIED_EXPLICITLY] =
+        {"aws_denied_explicitly", EX_NOPERM, "a policy forbids the request",
+         "An explicit deny outweighs every allow: look for it in the kind "
+         "of policy that AWS names."},
+    [ERR_KMS_DENIED] = {"kms_denied", EX_NOPERM, "the secret's KMS key may not be used",
+                        "Allow kms:Decrypt on the secret's key to the role in use: in the key's "
+                        "policy, and in the role's."},
+    [ERR_KMS_FAILED] = {"kms_failed", EX_NOPERM, "the secret's KMS key cannot decrypt it",
+                        "Check that the key is enabled and not pending deletion."},
     [ERR_AWS_REJECTED] = {"aws_rejected", EX_NOPERM, "AWS rejected the request",
                           "See AWS's own words in the reason."},
+    [ERR_SIGNATURE_WRONG] = {"signature_wrong", EX_NOPERM,
+                             "the request's signature does not fit the access key",
+                             "Check the secret access key that belongs to the access key in use, "
+                             "and that nothing on the way rewrites requests."},
+    [ERR_CLOCK_SKEW] = {"clock_skew", EX_TEMPFAIL, "this host's clock is wrong",
+                        "Set it: check chrony, or the Time Sync Service at 169.254.169.123."},
     [ERR_SECRET_NOT_FOUND] = {"secret_not_found", EX_NOPERM, "the secret does not exist",
                               "Check name, region and account; a name must stand without its "
                               "ARN's six last characters."},
+    [ERR_VERSION_PENDING] = {"version_pending", EX_TEMPFAIL,
+                             "this version of the secret has no value yet",
+                             "Wait until the rotation has put one, or see why it did not."},
+    [ERR_SECRET_DELETED] = {"secret_deleted", EX_NOPERM, "the secret is marked for deletion",
+                            "Restore it (aws secretsmanager restore-secret), or name another."},
+    [ERR_VERSION_MISSING] = {"version_missing", EX_NOPERM, "the secret has no current version",
+                             "Put a value into it (aws secretsmanager put-secret-value)."},
+    [ERR_VERSION_UNKNOWN] = {"version_unknown", EX_NOPERM,
+                             "the secret has no version of that id or stage",
+                             "See aws secretsmanager list-secret-version-ids; correct --version-id "
+                             "or --version-stage."},
     [ERR_DOCUMENT_INVALID] = {"document_invalid", EX_DATAERR, "the secret is no identity document",
                               "Store a JSON object with client_cert, client_key and ca_cert."},
     [ERR_DOCUMENT_TOO_LARGE] = {"document_too_large", EX_DATAERR, "the secret is too large",
@@ -78,6 +144,10 @@ static const struct err_info table[ERR_CODES] = {
                              "the certificate's issuer is not in ca_cert",
                              "Add it to ca_cert, or use --client-chain=warn where client and "
                              "server CAs differ."},
+    [ERR_IDENTITY_UNEXPECTED] = {"identity_unexpected", EX_DATAERR,
+                                 "the identity is not the one that is expected",
+                                 "Check that --secret names this environment's secret, or correct "
+                                 "--expect-subject and --expect-san."},
     [ERR_ENCLAVE_REFUSED] = {"enclave_refused", EX_PROTOCOL, "the enclave refused the identity",
                              "Check that the enclave trusts the CA of client_cert and expects its "
                              "common name."},

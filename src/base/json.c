@@ -301,6 +301,16 @@ enum json_type json_type(const struct json *json, json_value value)
     }
 }
 
+/* The place of what follows a value, and all within it. */
+static int behind(const struct json *json, json_value value)
+{
+    int i = value + 1;
+
+    while (i < json->count && json->tokens[i].start < json->tokens[value].end)
+        i++;
+    return i;
+}
+
 int json_each(const struct json *json, json_value object, int *at, json_value *name,
               json_value *value)
 {
@@ -310,10 +320,20 @@ int json_each(const struct json *json, json_value object, int *at, json_value *n
         json->tokens[i].start >= json->tokens[object].end)
         return 0;
     *name = i++;
-    *value = i++;
-    while (i < json->count && json->tokens[i].start < json->tokens[*value].end)
-        i++;
-    *at = i;
+    *value = i;
+    *at = behind(json, i);
+    return 1;
+}
+
+int json_item(const struct json *json, json_value array, int *at, json_value *value)
+{
+    int i = *at ? *at : array + 1;
+
+    if (json_type(json, array) != JSON_ARRAY || i >= json->count ||
+        json->tokens[i].start >= json->tokens[array].end)
+        return 0;
+    *value = i;
+    *at = behind(json, i);
     return 1;
 }
 

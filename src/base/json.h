@@ -46,6 +46,9 @@ json_value json_member(const struct json *json, json_value object, const char *n
 int json_each(const struct json *json, json_value object, int *at, json_value *name,
               json_value *value);
 
+/* Walks an array in the same way. */
+int json_item(const struct json *json, json_value array, int *at, json_value *value);
+
 /* Appends a string's decoded UTF-8: 0; -1: not a string, a lone surrogate, or no room. NUL may come
  * out of "\u0000": look for it. */
 int json_string(const struct json *json, json_value value, struct buf *out);
