@@ -15,7 +15,11 @@ enum {
     BASE_THROTTLED_MS = 1000,
     DELAY_MAX_MS = 20000,
     HINT_EXTRA_MS = 5000, /* how much longer than ours a server's own delay may be */
-    LAST_TRY_MS = 1000    /* a try that has less than this left is not made */
+    ROUND_MS = 1000,      /* the bases double from here, round by round */
+    COST = 14,
+    COST_THROTTLED = 5,
+    REWARD = 1,        /* of a success at the first try */
+    LAST_TRY_MS = 1000 /* a try that has less than this left is not made */
 };
 
 static const char *const throttled_codes[] = {
@@ -88,25 +92,69 @@ enum retry_class retry_classify(const struct http_response *response, const char
     return (enum retry_class)flags;
 }
 
-int64_t retry_delay_ms(enum retry_class class, unsigned attempt)
+/* Full jitter over base * 2^(count-1), capped. */
+static int64_t jitter(int64_t base, unsigned count, uint32_t random)
 {
-    int64_t most = class & RETRY_THROTTLED ? BASE_THROTTLED_MS : BASE_MS;
+    int64_t most = base;
 
-    for (; attempt > 1 && most < DELAY_MAX_MS; attempt--)
+    for (; count > 1 && most < DELAY_MAX_MS; count--)
         most *= 2;
     if (most > DELAY_MAX_MS)
         most = DELAY_MAX_MS;
-    return random_below((uint32_t)most + 1);
+    return (most + 1) * random >> 32;
+}
+
+int64_t retry_delay_ms(enum retry_class class, unsigned tries, uint32_t random)
+{
+    return jitter(class & RETRY_THROTTLED ? BASE_THROTTLED_MS : BASE_MS, tries, random);
+}
+
+/* Whether the quota allows another try of the round; takes its tokens. */
+static bool take_tokens(struct retry *retry, enum retry_class class)
+{
+    int cost = class & RETRY_THROTTLED ? COST_THROTTLED : COST;
+
+    if (!retry->quota)
+        return true;
+    if (retry->quota->spent + cost > RETRY_QUOTA)
+        return false;
+    retry->quota->spent += cost;
+    retry->cost = cost;
+    return true;
+}
+
+void retry_succeeded(struct retry *retry)
+{
+    struct retry_quota *quota = retry->quota;
+
+    if (!quota)
+        return;
+    quota->spent -= retry->cost ? retry->cost : REWARD;
+    if (quota->spent < 0)
+        quota->spent = 0;
 }
 
 /* The server's x-amz-retry-after lengthens a delay, by 5 s at most. */
-static int64_t heed_server(int64_t delay, const char *retry_after)
+static int64_t heed_server(int64_t delay, int64_t hint)
 {
-    int64_t hint = strtoll(retry_after, NULL, 10);
-
     if (hint > delay + HINT_EXTRA_MS)
         hint = delay + HINT_EXTRA_MS;
     return hint > delay ? hint : delay;
+}
+
+int64_t retry_next(struct retry *retry, enum retry_class class, int64_t hint_ms, uint32_t random)
+{
+    retry->attempt++;
+    retry->tries++;
+    if (class == RETRY_NEVER)
+        return -1;
+    if ((retry->max_attempts == 0 || retry->tries < retry->max_attempts) &&
+        take_tokens(retry, class))
+        return heed_server(retry_delay_ms(class, retry->tries, random), hint_ms);
+    retry->round++;
+    retry->tries = 0;
+    retry->cost = 0;
+    return heed_server(jitter(ROUND_MS, retry->round, random), hint_ms);
 }
 
 void retry_begin(const struct retry *retry)
@@ -118,12 +166,14 @@ void retry_begin(const struct retry *retry)
 bool retry_wait(struct retry *retry, enum retry_class class, const struct http_response *response,
                 const char *cause)
 {
+    int64_t hint = strtoll(response->retry_after, NULL, 10);
     int64_t left = clock_left(retry->deadline), delay;
+    uint32_t random;
 
-    retry->attempt++;
-    if (class == RETRY_NEVER || left <= LAST_TRY_MS)
+    random_bytes(&random, sizeof random);
+    delay = retry_next(retry, class, hint, random);
+    if (delay < 0 || left <= LAST_TRY_MS)
         return false;
-    delay = heed_server(retry_delay_ms(class, retry->attempt), response->retry_after);
     if (delay > left - LAST_TRY_MS)
         delay = left - LAST_TRY_MS;
     log_event(LOG_LEVEL_WARNING, "retry", log_s("step", retry->step),

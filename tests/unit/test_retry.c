@@ -9,6 +9,7 @@
 #include "aws/retry.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "net/http.h"
 
 static enum retry_class classify(int status, const char *code)
@@ -68,13 +69,21 @@ static void test_classified_by_transport(void **state)
     }
 }
 
+static uint32_t random_32(void)
+{
+    uint32_t random;
+
+    random_bytes(&random, sizeof random);
+    return random;
+}
+
 static int64_t longest_delay(enum retry_class class, unsigned attempt)
 {
     int64_t longest = 0, delay;
     int i;
 
     for (i = 0; i < 2000; i++) {
-        delay = retry_delay_ms(class, attempt);
+        delay = retry_delay_ms(class, attempt, random_32());
         assert_true(delay >= 0);
         if (delay > longest)
             longest = delay;
@@ -101,6 +110,64 @@ static void test_full_jitter(void **state)
     assert_jitter_up_to(RETRY_THROTTLED, 1, 1000);
     assert_jitter_up_to(RETRY_THROTTLED, 3, 4000);
     assert_jitter_up_to(RETRY_BOTH, 1, 1000);
+}
+
+/* With all random bits set a delay is as long as it may be. */
+static int64_t next(struct retry *retry, enum retry_class class)
+{
+    return retry_next(retry, class, 0, UINT32_MAX);
+}
+
+static void test_rounds(void **state)
+{
+    struct retry retry = {.max_attempts = 3};
+
+    (void)state;
+    assert_int_equal(next(&retry, RETRY_TRANSIENT), 50);
+    assert_int_equal(next(&retry, RETRY_TRANSIENT), 100);
+    assert_int_equal(next(&retry, RETRY_TRANSIENT), 1000); /* the round is over */
+    assert_int_equal(next(&retry, RETRY_THROTTLED), 1000);
+    assert_int_equal(next(&retry, RETRY_THROTTLED), 2000);
+    assert_int_equal(next(&retry, RETRY_TRANSIENT), 2000);
+    assert_int_equal(retry.attempt, 6);
+    assert_int_equal(retry.round, 2);
+    assert_int_equal(next(&retry, RETRY_NEVER), -1);
+    retry = (struct retry){.max_attempts = 1, .round = 20};
+    assert_int_equal(next(&retry, RETRY_TRANSIENT), 20000);
+}
+
+static void test_quota(void **state)
+{
+    struct retry_quota quota = {0};
+    struct retry retry = {.max_attempts = 1000, .quota = &quota};
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < 35; i++) /* 35 * 14 = 490 */
+        assert_in_range(retry_next(&retry, RETRY_TRANSIENT, 0, 0), 0, 20000);
+    assert_int_equal(quota.spent, 490);
+    assert_int_equal(next(&retry, RETRY_TRANSIENT), 1000); /* 14 are not there: a new round */
+    assert_int_equal(retry.round, 1);
+    assert_int_equal(next(&retry, RETRY_THROTTLED), 1000); /* 5 are */
+    assert_int_equal(quota.spent, 495);
+    retry_succeeded(&retry);
+    assert_int_equal(quota.spent, 490);
+    retry = (struct retry){.max_attempts = 3, .quota = &quota};
+    retry_succeeded(&retry);
+    assert_int_equal(quota.spent, 489);
+    quota.spent = 0;
+    retry_succeeded(&retry);
+    assert_int_equal(quota.spent, 0);
+}
+
+static void test_hint(void **state)
+{
+    struct retry retry = {.max_attempts = 3};
+
+    (void)state;
+    assert_int_equal(retry_next(&retry, RETRY_TRANSIENT, 3000, UINT32_MAX), 3000);
+    assert_int_equal(retry_next(&retry, RETRY_TRANSIENT, 60000, UINT32_MAX), 5100);
+    assert_int_equal(retry_next(&retry, RETRY_TRANSIENT, -7, UINT32_MAX), 1000);
 }
 
 static void test_wait_stops_for_good(void **state)
@@ -148,6 +215,9 @@ int main(void)
         cmocka_unit_test(test_classified_by_status),
         cmocka_unit_test(test_classified_by_transport),
         cmocka_unit_test(test_full_jitter),
+        cmocka_unit_test(test_rounds),
+        cmocka_unit_test(test_quota),
+        cmocka_unit_test(test_hint),
         cmocka_unit_test(test_wait_stops_for_good),
         cmocka_unit_test(test_wait_leaves_time_for_a_try),
         cmocka_unit_test(test_wait_heeds_the_server),
