@@ -79,8 +79,8 @@ struct anchors *roots_load(const struct aws *aws, struct err *err)
         (void)err_set(err, ERR_MEMORY_FULL, path, "no memory to read it");
         return NULL;
     }
-    file->text = (struct buf){.max = FILE_MAX, .tag = ARENA_WORK};
-    file->der = (struct buf){.max = FILE_MAX, .tag = ARENA_WORK};
+    file->text = (struct buf){.max = FILE_MAX, .public = true};
+    file->der = (struct buf){.max = FILE_MAX, .public = true};
     anchors = read_anchors(file, path, err);
     buf_free(&file->text);
     buf_free(&file->der);

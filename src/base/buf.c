@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/buf.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { FIRST_CAPACITY = 256 };
+
+static void *resize(const struct buf *buf, size_t capacity)
+{
+    return buf->public ? realloc(buf->data, capacity)
+                       : arena_realloc(buf->data, capacity, buf->tag);
+}
 
 int buf_reserve(struct buf *buf, size_t len)
 {
@@ -17,9 +24,9 @@ int buf_reserve(struct buf *buf, size_t len)
         return 0;
     while (capacity < need)
         capacity *= 2;
-    data = arena_realloc(buf->data, capacity, buf->tag);
+    data = resize(buf, capacity);
     if (!data && capacity > need)
-        data = arena_realloc(buf->data, capacity = need, buf->tag);
+        data = resize(buf, capacity = need);
     if (!data)
         return -1;
     buf->data = data;
@@ -45,7 +52,10 @@ int buf_append_text(struct buf *buf, const char *text)
 
 void buf_free(struct buf *buf)
 {
-    arena_free(buf->data);
+    if (buf->public)
+        free(buf->data);
+    else
+        arena_free(buf->data);
     buf->data = NULL;
     buf->len = 0;
     buf->capacity = 0;

@@ -15,6 +15,7 @@ struct buf {
     size_t capacity;
     size_t max; /* most bytes it may hold; 0: no bound but the arena's */
     enum arena_tag tag;
+    bool public; /* on the ordinary heap instead: for what is no secret and may be large */
 };
 
 /* 0, or -1 when max or the arena is exhausted; the content stays as it was then. */
