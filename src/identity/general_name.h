@@ -17,4 +17,10 @@ enum general_name {
     GENERAL_REGISTERED_ID = DER_CONTEXT | 8
 };
 
+/* "DNS:enclave.example", "URI:spiffe://…": without control or non-ASCII bytes, cut to size. */
+void general_name_text(const struct der *name, char *out, size_t size);
+
+/* All of a subjectAltName's, with ", " between; what does not fit any more is counted. */
+void general_names_text(struct bytes san, char *out, size_t size);
+
 #endif

@@ -8,11 +8,12 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "identity/cert.h"
+#include "identity/expect.h"
 #include "identity/key.h"
 #include "identity/pem.h"
 #include "identity/verify.h"
 
-enum { LEEWAY_S = 5 * 60, CA_MAX = 128 };
+enum { LEEWAY_S = 5 * 60 };
 
 /* What the parts of one identity_new() share. */
 struct reading {
@@ -305,12 +306,12 @@ static void note_leaf(struct identity *identity, const struct credential *creden
 static int read_ca(const struct reading *reading)
 {
     struct buf der = {.tag = ARENA_DOCUMENT};
-    struct bytes list[CA_MAX] = {{0}};
+    struct bytes list[IDENTITY_ANCHORS_MAX] = {{0}};
     int count, result = -1;
 
     if (!has(reading, BUNDLE_CA_CERT))
         return 0;
-    count = read_certificates(reading, BUNDLE_CA_CERT, &der, list, CA_MAX);
+    count = read_certificates(reading, BUNDLE_CA_CERT, &der, list, IDENTITY_ANCHORS_MAX);
     if (count >= 0) {
         reading->identity->anchors = anchors_new(list, (size_t)count, reading->err);
         if (reading->identity->anchors)
@@ -371,6 +372,38 @@ struct identity *identity_new(const struct bundle *bundle, const struct identity
         return NULL;
     }
     return identity;
+}
+
+int identity_add_anchor(struct identity *identity, struct bytes der, struct err *err)
+{
+    size_t count = anchors_count(identity->anchors), i;
+    struct bytes list[IDENTITY_ANCHORS_MAX];
+    struct anchors *anchors;
+
+    if (count == IDENTITY_ANCHORS_MAX)
+        return err_set(err, ERR_CERTIFICATE_INVALID, NULL, "there are %zu trust anchors already",
+                       count);
+    for (i = 0; i < count; i++)
+        list[i] = anchors_at(identity->anchors, i)->der;
+    list[count] = der;
+    anchors = anchors_new(list, count + 1, err);
+    if (!anchors)
+        return -1;
+    anchors_free(identity->anchors);
+    identity->anchors = anchors;
+    if (pem_append(&identity->file[BUNDLE_CA_CERT], "CERTIFICATE", der) < 0)
+        return err_set(err, ERR_MEMORY_FULL, NULL, "no memory for another trust anchor");
+    return 0;
+}
+
+int identity_expect(const struct identity *identity, const struct expected *expected,
+                    const char *subject, struct err *err)
+{
+    const struct credential *client = &identity->client, *server = &identity->server;
+    struct cert leaf;
+
+    parse_again(&leaf, client->chain_count > 0 ? client->chain[0] : server->chain[0]);
+    return expect_leaf(expected, &leaf, subject, err);
 }
 
 void identity_free(struct identity *identity)

@@ -10,6 +10,7 @@
 
 struct anchors;
 struct err;
+struct expected;
 struct key;
 
 /*
@@ -53,5 +54,16 @@ struct identity_policy {
 struct identity *identity_new(const struct bundle *bundle, const struct identity_policy *policy,
                               const char *subject, struct err *err);
 void identity_free(struct identity *identity);
+
+/*
+ * Trusts one more certificate, which is appended to ca_cert's file too; ERR_MEMORY_FULL,
+ * ERR_CERTIFICATE_INVALID. At most IDENTITY_ANCHORS_MAX anchors are read again.
+ */
+#define IDENTITY_ANCHORS_MAX 128
+int identity_add_anchor(struct identity *identity, struct bytes der, struct err *err);
+
+/* expect_leaf() for the leaf that fingerprint and subject are of. */
+int identity_expect(const struct identity *identity, const struct expected *expected,
+                    const char *subject, struct err *err);
 
 #endif

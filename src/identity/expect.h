@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef IDENTITY_EXPECT_H
+#define IDENTITY_EXPECT_H
+
+#include <stddef.h>
+
+struct cert;
+struct err;
+
+/* Whose identity is expected: a guard against another environment's secret. */
+struct expected {
+    const char *subject; /* with "=": all of it, as cert_subject_text() writes it; else the common
+                            name; NULL: any */
+    const char *const *sans; /* DNS names, IP addresses and URIs that subjectAltName must hold */
+    size_t san_count;
+};
+
+/*
+ * 0, or -1 with ERR_IDENTITY_UNEXPECTED, whose reason says what was found instead. Names are
+ * compared as they stand: a wildcard covers nothing but its own text.
+ */
+int expect_leaf(const struct expected *expected, const struct cert *leaf, const char *subject,
+                struct err *err);
+
+#endif
