@@ -14,8 +14,10 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "enclave/rehearse.h"
+#include "host/ca_overlap.h"
 #include "host/installed.h"
 #include "identity/bundle.h"
+#include "identity/expect.h"
 #include "identity/identity.h"
 #include "identity/verify.h"
 
@@ -36,6 +38,8 @@ struct delivery {
     struct origin *origins; /* one for each secret of the set */
     struct bundle bundle;
     struct identity *identity;
+    struct ca_overlap overlap;
+    enum rehearsal rehearsal;
 };
 
 struct install_target agent_target(const struct config *config, const char *sub, int64_t deadline)
@@ -96,6 +100,15 @@ static void describe(const struct delivery *delivery)
         log_event(LOG_LEVEL_WARNING, "chain_not_in_ca", log_s("set", name_of(delivery)));
 }
 
+static int expect(const struct delivery *delivery, const struct identity *identity, struct err *err)
+{
+    const struct config *config = delivery->config;
+    const struct expected expected = {config->expect_subject, config->expect_sans,
+                                      config->expect_san_count};
+
+    return identity_expect(identity, &expected, delivery->set->secrets[0], err);
+}
+
 /*
  * A certificate from the future most likely means a clock in the past, which has until the deadline
  * to be set.
@@ -121,20 +134,40 @@ static int prove(struct delivery *delivery, struct err *err)
     }
     bundle_free(&delivery->bundle);
     describe(delivery);
-    return 0;
+    if (expect(delivery, delivery->identity, err) < 0)
+        return -1;
+    return ca_overlap_apply(&delivery->target, delivery->config->ca_overlap_ms, delivery->identity,
+                            &delivery->overlap, err);
+}
+
+static void describe_overlap(const struct delivery *delivery)
+{
+    char until[CLOCK_TEXT_MAX];
+    size_t i;
+
+    for (i = 0; i < delivery->overlap.count; i++) {
+        clock_format(until, delivery->overlap.kept[i].until);
+        log_event(LOG_LEVEL_INFO, "ca_overlap", log_s("set", name_of(delivery)),
+                  log_s("fingerprint", delivery->overlap.kept[i].digest), log_s("until", until));
+    }
 }
 
 static int install(const struct delivery *delivery, struct err *err)
 {
     static const char *const events[] = {
-        [INSTALL_DONE] = "installed",
-        [INSTALL_ADOPTED] = "adopted",
-        [INSTALL_UNCHANGED] = "unchanged",
+        [INSTALL_DONE] = "installed",      [INSTALL_ADOPTED] = "adopted",
+        [INSTALL_UNCHANGED] = "unchanged", [INSTALL_OVERLAP_ENDED] = "ca_overlap_ended",
         [INSTALL_HEALED] = "healed",
     };
     struct install_source sources[CONFIG_SECRETS_MAX];
-    struct installing what = {delivery->identity, sources, delivery->set->secret_count,
-                              delivery->config->combined};
+    struct installing what = {
+        .identity = delivery->identity,
+        .sources = sources,
+        .source_count = delivery->set->secret_count,
+        .combined = delivery->config->combined,
+        .overlap = delivery->overlap.kept,
+        .overlap_count = delivery->overlap.count,
+    };
     enum install_outcome outcome;
     size_t i;
 
@@ -146,16 +179,19 @@ static int install(const struct delivery *delivery, struct err *err)
     log_event(LOG_LEVEL_INFO, events[outcome], log_s("set", name_of(delivery)),
               log_s("dir", delivery->target.dir),
               log_s("fingerprint", delivery->identity->fingerprint));
+    if (outcome != INSTALL_UNCHANGED)
+        describe_overlap(delivery);
     return 0;
 }
 
-/* The installed identity, if it will serve for a while yet; else NULL. */
+/* The installed identity, if it is the expected one and will serve for a while yet; else NULL. */
 static struct identity *serving_identity(const struct delivery *delivery)
 {
     struct err none;
     struct identity *identity = installed_identity(&delivery->target, &none);
 
-    if (identity && identity->not_after - clock_wall() < KEEP_MARGIN_S) {
+    if (identity && (identity->not_after - clock_wall() < KEEP_MARGIN_S ||
+                     expect(delivery, identity, &none) < 0)) {
         identity_free(identity);
         return NULL;
     }
@@ -168,7 +204,8 @@ static bool keep_stale(const struct delivery *delivery, const struct err *err)
     const struct err_info *info = err_info(err->code);
     struct identity *identity;
 
-    if (!delivery->config->keep_if_unreachable ||
+    if (!delivery->config->keep_if_unreachable || delivery->config->dry_run ||
+        err->code == ERR_VERSION_PENDING ||
         (info->exit_status != err_info(ERR_AWS_UNREACHABLE)->exit_status &&
          info->exit_status != err_info(ERR_DEADLINE)->exit_status))
         return false;
@@ -182,17 +219,22 @@ static bool keep_stale(const struct delivery *delivery, const struct err *err)
     return true;
 }
 
-static bool same_identity(const struct identity *a, const struct identity *b)
+/* Trust that ends by itself needs no proof of what remains. */
+static bool is_installed(const struct delivery *delivery, const struct identity *installed)
 {
-    return strcmp(a->fingerprint, b->fingerprint) == 0 &&
-           bytes_equal(buf_bytes(&a->file[BUNDLE_CA_CERT]), buf_bytes(&b->file[BUNDLE_CA_CERT]));
+    const struct identity *next = delivery->identity;
+
+    return strcmp(next->fingerprint, installed->fingerprint) == 0 &&
+           (delivery->overlap.only_ended ||
+            bytes_equal(buf_bytes(&next->file[BUNDLE_CA_CERT]),
+                        buf_bytes(&installed->file[BUNDLE_CA_CERT])));
 }
 
 /* No enclave could be asked: what serves now is not replaced by what nobody has tried. */
 static bool keep_unproven(const struct delivery *delivery)
 {
     struct identity *installed = serving_identity(delivery);
-    bool keep = installed && !same_identity(delivery->identity, installed);
+    bool keep = installed && !is_installed(delivery, installed);
 
     log_event(LOG_LEVEL_WARNING, keep ? "kept_unproven" : "unproven",
               log_s("set", name_of(delivery)),
@@ -202,20 +244,41 @@ static bool keep_unproven(const struct delivery *delivery)
     return keep;
 }
 
+/* A dry run is there to prove: nothing known is a failure. A server's set has nothing to try. */
+static int require_proof(const struct delivery *delivery, struct err *err)
+{
+    if (delivery->rehearsal != REHEARSAL_UNPROVEN)
+        return 0;
+    return err_set(err, ERR_ENCLAVE_UNREACHABLE, name_of(delivery),
+                   "no endpoint could be reached to try the identity");
+}
+
 /* The mission. Nothing touches the target before all that can fail without it has succeeded. */
 static int deliver(struct delivery *delivery, struct secretsmanager *manager, struct err *err)
 {
-    enum rehearsal rehearsal;
-
     if (fetch(delivery, manager, err) < 0)
         return keep_stale(delivery, err) ? 0 : -1;
     if (prove(delivery, err) < 0)
         return -1;
-    if (rehearse(delivery->config, delivery->identity, &delivery->target, &rehearsal, err) < 0)
+    if (rehearse(delivery->config, delivery->identity, &delivery->target, &delivery->rehearsal,
+                 err) < 0)
         return -1;
-    if (rehearsal == REHEARSAL_UNPROVEN && keep_unproven(delivery))
+    if (delivery->config->dry_run)
+        return require_proof(delivery, err);
+    if (delivery->rehearsal == REHEARSAL_UNPROVEN && keep_unproven(delivery))
         return 0;
     return install(delivery, err);
+}
+
+/* How a dry run ended, for who promotes a version or waits for it. */
+static void report_dry_run(const struct delivery *delivery, int result, const struct err *err)
+{
+    const char *outcome = delivery->rehearsal == REHEARSAL_PROVEN ? "proven" : "sound";
+
+    if (result < 0)
+        outcome = err->code == ERR_VERSION_PENDING ? "not_yet" : "failed";
+    log_event(LOG_LEVEL_INFO, "dry_run", log_s("set", name_of(delivery)), log_s("outcome", outcome),
+              log_s("fingerprint", delivery->identity ? delivery->identity->fingerprint : NULL));
 }
 
 static int deliver_set(const struct config *config, size_t i, struct secretsmanager *manager,
@@ -234,6 +297,8 @@ static int deliver_set(const struct config *config, size_t i, struct secretsmana
         result = deliver(&delivery, manager, err);
     else
         (void)err_set(err, ERR_MEMORY_FULL, set->secrets[0], "no room");
+    if (config->dry_run)
+        report_dry_run(&delivery, result, err);
     bundle_free(&delivery.bundle);
     identity_free(delivery.identity);
     arena_free(delivery.origins);

@@ -114,9 +114,12 @@ static enum install_outcome outcome_of(const struct current *current, const stru
 
     if (change->adopts)
         return INSTALL_ADOPTED;
-    if (there && (old->text.len == 0 || same_text(old, old->sources_len, new, new->sources_len)))
+    if (there && old->text.len == 0)
         return INSTALL_HEALED;
-    return INSTALL_DONE;
+    if (!there || !same_text(old, old->sources_len, new, new->sources_len))
+        return INSTALL_DONE;
+    return new->facts.overlap_count < old->facts.overlap_count ? INSTALL_OVERLAP_ENDED
+                                                               : INSTALL_HEALED;
 }
 
 /* Compares what stands with what should, and changes what differs. */

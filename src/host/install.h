@@ -40,7 +40,13 @@ struct install_target {
     int64_t deadline; /* how long to wait for another agent's lock, on clock_ms() */
 };
 
-#define INSTALL_FILES_MAX 8
+struct install_overlap { /* an anchor in ca.crt that ca_cert no longer holds */
+    char digest[65];     /* SHA-256 of its DER, hexadecimal */
+    int64_t until;       /* seconds since 1970 */
+};
+
+#define INSTALL_FILES_MAX   8
+#define INSTALL_OVERLAP_MAX 16
 struct install_set {
     const struct install_file *files;
     size_t file_count;
@@ -48,12 +54,15 @@ struct install_set {
     size_t source_count;
     const char *fingerprint; /* of the leaf */
     int64_t not_after;       /* of the leaf: an expired previous set is not kept */
+    const struct install_overlap *overlap;
+    size_t overlap_count;
 };
 
 enum install_outcome {
     INSTALL_DONE,      /* a new set is in place */
     INSTALL_ADOPTED,   /* and plain files of the same names were taken over as the set before it */
     INSTALL_UNCHANGED, /* the same set was there, whole; nothing was written */
+    INSTALL_OVERLAP_ENDED, /* the same version was there, with anchors whose time is over */
     INSTALL_HEALED /* the same version, or one that could no longer be told, was there damaged */
 };
 
@@ -71,6 +80,8 @@ struct installed {
     int64_t not_after;
     char version_ids[16][65]; /* of the manifest, in its order */
     size_t version_count;
+    struct install_overlap overlap[INSTALL_OVERLAP_MAX];
+    size_t overlap_count;
 };
 
 /*

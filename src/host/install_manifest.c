@@ -101,6 +101,28 @@ static int parse_files(struct bytes *rest, struct line *line)
     return 0;
 }
 
+/* Reads the lines of overlap; *line is the first one behind them, without words at the end. */
+static int parse_overlap(struct installed *facts, struct bytes *rest, struct line *line)
+{
+    struct install_overlap *overlap;
+
+    for (;;) {
+        line->words = 0;
+        if (rest->len == 0)
+            return 0;
+        if (next_line(rest, line) < 0)
+            return -1;
+        if (!is(line, "overlap", 3))
+            return 0;
+        if (facts->overlap_count == INSTALL_OVERLAP_MAX)
+            return -1;
+        overlap = &facts->overlap[facts->overlap_count++];
+        if (!copy_digest(overlap->digest, line->word[1]) ||
+            !read_number(&overlap->until, line->word[2]))
+            return -1;
+    }
+}
+
 static int parse(struct manifest *manifest)
 {
     struct bytes rest = buf_bytes(&manifest->text);
@@ -115,10 +137,13 @@ static int parse(struct manifest *manifest)
         return -1;
     if (!is(&line, "not-after", 2) || !read_number(&manifest->facts.not_after, line.word[1]))
         return -1;
-    manifest->own_len = manifest->text.len - rest.len;
-    if (rest.len == 0)
+    if (parse_overlap(&manifest->facts, &rest, &line) < 0)
+        return -1;
+    manifest->own_len =
+        line.words ? (size_t)(line.word[0].data - manifest->text.data) : manifest->text.len;
+    if (line.words == 0)
         return 0;
-    if (next_line(&rest, &line) < 0 || !is(&line, "previous", 2) ||
+    if (!is(&line, "previous", 2) ||
         !copy_word(manifest->previous, sizeof manifest->previous, line.word[1]) ||
         !set_name_valid(manifest->previous))
         return -1;
@@ -151,12 +176,18 @@ static int add_files(struct buf *text, const struct install_set *set)
     return 0;
 }
 
-static int render(struct buf *text, const struct install_set *set)
+static int add_number(struct buf *text, const char *keyword, const char *word, int64_t value)
 {
     char number[24];
+
+    (void)snprintf(number, sizeof number, "%lld", (long long)value);
+    return word ? add_line(text, keyword, word, number) : add_line(text, keyword, number, NULL);
+}
+
+static int render(struct buf *text, const struct install_set *set)
+{
     size_t i;
 
-    (void)snprintf(number, sizeof number, "%lld", (long long)set->not_after);
     if (add_line(text, MAGIC, VERSION, NULL) < 0)
         return -1;
     for (i = 0; i < set->source_count; i++)
@@ -164,7 +195,12 @@ static int render(struct buf *text, const struct install_set *set)
             return -1;
     if (add_files(text, set) < 0 || add_line(text, "fingerprint", set->fingerprint, NULL) < 0)
         return -1;
-    return add_line(text, "not-after", number, NULL);
+    if (add_number(text, "not-after", NULL, set->not_after) < 0)
+        return -1;
+    for (i = 0; i < set->overlap_count; i++)
+        if (add_number(text, "overlap", set->overlap[i].digest, set->overlap[i].until) < 0)
+            return -1;
+    return 0;
 }
 
 int manifest_render(struct manifest *manifest, const struct install_set *set, struct err *err)

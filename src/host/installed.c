@@ -58,6 +58,8 @@ int install_identity(const struct install_target *target, const struct installin
         .source_count = what->source_count,
         .fingerprint = what->identity->fingerprint,
         .not_after = what->identity->not_after,
+        .overlap = what->overlap,
+        .overlap_count = what->overlap_count,
     };
     int result = 0;
 

@@ -27,6 +27,8 @@ struct installing {
     const struct install_source *sources;
     size_t source_count;
     bool combined;
+    const struct install_overlap *overlap; /* of the identity's anchors */
+    size_t overlap_count;
 };
 int install_identity(const struct install_target *target, const struct installing *what,
                      enum install_outcome *outcome, struct err *err);

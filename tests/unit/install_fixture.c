@@ -87,8 +87,16 @@ int install_here(struct fixture *fixture, int number)
     char text[4][32], version[32], fingerprint[65];
     struct install_source source = {"arn:aws:secretsmanager:eu-west-1:123456789012:secret:a-AbCdEf",
                                     fixture->version_id ? fixture->version_id : version};
-    struct install_set set = {files, fixture->file_count, &source,
-                              1,     fingerprint,         fixture->not_after};
+    struct install_set set = {
+        .files = files,
+        .file_count = fixture->file_count,
+        .sources = &source,
+        .source_count = 1,
+        .fingerprint = fingerprint,
+        .not_after = fixture->not_after,
+        .overlap = fixture->overlap,
+        .overlap_count = fixture->overlap_count,
+    };
     enum install_outcome outcome;
 
     (void)snprintf(version, sizeof version, "version-%d", number);

@@ -19,6 +19,8 @@ struct fixture {
     struct install_target target;
     const char *version_id; /* NULL: made of the number */
     int64_t not_after;
+    struct install_overlap overlap[INSTALL_OVERLAP_MAX];
+    size_t overlap_count;
     size_t file_count;                 /* of client.crt, client.key, ca.crt, server.crt */
     void (*prepare)(struct fixture *); /* what the child does to itself first, or NULL */
     struct err err;                    /* of the last call */

@@ -111,6 +111,46 @@ static void new_version_is_installed_though_its_content_is_the_same(void **state
     assert_string_equal(fixture->facts.version_ids[0], "two");
 }
 
+static void put_overlap(struct fixture *fixture, size_t count)
+{
+    size_t i;
+
+    for (i = 0; i < count; i++)
+        fixture->overlap[i] = (struct install_overlap){.until = 2000000000 + (int64_t)i};
+    for (i = 0; i < count; i++)
+        (void)snprintf(fixture->overlap[i].digest, sizeof fixture->overlap[i].digest, "%064zx", i);
+    fixture->overlap_count = count;
+}
+
+static void overlap_is_read_as_it_was_written(void **state)
+{
+    struct fixture *fixture = *state;
+
+    put_overlap(fixture, INSTALL_OVERLAP_MAX);
+    assert_int_equal(fixture_install(fixture, 1), INSTALL_DONE);
+    assert_int_equal(fixture_install(fixture, 1), INSTALL_UNCHANGED);
+    assert_int_equal(fixture_install(fixture, 2), INSTALL_DONE); /* with a line "previous" */
+    assert_int_equal(fixture_install(fixture, 2), INSTALL_UNCHANGED);
+    assert_int_equal(fixture_read(fixture), 0);
+    assert_int_equal(fixture->facts.overlap_count, INSTALL_OVERLAP_MAX);
+    assert_memory_equal(fixture->facts.overlap, fixture->overlap, sizeof fixture->overlap);
+}
+
+static void the_end_of_an_overlap_is_told_from_damage(void **state)
+{
+    struct fixture *fixture = *state;
+
+    put_overlap(fixture, 2);
+    assert_int_equal(fixture_install(fixture, 1), INSTALL_DONE);
+    put_overlap(fixture, 1);
+    assert_int_equal(fixture_install(fixture, 1), INSTALL_OVERLAP_ENDED);
+    fixture->overlap[0].until--;
+    assert_int_equal(fixture_install(fixture, 1), INSTALL_HEALED);
+    put_overlap(fixture, 0);
+    assert_int_equal(fixture_install(fixture, 1), INSTALL_OVERLAP_ENDED);
+    assert_int_equal(fixture_install(fixture, 1), INSTALL_UNCHANGED);
+}
+
 static void previous_set_is_kept_and_no_older_one(void **state)
 {
     struct fixture *fixture = *state;
@@ -414,6 +454,8 @@ int main(void)
         ROW(umask_does_not_matter),
         ROW(same_set_writes_nothing),
         ROW(new_version_is_installed_though_its_content_is_the_same),
+        ROW(overlap_is_read_as_it_was_written),
+        ROW(the_end_of_an_overlap_is_told_from_damage),
         ROW(previous_set_is_kept_and_no_older_one),
         ROW(previous_set_goes_after_its_time),
         ROW(previous_set_goes_at_once_when_none_is_to_be_kept),

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOST_CA_OVERLAP_H
+#define HOST_CA_OVERLAP_H
+
+#include <stdbool.h>
+
+#include "host/install.h"
+
+struct err;
+struct identity;
+
+/*
+ * While a CA is replaced, enclaves may show certificates of the old one for a while. Anchors of the
+ * installed set that ca_cert no longer holds are added to the next identity for length_ms from the
+ * moment at which they are first missed, never beyond their own end. The manifest tells them from
+ * ca_cert's own.
+ */
+struct ca_overlap {
+    struct install_overlap kept[INSTALL_OVERLAP_MAX];
+    size_t count;
+    bool only_ended; /* nothing in ca.crt changes but that the time of some is over */
+};
+
+/* 0; -1 with ERR_MEMORY_FULL. Where no set with a manifest is installed, nothing is kept. */
+int ca_overlap_apply(const struct install_target *target, int64_t length_ms, struct identity *next,
+                     struct ca_overlap *overlap, struct err *err);
+
+#endif
