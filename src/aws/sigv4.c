@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "aws/credentials.h"
+#include "aws/percent.h"
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/hash.h"
@@ -72,29 +73,6 @@ static int append_byte(struct buf *out, uint8_t byte)
     return buf_append(out, &byte, 1);
 }
 
-static bool is_unreserved(uint8_t c)
-{
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '.' || c == '_' || c == '~';
-}
-
-/* Percent-encodes all but unreserved characters (RFC 3986 2.3) and the one that is kept. */
-static int append_encoded(struct buf *out, struct bytes text, int kept)
-{
-    static const char digits[] = "0123456789ABCDEF";
-    size_t i;
-
-    for (i = 0; i < text.len; i++) {
-        uint8_t c = text.data[i];
-        char triplet[3] = {'%', digits[c >> 4], digits[c & 15]};
-        int r = is_unreserved(c) || c == kept ? append_byte(out, c) : buf_append(out, triplet, 3);
-
-        if (r < 0)
-            return -1;
-    }
-    return 0;
-}
-
 /* Cuts the part before the first separator, or all of it, off the front of text. */
 static struct bytes cut(struct bytes *text, char separator)
 {
@@ -133,9 +111,9 @@ static int append_path(struct buf *out, const struct sigv4_request *request)
     int r = -1;
 
     if (!request->normalize_path)
-        return append_encoded(out, request->path, '/');
+        return percent_encode(out, request->path, '/');
     if (normalize(&normal, request->path) == 0)
-        r = append_encoded(out, buf_bytes(&normal), '/');
+        r = percent_encode(out, buf_bytes(&normal), '/');
     buf_free(&normal);
     return r;
 }
@@ -161,7 +139,7 @@ static int append_reencoded(struct buf *out, struct bytes text)
             c = (uint8_t)(hex_value(text.data[i + 1]) << 4 | hex_value(text.data[i + 2]));
             i += 2;
         }
-        if (append_encoded(out, bytes_of(&c, 1), -1) < 0)
+        if (percent_encode(out, bytes_of(&c, 1), -1) < 0)
             return -1;
     }
     return 0;
