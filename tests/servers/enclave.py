@@ -31,6 +31,7 @@ http {{
         ssl_certificate_key server.key;
         ssl_client_certificate clients.crt;
         ssl_verify_client {verify};
+        {settings}
         set $client '"client":"$ssl_client_s_dn"';
         location = /health {{ return 200 '{{"status":"healthy",$client}}\\n'; }}
         location = /api/watermark {{ return 200 '{{"watermark":"c2VlbiBhbmQgc2lnbmVk",$client}}\\n'; }}
@@ -74,6 +75,7 @@ class Nginx(Enclave):
     """TLS 1.2; answers 400 to a client whose certificate it does not take."""
 
     verify = "on"
+    settings = ""
 
     def launch(self, port):
         (self.dir / "nginx.conf").write_text(
@@ -81,6 +83,7 @@ class Nginx(Enclave):
                 host=f"[{self.host}]" if ":" in self.host else self.host,
                 port=port,
                 verify=self.verify,
+                settings=self.settings,
                 protocols="TLSv1.3" if self.tls13_only else "TLSv1.2",
             )
         )
@@ -120,6 +123,8 @@ class Go(Enclave):
 class OpenSsl(Enclave):
     """s_server; one connection at a time."""
 
+    arguments = ("-Verify", "3", "-verify_return_error")
+
     def launch(self, port):
         return Process(
             [
@@ -128,9 +133,7 @@ class OpenSsl(Enclave):
                 "-accept",
                 f"127.0.0.1:{port}",
                 "-www",
-                "-Verify",
-                "3",
-                "-verify_return_error",
+                *self.arguments,
                 "-CAfile",
                 self.ca_path,
                 "-cert",

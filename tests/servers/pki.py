@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 DAY = datetime.timedelta(days=1)
@@ -120,9 +120,11 @@ def document(pair, ca, **more):
 
 
 def new_key(kind):
-    """ "p256", "p384", "p521" or RSA bits as "rsa2048"."""
+    """ "p256", "p384", "p521", "ed25519" or RSA bits as "rsa2048"."""
     if kind.startswith("rsa"):
         return rsa.generate_private_key(65537, int(kind[3:]))
+    if kind == "ed25519":
+        return ed25519.Ed25519PrivateKey.generate()
     return ec.generate_private_key(
         {"p256": ec.SECP256R1(), "p384": ec.SECP384R1(), "p521": ec.SECP521R1()}[kind]
     )
@@ -180,13 +182,15 @@ def alternative_names(names):
 class Authority:
     """A CA with its key at hand and all extensions that strict verifiers want; intermediate with a parent."""
 
-    def __init__(self, cn, kind="p256", parent=None):
+    def __init__(self, cn, kind="p256", parent=None, lifetime=(-DAY, 365 * DAY), basic=(True, None), more=()):
+        """basic: whether it is a CA, and its path length; more: critical extensions beside the usual."""
         self.key = new_key(kind)
         self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, cn)])
         issuer = parent or self
         usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
-        builder = self._builder(self.name, self.key.public_key(), issuer, (-DAY, 365 * DAY))
-        builder = builder.add_extension(x509.BasicConstraints(True, None), True).add_extension(usage, True)
+        builder = self._builder(self.name, self.key.public_key(), issuer, lifetime)
+        for extension in (x509.BasicConstraints(*basic), usage, *more):
+            builder = builder.add_extension(extension, True)
         self.certificate = builder.sign(issuer.key, hashes.SHA256())
 
     @staticmethod
@@ -208,8 +212,11 @@ class Authority:
     def pem(self):
         return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
 
-    def issue(self, cn, kind="p256", names=(), lifetime=(-DAY, 90 * DAY), usage=None):
-        """A leaf: a server's where it has names, else a client's; usage overrides its extended key usage."""
+    def issue(self, cn, kind="p256", names=(), lifetime=(-DAY, 90 * DAY), usage=None, more=()):
+        """
+        A leaf: a server's where it has names, else a client's; usage overrides its extended key usage. more:
+        critical extensions.
+        """
         key = new_key(kind)
         usage = usage or (ExtendedKeyUsageOID.SERVER_AUTH if names else ExtendedKeyUsageOID.CLIENT_AUTH)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, cn)])
@@ -217,5 +224,7 @@ class Authority:
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), False)
         if names:
             builder = builder.add_extension(alternative_names(names), False)
+        for extension in more:
+            builder = builder.add_extension(extension, True)
         cert = builder.sign(self.key, hashes.SHA256())
         return Pair(cert.public_bytes(serialization.Encoding.PEM).decode(), key_pem(key))
