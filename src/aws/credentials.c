@@ -5,48 +5,76 @@
 #include <string.h>
 
 #include "aws/aws.h"
+#include "aws/profile.h"
 #include "aws/sources.h"
+#include "aws/sts.h"
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "config/config.h"
 
 static const struct source {
     const char *name;
     enum source_state (*resolve)(const struct aws *aws, struct credentials *credentials,
                                  struct err *err);
 } sources[] = {
-    {"environment", source_environment},
-    {"container", source_container},
-    {"imds", source_imds},
+    {"profile", source_named_profile},     {"environment", source_environment},
+    {"web_identity", source_web_identity}, {"profile", source_default_profile},
+    {"container", source_container},       {"imds", source_imds},
 };
 
 enum { SOURCES = sizeof sources / sizeof sources[0] };
 
-/* Adds "name: why" to what was looked at. */
+/* Adds "name: why" to what was looked at, where there is a reason. */
 static void note(char *looked, size_t size, const char *name, const char *why)
 {
     size_t len = strlen(looked);
 
-    (void)snprintf(looked + len, size - len, "%s%s: %.200s", len ? "; " : "", name, why);
+    if (*why)
+        (void)snprintf(looked + len, size - len, "%s%s: %.200s", len ? "; " : "", name, why);
 }
 
+/* looked: what was asked before, and why it has none. */
 static enum source_state walk_chain(const struct aws *aws, struct credentials *credentials,
-                                    struct err *err)
+                                    char looked[ERR_REASON_MAX], struct err *err)
 {
     enum source_state state = SOURCE_NOT_CONFIGURED;
-    char looked[ERR_REASON_MAX] = "";
     size_t i;
 
     for (i = 0; i < SOURCES && state == SOURCE_NOT_CONFIGURED; i++) {
         credentials->source = sources[i].name;
         state = sources[i].resolve(aws, credentials, err);
         if (state == SOURCE_NOT_CONFIGURED)
-            note(looked, sizeof looked, sources[i].name, err->reason);
+            note(looked, ERR_REASON_MAX, sources[i].name, err->reason);
     }
     if (state == SOURCE_NOT_CONFIGURED)
         (void)err_set(err, ERR_CREDENTIALS_MISSING, NULL, "%s", looked);
     return state;
+}
+
+static int find(const struct aws *aws, struct credentials *credentials, struct err *err)
+{
+    const struct config *config = aws->config;
+    const struct sts_role role = {
+        .arn = config->role_arn,
+        .session_name = config->role_session_name,
+        .external_id = config->role_external_id,
+    };
+    char looked[ERR_REASON_MAX] = "";
+
+    if (walk_chain(aws, credentials, looked, err) != SOURCE_FOUND)
+        return -1;
+    log_event(
+        LOG_LEVEL_INFO, "credentials", log_s("source", credentials->source),
+        log_s("profile", strcmp(credentials->source, "profile") == 0 ? aws->profiles->name : NULL),
+        log_s("skipped", *looked ? looked : NULL));
+    if (!role.arn)
+        return 0;
+    if (sts_assume_role(aws, &role, credentials, err) < 0)
+        return -1;
+    log_event(LOG_LEVEL_INFO, "role_assumed", log_s("role", role.arn));
+    return 0;
 }
 
 int credentials_resolve(const struct aws *aws, struct credentials **out, struct err *err)
@@ -58,21 +86,26 @@ int credentials_resolve(const struct aws *aws, struct credentials **out, struct 
     credentials = arena_alloc(sizeof *credentials, ARENA_WORK);
     if (!credentials)
         return err_set(err, ERR_MEMORY_FULL, NULL, "no room for credentials");
-    if (walk_chain(aws, credentials, err) != SOURCE_FOUND) {
+    if (find(aws, credentials, err) < 0) {
         credentials_free(credentials);
         return -1;
     }
-    log_event(LOG_LEVEL_INFO, "credentials", log_s("source", credentials->source));
     *out = credentials;
     return 0;
+}
+
+void credentials_clear(struct credentials *credentials)
+{
+    arena_free(credentials->access_key_id);
+    arena_free(credentials->secret_access_key);
+    arena_free(credentials->session_token);
+    *credentials = (struct credentials){0};
 }
 
 void credentials_free(struct credentials *credentials)
 {
     if (!credentials)
         return;
-    arena_free(credentials->access_key_id);
-    arena_free(credentials->secret_access_key);
-    arena_free(credentials->session_token);
+    credentials_clear(credentials);
     arena_free(credentials);
 }

@@ -13,17 +13,21 @@ struct credentials {
     char *secret_access_key;
     char *session_token; /* NULL: none */
     int64_t expires;     /* seconds since 1970; 0: never */
-    const char *source;  /* "environment", "container", "imds": static */
+    const char *source;  /* "environment", "web_identity", "profile", "container", "imds": static */
 };
 
 /*
  * Walks the chain in its order (one table in credentials.c; each source tells "not configured" from
  * "failed") until one is configured. A source that is configured and fails is an error that names
- * it, never a silent fall-through. Retries what can pass, within the deadline.
+ * it, never a silent fall-through. With role-arn, that role is assumed over what was found. Retries
+ * what can pass, within the deadline.
  * ERR_CREDENTIALS_MISSING, ERR_CREDENTIALS_FAILED, ERR_AWS_UNREACHABLE, ERR_DEADLINE. Free with
  * credentials_free(), NULL allowed.
  */
 int credentials_resolve(const struct aws *aws, struct credentials **out, struct err *err);
 void credentials_free(struct credentials *credentials);
+
+/* Frees what it holds, but not itself. */
+void credentials_clear(struct credentials *credentials);
 
 #endif

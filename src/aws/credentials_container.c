@@ -26,7 +26,8 @@ struct query {
 };
 
 /* The relative URI goes to the ECS agent, and wins. */
-static enum source_state find_url(struct query *query, const struct config *config, struct err *err)
+enum source_state source_container_url(const struct config *config, struct buf *text,
+                                       struct url *url, struct err *err)
 {
     const char *relative = config_variable(config, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
     const char *full = config_variable(config, "AWS_CONTAINER_CREDENTIALS_FULL_URI");
@@ -38,13 +39,12 @@ static enum source_state find_url(struct query *query, const struct config *conf
                       "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI and _FULL_URI are not set");
         return SOURCE_NOT_CONFIGURED;
     }
-    if (buf_append_text(&query->url_text, relative ? "http://169.254.170.2" : full) < 0 ||
-        (relative && buf_append_text(&query->url_text, relative) < 0)) {
+    if (buf_append_text(text, relative ? "http://169.254.170.2" : full) < 0 ||
+        (relative && buf_append_text(text, relative) < 0)) {
         (void)err_set(err, ERR_MEMORY_FULL, source, "no room for %s", name);
         return SOURCE_FAILED;
     }
-    if ((relative && relative[0] != '/') ||
-        url_parse(&query->url, (const char *)query->url_text.data) < 0) {
+    if ((relative && relative[0] != '/') || url_parse(url, (const char *)text->data) < 0) {
         (void)err_set(err, ERR_CREDENTIALS_FAILED, source, "%s is no %s", name,
                       relative ? "path that begins with /" : "http:// or https:// URL");
         return SOURCE_FAILED;
@@ -130,7 +130,7 @@ enum source_state source_container(const struct aws *aws, struct credentials *cr
 {
     struct query query = {
         .url_text.tag = ARENA_WORK, .token.tag = ARENA_TOKEN, .token.max = TOKEN_MAX};
-    enum source_state state = find_url(&query, aws->config, err);
+    enum source_state state = source_container_url(aws->config, &query.url_text, &query.url, err);
     struct http *http = NULL;
 
     if (state == SOURCE_FOUND) {

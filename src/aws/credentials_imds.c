@@ -6,7 +6,9 @@
 #include "aws/credentials.h"
 #include "aws/imds.h"
 #include "aws/sources.h"
+#include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 
 static const char source[] = "imds";
 
@@ -47,6 +49,21 @@ static enum source_state find_role(struct imds *imds, char role[ROLE_MAX], struc
     return state;
 }
 
+/*
+ * While the service that renews them is out of order, it gives out the old ones, and AWS may go on
+ * taking them.
+ */
+static void note_expiry(const struct credentials *credentials)
+{
+    char expired[CLOCK_TEXT_MAX];
+
+    if (credentials->expires == 0 || credentials->expires > clock_wall())
+        return;
+    clock_format(expired, credentials->expires);
+    log_event(LOG_LEVEL_WARNING, "credentials_expired", log_s("source", source),
+              log_s("expired", expired));
+}
+
 static enum source_state get_credentials(struct imds *imds, const char *role,
                                          struct credentials *credentials, struct err *err)
 {
@@ -56,8 +73,10 @@ static enum source_state get_credentials(struct imds *imds, const char *role,
 
     (void)snprintf(path, sizeof path, ROLES "%s", role);
     if (imds_get(imds, path, &answer, err) == IMDS_FOUND &&
-        source_read(credentials, buf_bytes(&answer), source, err) == 0)
+        source_read(credentials, buf_bytes(&answer), source, err) == 0) {
+        note_expiry(credentials);
         state = SOURCE_FOUND;
+    }
     buf_free(&answer);
     return state;
 }

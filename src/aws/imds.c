@@ -9,6 +9,7 @@
 
 #include "aws/aws.h"
 #include "aws/error.h"
+#include "aws/profile.h"
 #include "aws/retry.h"
 #include "aws/text.h"
 #include "aws/url.h"
@@ -20,12 +21,12 @@
 
 static const char subject[] = "imds";
 
-enum { ANSWER_MAX = 10000, TIMEOUT_S = 1, FIND_MS = 3000, URL_MAX = 512 };
+enum { ANSWER_MAX = 10000, TIMEOUT_S = 1, FIND_MS = 3000, SILENT_MAX = 3 };
 
 struct imds {
     const struct aws *aws;
     struct http *http;
-    char base[URL_MAX]; /* "http://169.254.169.254" */
+    char base[IMDS_URL_MAX]; /* "http://169.254.169.254" */
     struct url url;
     unsigned timeout_s;
     unsigned tries;  /* 0: not configured */
@@ -34,11 +35,11 @@ struct imds {
     char *token;
 };
 
-/* A variable that holds a number from 1 to 3600, or what is usual where it is not set. */
-static int read_number(const struct config *config, const char *name, unsigned usual, unsigned *out,
-                       struct err *err)
+/* A setting that is a number from 1 to 3600, or what is usual where it is not there. */
+static int read_number(const struct aws *aws, const char *const name[2], unsigned usual,
+                       unsigned *out, struct err *err)
 {
-    const char *text = config_variable(config, name);
+    const char *text = profile_setting(aws, name[0], name[1]);
     size_t len = text ? strspn(text, "0123456789") : 0;
 
     *out = usual;
@@ -46,14 +47,17 @@ static int read_number(const struct config *config, const char *name, unsigned u
         return 0;
     *out = len > 0 && len <= 4 && text[len] == '\0' ? (unsigned)strtoul(text, NULL, 10) : 0;
     if (*out < 1 || *out > 3600)
-        return err_set(err, ERR_CONFIG, name, "%s is no number from 1 to 3600", text);
+        return err_set(err, ERR_CONFIG, name[0], "%s is no number from 1 to 3600", text);
     return 0;
 }
 
-static int read_base(struct imds *imds, const struct config *config, struct err *err)
+int imds_endpoint(const struct aws *aws, char out[IMDS_URL_MAX], struct err *err)
 {
-    const char *text = config_variable(config, "AWS_EC2_METADATA_SERVICE_ENDPOINT");
-    const char *mode = config_variable(config, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE");
+    const char *text =
+        profile_setting(aws, "AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint");
+    const char *mode = profile_setting(aws, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
+                                       "ec2_metadata_service_endpoint_mode");
+    struct url url;
     size_t len;
 
     if (mode && strcasecmp(mode, "ipv4") != 0 && strcasecmp(mode, "ipv6") != 0)
@@ -65,27 +69,32 @@ static int read_base(struct imds *imds, const struct config *config, struct err 
     len = strlen(text);
     while (len > 0 && text[len - 1] == '/')
         len--;
-    (void)snprintf(imds->base, sizeof imds->base, "%.*s", (int)len, text);
-    if (len >= sizeof imds->base || url_parse(&imds->url, imds->base) < 0 ||
-        strchr(imds->url.path, '?'))
+    (void)snprintf(out, IMDS_URL_MAX, "%.*s", (int)len, text);
+    if (len >= IMDS_URL_MAX || url_parse(&url, out) < 0 || strchr(url.path, '?'))
         return err_set(err, ERR_CONFIG, "AWS_EC2_METADATA_SERVICE_ENDPOINT",
                        "%s is no http:// or https:// URL", text);
     return 0;
 }
 
-static int configure(struct imds *imds, const struct config *config, struct err *err)
+static int configure(struct imds *imds, const struct aws *aws, struct err *err)
 {
-    if (read_base(imds, config, err) < 0 ||
-        read_number(config, "AWS_METADATA_SERVICE_TIMEOUT", TIMEOUT_S, &imds->timeout_s, err) < 0)
+    static const char *const timeout[] = {"AWS_METADATA_SERVICE_TIMEOUT",
+                                          "metadata_service_timeout"};
+    static const char *const tries[] = {"AWS_METADATA_SERVICE_NUM_ATTEMPTS",
+                                        "metadata_service_num_attempts"};
+
+    if (imds_endpoint(aws, imds->base, err) < 0 ||
+        read_number(aws, timeout, TIMEOUT_S, &imds->timeout_s, err) < 0)
         return -1;
-    return read_number(config, "AWS_METADATA_SERVICE_NUM_ATTEMPTS", 0, &imds->tries, err);
+    (void)url_parse(&imds->url, imds->base);
+    return read_number(aws, tries, 0, &imds->tries, err);
 }
 
 static int perform(const struct imds *imds, const char *method, const char *path,
                    const struct http_header *header, struct http_response *response,
                    struct err *err)
 {
-    char url[2 * URL_MAX];
+    char url[2 * IMDS_URL_MAX];
     const struct tls_policy tls = {
         .name = imds->url.name, .anchors = imds->aws->anchors, .profile = imds->aws->profile};
     const struct http_request request = {
@@ -109,11 +118,20 @@ static bool is_ok(const struct http_response *response)
     return response->result == HTTP_ANSWERED && response->status == 200;
 }
 
+/* It takes connections, but its answers do not arrive. */
+static bool is_silent(const struct imds *imds, const struct http_response *response)
+{
+    return response->result == HTTP_TIMEOUT && imds->present;
+}
+
 /* Whether another try may follow so many that failed. */
-static bool may_try_again(const struct imds *imds, unsigned failed)
+static bool may_try_again(const struct imds *imds, const struct http_response *response,
+                          unsigned failed)
 {
     if (imds->tries > 0)
         return failed < imds->tries;
+    if (is_silent(imds, response) && !imds->token)
+        return failed < SILENT_MAX;
     return imds->present || clock_left(imds->find_by) > 0;
 }
 
@@ -136,7 +154,7 @@ static int ask(struct imds *imds, const char *method, const char *path,
             return 0;
         aws_error_read(error, response);
         class = retry_classify(response, error->code);
-    } while (may_try_again(imds, retry.attempt + 1) &&
+    } while (may_try_again(imds, response, retry.attempt + 1) &&
              retry_wait(&retry, class, response, error->text));
     return 0;
 }
@@ -162,13 +180,15 @@ static enum imds_state refused_token(const struct imds *imds, const struct http_
     bool passing = retry_classify(response, error->code) != RETRY_NEVER;
     bool absent = (passing && !imds->present) || response->status == 403 ||
                   response->status == 404 || response->status == 405;
+    const char *hint = "";
 
-    bool silent = response->result == HTTP_TIMEOUT && imds->present;
-
+    if (is_silent(imds, response))
+        hint = "; it takes connections, but its answer is lost: in a container that is a hop limit "
+               "of 1, cured by http-put-response-hop-limit 2 in the instance's metadata options";
+    if (response->status == 403)
+        hint = "; that is what it says where the instance's metadata options turn it off";
     (void)err_set(err, passing ? ERR_AWS_UNREACHABLE : ERR_CREDENTIALS_FAILED, subject,
-                  "%s gave no session token: %s%s", imds->base, error->text,
-                  silent ? "; in a container, the instance's metadata hop limit may be too small"
-                         : "");
+                  "%s gave no session token: %s%s", imds->base, error->text, hint);
     return absent ? IMDS_ABSENT : IMDS_FAILED;
 }
 
@@ -205,7 +225,7 @@ enum imds_state imds_open(struct imds **out, const struct aws *aws, struct err *
     }
     imds->aws = aws;
     imds->find_by = clock_ms() + FIND_MS;
-    if (configure(imds, aws->config, err) == 0 && (imds->http = http_new(true, err)))
+    if (configure(imds, aws, err) == 0 && (imds->http = http_new(true, err)))
         state = get_token(imds, err);
     if (state == IMDS_FOUND)
         *out = imds;
@@ -229,7 +249,7 @@ enum imds_state imds_get(struct imds *imds, const char *path, struct buf *out, s
 {
     struct http_response response;
     struct aws_error error;
-    char full[URL_MAX];
+    char full[IMDS_URL_MAX];
     bool renewed = false;
     int r;
 

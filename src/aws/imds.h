@@ -20,6 +20,10 @@ enum imds_state {
     IMDS_FAILED
 };
 
+/* Where it is asked for, without a slash at the end. ERR_CONFIG. */
+#define IMDS_URL_MAX 512
+int imds_endpoint(const struct aws *aws, char out[IMDS_URL_MAX], struct err *err);
+
 /* Opens a session: gets its token. Anything but IMDS_FOUND says why in *err. */
 enum imds_state imds_open(struct imds **out, const struct aws *aws, struct err *err);
 

@@ -2,11 +2,13 @@
 #ifndef AWS_SOURCES_H
 #define AWS_SOURCES_H
 
-#include "base/bytes.h"
+#include "base/buf.h"
 
 struct aws;
+struct config;
 struct credentials;
 struct err;
+struct url;
 
 /*
  * The sources that credentials.c asks in turn. Each either fills *credentials (all but source,
@@ -20,10 +22,25 @@ enum source_state {
 
 enum source_state source_environment(const struct aws *aws, struct credentials *credentials,
                                      struct err *err);
+enum source_state source_web_identity(const struct aws *aws, struct credentials *credentials,
+                                      struct err *err);
 enum source_state source_container(const struct aws *aws, struct credentials *credentials,
                                    struct err *err);
 enum source_state source_imds(const struct aws *aws, struct credentials *credentials,
                               struct err *err);
+
+/*
+ * The profile that somebody named, and the default one where nobody did. Each is not configured,
+ * for no reason, where the other one is meant.
+ */
+enum source_state source_named_profile(const struct aws *aws, struct credentials *credentials,
+                                       struct err *err);
+enum source_state source_default_profile(const struct aws *aws, struct credentials *credentials,
+                                         struct err *err);
+
+/* The URL of the container endpoint; whoever knows it may ask, so it is shown nowhere. */
+enum source_state source_container_url(const struct config *config, struct buf *text,
+                                       struct url *url, struct err *err);
 
 /*
  * Sets a field of credentials to a copy of text. ERR_CREDENTIALS_FAILED where it is not printable

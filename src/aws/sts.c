@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "aws/sts.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "aws/aws.h"
+#include "aws/credentials.h"
+#include "aws/endpoint.h"
+#include "aws/error.h"
+#include "aws/percent.h"
+#include "aws/retry.h"
+#include "aws/sigv4.h"
+#include "aws/sts_answer.h"
+#include "aws/text.h"
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/fs.h"
+#include "net/http.h"
+
+enum {
+    ANSWER_MAX = 65536,
+    TOKEN_MAX = 20000,
+    CONNECT_MS = 5000,
+    TOTAL_MS = 15000,
+    SESSION_NAME_MAX = 65
+};
+
+#define CONTENT_TYPE "application/x-www-form-urlencoded; charset=utf-8"
+
+/* One request, the same for all of its tries. */
+struct call {
+    const struct aws *aws;
+    const char *action, *step; /* in AWS's words, and in the log's */
+    const struct sts_role *role;
+    const char *token_file;                /* of a web identity; NULL: none */
+    const struct credentials *credentials; /* NULL: unsigned */
+    char session_name[SESSION_NAME_MAX];
+    struct aws_endpoint endpoint;
+    struct buf body;
+    struct http *http;
+};
+
+/* Appends "&Name=value", where there is a value. */
+static int append_parameter(struct buf *body, const char *name, const char *value)
+{
+    if (!value)
+        return 0;
+    if (buf_append_text(body, "&") < 0 || buf_append_text(body, name) < 0 ||
+        buf_append_text(body, "=") < 0)
+        return -1;
+    return percent_encode(body, bytes_of_text(value), -1);
+}
+
+/* The file rotates; so it is read anew, and white space at its end is none of the token. */
+static int append_token(struct call *call, struct err *err)
+{
+    struct buf token = {.tag = ARENA_TOKEN, .max = TOKEN_MAX};
+    int r = 0;
+
+    if (fs_read(AT_FDCWD, call->token_file, &token) < 0)
+        r = err_set_errno(err, ERR_CREDENTIALS_FAILED, call->token_file,
+                          "the web identity token cannot be read");
+    while (token.len > 0 && strchr(" \t\r\n", token.data[token.len - 1]))
+        token.data[--token.len] = '\0';
+    if (r == 0 && !text_is_graphic(buf_bytes(&token)))
+        r = err_set(err, ERR_CREDENTIALS_FAILED, call->token_file,
+                    "the file holds no web identity token");
+    if (r == 0 && append_parameter(&call->body, "WebIdentityToken", (char *)token.data) < 0)
+        r = err_set(err, ERR_MEMORY_FULL, call->token_file, "no room for the web identity token");
+    buf_free(&token);
+    return r;
+}
+
+static int make_body(struct call *call, struct err *err)
+{
+    const struct sts_role *role = call->role;
+
+    buf_free(&call->body);
+    if (buf_append_text(&call->body, "Version=2011-06-15") < 0 ||
+        append_parameter(&call->body, "Action", call->action) < 0 ||
+        append_parameter(&call->body, "RoleArn", role->arn) < 0 ||
+        append_parameter(&call->body, "RoleSessionName", call->session_name) < 0 ||
+        append_parameter(&call->body, "ExternalId", role->external_id) < 0 ||
+        append_parameter(&call->body, "DurationSeconds", role->duration) < 0)
+        return err_set(err, ERR_MEMORY_FULL, role->arn, "no room for the request");
+    return call->token_file ? append_token(call, err) : 0;
+}
+
+static int sign(const struct call *call, struct sigv4_result *signature, struct err *err)
+{
+    const struct url *url = &call->endpoint.url;
+    const struct sigv4_header headers[] = {
+        {bytes_of_text("Host"), bytes_of_text(url->host)},
+        {bytes_of_text("Content-Type"), bytes_of_text(CONTENT_TYPE)},
+    };
+    const struct sigv4_request request = {
+        .method = bytes_of_text("POST"),
+        .path = bytes_of_text(*url->path ? url->path : "/"),
+        .headers = headers,
+        .header_count = sizeof headers / sizeof headers[0],
+        .body = buf_bytes(&call->body),
+        .normalize_path = true,
+    };
+    const struct sigv4_scope scope = {
+        .region = call->endpoint.region, .service = "sts", .time = clock_wall()};
+
+    if (call->credentials && sigv4_sign(signature, &request, call->credentials, &scope) < 0)
+        return err_set(err, ERR_MEMORY_FULL, call->role->arn, "no room for the signature");
+    return 0;
+}
+
+static int post(const struct call *call, const struct sigv4_result *signature,
+                struct http_response *response, struct err *err)
+{
+    const struct url *url = &call->endpoint.url;
+    const char *session = call->credentials ? call->credentials->session_token : NULL;
+    const struct http_header headers[] = {
+        {"Host", url->host},
+        {"Content-Type", CONTENT_TYPE},
+        {"Accept", "application/json"},
+        {"X-Amz-Date", signature->date},
+        {"Authorization", (const char *)signature->authorization.data},
+        {"X-Amz-Security-Token", session},
+    };
+    const struct tls_policy tls = {
+        .name = url->name, .anchors = call->aws->anchors, .profile = call->aws->profile};
+    const struct http_request request = {
+        .method = "POST",
+        .url = call->endpoint.text,
+        .headers = headers,
+        .header_count = call->credentials ? 5 + (session != NULL) : 3,
+        .body = buf_bytes(&call->body),
+        .tls = url->tls ? &tls : NULL,
+        .address_allowed = url->tls ? NULL : url_address_is_loopback,
+        .body_max = ANSWER_MAX,
+        .connect_ms = CONNECT_MS,
+        .total_ms = TOTAL_MS,
+        .deadline = call->aws->deadline,
+    };
+
+    return http_perform(call->http, &request, response, 1, err);
+}
+
+/* One try, with the token and the time of its own moment. */
+static int try_once(struct call *call, struct http_response *response, struct err *err)
+{
+    struct sigv4_result signature = {0};
+    int r = make_body(call, err);
+
+    if (r == 0)
+        r = sign(call, &signature, err);
+    if (r == 0)
+        r = post(call, &signature, response, err);
+    sigv4_free(&signature);
+    return r;
+}
+
+static enum retry_class classify(const struct http_response *response, const char *code)
+{
+    if (strcmp(code, "IDPCommunicationError") == 0)
+        return RETRY_TRANSIENT;
+    return retry_classify(response, code);
+}
+
+/* Why there are no credentials: STS refuses, or cannot be asked. */
+static int refused(const struct call *call, const struct aws_error *error,
+                   const struct http_response *response, struct err *err)
+{
+    bool answered = response->result == HTTP_ANSWERED &&
+                    classify(response, error->code) == RETRY_NEVER && response->status < 500;
+    bool denied = strcmp(error->code, "AccessDenied") == 0;
+
+    return err_set(err, answered ? ERR_CREDENTIALS_FAILED : aws_error_code(error, response),
+                   call->role->arn, "%s: %s%s", call->action, error->text,
+                   denied ? "; the role's trust policy must allow the caller, and where that is "
+                            "of another account, the caller's policy this role"
+                          : "");
+}
+
+static int perform(struct call *call, struct http_response *response, struct err *err)
+{
+    struct retry retry = {
+        .step = call->step, .object = call->role->arn, .deadline = call->aws->deadline};
+    struct aws_error error;
+
+    do {
+        retry_begin(&retry);
+        if (try_once(call, response, err) < 0)
+            return -1;
+        if (response->result == HTTP_ANSWERED && response->status == 200)
+            return 0;
+        aws_error_read(&error, response);
+    } while (retry_wait(&retry, classify(response, error.code), response, error.text));
+    return refused(call, &error, response, err);
+}
+
+/* Puts the role's credentials in the place of those that are there. */
+static void replace(struct credentials *credentials, struct credentials *next)
+{
+    next->source = credentials->source;
+    credentials_clear(credentials);
+    *credentials = *next;
+    *next = (struct credentials){0};
+}
+
+static int ask(struct call *call, struct credentials *credentials, struct err *err)
+{
+    struct credentials next = {0};
+    struct http_response response = {0};
+    char region[REGION_MAX];
+    int r = -1;
+
+    if (call->role->session_name)
+        (void)snprintf(call->session_name, sizeof call->session_name, "%s",
+                       call->role->session_name);
+    else
+        (void)snprintf(call->session_name, sizeof call->session_name, "mtls-agent-%" PRId64,
+                       clock_wall());
+    if (region_of_session(call->aws, region, err) == 0 &&
+        endpoint_resolve(&call->endpoint, call->aws, ENDPOINT_STS, region, err) == 0 &&
+        (call->http = http_new(false, err)))
+        r = perform(call, &response, err);
+    if (r == 0)
+        r = sts_answer_read(&next, buf_bytes(&response.body), call->action, call->role->arn, err);
+    if (r == 0)
+        replace(credentials, &next);
+    credentials_clear(&next);
+    http_response_free(&response);
+    http_free(call->http);
+    buf_free(&call->body);
+    return r;
+}
+
+int sts_assume_role(const struct aws *aws, const struct sts_role *role,
+                    struct credentials *credentials, struct err *err)
+{
+    struct call call = {
+        .aws = aws,
+        .action = "AssumeRole",
+        .step = "assume_role",
+        .role = role,
+        .credentials = credentials,
+        .body.tag = ARENA_WORK,
+    };
+
+    return ask(&call, credentials, err);
+}
+
+int sts_assume_with_token(const struct aws *aws, const struct sts_role *role,
+                          const char *token_file, struct credentials *credentials, struct err *err)
+{
+    struct call call = {
+        .aws = aws,
+        .action = "AssumeRoleWithWebIdentity",
+        .step = "assume_role_with_web_identity",
+        .role = role,
+        .token_file = token_file,
+        .body.tag = ARENA_TOKEN,
+    };
+
+    return ask(&call, credentials, err);
+}
