@@ -17,6 +17,8 @@ static const struct command {
     const char *help;
 } commands[] = {
     {"fetch", command_fetch, false, "get the identity, prove it, install it; once"},
+    {"inspect", command_inspect, true,
+     "show the installed identity, a FILE, or - (standard input)"},
     {"probe", command_probe, false, "try the installed identity on every enclave"},
 };
 

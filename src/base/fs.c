@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 /* Reads to the end of file, or to the buffer's bound. */
-static int read_all(int fd, struct buf *out)
+int fs_read_stream(int fd, struct buf *out)
 {
     enum { STEP = 4096 };
     ssize_t n;
@@ -46,7 +46,7 @@ int fs_read_fd(int fd, struct buf *out)
     if (fstat(fd, &status) < 0)
         return -1;
     if (S_ISREG(status.st_mode))
-        return read_all(fd, out);
+        return fs_read_stream(fd, out);
     errno = EINVAL;
     return -1;
 }

@@ -14,6 +14,9 @@ int fs_read(int at, const char *path, struct buf *out);
 /* The same from a descriptor, for who must not follow links. */
 int fs_read_fd(int fd, struct buf *out);
 
+/* The same from whatever can be read: a pipe, a terminal. */
+int fs_read_stream(int fd, struct buf *out);
+
 /* Writes all of it: 0, or -1 with errno. */
 int fs_write_all(int fd, struct bytes data);
 

@@ -10,6 +10,7 @@ struct environment;
 /* The verbs. Each runs to its end and returns the exit status. */
 int command_fetch(const struct config *config);
 int command_probe(const struct config *config);
+int command_inspect(const struct config *config);
 
 /*
  * Runs a verb's work the safe way: no core dumps, not traceable, arena open, the environment's

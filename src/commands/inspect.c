@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/fs.h"
+#include "base/json_write.h"
+#include "base/log.h"
+#include "commands/commands.h"
+#include "commands/inspect_print.h"
+#include "config/config.h"
+#include "identity/bundle.h"
+#include "identity/expect.h"
+#include "identity/report.h"
+
+enum { DOCUMENT_MAX = 1 << 20, PATH_TEXT_MAX = 1200, NOT_GOOD = 1 };
+
+/* One run: what was asked for, and what comes of it. */
+struct inspection {
+    const struct config *config;
+    int64_t now;
+    struct buf out;
+    struct json_writer writer; /* on out, with --json */
+    bool good;
+};
+
+/* What is looked at. */
+struct object {
+    const char *source;
+    struct bundle bundle;
+    struct installed facts;
+    bool complete; /* an identity, not just a file with a certificate */
+};
+
+static void mark_kept(struct report *report, const struct installed *facts)
+{
+    size_t i, k;
+
+    for (i = 0; i < report->cert_count; i++)
+        for (k = 0; k < facts->overlap_count; k++)
+            if (report->certs[i].field == BUNDLE_CA_CERT &&
+                strcmp(report->certs[i].fingerprint, facts->overlap[k].digest) == 0)
+                report->certs[i].kept_until = facts->overlap[k].until;
+}
+
+/* Anchors that are kept for a while are meant to go. */
+static void find_expiring(const struct inspection *inspection, struct report *report)
+{
+    int64_t within = inspection->config->expires_within_ms / 1000;
+    char subject[128], date[CLOCK_TEXT_MAX];
+    size_t i;
+
+    for (i = 0; i < report->cert_count; i++) {
+        const struct report_cert *entry = &report->certs[i];
+        int64_t left = entry->cert.not_after - inspection->now;
+
+        if (left < 0 || left >= within || entry->kept_until > 0)
+            continue;
+        cert_subject_text(entry->cert.subject, subject, sizeof subject);
+        clock_format(date, entry->cert.not_after);
+        report_add(report, REPORT_PROBLEM, entry->field, "\"%s\" ends at %s, in %lld days", subject,
+                   date, (long long)inspect_days(entry->cert.not_after, inspection->now));
+    }
+}
+
+static int inspect_object(struct inspection *inspection, const struct object *object,
+                          struct err *err)
+{
+    const struct config *config = inspection->config;
+    const struct expected expected = {config->expect_subject, config->expect_sans,
+                                      config->expect_san_count};
+    const struct report_request request = {
+        .bundle = &object->bundle,
+        .expected = &expected,
+        .complete = object->complete,
+        .require_chain = config->require_client_chain,
+        .now = inspection->now,
+    };
+    struct report *report = report_new(&request, object->source, err);
+    struct inspected inspected = {object->source, report, inspection->now};
+
+    if (!report)
+        return -1;
+    mark_kept(report, &object->facts);
+    find_expiring(inspection, report);
+    if (config->json)
+        inspect_print_json(&inspection->writer, &inspected);
+    else
+        inspect_print_text(&inspection->out, &inspected);
+    inspection->good = inspection->good && report->problems == 0;
+    report_free(report);
+    return 0;
+}
+
+/* A file, or standard input. */
+static int read_document(const char *path, struct buf *text, struct err *err)
+{
+    int result;
+
+    if (strcmp(path, "-") == 0)
+        result = fs_read_stream(STDIN_FILENO, text);
+    else
+        result = fs_read(AT_FDCWD, path, text);
+    return result < 0 ? err_set_errno(err, ERR_DOCUMENT_INVALID, path, "it cannot be read") : 0;
+}
+
+static bool is_json(struct bytes text)
+{
+    size_t i = 0;
+
+    while (i < text.len && memchr(" \t\r\n\xEF\xBB\xBF", text.data[i], 7))
+        i++;
+    return i < text.len && text.data[i] == '{';
+}
+
+static int inspect_document(struct inspection *inspection, const char *path, struct err *err)
+{
+    struct object object = {.source = strcmp(path, "-") == 0 ? "standard input" : path};
+    struct buf text = {.tag = ARENA_DOCUMENT, .max = DOCUMENT_MAX};
+    int result = read_document(path, &text, err);
+
+    object.complete = is_json(buf_bytes(&text));
+    if (result == 0)
+        result = bundle_add(&object.bundle, buf_bytes(&text), object.source, err);
+    if (result == 0)
+        result = inspect_object(inspection, &object, err);
+    bundle_free(&object.bundle);
+    buf_free(&text);
+    return result;
+}
+
+static int inspect_set(struct inspection *inspection, const struct work *work, const char *sub,
+                       struct err *err)
+{
+    struct install_target target = agent_target(work->config, sub, work->deadline);
+    char source[PATH_TEXT_MAX];
+    struct object object = {.source = source, .complete = true};
+    int result;
+
+    (void)snprintf(source, sizeof source, "%s%s%s%s", target.root, target.dir, *sub ? "/" : "",
+                   sub);
+    result = install_read(&target, &object.bundle, &object.facts, err);
+    if (result == 0)
+        result = inspect_object(inspection, &object, err);
+    bundle_free(&object.bundle);
+    return result;
+}
+
+static void inspect_all(struct inspection *inspection, const struct work *work)
+{
+    const struct config *config = work->config;
+    size_t i, count = config->set_count && !config->operand ? config->set_count : 1;
+    struct err err;
+    int result;
+
+    for (i = 0; i < count; i++) {
+        if (config->operand)
+            result = inspect_document(inspection, config->operand, &err);
+        else
+            result =
+                inspect_set(inspection, work, config->set_count ? config->sets[i].sub : "", &err);
+        if (result == 0)
+            continue;
+        log_error(&err);
+        inspection->good = false;
+    }
+}
+
+static int inspect(const struct work *work)
+{
+    struct inspection inspection = {
+        .config = work->config,
+        .now = clock_wall(),
+        .out = {.public = true},
+        .writer = {.out = &inspection.out},
+        .good = true,
+    };
+
+    if (work->config->json)
+        json_open(&inspection.writer, NULL, '[');
+    inspect_all(&inspection, work);
+    if (work->config->json) {
+        json_close(&inspection.writer, ']');
+        (void)buf_append_text(&inspection.out, "\n");
+    }
+    if (inspection.writer.failed || fs_write_all(STDOUT_FILENO, buf_bytes(&inspection.out)) < 0)
+        inspection.good = false;
+    buf_free(&inspection.out);
+    return inspection.good ? 0 : NOT_GOOD;
+}
+
+int command_inspect(const struct config *config)
+{
+    return command_supervise(config, inspect);
+}

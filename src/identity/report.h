@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef IDENTITY_REPORT_H
+#define IDENTITY_REPORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "identity/bundle.h"
+#include "identity/cert.h"
+
+struct err;
+struct expected;
+
+/*
+ * All that there is to say about a bundle, good or not, for people: identity_new() stops at the
+ * first thing that is wrong, this does not. Holds no private value; on the ordinary heap.
+ */
+struct report_cert {
+    struct cert cert;
+    enum bundle_field field;
+    bool is_leaf; /* of the key, or where there is none, the first that is no CA */
+    bool in_chain;
+    int issuer;         /* the report's certificate that signed it; itself; -1: none of them */
+    int64_t kept_until; /* set by the caller: an anchor of --ca-overlap; else 0 */
+    char fingerprint[65];
+};
+
+struct report_key {
+    char kind[16]; /* "EC P-256"; "": none, or it cannot be read */
+    bool fits;     /* it is the leaf's */
+    int leaf;      /* of the certificates beside it; -1: none */
+};
+
+enum report_level { REPORT_PROBLEM, REPORT_WARNING };
+struct report_finding {
+    enum report_level level;
+    const char *field; /* "client_cert" */
+    char text[384];
+};
+
+enum { REPORT_CLIENT, REPORT_SERVER, REPORT_SIDES };
+#define REPORT_CERTS_MAX    160
+#define REPORT_FINDINGS_MAX 64
+struct report {
+    struct report_cert certs[REPORT_CERTS_MAX];
+    size_t cert_count;
+    struct report_key keys[REPORT_SIDES];
+    struct report_finding findings[REPORT_FINDINGS_MAX];
+    size_t finding_count;
+    size_t problems; /* more than are listed, where there is no room for all */
+    struct buf der;
+};
+
+struct report_request {
+    const struct bundle *bundle;
+    const struct expected *expected;
+    bool complete;      /* all of an identity must be there, fit to be installed */
+    bool require_chain; /* client-chain=require */
+    int64_t now;
+};
+
+/* NULL with ERR_MEMORY_FULL. subject: where the bundle is from. */
+struct report *report_new(const struct report_request *request, const char *subject,
+                          struct err *err);
+void report_free(struct report *report);
+
+/* Adds a finding; one that is there already counts once. */
+void report_add(struct report *report, enum report_level level, enum bundle_field field,
+                const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* Inside report: what report_check.c finds once certificates and keys are read. */
+void report_check(struct report *report, const struct report_request *request);
+
+#endif
