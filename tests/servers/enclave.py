@@ -117,7 +117,8 @@ class Go(Enclave):
     """Sends an alert within the handshake."""
 
     def launch(self, port):
-        return Process([go_enclave(), self.dir, port, *["tls13"] * self.tls13_only], self.dir / "log")
+        program = go_program(HERE / "enclave.go")
+        return Process([program, self.dir, port, *["tls13"] * self.tls13_only], self.dir / "log")
 
 
 class OpenSsl(Enclave):
@@ -169,16 +170,16 @@ class Python(Enclave):
 KINDS = {"nginx": Nginx, "node": Node, "go": Go, "python": Python, "openssl": OpenSsl}
 
 
-def go_enclave():
-    """The Go enclave's program, built when its source is newer."""
-    source, program = HERE / "enclave.go", BUILD / "tests" / "enclave-go"
+def go_program(source):
+    """The program, built when its source is newer."""
+    program = BUILD / "tests" / f"{source.stem}-go"
     if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
         program.parent.mkdir(parents=True, exist_ok=True)
         made = program.with_suffix(f".{os.getpid()}")
         subprocess.run(
             ["go", "build", "-o", made, source],
             check=True,
-            cwd=HERE,
+            cwd=source.parent,
             env={
                 **os.environ,
                 "GO111MODULE": "off",

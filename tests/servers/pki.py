@@ -43,9 +43,9 @@ class Commands:
             "req", "-new", "-x509", "-days", "365", "-key", "ca.key", "-out", "ca.crt", "-subj", f"/CN={cn}"
         )
 
-    def make_client(self):
+    def make_client(self, cn="ECS-Client"):
         self.run("genrsa", "-out", "client.key", "4096")
-        self.run("req", "-new", "-key", "client.key", "-out", "client.csr", "-subj", "/CN=ECS-Client")
+        self.run("req", "-new", "-key", "client.key", "-out", "client.csr", "-subj", f"/CN={cn}")
         self.run(
             "x509",
             "-req",

@@ -1,0 +1,3 @@
+module example.com/watermark
+
+go 1.19

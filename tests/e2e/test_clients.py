@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What applications and people do with the installed identity: our example clients, curl and openssl."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from servers.enclave import go_program
+from servers.pki import Commands, document
+
+CLIENTS = Path(__file__).resolve().parents[2] / "platform" / "clients"
+COMMANDS = {
+    "python": lambda: [sys.executable, CLIENTS / "python/watermark.py"],
+    "node": lambda: ["node", CLIENTS / "node/watermark.js"],
+    "go": lambda: [go_program(CLIENTS / "go/watermark.go")],
+}
+CLIENT = pytest.mark.parametrize("client", COMMANDS)
+
+# Asks, waits for a line, asks again.
+TWICE = {
+    "python": """
+import sys
+sys.path.insert(0, sys.argv[1] + "/python")
+import watermark
+enclave = watermark.Enclave(watermark.ENCLAVE)
+print(enclave.get("/health").text, end="", flush=True)
+sys.stdin.readline()
+print(enclave.get("/health").text, end="", flush=True)
+""",
+    "node": """
+const { get } = require(process.argv[1] + "/node/watermark.js");
+get("/health").then((text) => {
+  process.stdout.write(text);
+  process.stdin.once("data", () => get("/health").then((text) => { process.stdout.write(text); process.exit(); }));
+});
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def nginx(enclaves):
+    return enclaves["nginx"]
+
+
+@pytest.fixture(scope="module")
+def second(pki, tmp_path_factory):
+    """The next client certificate of the README's CA."""
+    directory = tmp_path_factory.mktemp("second")
+    for name in ("ca.crt", "ca.key"):
+        shutil.copy(pki.dir / name, directory)
+    commands = Commands(directory)
+    commands.make_client("ECS-Client-2")
+    return document(commands.pair("client"), commands.ca_pem)
+
+
+@pytest.fixture
+def arn(put, pki):
+    return put(document(pki.pair("client"), pki.ca_pem))
+
+
+@pytest.fixture
+def installed(agent, arn, nginx):
+    """The README's identity, fetched and tried."""
+    agent.fetch(arn, endpoint=nginx.endpoint).succeeded("installed")
+    return agent
+
+
+def environment(directory, server):
+    variables = {"CERT_DIR": str(directory), "ENCLAVE_ENDPOINT": f"https://{server.endpoint}"}
+    return {"PATH": os.environ["PATH"], "HOME": str(directory), **variables}
+
+
+def run(*argv, env=None):
+    return subprocess.run(
+        [*map(str, argv)], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
+    )
+
+
+def succeeded(*argv, env=None):
+    done = run(*argv, env=env)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def files(agent, *names):
+    return [agent.dir / name for name in names]
+
+
+# ---- our examples
+
+
+@CLIENT
+def test_a_client_is_answered(installed, nginx, client):
+    answer = json.loads(succeeded(*COMMANDS[client](), env=environment(installed.dir, nginx)))
+    assert answer == {"watermark": "c2VlbiBhbmQgc2lnbmVk", "client": "CN=ECS-Client"}
+
+
+@CLIENT
+def test_plain_files_do_as_well(installed, nginx, tmp_path, client):
+    """Without ..data: what others put there."""
+    for path in files(installed, "client.crt", "client.key", "ca.crt"):
+        shutil.copy(path, tmp_path / path.name)
+    answer = json.loads(succeeded(*COMMANDS[client](), env=environment(tmp_path, nginx)))
+    assert answer["client"] == "CN=ECS-Client"
+
+
+@CLIENT
+def test_another_ca_is_not_trusted(agent, put, pki, stranger, nginx, client):
+    agent.fetch(put(document(pki.pair("client"), stranger.pem))).succeeded("installed")
+    done = run(*COMMANDS[client](), env=environment(agent.dir, nginx))
+    assert done.returncode == 1 and "certificate" in done.stderr.lower() and not done.stdout
+
+
+@pytest.mark.parametrize("client", TWICE)
+def test_a_rotation_is_seen(installed, aws, arn, second, nginx, client):
+    """By a program that goes on, at its next request."""
+    interpreter = [sys.executable, "-c"] if client == "python" else ["node", "-e"]
+    with subprocess.Popen(
+        [*interpreter, TWICE[client], CLIENTS],
+        env=environment(installed.dir, nginx),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as running:
+        try:
+            assert json.loads(running.stdout.readline())["client"] == "CN=ECS-Client"
+            aws.rotate(arn, second)
+            installed.fetch(arn, endpoint=nginx.endpoint).succeeded("installed")
+            assert json.loads(running.communicate("\n", timeout=60)[0])["client"] == "CN=ECS-Client-2"
+        finally:
+            running.kill()
+
+
+# ---- by hand
+
+
+@pytest.mark.parametrize("path", ["/health", "/api/watermark"])
+def test_curl(installed, nginx, path):
+    cert, key, ca = files(installed, "client.crt", "client.key", "ca.crt")
+    url = f"https://{nginx.endpoint}{path}"
+    answer = succeeded("curl", "-sSv", "--cert", cert, "--key", key, "--cacert", ca, url)
+    assert json.loads(answer)["client"] == "CN=ECS-Client"
+
+
+def test_curl_without_the_identity(installed, nginx):
+    (ca,) = files(installed, "ca.crt")
+    assert "400 No required SSL certificate" in succeeded(
+        "curl", "-sS", "--cacert", ca, f"https://{nginx.endpoint}/health"
+    )
+
+
+def test_openssl_shows_the_certificate(installed):
+    (cert,) = files(installed, "client.crt")
+    text = succeeded("openssl", "x509", "-in", cert, "-text", "-noout")
+    assert "CN = ECS-Client" in text or "CN=ECS-Client" in text
+
+
+def test_openssl_verifies_it(installed):
+    cert, ca = files(installed, "client.crt", "ca.crt")
+    assert succeeded("openssl", "verify", "-CAfile", ca, cert) == f"{cert}: OK\n"
+
+
+def test_openssl_finds_its_key(installed):
+    cert, key = files(installed, "client.crt", "client.key")
+    of_cert = succeeded("openssl", "x509", "-in", cert, "-noout", "-pubkey")
+    assert of_cert == succeeded("openssl", "pkey", "-in", key, "-pubout")
+
+
+def test_openssl_connects(installed, nginx):
+    cert, key, ca = files(installed, "client.crt", "client.key", "ca.crt")
+    peer = ["-connect", nginx.endpoint, "-verify_return_error"]
+    shown = succeeded("openssl", "s_client", *peer, "-cert", cert, "-key", key, "-CAfile", ca)
+    assert "Verify return code: 0 (ok)" in shown
+
+
+def test_ls_shows_links(installed):
+    listed = succeeded("ls", "-la", installed.dir)
+    for name in ("client.crt", "client.key", "ca.crt"):
+        assert f"{name} -> ..data/{name}" in listed
