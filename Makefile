@@ -85,7 +85,7 @@ build/tests/unit/%: $(OUT)/obj/tests/unit/%.o $(HELPERS) $(AGENT)
 build/tests/conformance: $(CONFORM) $(AGENT)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
-	$(V)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+	$(V)$(CC) $(LDFLAGS) -Wl,--wrap=http_perform,--wrap=fs_read $^ $(LDLIBS) -o $@
 
 build/tests/%: $(OUT)/obj/tests/programs/%.o $(AGENT)
 	@mkdir -p $(@D)

@@ -16,6 +16,12 @@ int conformance_key(int argc, char **argv);
 int conformance_secret(int argc, char **argv);
 int conformance_sigv4(int argc, char **argv);
 int conformance_endpoint(int argc, char **argv);
+int conformance_profile(int argc, char **argv);
+int conformance_file_location(int argc, char **argv);
+int conformance_assume_role(int argc, char **argv);
+int conformance_imds_endpoint(int argc, char **argv);
+int conformance_ecs(int argc, char **argv);
+int conformance_chain(int argc, char **argv);
 int conformance_limbo(int argc, char **argv);
 
 /* The file that is the command's one argument: 0, or -1 after a message. Free text with buf_free().

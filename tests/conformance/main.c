@@ -23,6 +23,12 @@ static const struct command {
     {"sigv4", conformance_sigv4, "FOLDER: canonical request, string to sign, signature"},
     {"endpoint", conformance_endpoint,
      "[secretsmanager|sts]: the URL of the case on standard input, or error"},
+    {"profile", conformance_profile, "the profiles of the case on standard input, or error"},
+    {"file-location", conformance_file_location, "where its profiles are, and which one is meant"},
+    {"assume-role", conformance_assume_role, "the steps to its profile's credentials, or error"},
+    {"imds-endpoint", conformance_imds_endpoint, "where it asks for metadata, or error"},
+    {"ecs", conformance_ecs, "where it asks for container credentials, or error"},
+    {"chain", conformance_chain, "FOLDER: the credentials of the case, or error"},
     {"limbo", conformance_limbo, "FILE: results of an x509-limbo suite, as JSON"},
 };
 
@@ -34,7 +40,7 @@ static int usage(void)
 
     fprintf(stderr, "usage: conformance COMMAND [ARGUMENT]...\n");
     for (i = 0; i < COMMANDS; i++)
-        fprintf(stderr, "  %-9s %s\n", commands[i].name, commands[i].help);
+        fprintf(stderr, "  %-13s %s\n", commands[i].name, commands[i].help);
     return CONFORMANCE_USAGE;
 }
 
