@@ -188,6 +188,19 @@ static void buffers_keep_to_their_bound(void **state)
     assert_null(buf.data);
 }
 
+static void public_buffers_take_no_locked_memory(void **state)
+{
+    struct buf buf = {.max = 1 << 20, .public = true};
+    size_t before = in_use(), i;
+
+    (void)state;
+    for (i = 0; i < 10000; i++)
+        assert_int_equal(buf_append(&buf, "0123456789abcdef", 16), 0);
+    assert_int_equal(buf.len, 160000);
+    assert_int_equal(in_use(), before);
+    buf_free(&buf);
+}
+
 static uintptr_t stack_address;
 
 static void leave_a_trace(void *argument)
@@ -284,6 +297,7 @@ int main(void)
         cmocka_unit_test(random_use_keeps_contents_apart),
         cmocka_unit_test(secrets_are_found_in_text),
         cmocka_unit_test(buffers_keep_to_their_bound),
+        cmocka_unit_test(public_buffers_take_no_locked_memory),
         cmocka_unit_test(the_stack_is_wiped),
     };
 
