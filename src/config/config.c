@@ -112,6 +112,7 @@ void config_free(struct config *config)
         free(store->texts);
         store->texts = next;
     }
+    free(store->config.endpoints);
     free(store);
 }
 

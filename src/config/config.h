@@ -18,7 +18,7 @@ struct err;
  */
 #define CONFIG_SETS_MAX        16
 #define CONFIG_SECRETS_MAX     16
-#define CONFIG_ENDPOINTS_MAX   64
+#define CONFIG_ENDPOINTS_MAX   1024
 #define CONFIG_SUB_MAX         64
 #define CONFIG_EXPECT_SANS_MAX 16
 
@@ -47,11 +47,11 @@ struct config {
     const char *file_ignored; /* a second one that was found and not read, or NULL */
     struct config_set sets[CONFIG_SETS_MAX];
     size_t set_count;
-    struct endpoint endpoints[CONFIG_ENDPOINTS_MAX];
+    struct endpoint *endpoints;
     size_t endpoint_count;
-    const char *dir, *root;   /* "/etc/ecs/mtls", "" */
-    const char *region;       /* NULL: of the ARN, then the SDK's order */
-    const char *profile;      /* of the SDKs' shared files; NULL: as they choose it */
+    const char *dir, *root; /* "/etc/ecs/mtls", "" */
+    const char *region;     /* NULL: of the ARN, then the SDK's order */
+    const char *profile;    /* of the SDKs' shared files; NULL: as they choose it */
     const char *role_arn, *role_session_name, *role_external_id; /* a role to assume, or NULL */
     const char *endpoint_url; /* Secrets Manager's; NULL: AWS's own */
     bool allow_plaintext_endpoint;
@@ -62,6 +62,8 @@ struct config {
     mode_t cert_mode, dir_mode;
     const char *health_path;
     bool allow_cn;
+    bool allow_not_mutual;
+    bool compatible_suites; /* tls-suites */
     enum rehearse_policy rehearse;
     bool keep_if_unreachable;   /* if-unreachable */
     bool require_client_chain;  /* client-chain */
@@ -74,6 +76,9 @@ struct config {
     int64_t keep_previous_ms;
     bool combined;
     int64_t expires_within_ms; /* 0: not asked */
+    const char *request;       /* a path whose answer probe prints; NULL: none */
+    int64_t count;             /* how often probe asks each endpoint */
+    bool show_chain;
     bool json;
     bool memory_lock_preferred;
     struct log_options log;

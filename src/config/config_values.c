@@ -32,6 +32,16 @@ const char *value_bool(const char *text, bool *value)
     return "is not one of true, yes, on, 1, false, no, off, 0";
 }
 
+const char *value_number(const char *text, int64_t *number)
+{
+    size_t digits = strspn(text, DIGITS);
+
+    if (digits == 0 || digits > 9 || text[digits] != '\0')
+        return "is not a number";
+    *number = strtol(text, NULL, 10);
+    return NULL;
+}
+
 /* Milliseconds of a duration's unit; 0: it is none. */
 static int64_t unit_ms(const char *unit)
 {

@@ -14,7 +14,8 @@
  * duration, such as ...".
  */
 const char *value_bool(const char *text, bool *value);
-const char *value_duration(const char *text, int64_t *ms); /* 500ms, 90s, 5m, 1h, 2d, 90 */
+const char *value_number(const char *text, int64_t *number); /* of nine digits at most */
+const char *value_duration(const char *text, int64_t *ms);   /* 500ms, 90s, 5m, 1h, 2d, 90 */
 const char *value_mode(const char *text, mode_t *mode);
 
 struct value_owner {

@@ -94,6 +94,17 @@ static const char *set_duration(struct parse *parse, const struct option *option
     return NULL;
 }
 
+static const char *set_number(struct parse *parse, const struct option *option, const char *text)
+{
+    int64_t most = 0;
+
+    (void)value_number(option->most, &most);
+    if (value_number(text, field(parse, option)) || *(int64_t *)field(parse, option) < 1 ||
+        *(int64_t *)field(parse, option) > most)
+        return clause(parse, "is not a number from 1 to %s", option->most);
+    return NULL;
+}
+
 static const char *set_mode(struct parse *parse, const struct option *option, const char *text)
 {
     mode_t mode, least = 0, most = 0;
@@ -163,6 +174,21 @@ static const char *set_secret(struct parse *parse, const struct option *option, 
     return NULL;
 }
 
+/* Room for one more endpoint: it doubles at each power of two. */
+static int grow_endpoints(struct config *config)
+{
+    size_t count = config->endpoint_count;
+    struct endpoint *more;
+
+    if (count & (count - 1))
+        return 0;
+    more = realloc(config->endpoints, (count ? 2 * count : 1) * sizeof *more);
+    if (!more)
+        return -1;
+    config->endpoints = more;
+    return 0;
+}
+
 static const char *set_endpoint(struct parse *parse, const struct option *option, const char *text)
 {
     struct config *config = &parse->store->config;
@@ -170,6 +196,9 @@ static const char *set_endpoint(struct parse *parse, const struct option *option
     (void)option;
     if (config->endpoint_count == CONFIG_ENDPOINTS_MAX)
         return clause(parse, "is one too many: at most %d", CONFIG_ENDPOINTS_MAX);
+    if (grow_endpoints(config))
+        return "does not fit into memory";
+    config->endpoints[config->endpoint_count] = (struct endpoint){0};
     return value_endpoint(text, &config->endpoints[config->endpoint_count++]);
 }
 
@@ -222,6 +251,10 @@ const struct option options[] = {
      .help = "what is asked of an enclave"},
     {"allow-cn", NULL, set_bool, AT(allow_cn),
      .help = "accept an enclave's name in its certificate's common name"},
+    {"allow-not-mutual", NULL, set_bool, AT(allow_not_mutual),
+     .help = "accept an enclave that asks for no client certificate"},
+    {"tls-suites", "strict|compatible", set_second, AT(compatible_suites), .fallback = "strict",
+     .help = "strict: ECDHE with AES-GCM or ChaCha20-Poly1305; compatible: with AES-CBC too"},
     {"rehearse", "refuse|require|off", set_choice, AT(rehearse), .fallback = "refuse",
      .help = "refuse: install nothing that the enclaves refuse; require: nothing that any of them "
              "does not accept; off: do not ask them"},
@@ -243,6 +276,12 @@ const struct option options[] = {
      .least = "0s", .most = "365d", .help = "how long the replaced identity stays on disk"},
     {"combined", NULL, set_bool, AT(combined),
      .help = "install client.pem too: key, certificate and chain in one file"},
+    {"count", "NUMBER", set_number, AT(count), .fallback = "1", .most = "1000",
+     .help = "probe: how often each endpoint is asked; sessions are resumed"},
+    {"request", "PATH", set_text, AT(request), value_request_path,
+     .help = "probe: ask for PATH and print the answer's body"},
+    {"show-chain", NULL, set_bool, AT(show_chain),
+     .help = "probe: print the certificates that a failing server sent"},
     {"expires-within", "DURATION", set_duration, AT(expires_within_ms), .least = "0s",
      .most = "36500d", .help = "inspect fails where a certificate ends within that time"},
     {"json", NULL, set_bool, AT(json), .help = "write standard output as JSON, for programs"},

@@ -25,7 +25,8 @@ struct option {
     size_t field;                           /* of struct config, for setters of several rows */
     const char *(*check)(const char *text); /* of set_text(): NULL, or such a clause */
     const char *fallback;                   /* the default, as a user would write it; NULL: none */
-    const char *least, *most; /* of a duration; of a mode: the bits that it must and may have */
+    /* Of a duration, and most of a number; of a mode: the bits that it must and may have. */
+    const char *least, *most;
     unsigned flags;
     const char *help;
 };

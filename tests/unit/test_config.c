@@ -39,7 +39,7 @@ static void write_conf(const char *text, size_t len)
 /* Parses words that a space separates, behind the program's name; CONF is the file's path. */
 static int parse(const char *line)
 {
-    static char copy[4096];
+    static char copy[16384];
     char *argv[32] = {"mtls-agent"};
     char *rest = NULL;
     int argc = 1;
@@ -516,7 +516,7 @@ static void test_sets(void **state)
 
 static void test_endpoint_count(void **state)
 {
-    char line[1024] = "probe --endpoint a:1";
+    static char line[16384] = "probe --endpoint a:1";
 
     (void)state;
     for (int i = 1; i < CONFIG_ENDPOINTS_MAX; i++)
@@ -524,7 +524,7 @@ static void test_endpoint_count(void **state)
     assert_parses(line);
     assert_int_equal(config->endpoint_count, CONFIG_ENDPOINTS_MAX);
     (void)snprintf(line + strlen(line), sizeof line - strlen(line), ",b:1");
-    assert_refused(line, ERR_USAGE, "--endpoint", "\"b:1\" is one too many: at most 64");
+    assert_refused(line, ERR_USAGE, "--endpoint", "\"b:1\" is one too many: at most 1024");
 }
 
 static void test_plaintext_needs_consent(void **state)
