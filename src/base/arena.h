@@ -20,6 +20,7 @@ enum arena_tag {
     ARENA_LIBRARY,     /* libcurl's, with BearSSL's contexts and record buffers in it */
     ARENA_WORK,        /* our own objects without a secret string of their own */
     ARENA_DOCUMENT,    /* HTTP bodies, secret documents, PEM text */
+    ARENA_SESSION,     /* TLS sessions to be resumed: binary, so never found in a text */
     ARENA_CREDENTIALS, /* AWS secret keys, session tokens, signing keys */
     ARENA_TOKEN,       /* metadata and container tokens */
     ARENA_KEY,         /* private values */

@@ -12,11 +12,15 @@
 #include "identity/identity.h"
 #include "net/http.h"
 
-/* An answer's body is read only so that the exchange ends properly. */
-enum { BODY_MAX = 65536 };
+struct batch {
+    const struct probe_request *request;
+    struct probe *probes;
+    size_t next;
+};
 
 /* One endpoint's request with the text that it points to. */
 struct question {
+    size_t index;
     char url[640];
     char connect_to[288];
     struct tls_policy policy;
@@ -27,21 +31,27 @@ static bool is_ipv6(const char *host)
     return strchr(host, ':') != NULL;
 }
 
+static const char *path_of(const struct config *config, const struct endpoint *endpoint)
+{
+    if (config->request)
+        return config->request;
+    return endpoint->path[0] ? endpoint->path : config->health_path;
+}
+
 static void ask(const struct probe_request *request, const struct endpoint *endpoint,
                 struct question *question, struct http_request *http)
 {
-    const char *path = endpoint->path[0] ? endpoint->path : request->config->health_path;
-
     question->policy = (struct tls_policy){
         .name = endpoint->name,
         .anchors = request->identity->anchors,
         .profile = VERIFY_PRIVATE,
         .allow_cn = request->config->allow_cn,
+        .compatible = request->config->compatible_suites,
         .identity = request->identity,
     };
     (void)snprintf(question->url, sizeof question->url,
                    is_ipv6(endpoint->name) ? "https://[%s]:%u%s" : "https://%s:%u%s",
-                   endpoint->name, endpoint->port, path);
+                   endpoint->name, endpoint->port, path_of(request->config, endpoint));
     (void)snprintf(question->connect_to, sizeof question->connect_to,
                    is_ipv6(endpoint->address) ? "[%s]:%u" : "%s:%u", endpoint->address,
                    endpoint->port);
@@ -49,8 +59,9 @@ static void ask(const struct probe_request *request, const struct endpoint *endp
         .method = "GET",
         .url = question->url,
         .tls = &question->policy,
+        .sessions = request->sessions,
         .connect_to = question->connect_to,
-        .body_max = BODY_MAX,
+        .body_max = request->body_max,
         .connect_ms = PROBE_CONNECT_MS,
         .total_ms = PROBE_TOTAL_MS,
         .deadline = request->deadline,
@@ -70,66 +81,74 @@ static bool status_doubts(int status)
     return status == 400 || status == 401 || status == 403 || status == 495 || status == 496;
 }
 
-static enum probe_verdict judge(const struct http_response *response)
+static enum probe_verdict judge(const struct config *config, const struct http_response *response)
 {
+    const struct tls_record *tls = &response->tls;
+
     switch (response->result) {
     case HTTP_UNTRUSTED: return PROBE_UNTRUSTED;
     case HTTP_ALERT: return alert_refuses(response->alert) ? PROBE_REFUSED : PROBE_UNREACHABLE;
-    case HTTP_CLOSED: return PROBE_DOUBTED;
+    case HTTP_CLOSED:
     case HTTP_ANSWERED:
     case HTTP_BROKEN: /* it spoke after the handshake: what it said badly is the application's
                          affair */
     case HTTP_TOO_LARGE:
-        if (!response->tls.certificate_sent)
+        if (!tls->certificate_requested && !config->allow_not_mutual)
+            return PROBE_NOT_MUTUAL;
+        if (tls->certificate_requested && !tls->certificate_sent)
             return PROBE_REFUSED;
-        return status_doubts(response->status) ? PROBE_DOUBTED : PROBE_ACCEPTED;
+        if (response->result == HTTP_CLOSED || status_doubts(response->status))
+            return PROBE_DOUBTED;
+        return PROBE_ACCEPTED;
     default: return PROBE_UNREACHABLE;
     }
 }
 
-/* The sentence for an alert that is about TLS itself, or about the certificate. */
-static void explain_alert(const struct http_response *response, char *out, size_t size)
+/* A sentence for an exchange that broke off on its way. */
+static void explain_break(const struct http_response *response, char *out, size_t size)
 {
-    static const int protocol_version = 70, handshake_failure = 40;
-    const char *hint = "";
+    static const char *const stages[] = {"the name lookup", "the TCP connection",
+                                         "the TLS handshake", "the answer"};
 
-    if (response->alert == protocol_version)
-        hint = ": it speaks TLS 1.3 only, and this agent TLS 1.2 only; allow TLS 1.2 there";
-    else if (response->alert == handshake_failure && !response->tls.certificate_requested)
-        hint = ": no common cipher suite; it must allow TLS 1.2 with ECDHE and AES-GCM or "
-               "ChaCha20-Poly1305";
-    (void)snprintf(out, size, "the server sent the alert %s (%d)%s",
-                   tls_alert_name(response->alert), response->alert, hint);
+    if (response->result == HTTP_UNTRUSTED && response->tls.verify_reason[0])
+        (void)snprintf(out, size, "%s", response->tls.verify_reason);
+    else if (response->result == HTTP_ALERT)
+        (void)snprintf(out, size, "the server sent the alert %s (%d): %s",
+                       tls_alert_name(response->alert), response->alert,
+                       tls_alert_cause(response->alert, &response->tls));
+    else if (response->tls.signing_failed)
+        (void)snprintf(out, size, "the private key made a wrong signature, which was not sent");
+    else if (response->tls_error)
+        (void)snprintf(out, size, "%s (BearSSL's error %d)", tls_error_text(response->tls_error),
+                       response->tls_error);
+    else if (response->result == HTTP_TIMEOUT)
+        (void)snprintf(out, size, "timed out in %s", stages[response->stage]);
+    else
+        (void)snprintf(out, size, "%s%s%s", http_result_text(response->result),
+                       response->cause[0] ? ": " : "", response->cause);
 }
 
 static void explain(const struct http_response *response, enum probe_verdict verdict, char *out,
                     size_t size)
 {
-    static const char *const stages[] = {"the name lookup", "the TCP connection",
-                                         "the TLS handshake", "the answer"};
+    bool answered = response->status != 0;
 
-    out[0] = '\0';
     if (verdict == PROBE_ACCEPTED)
-        return;
-    if (response->result == HTTP_UNTRUSTED)
-        (void)snprintf(out, size, "%s", response->tls.verify_reason);
-    else if (response->result == HTTP_ALERT)
-        explain_alert(response, out, size);
-    else if (response->tls.signing_failed)
-        (void)snprintf(out, size, "the private key made a wrong signature, which was not sent");
-    else if (response->result == HTTP_TIMEOUT)
-        (void)snprintf(out, size, "timed out in %s", stages[response->stage]);
-    else if (response->result == HTTP_ANSWERED && !response->tls.certificate_requested)
+        out[0] = '\0';
+    else if (verdict == PROBE_NOT_MUTUAL)
         (void)snprintf(out, size, "the server asked for no client certificate: not mutual TLS");
-    else if (response->result == HTTP_ANSWERED && !response->tls.certificate_sent)
+    else if (answered && !response->tls.certificate_sent)
         (void)snprintf(out, size,
                        "the server accepts no SHA-2 signature of this key's type, so no "
                        "certificate was sent");
-    else if (response->status)
+    else if (answered)
         (void)snprintf(out, size, "the server answered HTTP %d", response->status);
+    else if (verdict == PROBE_DOUBTED)
+        (void)snprintf(out, size,
+                       "the server closed the connection without an answer, as servers do that "
+                       "refuse a certificate late");
     else
-        (void)snprintf(out, size, "%s%s%s", http_result_text(response->result),
-                       response->cause[0] ? ": " : "", response->cause);
+        explain_break(response, out, size);
 }
 
 /* libcurl counts every stage from the start; 0 means that it was not reached. */
@@ -138,13 +157,17 @@ static int64_t stage_ms(int64_t from, int64_t to)
     return to > 0 ? (to - from) / 1000 : -1;
 }
 
-static void read_answer(const struct http_response *response, struct probe *probe)
+static void read_answer(const struct config *config, const struct http_response *response,
+                        struct probe *probe)
 {
     const struct http_timing *timing = &response->timing;
+    const struct tls_record *tls = &response->tls;
 
-    probe->verdict = judge(response);
+    probe->verdict = judge(config, response);
     probe->status = response->status;
-    probe->cipher = tls_cipher_name(response->tls.cipher_suite);
+    probe->cipher = tls->cipher_suite ? tls_cipher_name(tls->cipher_suite) : NULL;
+    probe->handshake = tls->resumed ? "resumed" : timing->tls > 0 ? "full" : NULL;
+    probe->signatures = tls->signatures;
     probe->dns_ms = stage_ms(0, timing->dns);
     probe->tcp_ms = stage_ms(timing->dns, timing->tcp);
     probe->tls_ms = stage_ms(timing->tcp, timing->tls);
@@ -159,8 +182,8 @@ static void report(const struct endpoint *endpoint, const struct http_response *
 
     log_event(accepted ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "handshake",
               log_s("endpoint", endpoint->text), log_s("peer", response->peer),
-              log_s("result", probe_verdict_name(probe->verdict)),
-              log_s("cipher", response->tls.cipher_suite ? probe->cipher : NULL),
+              log_s("result", probe_verdict_name(probe->verdict)), log_s("cipher", probe->cipher),
+              log_s("handshake", probe->handshake), log_n("signatures", probe->signatures),
               log_s("alert", response->alert >= 0 ? tls_alert_name(response->alert) : NULL),
               log_n("status", probe->status ? probe->status : INT64_MIN),
               log_n("dns_ms", probe->dns_ms), log_n("tcp_ms", probe->tcp_ms),
@@ -168,52 +191,66 @@ static void report(const struct endpoint *endpoint, const struct http_response *
               log_s("reason", probe->reason[0] ? probe->reason : NULL));
 }
 
-static int perform(const struct probe_request *request, struct question *questions,
-                   struct http_request *requests, struct http_response *responses, struct err *err)
+static bool next(void *user, struct http_request *http, void *note)
 {
-    struct http *http = http_new(false, err);
-    size_t i;
-    int result;
+    struct batch *batch = user;
+    const struct probe_request *request = batch->request;
+    struct question *question = note;
 
-    if (!http)
-        return -1;
-    for (i = 0; i < request->count; i++)
-        ask(request, &request->endpoints[i], &questions[i], &requests[i]);
-    result = http_perform(http, requests, responses, request->count, err);
-    http_free(http);
-    return result;
+    while (batch->next < request->count && batch->probes[batch->next].verdict != PROBE_UNASKED)
+        batch->next++;
+    if (batch->next == request->count)
+        return false;
+    question->index = batch->next++;
+    ask(request, &request->endpoints[question->index], question, http);
+    return true;
+}
+
+static void done(void *user, struct http_response *response, void *note)
+{
+    const struct batch *batch = user;
+    const struct probe_request *request = batch->request;
+    size_t index = ((const struct question *)note)->index;
+    const struct endpoint *endpoint = &request->endpoints[index];
+    struct probe *probe = &batch->probes[index];
+    const struct probe_answer answer = {
+        .chain = response->chain,
+        .chain_count = response->chain_count,
+        .body = buf_bytes(&response->body),
+        .cut = response->result == HTTP_TOO_LARGE || response->result == HTTP_BROKEN,
+    };
+
+    read_answer(request->config, response, probe);
+    report(endpoint, response, probe);
+    if (request->told)
+        request->told(request->user, endpoint, probe, &answer);
 }
 
 int probe_endpoints(const struct probe_request *request, struct probe *probes, struct err *err)
 {
-    size_t i, count = request->count;
-    struct question *questions = arena_alloc(count * sizeof *questions, ARENA_WORK);
-    struct http_request *requests = arena_alloc(count * sizeof *requests, ARENA_WORK);
-    struct http_response *responses = arena_alloc(count * sizeof *responses, ARENA_WORK);
+    struct batch batch = {request, probes, 0};
+    const struct http_batch run = {
+        .next = next,
+        .done = done,
+        .user = &batch,
+        .note_size = sizeof(struct question),
+        .parallel = request->parallel,
+    };
+    struct http *http = http_new(false, err);
     int result = -1;
 
-    if (!questions || !requests || !responses)
-        (void)err_set(err, ERR_MEMORY_FULL, NULL, "no room to ask %zu endpoints", count);
-    else
-        result = perform(request, questions, requests, responses, err);
-    for (i = 0; responses && i < count; i++) {
-        if (result == 0) {
-            read_answer(&responses[i], &probes[i]);
-            report(&request->endpoints[i], &responses[i], &probes[i]);
-        }
-        http_response_free(&responses[i]);
-    }
-    arena_free(questions);
-    arena_free(requests);
-    arena_free(responses);
+    if (http)
+        result = http_run(http, &run, err);
+    http_free(http);
     return result;
 }
 
 const char *probe_verdict_name(enum probe_verdict verdict)
 {
     static const char *const names[PROBE_VERDICTS] = {
-        [PROBE_ACCEPTED] = "accepted",       [PROBE_REFUSED] = "refused",
-        [PROBE_DOUBTED] = "refused",         [PROBE_UNTRUSTED] = "untrusted",
+        [PROBE_UNASKED] = "unasked",         [PROBE_ACCEPTED] = "accepted",
+        [PROBE_REFUSED] = "refused",         [PROBE_DOUBTED] = "refused",
+        [PROBE_NOT_MUTUAL] = "not_mutual",   [PROBE_UNTRUSTED] = "untrusted",
         [PROBE_UNREACHABLE] = "unreachable",
     };
 

@@ -2,21 +2,27 @@
 #ifndef ENCLAVE_PROBE_H
 #define ENCLAVE_PROBE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "base/bytes.h"
 
 struct config;
 struct endpoint;
 struct err;
 struct identity;
+struct tls_cache;
 
 /* What an enclave says to an identity: mutual TLS, then GET of the health path. */
 enum probe_verdict {
+    PROBE_UNASKED,
     PROBE_ACCEPTED, /* the handshake is mutual and an answer came; 404 and 5xx are the application's
                        affair */
     PROBE_REFUSED,  /* by an alert: the enclave does not want this identity */
     PROBE_DOUBTED,  /* by HTTP 400, 401, 403, 495, 496, or by closing without an answer, as servers
                        do that verify late */
+    PROBE_NOT_MUTUAL,  /* it asks for no client certificate, which proves nothing */
     PROBE_UNTRUSTED,   /* we do not accept the enclave's certificate */
     PROBE_UNREACHABLE, /* anything else: nothing is known about the identity */
     PROBE_VERDICTS
@@ -24,11 +30,21 @@ enum probe_verdict {
 
 struct probe {
     enum probe_verdict verdict;
-    int status;         /* HTTP status, 0 where none came */
-    const char *cipher; /* OpenSSL's name, or "unknown" */
+    int status;            /* HTTP status, 0 where none came */
+    const char *cipher;    /* OpenSSL's name, or "unknown"; NULL: no handshake came so far */
+    const char *handshake; /* "full", or "resumed", without certificates; NULL: not completed */
+    unsigned signatures;   /* operations of the private key */
     int64_t dns_ms, tcp_ms, tls_ms,
         first_byte_ms; /* each stage by itself; -1 where it was not reached */
     char reason[512];  /* a sentence, unless accepted */
+};
+
+/* What came with a probe, for who looks at it; never kept. */
+struct probe_answer {
+    const struct bytes *chain; /* the certificates that the server sent, DER */
+    size_t chain_count;
+    struct bytes body;
+    bool cut; /* it was longer */
 };
 
 /* Most endpoints' time for one try. */
@@ -36,16 +52,22 @@ struct probe {
 #define PROBE_TOTAL_MS   10000
 
 /*
- * Asks count endpoints at once with one identity, each over a connection of its own, logs an event
- * "handshake" for each, and fills probes. -1 with ERR_MEMORY_FULL or ERR_SYSTEM where nothing could
- * be asked.
+ * Asks those of count endpoints whose probe is PROBE_UNASKED with one identity, each over a
+ * connection of its own, logs an event "handshake" for each, and fills their probes. -1 with
+ * ERR_MEMORY_FULL or ERR_SYSTEM where it could not go on.
  */
 struct probe_request {
-    const struct config *config; /* health_path, allow_cn */
+    const struct config *config; /* what is asked, and what is let pass */
     const struct endpoint *endpoints;
     size_t count;
     const struct identity *identity;
-    int64_t deadline; /* on clock_ms() */
+    struct tls_cache *sessions; /* NULL: all handshakes are full */
+    size_t parallel;            /* most handshakes in flight */
+    size_t body_max;            /* how much of an answer is read */
+    int64_t deadline;           /* on clock_ms() */
+    void (*told)(void *user, const struct endpoint *endpoint, const struct probe *probe,
+                 const struct probe_answer *answer); /* with each as it comes; or NULL */
+    void *user;
 };
 int probe_endpoints(const struct probe_request *request, struct probe *probes, struct err *err);
 

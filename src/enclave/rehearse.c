@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "enclave/rehearse.h"
 
-#include "base/arena.h"
+#include <stdlib.h>
+
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -14,6 +15,12 @@
 
 /* An enclave that starts with its host may need a moment. */
 enum { TRIES = 3, RETRY_BASE_MS = 500 };
+
+/*
+ * Few at once, since a fetch has little locked memory, and little of what they answer. A part of
+ * the time is left for the install.
+ */
+enum { PARALLEL = 4, BODY_MAX = 4096, INSTALL_SHARE = 10 };
 
 struct tally {
     size_t verdict[PROBE_VERDICTS];
@@ -29,26 +36,34 @@ static struct tally count_verdicts(const struct probe *probes, size_t count)
     return tally;
 }
 
-/* Asks all of them, and again while only unreachable ones stand in the way. */
+/* Whether another try could change the outcome: only unreachable ones stand in the way. */
+static bool is_open(const struct probe_request *all, const struct probe *probes)
+{
+    struct tally tally = count_verdicts(probes, all->count);
+    size_t unreachable = tally.verdict[PROBE_UNREACHABLE];
+    bool every = all->config->rehearse == REHEARSE_REQUIRE;
+
+    return unreachable > 0 &&
+           unreachable + (every ? tally.verdict[PROBE_ACCEPTED] : 0) == all->count;
+}
+
+/* Asks all of them, and those that could not be reached again. */
 static int ask_all(const struct probe_request *all, struct probe *probes, struct err *err)
 {
-    bool every = all->config->rehearse == REHEARSE_REQUIRE;
     unsigned attempt;
+    size_t i;
 
     for (attempt = 1;; attempt++) {
-        struct tally tally;
-        size_t unreachable;
-
         log_event(LOG_LEVEL_INFO, "rehearsal", log_n("endpoints", (int64_t)all->count),
                   log_n("attempt", attempt), log_n("left_ms", clock_left(all->deadline)));
         if (probe_endpoints(all, probes, err) < 0)
             return -1;
-        tally = count_verdicts(probes, all->count);
-        unreachable = tally.verdict[PROBE_UNREACHABLE];
-        if (unreachable + (every ? tally.verdict[PROBE_ACCEPTED] : 0) < all->count ||
-            unreachable == 0 || attempt == TRIES || clock_left(all->deadline) == 0)
+        if (!is_open(all, probes) || attempt == TRIES || clock_left(all->deadline) == 0)
             return 0;
         clock_sleep(random_below(RETRY_BASE_MS << attempt), all->deadline);
+        for (i = 0; i < all->count; i++)
+            if (probes[i].verdict == PROBE_UNREACHABLE)
+                probes[i].verdict = PROBE_UNASKED;
     }
 }
 
@@ -61,12 +76,13 @@ static int settle_doubts(const struct probe_request *all, const struct identity 
                          struct probe *probes, struct err *err)
 {
     struct probe_request one = *all;
-    struct probe with_installed;
     size_t i;
 
     one.count = 1;
     one.identity = installed;
     for (i = 0; i < all->count; i++) {
+        struct probe with_installed = {.verdict = PROBE_UNASKED};
+
         if (probes[i].verdict != PROBE_DOUBTED)
             continue;
         probes[i].verdict = PROBE_REFUSED;
@@ -103,6 +119,7 @@ static int refuse(const struct probe_request *all, const struct probe *probes,
 {
     static const enum err_code codes[PROBE_VERDICTS] = {
         [PROBE_REFUSED] = ERR_ENCLAVE_REFUSED,
+        [PROBE_NOT_MUTUAL] = ERR_ENCLAVE_REFUSED,
         [PROBE_UNTRUSTED] = ERR_ENCLAVE_UNTRUSTED,
         [PROBE_UNREACHABLE] = ERR_ENCLAVE_UNREACHABLE,
     };
@@ -118,7 +135,8 @@ static int decide(const struct probe_request *all, const struct probe *probes, e
 {
     struct tally tally = count_verdicts(probes, all->count);
     bool every = all->config->rehearse == REHEARSE_REQUIRE;
-    size_t accepted = tally.verdict[PROBE_ACCEPTED];
+    static const enum probe_verdict against[] = {PROBE_REFUSED, PROBE_NOT_MUTUAL, PROBE_UNTRUSTED};
+    size_t i, accepted = tally.verdict[PROBE_ACCEPTED];
 
     if (accepted == all->count || (accepted > 0 && !every)) {
         *out = REHEARSAL_PROVEN;
@@ -127,10 +145,9 @@ static int decide(const struct probe_request *all, const struct probe *probes, e
                       log_n("endpoints", (int64_t)all->count));
         return 0;
     }
-    if (tally.verdict[PROBE_REFUSED] > 0)
-        return refuse(all, probes, PROBE_REFUSED, err);
-    if (tally.verdict[PROBE_UNTRUSTED] > 0)
-        return refuse(all, probes, PROBE_UNTRUSTED, err);
+    for (i = 0; i < sizeof against / sizeof *against; i++)
+        if (tally.verdict[against[i]] > 0)
+            return refuse(all, probes, against[i], err);
     if (every)
         return refuse(all, probes, PROBE_UNREACHABLE, err);
     *out = REHEARSAL_UNPROVEN;
@@ -145,20 +162,22 @@ int rehearse(const struct config *config, const struct identity *next,
         .endpoints = config->endpoints,
         .count = config->endpoint_count,
         .identity = next,
-        .deadline = target->deadline,
+        .parallel = PARALLEL,
+        .body_max = BODY_MAX,
+        .deadline = target->deadline - clock_left(target->deadline) / INSTALL_SHARE,
     };
-    struct probe *probes;
+    struct probe *probes; /* public, and may be many */
     int result;
 
     *out = REHEARSAL_SKIPPED;
     if (all.count == 0 || config->rehearse == REHEARSE_OFF || next->client.chain_count == 0)
         return 0;
-    probes = arena_alloc(all.count * sizeof *probes, ARENA_WORK);
+    probes = calloc(all.count, sizeof *probes);
     if (!probes)
-        return err_set(err, ERR_MEMORY_FULL, NULL, "no room to ask %zu endpoints", all.count);
+        return err_set(err, ERR_SYSTEM, NULL, "no room to ask %zu endpoints", all.count);
     result = try_all(&all, target, probes, err);
     if (result == 0)
         result = decide(&all, probes, out, err);
-    arena_free(probes);
+    free(probes);
     return result;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/clock.h"
@@ -30,16 +31,40 @@ static void note_peer(struct http_response *response, const struct sockaddr *add
 static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct exchange *exchange = user;
-    bool (*allowed)(const struct sockaddr *) = exchange->request->address_allowed;
+    bool (*allowed)(const struct sockaddr *) = exchange->request.address_allowed;
+    int fd;
 
     (void)purpose;
-    exchange->response->stage = HTTP_STAGE_TCP;
-    note_peer(exchange->response, &address->addr);
+    exchange->response.stage = HTTP_STAGE_TCP;
+    note_peer(&exchange->response, &address->addr);
     if (allowed && !allowed(&address->addr)) {
         exchange->address_denied = true;
         return CURL_SOCKET_BAD;
     }
-    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    if (fd >= 0 && exchange->session)
+        tls_session_hold(exchange->session);
+    return fd;
+}
+
+/* A connection may outlive its exchange, in the pool or while it is shut down. */
+static int close_socket(void *session, curl_socket_t fd)
+{
+    tls_session_free(session);
+    return close(fd);
+}
+
+bool exchange_take_place(struct exchange *exchange)
+{
+    struct places *places = exchange->places;
+
+    if (exchange->has_place)
+        return true;
+    if (places->taken == places->count)
+        return false;
+    places->taken++;
+    exchange->has_place = true;
+    return true;
 }
 
 static CURLcode hook(CURL *easy, void *context, void *user)
@@ -47,7 +72,11 @@ static CURLcode hook(CURL *easy, void *context, void *user)
     struct exchange *exchange = user;
 
     (void)easy;
-    exchange->response->stage = HTTP_STAGE_TLS;
+    if (!exchange_take_place(exchange)) {
+        exchange->came_too_late = true;
+        return CURLE_ABORTED_BY_CALLBACK;
+    }
+    exchange->response.stage = HTTP_STAGE_TLS;
     tls_hook(exchange->session, context);
     return CURLE_OK;
 }
@@ -60,7 +89,9 @@ static int connected(void *user, char *peer, char *local, int peer_port, int loc
     (void)local;
     (void)peer_port;
     (void)local_port;
-    exchange->response->stage = HTTP_STAGE_ANSWER;
+    exchange->response.stage = HTTP_STAGE_ANSWER;
+    if (exchange->session)
+        tls_session_connected(exchange->session);
     return CURL_PREREQFUNC_OK;
 }
 
@@ -69,7 +100,7 @@ static size_t take_body(char *data, size_t one, size_t len, void *user)
     struct exchange *exchange = user;
 
     (void)one;
-    if (buf_append(&exchange->response->body, data, len) == 0)
+    if (buf_append(&exchange->response.body, data, len) == 0)
         return len;
     exchange->too_large = true;
     return CURL_WRITEFUNC_ERROR;
@@ -99,7 +130,7 @@ static void keep_header(struct bytes line, const char *name, char *out, size_t s
 
 static size_t take_header(char *data, size_t one, size_t len, void *user)
 {
-    struct http_response *response = ((struct exchange *)user)->response;
+    struct http_response *response = &((struct exchange *)user)->response;
     struct bytes line = bytes_of(data, len);
 
     (void)one;
@@ -129,7 +160,7 @@ static int add_header(struct curl_slist **list, const char *name, const char *va
 
 static int set_headers(struct exchange *exchange)
 {
-    const struct http_request *request = exchange->request;
+    const struct http_request *request = &exchange->request;
     size_t i;
 
     for (i = 0; i < request->header_count; i++)
@@ -142,9 +173,9 @@ static int set_connect_to(struct exchange *exchange)
 {
     char text[320];
 
-    if (!exchange->request->connect_to)
+    if (!exchange->request.connect_to)
         return 0;
-    (void)snprintf(text, sizeof text, "::%s", exchange->request->connect_to);
+    (void)snprintf(text, sizeof text, "::%s", exchange->request.connect_to);
     exchange->connect_to = curl_slist_append(NULL, text);
     return exchange->connect_to ? 0 : -1;
 }
@@ -167,7 +198,7 @@ static long bounded(int64_t ms, int64_t deadline)
 
 static int set_limits(struct exchange *exchange, bool reuse)
 {
-    const struct http_request *request = exchange->request;
+    const struct http_request *request = &exchange->request;
 
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_QUICK_EXIT, 1L); /* a resolver thread that hangs is not waited for */
@@ -196,10 +227,12 @@ static int set_tls(struct exchange *exchange)
     SET(CURLOPT_CAINFO, NULL);
     if (!exchange->session)
         return 0;
-    tls_policy_label(exchange->request->tls, label);
+    tls_policy_label(exchange->request.tls, label);
     SET(CURLOPT_SSLCERT, label);
     SET(CURLOPT_SSL_CTX_FUNCTION, hook);
     SET(CURLOPT_SSL_CTX_DATA, exchange);
+    SET(CURLOPT_CLOSESOCKETFUNCTION, close_socket);
+    SET(CURLOPT_CLOSESOCKETDATA, exchange->session);
     return 0;
 }
 
@@ -219,7 +252,7 @@ static int set_callbacks(struct exchange *exchange)
 
 static int set_request(struct exchange *exchange)
 {
-    const struct http_request *request = exchange->request;
+    const struct http_request *request = &exchange->request;
 
     SET(CURLOPT_URL, request->url);
     SET(CURLOPT_PROTOCOLS_STR, exchange->session ? "https" : "http");

@@ -3,23 +3,49 @@
 #define NET_EXCHANGE_H
 
 #include <curl/curl.h>
+#include <stddef.h>
 
 #include "net/http.h"
 
 /*
- * Inside net/: one request in flight, between http.c (who runs it), exchange.c (what libcurl is
- * told) and outcome.c (what came of it).
+ * Inside net/: one request in flight, between http.c (libcurl and what lives on), http_run.c (who
+ * runs it), exchange.c (what libcurl is told) and outcome.c (what came of it).
  */
+
+/* Places for exchanges that make progress: what is left of memory is promised to them. */
+struct places {
+    size_t count;
+    size_t taken;
+};
+
 struct exchange {
     CURL *easy;
-    const struct http_request *request;
-    struct http_response *response;
-    struct tls_session *session; /* kept by the http */
+    struct http_request request;
+    struct http_response response;
+    struct tls_session *session;
     struct curl_slist *headers;
     struct curl_slist *connect_to;
+    struct places *places;
+    bool has_place;     /* gave it up while it waits for a slow connection */
+    bool came_too_late; /* for its place: the handshake was not begun */
     bool address_denied;
     bool too_large;
     char error[CURL_ERROR_SIZE];
+    unsigned launches;
+    int64_t idle_ms; /* of the http when it was launched */
+    struct bytes chain[VERIFY_CHAIN_MAX];
+    struct exchange *next;
+    _Alignas(max_align_t) char note[]; /* the batch's */
+};
+
+struct http {
+    CURLM *multi;
+    bool reuse;
+    struct places places;
+    struct exchange *flying;
+    struct exchange *waiting; /* to be launched again */
+    size_t count;             /* in flight */
+    int64_t idle_ms;          /* all the time that there was nothing to do */
 };
 
 /*
@@ -27,6 +53,9 @@ struct exchange {
  * may be sent.
  */
 int exchange_configure(struct exchange *exchange, bool reuse);
+
+/* Takes a place, if one is free. */
+bool exchange_take_place(struct exchange *exchange);
 
 /*
  * Fills the response from what libcurl and the TLS session know once the transfer has ended with

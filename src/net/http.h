@@ -27,6 +27,7 @@ struct http_request {
     size_t header_count;
     struct bytes body;            /* data NULL: none */
     const struct tls_policy *tls; /* required for https:// */
+    struct tls_cache *sessions;   /* resumed from, and kept in; NULL: all handshakes are full */
     const char *connect_to; /* "address:port" to connect to instead of the URL's host, or NULL */
     bool (*address_allowed)(const struct sockaddr *address); /* asked with the address about to be
                                                                 connected to; NULL: all */
@@ -63,6 +64,7 @@ struct http_response {
     enum http_stage stage; /* how far it came */
     int status;            /* HTTP status, 0 where none came */
     int alert;             /* alert received, -1 where none */
+    int tls_error;         /* BearSSL's error, 0 where none; see tls_error_text() */
     struct buf body;
     char error_type[128]; /* x-amzn-ErrorType, raw */
     char request_id[64];  /* x-amzn-RequestId */
@@ -73,6 +75,8 @@ struct http_response {
     char cause[256]; /* libcurl's words, redacted */
     struct tls_record tls;
     struct http_timing timing;
+    const struct bytes *chain; /* what the server sent; within a batch's done() only */
+    size_t chain_count;
 };
 
 /*
@@ -84,9 +88,23 @@ struct http *http_new(bool reuse, struct err *err);
 void http_free(struct http *http);
 
 /*
- * Performs count requests at once (at most HTTP_PARALLEL in flight) and fills as many responses,
- * whose bodies are then the caller's (http_response_free). -1 with err only where nothing could be
- * tried at all.
+ * Performs requests as they come from next() and hands each answer to done(), parallel at once. An
+ * exchange that only waits for a slow connection gives up its place to others: some that never
+ * answer do not hold up the rest, and at most parallel handshakes are in flight. -1 with err only
+ * where it cannot go on at all.
+ */
+struct http_batch {
+    bool (*next)(void *user, struct http_request *request, void *note); /* false: no more */
+    void (*done)(void *user, struct http_response *response, void *note);
+    void *user;
+    size_t note_size; /* of the batch's own memory for each request, for all that it points to */
+    size_t parallel;
+};
+int http_run(struct http *http, const struct http_batch *batch, struct err *err);
+
+/*
+ * Performs count requests at once and fills as many responses, whose bodies are then the caller's
+ * (http_response_free).
  */
 #define HTTP_PARALLEL 4 /* some 75 KB of locked memory each: a fetch stays under 512 KiB */
 int http_perform(struct http *http, const struct http_request *requests,

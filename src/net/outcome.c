@@ -6,20 +6,16 @@
 #include "base/log.h"
 #include "net/exchange.h"
 
-/*
- * The alert that the peer sent, out of libcurl's words; -1 without. BearSSL counts them from 0x0100
- * on.
- */
-static int alert_received(const char *error)
+/* BearSSL counts alerts that were received from 0x0100 on, those that were sent from 0x0200 on. */
+enum { ALERTS_RECEIVED = 0x100, ALERTS_SENT = 0x200 };
+
+/* BearSSL's error, out of libcurl's words; 0 without. */
+static int bearssl_error(const char *error)
 {
     static const char words[] = "connection error 0x";
     const char *at = strstr(error, words);
-    unsigned long number;
 
-    if (!at)
-        return -1;
-    number = strtoul(at + sizeof words - 1, NULL, 16);
-    return number >= 0x100 && number < 0x200 ? (int)(number - 0x100) : -1;
+    return at ? (int)strtoul(at + sizeof words - 1, NULL, 16) : 0;
 }
 
 /* What a broken connection means depends on how far it had come. */
@@ -34,7 +30,7 @@ static enum http_result broken_result(const struct http_response *response)
 
 static enum http_result classify(const struct exchange *exchange, CURLcode code)
 {
-    const struct http_response *response = exchange->response;
+    const struct http_response *response = &exchange->response;
 
     if (code == CURLE_OK)
         return HTTP_ANSWERED;
@@ -66,7 +62,7 @@ static enum http_result classify(const struct exchange *exchange, CURLcode code)
 
 static void fill_facts(struct exchange *exchange)
 {
-    struct http_response *response = exchange->response;
+    struct http_response *response = &exchange->response;
     struct http_timing *timing = &response->timing;
     CURL *easy = exchange->easy;
     long status = 0;
@@ -78,17 +74,33 @@ static void fill_facts(struct exchange *exchange)
     (void)curl_easy_getinfo(easy, CURLINFO_APPCONNECT_TIME_T, &timing->tls);
     (void)curl_easy_getinfo(easy, CURLINFO_STARTTRANSFER_TIME_T, &timing->first_byte);
     (void)curl_easy_getinfo(easy, CURLINFO_TOTAL_TIME_T, &timing->total);
-    if (exchange->session)
+    if (exchange->session) {
         response->tls = *tls_session_record(exchange->session);
+        response->chain = exchange->chain;
+        response->chain_count = tls_session_chain(exchange->session, exchange->chain);
+    }
+}
+
+/* Servers that verify late refuse by an answer: a session with such a one is not worth keeping. */
+static bool is_taken(const struct http_response *response)
+{
+    return response->status != 0 &&
+           (response->status < 400 || response->status == 404 || response->status >= 500);
 }
 
 void exchange_conclude(struct exchange *exchange, CURLcode code)
 {
-    struct http_response *response = exchange->response;
+    struct http_response *response = &exchange->response;
+    int error = bearssl_error(exchange->error);
 
     fill_facts(exchange);
-    response->alert = alert_received(exchange->error);
+    if (error >= ALERTS_RECEIVED && error < ALERTS_SENT)
+        response->alert = error - ALERTS_RECEIVED;
+    else
+        response->tls_error = error;
     response->result = classify(exchange, code);
+    if (exchange->session)
+        tls_session_settle(exchange->session, is_taken(response));
     if (response->result != HTTP_ANSWERED)
         redact(response->cause, sizeof response->cause, bytes_of_text(exchange->error));
 }

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/tls.h"
 
-#include <bearssl.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
-#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/random.h"
-#include "identity/cert.h"
-#include "identity/identity.h"
 #include "identity/key.h"
+#include "net/tls_impl.h"
 
-/* Everything but ECDHE with an AEAD is refused: forward secrecy, and no CBC. */
+/*
+ * Forward secrecy always. By default nothing but ECDHE with an AEAD; where a policy is compatible,
+ * CBC with HMAC behind that.
+ */
 static const uint16_t suites[] = {
     BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
     BR_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
@@ -24,172 +24,24 @@ static const uint16_t suites[] = {
     BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
     BR_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
     BR_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+    BR_TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256,
+    BR_TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256,
+    BR_TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384,
+    BR_TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384,
+    BR_TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA,
+    BR_TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA,
+    BR_TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA,
+    BR_TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA,
 };
+enum { AEAD_SUITES = 6, ALL_SUITES = sizeof suites / sizeof *suites };
 
-/*
- * The chain as the peer sends it. Public, so on the ordinary heap: a hostile server cannot fill the
- * arena.
- */
-struct peer_chain {
-    uint8_t *der;
-    size_t len;
-    size_t start[VERIFY_CHAIN_MAX + 1];
-    size_t count;
-    bool too_large;
-};
-
-struct tls_session {
-    const br_x509_class *x509;
-    const br_ssl_client_certificate_class *client_certificate;
-    struct tls_policy policy;
-    struct tls_record record;
-    const br_ssl_engine_context *engine;
-    struct peer_chain peer;
-    struct cert leaf; /* views into peer.der */
-    br_x509_certificate own_chain[IDENTITY_CHAIN_MAX];
-};
-
-static struct tls_session *of_x509(const br_x509_class **class)
-{
-    return (struct tls_session *)(void *)((char *)class - offsetof(struct tls_session, x509));
-}
+_Static_assert(sizeof(br_ssl_session_parameters) <= TLS_CACHE_SESSION_MAX, "a session fits");
 
 static struct tls_session *of_client_certificate(const br_ssl_client_certificate_class **class)
 {
     return (struct tls_session *)(void *)((char *)class -
                                           offsetof(struct tls_session, client_certificate));
 }
-
-static void start_chain(const br_x509_class **class, const char *server_name)
-{
-    struct peer_chain *peer = &of_x509(class)->peer;
-
-    (void)server_name; /* libcurl's idea of the name; the policy knows better */
-    peer->len = 0;
-    peer->count = 0;
-    peer->too_large = false;
-}
-
-static void start_cert(const br_x509_class **class, uint32_t length)
-{
-    struct peer_chain *peer = &of_x509(class)->peer;
-
-    if (peer->count == VERIFY_CHAIN_MAX || length > VERIFY_BYTES_MAX - peer->len) {
-        peer->too_large = true;
-        return;
-    }
-    peer->start[peer->count] = peer->len;
-}
-
-static void append(const br_x509_class **class, const unsigned char *data, size_t len)
-{
-    struct peer_chain *peer = &of_x509(class)->peer;
-
-    if (peer->too_large || len > VERIFY_BYTES_MAX - peer->len) {
-        peer->too_large = true;
-        return;
-    }
-    if (!peer->der)
-        peer->der = malloc(VERIFY_BYTES_MAX);
-    if (!peer->der) {
-        peer->too_large = true;
-        return;
-    }
-    memcpy(peer->der + peer->len, data, len);
-    peer->len += len;
-}
-
-static void end_cert(const br_x509_class **class)
-{
-    struct peer_chain *peer = &of_x509(class)->peer;
-
-    if (!peer->too_large)
-        peer->start[++peer->count] = peer->len;
-}
-
-/*
- * BearSSL's number for a verdict. It steers libcurl's error text only; the cause is in the record.
- */
-static unsigned bearssl_error(enum verify_status status)
-{
-    switch (status) {
-    case VERIFY_OK: return 0;
-    case VERIFY_EXPIRED:
-    case VERIFY_NOT_YET_VALID: return BR_ERR_X509_EXPIRED;
-    case VERIFY_NAME_MISMATCH:
-    case VERIFY_COMMON_NAME_ONLY: return BR_ERR_X509_BAD_SERVER_NAME;
-    default: return BR_ERR_X509_NOT_TRUSTED;
-    }
-}
-
-static enum verify_status refuse(struct tls_record *record, enum verify_status status,
-                                 const char *reason)
-{
-    (void)snprintf(record->verify_reason, sizeof record->verify_reason, "%s", reason);
-    return status;
-}
-
-static enum verify_status verify_peer(struct tls_session *session)
-{
-    const struct tls_policy *policy = &session->policy;
-    struct tls_record *record = &session->record;
-    struct bytes chain[VERIFY_CHAIN_MAX];
-    char reason[CERT_REASON_MAX];
-    struct verify_request request = {
-        .chain = chain,
-        .chain_count = session->peer.count,
-        .anchors = policy->anchors,
-        .purpose = VERIFY_SERVER,
-        .profile = policy->profile,
-        .name = policy->name,
-        .allow_cn = policy->allow_cn,
-        .now = clock_wall(),
-    };
-    enum verify_status status;
-    size_t i;
-
-    if (session->peer.too_large)
-        return refuse(record, VERIFY_LIMIT, "the server's chain is too large");
-    if (session->peer.count == 0)
-        return refuse(record, VERIFY_MALFORMED, "the server sent no certificate");
-    for (i = 0; i < session->peer.count; i++)
-        chain[i] = bytes_of(session->peer.der + session->peer.start[i],
-                            session->peer.start[i + 1] - session->peer.start[i]);
-    status = verify(&request, record->verify_reason);
-    if (status == VERIFY_OK && cert_parse(&session->leaf, chain[0], reason) < 0)
-        return refuse(record, VERIFY_MALFORMED, reason);
-    return status;
-}
-
-static unsigned end_chain(const br_x509_class **class)
-{
-    struct tls_session *session = of_x509(class);
-    br_ssl_session_parameters parameters;
-
-    br_ssl_engine_get_session_parameters(session->engine, &parameters);
-    session->record.cipher_suite = parameters.cipher_suite;
-    wipe(&parameters, sizeof parameters);
-    session->record.verify = verify_peer(session);
-    session->record.verified = session->record.verify == VERIFY_OK;
-    return bearssl_error(session->record.verify);
-}
-
-static const br_x509_pkey *get_pkey(const br_x509_class *const *class, unsigned *usages)
-{
-    const struct tls_session *session =
-        (const struct tls_session *)(const void *)((const char *)class -
-                                                   offsetof(struct tls_session, x509));
-
-    if (!session->record.verified)
-        return NULL;
-    if (usages)
-        *usages = BR_KEYTYPE_SIGN; /* the suites above need nothing else */
-    return &session->leaf.key;
-}
-
-static const br_x509_class x509_class = {
-    sizeof(struct tls_session), start_chain, start_cert, append, end_cert, end_chain, get_pkey,
-};
 
 static void start_name_list(const br_ssl_client_certificate_class **class)
 {
@@ -270,9 +122,11 @@ static size_t do_sign(const br_ssl_client_certificate_class **class, int hash_id
 {
     struct tls_session *session = of_client_certificate(class);
     uint8_t signature[KEY_SIGNATURE_MAX];
-    size_t signature_len = key_sign(session->policy.identity->client.key, hash_id,
-                                    bytes_of(data, hash_len), signature);
+    size_t signature_len;
 
+    session->record.signatures++;
+    signature_len = key_sign(session->policy.identity->client.key, hash_id,
+                             bytes_of(data, hash_len), signature);
     if (signature_len == 0 || signature_len > len) {
         session->record.signing_failed = true;
         return 0;
@@ -293,17 +147,36 @@ static const br_ssl_client_certificate_class client_certificate_class = {
     do_sign,
 };
 
-struct tls_session *tls_session_new(const struct tls_policy *policy)
+/* Only who may present this certificate, by this policy, to this server may resume a session. */
+static void set_key(struct tls_session *session, const char *server)
 {
-    struct tls_session *session = arena_alloc(sizeof *session, ARENA_WORK);
+    char label[TLS_LABEL_MAX], text[TLS_LABEL_MAX + HASH_HEX_SIZE];
+    uint8_t digest[HASH_SIZE];
+    char hex[HASH_HEX_SIZE];
+
+    hash_sha256(digest, bytes_of_text(server));
+    hash_hex(hex, digest);
+    tls_policy_label(&session->policy, label);
+    (void)snprintf(text, sizeof text, "%s:%s", label, hex);
+    hash_sha256(session->cached.key, bytes_of_text(text));
+}
+
+struct tls_session *tls_session_new(const struct tls_policy *policy, struct tls_cache *cache,
+                                    const char *server)
+{
+    struct tls_session *session = arena_alloc(sizeof *session, ARENA_SESSION);
     const struct credential *own = policy->identity ? &policy->identity->client : NULL;
     size_t i;
 
     if (!session)
         return NULL;
-    session->x509 = &x509_class;
+    session->holders = 1;
+    session->x509 = &tls_peer_class;
     session->client_certificate = &client_certificate_class;
     session->policy = *policy;
+    session->cache = cache;
+    if (cache)
+        set_key(session, server);
     for (i = 0; own && i < own->chain_count; i++) {
         session->own_chain[i].data = (unsigned char *)(uintptr_t)own->chain[i].data; /* read only */
         session->own_chain[i].data_len = own->chain[i].len;
@@ -316,12 +189,30 @@ const struct tls_record *tls_session_record(const struct tls_session *session)
     return &session->record;
 }
 
+void tls_session_hold(struct tls_session *session)
+{
+    session->holders++;
+}
+
 void tls_session_free(struct tls_session *session)
 {
-    if (!session)
+    if (!session || --session->holders > 0)
         return;
     free(session->peer.der);
     arena_free(session);
+}
+
+static void offer(struct tls_session *session, br_ssl_engine_context *engine)
+{
+    br_ssl_session_parameters parameters;
+
+    if (!session->cache || !tls_cache_take(session->cache, session->cached.key, clock_ms(),
+                                           clock_wall(), session->cached.session))
+        return;
+    memcpy(&parameters, session->cached.session, sizeof parameters);
+    br_ssl_engine_set_session_parameters(engine, &parameters);
+    wipe(&parameters, sizeof parameters);
+    session->record.offered = true;
 }
 
 void tls_hook(struct tls_session *session, void *br_ssl_client_context_pointer)
@@ -332,45 +223,48 @@ void tls_hook(struct tls_session *session, void *br_ssl_client_context_pointer)
 
     session->engine = engine;
     br_ssl_engine_set_versions(engine, BR_TLS12, BR_TLS12);
-    br_ssl_engine_set_suites(engine, suites, sizeof suites / sizeof *suites);
+    br_ssl_engine_set_suites(engine, suites, session->policy.compatible ? ALL_SUITES : AEAD_SUITES);
     br_ssl_engine_add_flags(engine, BR_OPT_NO_RENEGOTIATION);
     br_ssl_engine_set_x509(engine, &session->x509);
     br_ssl_client_set_client_certificate(context, &session->client_certificate);
     random_bytes(seed, sizeof seed);
     br_ssl_engine_inject_entropy(engine, seed, sizeof seed);
     wipe(seed, sizeof seed);
+    offer(session, engine);
 }
 
-/*
- * Adds one part of a label, its length in front, so that no two lists of parts are the same bytes.
- */
-static void hash_part(br_sha256_context *hash, const void *data, size_t len)
+/* A session rests on certificates: what is resumed is as good as the handshake that made it. */
+static void note_resumed(struct tls_record *record)
 {
-    uint64_t prefix = len;
-
-    br_sha256_update(hash, &prefix, sizeof prefix);
-    br_sha256_update(hash, data, len);
+    record->resumed = true;
+    record->verified = true;
+    record->certificate_requested = true;
+    record->certificate_sent = true;
 }
 
-void tls_policy_label(const struct tls_policy *policy, char out[TLS_LABEL_MAX])
+void tls_session_connected(struct tls_session *session)
 {
-    const char *fingerprint = policy->identity ? policy->identity->fingerprint : "";
-    const uint8_t modes[] = {(uint8_t)policy->profile, policy->allow_cn};
-    br_sha256_context hash;
-    uint8_t digest[HASH_SIZE];
-    char hex[HASH_HEX_SIZE];
-    size_t i;
+    struct tls_record *record = &session->record;
+    br_ssl_session_parameters parameters;
 
-    br_sha256_init(&hash);
-    hash_part(&hash, fingerprint, strlen(fingerprint));
-    hash_part(&hash, policy->name, strlen(policy->name));
-    hash_part(&hash, modes, sizeof modes);
-    for (i = 0; i < anchors_count(policy->anchors); i++) {
-        struct bytes der = anchors_at(policy->anchors, i)->der;
-
-        hash_part(&hash, der.data, der.len);
+    if (!session->engine)
+        return;
+    br_ssl_engine_get_session_parameters(session->engine, &parameters);
+    record->cipher_suite = parameters.cipher_suite;
+    if (record->offered && !record->verified) {
+        note_resumed(record);
+    } else if (session->cache && parameters.session_id_len > 0 && record->certificate_sent) {
+        memcpy(session->cached.session, &parameters, sizeof parameters);
+        session->cached.made_ms = clock_ms();
+        session->cached.not_after = tls_peer_not_after(session, clock_wall());
     }
-    br_sha256_out(&hash, digest);
-    hash_hex(hex, digest);
-    (void)snprintf(out, TLS_LABEL_MAX, "mtls-agent:%s", hex);
+    wipe(&parameters, sizeof parameters);
+}
+
+void tls_session_settle(struct tls_session *session, bool accepted)
+{
+    if (accepted && session->cached.made_ms)
+        tls_cache_keep(session->cache, &session->cached);
+    if (!accepted && session->record.offered)
+        tls_cache_forget(session->cache, session->cached.key);
 }

@@ -21,6 +21,7 @@ struct tls_policy {
     const struct anchors *anchors; /* whom we trust */
     enum verify_profile profile;
     bool allow_cn;
+    bool compatible;                 /* ECDHE with AES-CBC too, not only with an AEAD */
     const struct identity *identity; /* what we present; NULL: nothing */
 };
 
@@ -31,17 +32,34 @@ struct tls_record {
     bool certificate_requested; /* a CertificateRequest came */
     bool certificate_sent;      /* and was answered with ours */
     bool signing_failed;        /* our private key gave a wrong signature; nothing was sent */
-    uint16_t cipher_suite;      /* IANA number; 0 before ServerHello */
+    bool offered;               /* a session to be resumed was offered */
+    bool resumed; /* and taken: no certificate passed; those of the full handshake before count */
+    unsigned signatures;   /* operations of our private key */
+    uint16_t cipher_suite; /* IANA number; 0 until the peer's certificates came */
 };
 
-/* One connection's state; opaque. Lives in the arena until its connection is closed. */
+/*
+ * One connection's state; opaque. It lives in the arena until each of its holders has freed it: who
+ * made it, and every socket whose connection may still point to it. With a cache, a session kept
+ * there for this policy and server is resumed, and tls_session_settle() keeps a new one.
+ */
 struct tls_session;
-struct tls_session *tls_session_new(const struct tls_policy *policy);
-const struct tls_record *tls_session_record(const struct tls_session *session);
+struct tls_cache;
+struct tls_session *tls_session_new(const struct tls_policy *policy, struct tls_cache *cache,
+                                    const char *server);
+void tls_session_hold(struct tls_session *session);
 void tls_session_free(struct tls_session *session);
+const struct tls_record *tls_session_record(const struct tls_session *session);
+
+/* The certificates that the peer sent, as it sent them: how many; views into the session. */
+size_t tls_session_chain(const struct tls_session *session, struct bytes chain[VERIFY_CHAIN_MAX]);
 
 /* To be called with BearSSL's br_ssl_client_context. */
 void tls_hook(struct tls_session *session, void *br_ssl_client_context_pointer);
+
+/* When the handshake is over, while the connection lives; and when it is known how it was taken. */
+void tls_session_connected(struct tls_session *session);
+void tls_session_settle(struct tls_session *session, bool accepted);
 
 /*
  * A name for all that a policy decides: equal policies have equal labels. libcurl's pool and
@@ -56,5 +74,11 @@ const char *tls_cipher_name(uint16_t cipher_suite);
 
 /* A TLS alert's name (RFC 5246 section 7.2): "unknown_ca"; "alert" for numbers that have none. */
 const char *tls_alert_name(int alert);
+
+/* A clause: why a server that got so far sends this alert. */
+const char *tls_alert_cause(int alert, const struct tls_record *record);
+
+/* A clause for BearSSL's error, and its likely cause. */
+const char *tls_error_text(int error);
 
 #endif

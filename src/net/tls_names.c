@@ -13,6 +13,10 @@ const char *tls_cipher_name(uint16_t cipher_suite)
         {0xC02B, "ECDHE-ECDSA-AES128-GCM-SHA256"}, {0xC02C, "ECDHE-ECDSA-AES256-GCM-SHA384"},
         {0xC02F, "ECDHE-RSA-AES128-GCM-SHA256"},   {0xC030, "ECDHE-RSA-AES256-GCM-SHA384"},
         {0xCCA8, "ECDHE-RSA-CHACHA20-POLY1305"},   {0xCCA9, "ECDHE-ECDSA-CHACHA20-POLY1305"},
+        {0xC023, "ECDHE-ECDSA-AES128-SHA256"},     {0xC024, "ECDHE-ECDSA-AES256-SHA384"},
+        {0xC027, "ECDHE-RSA-AES128-SHA256"},       {0xC028, "ECDHE-RSA-AES256-SHA384"},
+        {0xC009, "ECDHE-ECDSA-AES128-SHA"},        {0xC00A, "ECDHE-ECDSA-AES256-SHA"},
+        {0xC013, "ECDHE-RSA-AES128-SHA"},          {0xC014, "ECDHE-RSA-AES256-SHA"},
     };
     size_t i;
 
@@ -20,48 +24,4 @@ const char *tls_cipher_name(uint16_t cipher_suite)
         if (names[i].number == cipher_suite)
             return names[i].name;
     return "unknown";
-}
-
-const char *tls_alert_name(int alert)
-{
-    static const struct {
-        int number;
-        const char *name;
-    } names[] = {
-        {0, "close_notify"},
-        {10, "unexpected_message"},
-        {20, "bad_record_mac"},
-        {22, "record_overflow"},
-        {40, "handshake_failure"},
-        {41, "no_certificate"},
-        {42, "bad_certificate"},
-        {43, "unsupported_certificate"},
-        {44, "certificate_revoked"},
-        {45, "certificate_expired"},
-        {46, "certificate_unknown"},
-        {47, "illegal_parameter"},
-        {48, "unknown_ca"},
-        {49, "access_denied"},
-        {50, "decode_error"},
-        {51, "decrypt_error"},
-        {70, "protocol_version"},
-        {71, "insufficient_security"},
-        {80, "internal_error"},
-        {86, "inappropriate_fallback"},
-        {90, "user_canceled"},
-        {100, "no_renegotiation"},
-        {109, "missing_extension"},
-        {110, "unsupported_extension"},
-        {112, "unrecognized_name"},
-        {113, "bad_certificate_status_response"},
-        {115, "unknown_psk_identity"},
-        {116, "certificate_required"},
-        {120, "no_application_protocol"},
-    };
-    size_t i;
-
-    for (i = 0; i < sizeof names / sizeof *names; i++)
-        if (names[i].number == alert)
-            return names[i].name;
-    return "alert";
 }

@@ -100,11 +100,10 @@ static int no_hook(const struct identity *identity, const char *name, const char
         .total_ms = LIMIT_MS,
         .deadline = clock_ms() + LIMIT_MS,
     };
-    struct http_response response = {.result = HTTP_FAILED};
-    struct exchange exchange = {.request = &request, .response = &response};
+    struct exchange exchange = {.request = request};
     CURLcode code = CURLE_OK;
 
-    exchange.session = tls_session_new(&policy);
+    exchange.session = tls_session_new(&policy, NULL, url);
     exchange.easy = curl_easy_init();
     if (exchange.session && exchange.easy && exchange_configure(&exchange, false) == 0 &&
         curl_easy_setopt(exchange.easy, CURLOPT_SSL_CTX_FUNCTION, NULL) == CURLE_OK)

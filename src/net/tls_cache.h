@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NET_TLS_CACHE_H
+#define NET_TLS_CACHE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/hash.h"
+
+/*
+ * TLS sessions that may be resumed (RFC 5246 section 7.3), by which a later handshake with the same
+ * server needs no private key. Kept here since libcurl's own cache knows nothing of what the hook
+ * decides. A session is resumed for an hour at most, never past the end of a certificate that it
+ * rests on, and nine times: every tenth handshake is a full one.
+ */
+#define TLS_CACHE_LIFE_MS ((int64_t)3600 * 1000)
+#define TLS_CACHE_USES    9
+#define TLS_CACHE_MAX     1024 /* sessions; then the oldest goes */
+
+#define TLS_CACHE_SESSION_MAX 96
+struct tls_cached {
+    uint8_t key[HASH_SIZE]; /* of all that decides who may resume it */
+    uint8_t session[TLS_CACHE_SESSION_MAX];
+    int64_t made_ms;   /* clock_ms() */
+    int64_t not_after; /* seconds since 1970 */
+};
+
+struct tls_cache;
+struct tls_cache *tls_cache_new(void); /* NULL: the arena is full */
+void tls_cache_free(struct tls_cache *cache);
+
+/* Replaces what stands under the key. Where there is no room nothing is kept. */
+void tls_cache_keep(struct tls_cache *cache, const struct tls_cached *cached);
+
+/* Takes the session under a key for one more resumption at clock_ms() and clock_wall(). */
+bool tls_cache_take(struct tls_cache *cache, const uint8_t key[HASH_SIZE], int64_t now_ms,
+                    int64_t now, uint8_t session[TLS_CACHE_SESSION_MAX]);
+
+void tls_cache_forget(struct tls_cache *cache, const uint8_t key[HASH_SIZE]);
+
+#endif
