@@ -1,76 +1,81 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdio.h>
-#include <unistd.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "agent.h"
-#include "base/arena.h"
+#include "base/clock.h"
 #include "base/err.h"
-#include "base/fs.h"
 #include "base/log.h"
 #include "commands/commands.h"
+#include "commands/probe_print.h"
 #include "config/config.h"
 #include "enclave/probe.h"
 #include "host/installed.h"
 #include "identity/identity.h"
+#include "net/tls_cache.h"
 
-/* One line an endpoint, for people; the log holds the same for machines. */
-static void print(const struct endpoint *endpoint, const struct probe *probe)
+enum {
+    PARALLEL = 32,             /* handshakes */
+    HEALTH_BODY_MAX = 4096,    /* of an answer that nobody reads */
+    REQUEST_BODY_MAX = 1 << 20 /* of one that --request prints */
+};
+
+/* Round after round, each endpoint once in each. */
+static int ask_rounds(struct probe_request *request, struct probe_output *output,
+                      struct probe *probes, struct err *err)
 {
-    char line[1024];
-    int len;
+    int64_t count = request->config->count;
 
-    if (probe->verdict == PROBE_ACCEPTED)
-        len = snprintf(line, sizeof line,
-                       "%-11s %s  HTTP %d  %s  dns %lld ms, tcp %lld ms, tls %lld ms, "
-                       "first byte %lld ms\n",
-                       probe_verdict_name(probe->verdict), endpoint->text, probe->status,
-                       probe->cipher, (long long)probe->dns_ms, (long long)probe->tcp_ms,
-                       (long long)probe->tls_ms, (long long)probe->first_byte_ms);
-    else
-        len = snprintf(line, sizeof line, "%-11s %s  %s\n", probe_verdict_name(probe->verdict),
-                       endpoint->text, probe->reason);
-    if (len > 0)
-        (void)fs_write_all(
-            STDOUT_FILENO,
-            bytes_of(line, (size_t)len < sizeof line ? (size_t)len : sizeof line - 1));
+    for (output->round = 1; output->round <= count; output->round++) {
+        if (output->round > 1 && clock_left(request->deadline) == 0)
+            return err_set(err, ERR_DEADLINE, NULL, "%lld of %lld rounds are done",
+                           (long long)output->round - 1, (long long)count);
+        memset(probes, 0, request->count * sizeof *probes);
+        if (probe_endpoints(request, probes, err) < 0)
+            return -1;
+    }
+    return 0;
 }
 
-static int probe_with(const struct work *work, const struct identity *identity, bool *accepted,
-                      struct err *err)
+/* Bodies are printed in the order of the endpoints, so each is asked by itself. */
+static int probe_with(const struct work *work, const struct identity *identity,
+                      struct probe_output *output, struct err *err)
 {
+    const struct config *config = work->config;
     struct probe_request request = {
-        .config = work->config,
-        .endpoints = work->config->endpoints,
-        .count = work->config->endpoint_count,
+        .config = config,
+        .endpoints = config->endpoints,
+        .count = config->endpoint_count,
         .identity = identity,
+        .sessions = config->count > 1 ? tls_cache_new() : NULL,
+        .parallel = config->request ? 1 : PARALLEL,
+        .body_max = config->request ? REQUEST_BODY_MAX : HEALTH_BODY_MAX,
         .deadline = work->deadline,
+        .told = probe_print,
+        .user = output,
     };
-    struct probe *probes = arena_alloc(request.count * sizeof *probes, ARENA_WORK);
+    struct probe *probes = calloc(request.count, sizeof *probes); /* public, and may be many */
     int result = -1;
-    size_t i;
 
     if (probes)
-        result = probe_endpoints(&request, probes, err);
+        result = ask_rounds(&request, output, probes, err);
     else
-        (void)err_set(err, ERR_MEMORY_FULL, NULL, "no room to ask %zu endpoints", request.count);
-    for (i = 0; result == 0 && i < request.count; i++) {
-        print(&request.endpoints[i], &probes[i]);
-        *accepted = *accepted && probes[i].verdict == PROBE_ACCEPTED;
-    }
-    arena_free(probes);
+        (void)err_set(err, ERR_SYSTEM, NULL, "no room to ask %zu endpoints", request.count);
+    free(probes);
+    tls_cache_free(request.sessions);
     return result;
 }
 
-static int probe_set(const struct work *work, const char *sub, bool *accepted, struct err *err)
+static int probe_set(const struct work *work, struct probe_output *output, struct err *err)
 {
-    struct install_target target = agent_target(work->config, sub, work->deadline);
+    struct install_target target = agent_target(work->config, output->set, work->deadline);
     struct identity *identity = installed_identity(&target, err);
     int result = -1;
 
     if (identity && identity->client.chain_count == 0)
         (void)err_set(err, ERR_NO_IDENTITY, target.dir, "the set is a server's");
     else if (identity)
-        result = probe_with(work, identity, accepted, err);
+        result = probe_with(work, identity, output, err);
     identity_free(identity);
     return result;
 }
@@ -79,16 +84,20 @@ static int probe_set(const struct work *work, const char *sub, bool *accepted, s
 static int probe(const struct work *work)
 {
     const struct config *config = work->config;
-    bool accepted = true;
+    struct probe_output output = {.config = config};
     struct err err;
     size_t i, count = config->set_count ? config->set_count : 1;
 
-    for (i = 0; i < count; i++)
-        if (probe_set(work, config->set_count ? config->sets[i].sub : "", &accepted, &err) < 0) {
+    probe_print_begin(&output);
+    for (i = 0; i < count; i++) {
+        output.set = config->set_count ? config->sets[i].sub : "";
+        if (probe_set(work, &output, &err) < 0) {
             log_error(&err);
-            accepted = false;
+            output.failed = true;
         }
-    return accepted ? 0 : err_info(ERR_ENCLAVE_REFUSED)->exit_status;
+    }
+    probe_print_end(&output);
+    return output.failed ? err_info(ERR_ENCLAVE_REFUSED)->exit_status : 0;
 }
 
 int command_probe(const struct config *config)
