@@ -34,7 +34,8 @@ enum cert_extension {
     CERT_EXT_EXTENDED_USAGE = 1 << 2,
     CERT_EXT_SAN = 1 << 3,
     CERT_EXT_NAME_CONSTRAINTS = 1 << 4,
-    CERT_EXT_POLICIES = 1 << 5
+    CERT_EXT_POLICIES = 1 << 5,
+    CERT_EXT_POLICY_RULE = 1 << 6
 };
 
 struct cert {

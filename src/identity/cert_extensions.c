@@ -199,7 +199,16 @@ static bool read_policies(struct cert *cert, struct bytes in)
     return true;
 }
 
-/* Not processed, so that a critical one refuses the certificate. */
+/* What narrows policies changes nothing either, as long as none is asked for. */
+static bool read_policy_rule(struct cert *cert, struct bytes in)
+{
+    struct der rule;
+
+    (void)cert;
+    return der_any(&in, &rule) && in.len == 0;
+}
+
+/* It asks for one. Not processed, so that a critical one refuses the certificate. */
 static bool read_policy_constraints(struct cert *cert, struct bytes in)
 {
     struct bytes sequence;
@@ -235,6 +244,14 @@ static const struct extension {
      read_authority_access,
      0},
     {{(const uint8_t *)"\x55\x1D\x20", 3}, "certificatePolicies", read_policies, CERT_EXT_POLICIES},
+    {{(const uint8_t *)"\x55\x1D\x21", 3},
+     "policyMappings",
+     read_policy_rule,
+     CERT_EXT_POLICY_RULE},
+    {{(const uint8_t *)"\x55\x1D\x36", 3},
+     "inhibitAnyPolicy",
+     read_policy_rule,
+     CERT_EXT_POLICY_RULE},
     {{(const uint8_t *)"\x55\x1D\x24", 3}, "policyConstraints", read_policy_constraints, 0},
 };
 

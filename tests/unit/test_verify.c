@@ -201,6 +201,7 @@ static void an_issuer_that_may_not(void **state)
         {"deep inter-critical", VERIFY_CRITICAL, "critical extension that is unknown"},
         {"deep inter-critical-key-id", VERIFY_CRITICAL, "or must not be"},
         {"deep inter-critical-policy", VERIFY_CRITICAL, "critical extension"},
+        {"deep inter-policy-required", VERIFY_CRITICAL, "critical extension"},
         {"deep inter-sha1", VERIFY_WEAK, "SHA-1"},
         {"deeper sub inter-pathlen", VERIFY_USAGE, "pathLenConstraint"},
     };
@@ -214,6 +215,7 @@ static void an_issuer_that_may_not(void **state)
     }
     assert_int_equal(chains_check(&chains_strict, "deep inter-pathlen", "root"), VERIFY_OK);
     assert_int_equal(chains_check(&chains_strict, "deep inter-policy", "root"), VERIFY_OK);
+    assert_int_equal(chains_check(&chains_strict, "deep inter-policy-rules", "root"), VERIFY_OK);
     assert_int_equal(chains_check(&chains_private, "leaf", "leaf root"), VERIFY_OK);
     assert_int_equal(chains_check(&chains_private, "deep", "inter-no-ca"),
                      VERIFY_USAGE); /* anchors too */
