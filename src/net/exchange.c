@@ -206,10 +206,26 @@ static int set_limits(struct exchange *exchange, bool reuse)
     SET(CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER);
     SET(CURLOPT_CONNECTTIMEOUT_MS, bounded(request->connect_ms, request->deadline));
     SET(CURLOPT_TIMEOUT_MS, bounded(request->total_ms, request->deadline));
-    SET(CURLOPT_PROXY, "");
     SET(CURLOPT_FRESH_CONNECT, reuse ? 0L : 1L);
     SET(CURLOPT_FORBID_REUSE, reuse ? 0L : 1L);
     SET(CURLOPT_SSL_SESSIONID_CACHE, 0L);
+    return 0;
+}
+
+/* "" wherever there is none: libcurl would ask the environment. */
+static int set_proxy(struct exchange *exchange)
+{
+    const struct http_proxy *proxy = exchange->request.proxy;
+
+    SET(CURLOPT_PROXY, proxy ? proxy->url : "");
+    SET(CURLOPT_NOPROXY, proxy && proxy->except ? proxy->except : "");
+    SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    if (!proxy)
+        return 0;
+    SET(CURLOPT_PROXYTYPE, (long)CURLPROXY_HTTP);
+    SET(CURLOPT_HTTPPROXYTUNNEL, 1L);
+    SET(CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
+    SET(CURLOPT_PROXYUSERPWD, proxy->password);
     return 0;
 }
 
@@ -271,7 +287,8 @@ static int set_request(struct exchange *exchange)
 int exchange_configure(struct exchange *exchange, bool reuse)
 {
     if (set_headers(exchange) < 0 || set_connect_to(exchange) < 0 ||
-        set_limits(exchange, reuse) < 0 || set_tls(exchange) < 0 || set_callbacks(exchange) < 0)
+        set_limits(exchange, reuse) < 0 || set_proxy(exchange) < 0 || set_tls(exchange) < 0 ||
+        set_callbacks(exchange) < 0)
         return -1;
     return set_request(exchange);
 }

@@ -30,6 +30,7 @@ struct exchange {
     bool came_too_late; /* for its place: the handshake was not begun */
     bool address_denied;
     bool too_large;
+    long proxy_status; /* of its answer to CONNECT, 0 where none came */
     char error[CURL_ERROR_SIZE];
     unsigned launches;
     int64_t idle_ms; /* of the http when it was launched */

@@ -12,7 +12,7 @@ struct err;
 struct sockaddr;
 
 /*
- * HTTP/1.1 by libcurl, whose every byte of memory is the arena's. No redirects, no proxies, no
+ * HTTP/1.1 by libcurl, whose every byte of memory is the arena's. No redirects, no
  * cookies, no environment variables; nothing is trusted that tls.h did not verify.
  */
 struct http_header {
@@ -20,14 +20,22 @@ struct http_header {
     const char *value; /* checked: CR, LF and NUL make the request fail */
 };
 
+/* A proxy of plain HTTP that is asked to CONNECT, so that it sees names and ciphertext only. */
+struct http_proxy {
+    const char *url;      /* "http://host:port", without user and password */
+    const char *password; /* "user:password", percent-encoded; NULL: none */
+    const char *except;   /* hosts that are reached without it, as in NO_PROXY; NULL: none */
+};
+
 struct http_request {
     const char *method; /* "GET", "POST", "PUT" */
     const char *url;    /* http:// or https:// */
     const struct http_header *headers;
     size_t header_count;
-    struct bytes body;            /* data NULL: none */
-    const struct tls_policy *tls; /* required for https:// */
-    struct tls_cache *sessions;   /* resumed from, and kept in; NULL: all handshakes are full */
+    struct bytes body;              /* data NULL: none */
+    const struct tls_policy *tls;   /* required for https:// */
+    const struct http_proxy *proxy; /* NULL: none */
+    struct tls_cache *sessions;     /* resumed from, and kept in; NULL: all handshakes are full */
     const char *connect_to; /* "address:port" to connect to instead of the URL's host, or NULL */
     bool (*address_allowed)(const struct sockaddr *address); /* asked with the address about to be
                                                                 connected to; NULL: all */
@@ -43,6 +51,7 @@ enum http_result {
     HTTP_UNRESOLVED,     /* the name has no address */
     HTTP_UNREACHABLE,    /* refused, no route, reset before TLS began */
     HTTP_TIMEOUT,        /* see stage */
+    HTTP_PROXY_REFUSED,  /* the proxy would not connect us: see status */
     HTTP_ADDRESS_DENIED, /* address_allowed said no */
     HTTP_UNTRUSTED,      /* we refused the server's certificate: see tls */
     HTTP_ALERT,          /* the server sent a fatal alert: see alert */
@@ -65,6 +74,8 @@ struct http_response {
     int status;            /* HTTP status, 0 where none came */
     int alert;             /* alert received, -1 where none */
     int tls_error;         /* BearSSL's error, 0 where none; see tls_error_text() */
+    int os_error;          /* errno of a connect(2) that failed, 0 where none did */
+    bool by_proxy;         /* it went by a proxy, which is the peer then */
     struct buf body;
     char error_type[128]; /* x-amzn-ErrorType, raw */
     char request_id[64];  /* x-amzn-RequestId */

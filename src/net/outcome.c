@@ -40,7 +40,10 @@ static enum http_result classify(const struct exchange *exchange, CURLcode code)
         return HTTP_UNTRUSTED;
     if (response->alert >= 0)
         return HTTP_ALERT;
+    if (exchange->proxy_status >= 300)
+        return HTTP_PROXY_REFUSED;
     switch (code) {
+    case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_COULDNT_RESOLVE_HOST: return HTTP_UNRESOLVED;
     case CURLE_COULDNT_CONNECT:
         return exchange->address_denied ? HTTP_ADDRESS_DENIED : HTTP_UNREACHABLE;
@@ -65,10 +68,15 @@ static void fill_facts(struct exchange *exchange)
     struct http_response *response = &exchange->response;
     struct http_timing *timing = &response->timing;
     CURL *easy = exchange->easy;
-    long status = 0;
+    long status = 0, os_error = 0, used_proxy = 0;
 
     (void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     response->status = (int)status;
+    (void)curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &exchange->proxy_status);
+    (void)curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_error);
+    response->os_error = (int)os_error;
+    (void)curl_easy_getinfo(easy, CURLINFO_USED_PROXY, &used_proxy);
+    response->by_proxy = used_proxy != 0;
     (void)curl_easy_getinfo(easy, CURLINFO_NAMELOOKUP_TIME_T, &timing->dns);
     (void)curl_easy_getinfo(easy, CURLINFO_CONNECT_TIME_T, &timing->tcp);
     (void)curl_easy_getinfo(easy, CURLINFO_APPCONNECT_TIME_T, &timing->tls);
@@ -101,6 +109,8 @@ void exchange_conclude(struct exchange *exchange, CURLcode code)
     response->result = classify(exchange, code);
     if (exchange->session)
         tls_session_settle(exchange->session, is_taken(response));
+    if (response->result == HTTP_PROXY_REFUSED)
+        response->status = (int)exchange->proxy_status;
     if (response->result != HTTP_ANSWERED)
         redact(response->cause, sizeof response->cause, bytes_of_text(exchange->error));
 }
@@ -112,6 +122,7 @@ const char *http_result_text(enum http_result result)
         [HTTP_UNRESOLVED] = "the name has no address",
         [HTTP_UNREACHABLE] = "no connection",
         [HTTP_TIMEOUT] = "timed out",
+        [HTTP_PROXY_REFUSED] = "the proxy refused to connect",
         [HTTP_ADDRESS_DENIED] = "the address is not allowed",
         [HTTP_UNTRUSTED] = "the server's certificate was refused",
         [HTTP_ALERT] = "the server ended the handshake with an alert",
