@@ -63,6 +63,11 @@ static int check_whole(struct parse *parse)
     if (option_source(parse, "key-mode") == SOURCE_DEFAULT && parse->group_named &&
         config->group != getegid())
         config->key_mode = 0640;
+    if (config->version_id && config->set_count > 0 &&
+        (config->set_count > 1 || config->sets[0].secret_count > 1))
+        return refuse_option(parse, "version-id", "is of one secret, and there are several");
+    if (config->version_id && option_source(parse, "version-stage") == SOURCE_DEFAULT)
+        config->version_stage = NULL;
     if (config->endpoint_url && strncasecmp(config->endpoint_url, "http://", 7) == 0 &&
         !config->allow_plaintext_endpoint)
         return refuse_option(parse, "endpoint-url",

@@ -53,8 +53,11 @@ struct config {
     const char *region;     /* NULL: of the ARN, then the SDK's order */
     const char *profile;    /* of the SDKs' shared files; NULL: as they choose it */
     const char *role_arn, *role_session_name, *role_external_id; /* a role to assume, or NULL */
+    const char *version_stage, *version_id;                      /* one of them, or both */
     const char *endpoint_url; /* Secrets Manager's; NULL: AWS's own */
     bool allow_plaintext_endpoint;
+    const char *proxy, *no_proxy; /* for AWS; NULL: as the variables say */
+    const char *ca_bundle;        /* for AWS: a file's path, or PEM; NULL: as the SDKs choose it */
     bool owner_set;
     uid_t owner;
     gid_t group;
@@ -82,7 +85,7 @@ struct config {
     bool json;
     bool memory_lock_preferred;
     struct log_options log;
-    const struct config_variable *variables; /* the file's AWS_* lines */
+    const struct config_variable *variables; /* the file's lines of variables */
 };
 
 /*
@@ -95,9 +98,10 @@ int config_parse(int argc, char *const argv[], struct config **out, struct err *
 void config_free(struct config *config);
 
 /*
- * An AWS variable by its own name: the environment's value, else the file's line of that name; NULL
- * where unset, empty or blank. Not for the secret ones (AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN,
- * AWS_SECURITY_TOKEN, AWS_CONTAINER_AUTHORIZATION_TOKEN), which no file may hold.
+ * A variable of the SDKs or of proxies by its own name: the environment's value, else the file's
+ * line of that name; NULL where unset, empty or blank. Not for the secret ones
+ * (AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_SECURITY_TOKEN,
+ * AWS_CONTAINER_AUTHORIZATION_TOKEN), which no file may hold.
  */
 const char *config_variable(const struct config *config, const char *name);
 

@@ -232,3 +232,27 @@ const char *value_endpoint_url(const char *text)
     return plaintext && !is_loopback(url.name) ? "is plaintext and leads away from this machine"
                                                : NULL;
 }
+
+const char *value_proxy(const char *text)
+{
+    struct endpoint url = {.port = 80};
+    const char *path, *why;
+
+    if (strchr(text, '@'))
+        return "has a user or a password, which may stand nowhere but in the environment's "
+               "HTTPS_PROXY";
+    if (strncasecmp(text, HTTPS, strlen(HTTPS)) == 0)
+        return "is https://: only plain http proxies are supported, which TLS to AWS goes through "
+               "untouched";
+    if (strncasecmp(text, HTTP, strlen(HTTP)) == 0)
+        text += strlen(HTTP);
+    else if (strstr(text, "://"))
+        return "is no http:// proxy";
+    why = read_url(text, &url, &path);
+    return !why && *path ? "has a path" : why;
+}
+
+const char *value_no_proxy(const char *text)
+{
+    return is_visible(text) ? NULL : "has a space, a control byte or a byte outside of ASCII";
+}

@@ -10,6 +10,9 @@
 #include "base/arena.h"
 #include "config/options.h"
 
+#define PEM_BEGIN "-----BEGIN "
+#define PEM_END   "-----END "
+
 enum { FILE_SIZE_MAX = 256 * 1024, LINE_LENGTH_MAX = 4096 };
 
 /* What cannot be looked at counts as there: opening it then says why. */
@@ -95,7 +98,7 @@ static int read_line(struct parse *parse, char *line)
     *equals = '\0';
     key = trim(key);
     value = trim(equals + 1);
-    if (strncmp(key, "AWS_", 4) == 0)
+    if (config_is_variable(key))
         return config_variable_set(parse, key, value);
     option = option_named(parse, key);
     if (!option)
@@ -103,21 +106,53 @@ static int read_line(struct parse *parse, char *line)
     return *value ? option_set(parse, option, value) : 0;
 }
 
+/* The end of a line, where its feed stands or the text ends. */
+static char *line_end(char *line, char *end)
+{
+    char *feed = memchr(line, '\n', (size_t)(end - line));
+
+    return feed ? feed : end;
+}
+
+/* Whether a line begins with a word, behind blanks. */
+static bool begins(const char *line, const char *end, const char *word)
+{
+    while (line < end && (*line == ' ' || *line == '\t'))
+        line++;
+    return (size_t)(end - line) >= strlen(word) && memcmp(line, word, strlen(word)) == 0;
+}
+
+/*
+ * The end of an entry: of its line, or, where its value is PEM, of the last block that follows
+ * without a gap. *lines counts those that it has.
+ */
+static char *entry_end(char *line, char *end, unsigned *lines)
+{
+    char *at = line_end(line, end), *equals = memchr(line, '=', (size_t)(at - line));
+    bool inside = equals && begins(equals + 1, at, PEM_BEGIN);
+
+    for (*lines = 1; inside && at < end; ++*lines) {
+        line = at + 1;
+        at = line_end(line, end);
+        if (begins(line, at, PEM_END))
+            inside = at < end && begins(at + 1, end, PEM_BEGIN);
+    }
+    return at;
+}
+
 static int read_lines(struct parse *parse, char *text, size_t len)
 {
-    char *end = text + len, *next;
+    char *end = text + len;
+    unsigned lines;
 
-    for (char *line = text; line < end; line = next) {
-        char *feed = memchr(line, '\n', (size_t)(end - line));
-        size_t length = (size_t)((feed ? feed : end) - line);
-
-        parse->line++;
-        if (length > LINE_LENGTH_MAX)
+    parse->line = 1;
+    for (char *line = text, *stop; line < end; line = stop + 1, parse->line += lines) {
+        stop = entry_end(line, end, &lines);
+        if (lines == 1 && stop - line > LINE_LENGTH_MAX)
             return parse_refuse(parse, "is longer than %d bytes", LINE_LENGTH_MAX);
-        if (memchr(line, '\0', length))
+        if (memchr(line, '\0', (size_t)(stop - line)))
             return parse_refuse(parse, "holds a NUL byte");
-        next = line + length + 1;
-        line[length] = '\0';
+        *stop = '\0';
         if (read_line(parse, line))
             return -1;
     }

@@ -290,3 +290,30 @@ const char *value_role_external_id(const char *text)
         return "is not an external ID: 2 to 1224 letters, digits and any of _+=,.@:/-";
     return NULL;
 }
+
+const char *value_version_stage(const char *text)
+{
+    size_t len = strlen(text);
+
+    return len >= 1 && len <= 256 && strspn(text, ALNUM "/_+=.@-:") == len
+               ? NULL
+               : "is not a staging label, 1 to 256 letters, digits and any of /_+=.@-:";
+}
+
+const char *value_version_id(const char *text)
+{
+    size_t len = strlen(text);
+
+    return len >= 32 && len <= 64 && strspn(text, ALNUM "-_") == len
+               ? NULL
+               : "is not a version's id of 32 to 64 letters, digits, '-' and '_'";
+}
+
+const char *value_ca_bundle(const char *text)
+{
+    if (strncmp(text, "-----BEGIN ", 11) != 0)
+        return value_path(text);
+    if (strstr(text, "PRIVATE KEY"))
+        return "holds a private key";
+    return strstr(text, "-----END CERTIFICATE-----") ? NULL : "holds no whole certificate";
+}

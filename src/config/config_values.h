@@ -40,5 +40,10 @@ const char *value_role_external_id(const char *text);
 const char *value_expected(const char *text);     /* a certificate's name: ASCII, not empty */
 const char *value_request_path(const char *text); /* of HTTP */
 const char *value_endpoint_url(const char *text); /* https://, or http:// to this machine */
+const char *value_version_stage(const char *text);
+const char *value_version_id(const char *text);
+const char *value_proxy(const char *text);     /* [http://]HOST:PORT, no user, no password */
+const char *value_no_proxy(const char *text);  /* names, addresses and networks, or "*" */
+const char *value_ca_bundle(const char *text); /* a path, or certificates in PEM */
 
 #endif

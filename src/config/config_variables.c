@@ -2,9 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/config_values.h"
 #include "config/options.h"
 
-/* The AWS_ variables that the agent honours and that may stand in the file too. */
+/* The variables that the agent honours and that may stand in the file too. */
 static const char *const honoured[] = {
     "AWS_REGION",
     "AWS_DEFAULT_REGION",
@@ -23,6 +24,10 @@ static const char *const honoured[] = {
     "AWS_USE_FIPS_ENDPOINT",
     "AWS_USE_DUALSTACK_ENDPOINT",
     "AWS_STS_REGIONAL_ENDPOINTS",
+    "AWS_MAX_ATTEMPTS",
+    "AWS_RETRY_MODE",
+    "HTTPS_PROXY",
+    "NO_PROXY",
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
@@ -53,6 +58,20 @@ static const char *find(const char *const names[], size_t count, const char *nam
     return NULL;
 }
 
+/* The spelling under which one is kept. */
+static const char *canonical(const char *name)
+{
+    if (strcmp(name, "https_proxy") == 0)
+        return "HTTPS_PROXY";
+    return strcmp(name, "no_proxy") == 0 ? "NO_PROXY" : name;
+}
+
+bool config_is_variable(const char *name)
+{
+    return strncmp(name, "AWS_", 4) == 0 || strcmp(canonical(name), "HTTPS_PROXY") == 0 ||
+           strcmp(canonical(name), "NO_PROXY") == 0;
+}
+
 static bool is_blank(const char *text)
 {
     return text[strspn(text, " \t\r\n")] == '\0';
@@ -61,7 +80,8 @@ static bool is_blank(const char *text)
 int config_variable_set(struct parse *parse, const char *name, const char *value)
 {
     struct config_variable *variable = parse->store->variables;
-    const char *known = find(honoured, HONOURED, name);
+    const char *known = find(honoured, HONOURED, canonical(name));
+    const char *why;
     char word[QUOTED_MAX];
 
     if (find(secret, SECRET, name))
@@ -74,6 +94,9 @@ int config_variable_set(struct parse *parse, const char *name, const char *value
     for (; variable->name; variable++)
         if (variable->name == known)
             return parse_refuse(parse, "%s is given twice", known);
+    why = strcmp(known, "HTTPS_PROXY") == 0 && *value ? value_proxy(value) : NULL;
+    if (why)
+        return parse_refuse(parse, "%s \"%s\" %s", name, quoted(word, value), why);
     variable->value = parse_keep(parse, value, strlen(value));
     if (!variable->value)
         return -1;

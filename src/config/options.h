@@ -43,7 +43,7 @@ struct config_variable {
     const char *name; /* NULL behind the last one */
     const char *value;
 };
-#define VARIABLES_MAX 32
+#define VARIABLES_MAX 40
 
 /* A copy of a value. */
 struct text {
@@ -94,8 +94,8 @@ int parse_refuse(struct parse *parse, const char *format, ...)
 /* A copy that lives as long as the configuration; NULL with err set. */
 const char *parse_keep(struct parse *parse, const char *text, size_t len);
 
-/* A word fit to be shown: cut, control and non-ASCII bytes as \xNN, and nothing of a URL that may
- * carry a password. */
+/* A word fit to be shown: cut, control and non-ASCII bytes as \xNN, and nothing of what may be
+ * a key or carry a password. */
 #define QUOTED_MAX 112
 const char *quoted(char out[QUOTED_MAX], const char *word);
 
@@ -114,7 +114,10 @@ void config_env_log(void);
 const char *config_file_find(const char *named, const char *const candidates[],
                              const char **ignored);
 
-/* Takes a file's line NAME=VALUE for an AWS_ variable that may stand in a file. */
+/* Whether a file's line of that name stands for a variable. */
+bool config_is_variable(const char *name);
+
+/* Takes such a line, if the variable may stand in a file. */
 int config_variable_set(struct parse *parse, const char *name, const char *value);
 
 #endif

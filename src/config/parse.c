@@ -35,12 +35,20 @@ const char *parse_keep(struct parse *parse, const char *text, size_t len)
     return kept->text;
 }
 
+/* A URL's user and password, "http://user:password@host" or without the scheme; a key. */
+static bool may_be_secret(const char *word)
+{
+    const char *at = strrchr(word, '@');
+
+    return (at && memchr(word, ':', (size_t)(at - word))) || strstr(word, "PRIVATE KEY");
+}
+
 const char *quoted(char out[QUOTED_MAX], const char *word)
 {
     static const char ellipsis[] = "...";
     size_t len = 0;
 
-    if (strstr(word, "://") && strchr(word, '@'))
+    if (may_be_secret(word))
         word = "(not shown)";
     for (; *word && len + sizeof "\\xNN" + sizeof ellipsis < QUOTED_MAX; word++) {
         unsigned char c = (unsigned char)*word;
