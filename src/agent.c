@@ -24,18 +24,12 @@
 /* An installed identity with less life than this is no longer worth keeping in place of another. */
 enum { KEEP_MARGIN_S = 3600, CLOCK_WAIT_MS = 1000 };
 
-/* Where a secret's version came from, for the manifest. */
-struct origin {
-    char arn[SECRET_ARN_MAX];
-    char version_id[65];
-};
-
 /* One set on its way through the cycle. */
 struct delivery {
     const struct config *config;
     const struct config_set *set;
     struct install_target target;
-    struct origin *origins; /* one for each secret of the set */
+    struct secret_version *origins; /* one for each secret of the set */
     struct bundle bundle;
     struct identity *identity;
     struct ca_overlap overlap;
@@ -64,6 +58,38 @@ static const char *name_of(const struct delivery *delivery)
     return delivery->set->sub[0] ? delivery->set->sub : delivery->target.dir;
 }
 
+static void list_sources(const struct delivery *delivery,
+                         struct install_source sources[CONFIG_SECRETS_MAX])
+{
+    size_t i;
+
+    for (i = 0; i < delivery->set->secret_count; i++)
+        sources[i] = (struct install_source){delivery->origins[i].arn, delivery->origins[i].id};
+}
+
+/*
+ * Whether what is installed is what AWS would give, which DescribeSecret tells without showing it.
+ * Then it is taken from the disk, and all goes on as if it had been fetched. -1: AWS cannot tell.
+ */
+static int recall(struct delivery *delivery, struct secretsmanager *manager, struct err *err)
+{
+    const struct config_set *set = delivery->set;
+    struct install_source sources[CONFIG_SECRETS_MAX];
+    struct installed facts;
+    size_t i;
+
+    if (!install_facts(&delivery->target, &facts) || facts.version_count != set->secret_count)
+        return 0;
+    for (i = 0; i < set->secret_count; i++) {
+        if (secretsmanager_describe(manager, set->secrets[i], &delivery->origins[i], err) < 0)
+            return -1;
+        if (strcmp(delivery->origins[i].id, facts.version_ids[i]) != 0)
+            return 0;
+    }
+    list_sources(delivery, sources);
+    return install_recall(&delivery->target, sources, set->secret_count, &delivery->bundle);
+}
+
 static int fetch(struct delivery *delivery, struct secretsmanager *manager, struct err *err)
 {
     size_t i;
@@ -71,20 +97,28 @@ static int fetch(struct delivery *delivery, struct secretsmanager *manager, stru
 
     for (i = 0; i < delivery->set->secret_count && result == 0; i++) {
         const char *name = delivery->set->secrets[i];
-        struct origin *origin = &delivery->origins[i];
-        struct secret secret = {.arn = ""};
+        struct secret secret = {.version.id = ""};
 
         result = secretsmanager_get(manager, name, &secret, err);
         if (result == 0) {
-            (void)snprintf(origin->arn, sizeof origin->arn, "%s", secret.arn);
-            (void)snprintf(origin->version_id, sizeof origin->version_id, "%s", secret.version_id);
-            log_event(LOG_LEVEL_INFO, "secret", log_s("secret", origin->arn),
-                      log_s("version_id", origin->version_id));
+            delivery->origins[i] = secret.version;
+            log_event(LOG_LEVEL_INFO, "secret", log_s("secret", secret.version.arn),
+                      log_s("version_id", secret.version.id));
             result = bundle_add(&delivery->bundle, buf_bytes(&secret.document), name, err);
         }
         secret_free(&secret);
     }
     return result;
+}
+
+/* From the disk, where nothing has changed, else from AWS. */
+static int obtain(struct delivery *delivery, struct secretsmanager *manager, struct err *err)
+{
+    int recalled = recall(delivery, manager, err);
+
+    if (recalled < 0)
+        return -1;
+    return recalled ? 0 : fetch(delivery, manager, err);
 }
 
 static void describe(const struct delivery *delivery)
@@ -169,11 +203,8 @@ static int install(const struct delivery *delivery, struct err *err)
         .overlap_count = delivery->overlap.count,
     };
     enum install_outcome outcome;
-    size_t i;
 
-    for (i = 0; i < what.source_count; i++)
-        sources[i] =
-            (struct install_source){delivery->origins[i].arn, delivery->origins[i].version_id};
+    list_sources(delivery, sources);
     if (install_identity(&delivery->target, &what, &outcome, err) < 0)
         return -1;
     log_event(LOG_LEVEL_INFO, events[outcome], log_s("set", name_of(delivery)),
@@ -256,7 +287,7 @@ static int require_proof(const struct delivery *delivery, struct err *err)
 /* The mission. Nothing touches the target before all that can fail without it has succeeded. */
 static int deliver(struct delivery *delivery, struct secretsmanager *manager, struct err *err)
 {
-    if (fetch(delivery, manager, err) < 0)
+    if (obtain(delivery, manager, err) < 0)
         return keep_stale(delivery, err) ? 0 : -1;
     if (prove(delivery, err) < 0)
         return -1;

@@ -37,6 +37,9 @@ struct endpoint_params {
 int endpoint_by_rules(struct aws_endpoint *endpoint, const struct endpoint_params *params,
                       struct err *err);
 
+/* The id of the partition that a region is of: "aws-cn". */
+const char *endpoint_partition(const char *region);
+
 /*
  * The endpoint by these rules and the configuration: for Secrets Manager endpoint-url and
  * AWS_ENDPOINT_URL_SECRETS_MANAGER, for STS AWS_ENDPOINT_URL_STS, for both then AWS_ENDPOINT_URL;

@@ -84,6 +84,11 @@ static const struct partition *partition_of(const char *region)
     return partition;
 }
 
+const char *endpoint_partition(const char *region)
+{
+    return partition_of(region)->id;
+}
+
 /* Whether sts.amazonaws.com is to be asked: by choice where it may, or for want of another. */
 static bool is_global(const struct endpoint_params *params)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aws/environment.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,17 +21,22 @@ static char *value_of(char *entry, const char *name)
     return strncmp(entry, name, len) == 0 && entry[len] == '=' ? entry + len + 1 : NULL;
 }
 
-static int keep(char **field, const char *value)
+static int keep_as(char **field, const char *value, enum arena_tag tag)
 {
     size_t size = strlen(value) + 1;
 
     if (*field || is_blank(value))
         return 0;
-    *field = arena_alloc(size, ARENA_CREDENTIALS);
+    *field = arena_alloc(size, tag);
     if (!*field)
         return -1;
     memcpy(*field, value, size);
     return 0;
+}
+
+static int keep(char **field, const char *value)
+{
+    return keep_as(field, value, ARENA_CREDENTIALS);
 }
 
 /* Moves a variable's first value into *field. Every entry of that name is zeroed and removed,
@@ -55,6 +61,41 @@ static int take(const char *name, char **field)
     return r;
 }
 
+/* Takes a proxy's URL, "http://user:password@host:port", apart. */
+static int split_proxy(struct environment *environment)
+{
+    char *url = environment->proxy, *at = strrchr(url, '@'), *user = strstr(url, "://");
+    int r;
+
+    user = user && user < at ? user + 3 : url;
+    *at = '\0';
+    r = keep(&environment->proxy_password, user);
+    memmove(user, at + 1, strlen(at + 1) + 1);
+    environment->proxy = NULL;
+    if (r == 0)
+        r = keep_as(&environment->proxy, url, ARENA_WORK); /* a name: not to be masked */
+    arena_free(url);
+    return r;
+}
+
+/* Only where it holds a password: others may want to read it too. */
+static int take_proxy(const char *name, struct environment *environment)
+{
+    const char *value = getenv(name);
+    char *taken = NULL;
+    int r;
+
+    if (!value || !strchr(value, '@'))
+        return 0;
+    r = take(name, &taken);
+    if (r < 0 || environment->proxy) {
+        arena_free(taken);
+        return r;
+    }
+    environment->proxy = taken;
+    return split_proxy(environment);
+}
+
 int environment_take(struct environment *environment, struct err *err)
 {
     int r;
@@ -65,6 +106,8 @@ int environment_take(struct environment *environment, struct err *err)
     r |= take("AWS_SESSION_TOKEN", &environment->session_token);
     r |= take("AWS_SECURITY_TOKEN", &environment->session_token); /* its older name */
     r |= take("AWS_CONTAINER_AUTHORIZATION_TOKEN", &environment->container_token);
+    r |= take_proxy("https_proxy", environment);
+    r |= take_proxy("HTTPS_PROXY", environment);
     if (r < 0)
         return err_set(err, ERR_MEMORY_FULL, NULL, "no room for the environment's credentials");
     return 0;

@@ -57,9 +57,9 @@ static bool is_one_of(const char *code, const char *const *codes, size_t count)
     return false;
 }
 
-static enum retry_class classify_transport(enum http_result result)
+static enum retry_class classify_transport(const struct http_response *response)
 {
-    switch (result) {
+    switch (response->result) {
     case HTTP_UNRESOLVED:
     case HTTP_UNREACHABLE:
     case HTTP_TIMEOUT:
@@ -67,6 +67,7 @@ static enum retry_class classify_transport(enum http_result result)
     case HTTP_TLS_FAILED:
     case HTTP_CLOSED:
     case HTTP_BROKEN: return RETRY_TRANSIENT;
+    case HTTP_PROXY_REFUSED: return response->status >= 500 ? RETRY_TRANSIENT : RETRY_NEVER;
     case HTTP_ANSWERED:
     case HTTP_ADDRESS_DENIED:
     case HTTP_UNTRUSTED:
@@ -83,7 +84,7 @@ enum retry_class retry_classify(const struct http_response *response, const char
     unsigned flags = RETRY_NEVER;
 
     if (response->result != HTTP_ANSWERED)
-        return classify_transport(response->result);
+        return classify_transport(response);
     if (status == 429 || is_one_of(code, throttled_codes, COUNT(throttled_codes)))
         flags |= RETRY_THROTTLED;
     if (status == 500 || status == 502 || status == 503 || status == 504 ||

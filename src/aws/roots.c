@@ -9,6 +9,7 @@
 #include "aws/profile.h"
 #include "base/err.h"
 #include "base/fs.h"
+#include "config/config.h"
 #include "identity/pem.h"
 #include "identity/verify.h"
 
@@ -48,15 +49,33 @@ static int decode(struct bundle_file *file, const char *path, struct err *err)
     return 0;
 }
 
+/* Whether the user gave the text itself, and not a file's path. */
+static bool is_pem(const char *bundle)
+{
+    return strncmp(bundle, "-----BEGIN ", 11) == 0;
+}
+
+static int read_text(struct bundle_file *file, const char *bundle, struct err *err)
+{
+    if (is_pem(bundle)) {
+        if (buf_append_text(&file->text, bundle) < 0)
+            return err_set(err, ERR_MEMORY_FULL, "ca-bundle", "no room for it");
+        return 0;
+    }
+    if (fs_read(AT_FDCWD, bundle, &file->text) < 0)
+        return err_set_errno(err, ERR_CONFIG, bundle, "the CA bundle cannot be read");
+    return 0;
+}
+
 static struct anchors *read_anchors(struct bundle_file *file, const char *path, struct err *err)
 {
     struct err cause = {0};
     struct anchors *anchors;
 
-    if (fs_read(AT_FDCWD, path, &file->text) < 0) {
-        (void)err_set_errno(err, ERR_CONFIG, path, "AWS_CA_BUNDLE cannot be read");
+    if (read_text(file, path, err) < 0)
         return NULL;
-    }
+    if (is_pem(path))
+        path = "ca-bundle";
     if (decode(file, path, err) < 0)
         return NULL;
     anchors = anchors_new(file->root, file->count, &cause);
@@ -66,9 +85,17 @@ static struct anchors *read_anchors(struct bundle_file *file, const char *path, 
     return anchors;
 }
 
+/* The bundle that the user chose; NULL: none. */
+static const char *chosen(const struct aws *aws)
+{
+    const char *bundle = aws->config->ca_bundle;
+
+    return bundle ? bundle : profile_setting(aws, "AWS_CA_BUNDLE", "ca_bundle");
+}
+
 struct anchors *roots_load(const struct aws *aws, struct err *err)
 {
-    const char *path = profile_setting(aws, "AWS_CA_BUNDLE", "ca_bundle");
+    const char *path = chosen(aws);
     struct anchors *anchors;
     struct bundle_file *file;
 
@@ -90,6 +117,5 @@ struct anchors *roots_load(const struct aws *aws, struct err *err)
 
 enum verify_profile roots_profile(const struct aws *aws)
 {
-    return profile_setting(aws, "AWS_CA_BUNDLE", "ca_bundle") == NULL ? VERIFY_STRICT
-                                                                      : VERIFY_PRIVATE;
+    return chosen(aws) == NULL ? VERIFY_STRICT : VERIFY_PRIVATE;
 }

@@ -7,29 +7,45 @@
 struct aws;
 struct err;
 
-/* One secret's current version. */
-#define SECRET_ARN_MAX 640
+/* A version of a secret, as Secrets Manager names it. */
+#define SECRET_ARN_MAX     640
+#define SECRET_VERSION_MAX 65
+struct secret_version {
+    char arn[SECRET_ARN_MAX];
+    char id[SECRET_VERSION_MAX]; /* "": not told */
+};
+
 struct secret {
-    struct buf document;      /* SecretString's text, or SecretBinary's bytes */
-    char arn[SECRET_ARN_MAX]; /* as Secrets Manager names it */
-    char version_id[65];
+    struct buf document; /* SecretString's text, or SecretBinary's bytes */
+    struct secret_version version;
 };
 
 /*
  * A conversation with Secrets Manager: credentials and region are resolved at the first request,
- * connections are kept per region.
+ * connections are kept per region. Which version of a secret is meant, the configuration says
+ * (version-stage, version-id). Throttling, 5xx and broken connections are tried again until the
+ * deadline. The error's reason carries AWS's code, message (redacted) and request id.
  */
 struct secretsmanager;
 struct secretsmanager *secretsmanager_new(const struct aws *aws, struct err *err);
 void secretsmanager_free(struct secretsmanager *manager);
 
 /*
+ * DescribeSecret
+ * (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html) of
+ * secret_id, an ARN or a name: which version is meant, without its value. Its id is "" where
+ * secretsmanager_get() must tell, and say what is wrong: the secret is marked for deletion, it has
+ * no such version, or DescribeSecret is denied, which is logged and no longer asked for then.
+ * Errors as secretsmanager_get()'s.
+ */
+int secretsmanager_describe(struct secretsmanager *manager, const char *secret_id,
+                            struct secret_version *version, struct err *err);
+
+/*
  * GetSecretValue
- * (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html) of
- * secret_id, an ARN or a name. Throttling, 5xx and broken connections are tried again with full
- * jitter until the deadline. The error's reason carries AWS's code, message (redacted) and request
- * id. ERR_AWS_*, ERR_SECRET_NOT_FOUND, ERR_REGION_MISSING, ERR_CREDENTIALS_*, ERR_DEADLINE,
- * ERR_MEMORY_FULL. Free with secret_free().
+ * (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html).
+ * ERR_AWS_*, ERR_SECRET_*, ERR_VERSION_*, ERR_KMS_*, ERR_REGION_MISSING, ERR_CREDENTIALS_*,
+ * ERR_DEADLINE, ERR_MEMORY_FULL, and all else that keeps a host from AWS. Free with secret_free().
  */
 int secretsmanager_get(struct secretsmanager *manager, const char *secret_id, struct secret *secret,
                        struct err *err);

@@ -11,6 +11,7 @@
 #include "aws/endpoint.h"
 #include "aws/error.h"
 #include "aws/percent.h"
+#include "aws/proxy.h"
 #include "aws/retry.h"
 #include "aws/sigv4.h"
 #include "aws/sts_answer.h"
@@ -19,6 +20,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "net/http.h"
 
 enum {
@@ -42,6 +44,8 @@ struct call {
     struct aws_endpoint endpoint;
     struct buf body;
     struct http *http;
+    struct proxy proxy;
+    int64_t skew_s; /* how far AWS's clock is ahead of ours */
 };
 
 /* Appends "&Name=value", where there is a value. */
@@ -106,7 +110,7 @@ static int sign(const struct call *call, struct sigv4_result *signature, struct 
         .normalize_path = true,
     };
     const struct sigv4_scope scope = {
-        .region = call->endpoint.region, .service = "sts", .time = clock_wall()};
+        .region = call->endpoint.region, .service = "sts", .time = clock_wall() + call->skew_s};
 
     if (call->credentials && sigv4_sign(signature, &request, call->credentials, &scope) < 0)
         return err_set(err, ERR_MEMORY_FULL, call->role->arn, "no room for the signature");
@@ -135,6 +139,7 @@ static int post(const struct call *call, const struct sigv4_result *signature,
         .header_count = call->credentials ? 5 + (session != NULL) : 3,
         .body = buf_bytes(&call->body),
         .tls = url->tls ? &tls : NULL,
+        .proxy = proxy_for(&call->proxy, url),
         .address_allowed = url->tls ? NULL : url_address_is_loopback,
         .body_max = ANSWER_MAX,
         .connect_ms = CONNECT_MS,
@@ -174,11 +179,23 @@ static int refused(const struct call *call, const struct aws_error *error,
                     classify(response, error->code) == RETRY_NEVER && response->status < 500;
     bool denied = strcmp(error->code, "AccessDenied") == 0;
 
-    return err_set(err, answered ? ERR_CREDENTIALS_FAILED : aws_error_code(error, response),
-                   call->role->arn, "%s: %s%s", call->action, error->text,
-                   denied ? "; the role's trust policy must allow the caller, and where that is "
-                            "of another account, the caller's policy this role"
-                          : "");
+    return err_set(
+        err, answered && error->means != ERR_CLOCK_SKEW ? ERR_CREDENTIALS_FAILED : error->means,
+        call->role->arn, "%s: %s%s", call->action, error->text,
+        denied ? "; the role's trust policy must allow the caller, and where that is "
+                 "of another account, the caller's policy this role"
+               : "");
+}
+
+/* Once, by AWS's clock. */
+static bool sign_again(struct call *call, const struct aws_error *error)
+{
+    if (call->skew_s || !error->skew_s || !call->credentials)
+        return false;
+    call->skew_s = error->skew_s;
+    log_event(LOG_LEVEL_WARNING, "clock_skew", log_n("seconds", call->skew_s),
+              log_s("cause", error->text));
+    return true;
 }
 
 static int perform(struct call *call, struct http_response *response, struct err *err)
@@ -194,7 +211,8 @@ static int perform(struct call *call, struct http_response *response, struct err
         if (response->result == HTTP_ANSWERED && response->status == 200)
             return 0;
         aws_error_read(&error, response);
-    } while (retry_wait(&retry, classify(response, error.code), response, error.text));
+    } while (sign_again(call, &error) ||
+             retry_wait(&retry, classify(response, error.code), response, error.text));
     return refused(call, &error, response, err);
 }
 
@@ -222,7 +240,7 @@ static int ask(struct call *call, struct credentials *credentials, struct err *e
                        clock_wall());
     if (region_of_session(call->aws, region, err) == 0 &&
         endpoint_resolve(&call->endpoint, call->aws, ENDPOINT_STS, region, err) == 0 &&
-        (call->http = http_new(false, err)))
+        proxy_read(&call->proxy, call->aws, err) == 0 && (call->http = http_new(false, err)))
         r = perform(call, &response, err);
     if (r == 0)
         r = sts_answer_read(&next, buf_bytes(&response.body), call->action, call->role->arn, err);

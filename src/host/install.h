@@ -84,6 +84,17 @@ struct installed {
     size_t overlap_count;
 };
 
+/* What the manifest of the set in the target says; false where there is none. */
+bool install_facts(const struct install_target *target, struct installed *facts);
+
+/*
+ * Reads the installed set, as install_read() does, if it was made of exactly these versions and
+ * each of its files is what its manifest says; else false, and the bundle is empty. No such set is
+ * one whose ca.crt holds anchors beyond ca_cert's.
+ */
+bool install_recall(const struct install_target *target, const struct install_source *sources,
+                    size_t source_count, struct bundle *bundle);
+
 /*
  * Reads the installed set into bundle (by file name; zero-initialised, then bundle_free()), opening
  * "..data" once so that the files are one set's; plain files are read where there is no "..data".

@@ -53,6 +53,13 @@ int manifest_add_previous(struct manifest *manifest, const char *name);
 int manifest_read(struct manifest *manifest, int set);
 void manifest_free(struct manifest *manifest);
 
+/* Whether a set was made of exactly these versions. */
+bool manifest_is_of(const struct manifest *manifest, const struct install_source *sources,
+                    size_t count);
+
+/* Whether a set has a file of this name and content; with empty content, whether it has none. */
+bool manifest_agrees(const struct manifest *manifest, const char *name, struct bytes content);
+
 /* install_write.c: the directory of a set. */
 void set_name_new(char name[SET_NAME_SIZE]);
 bool set_name_valid(const char *name);

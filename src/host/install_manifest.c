@@ -161,19 +161,27 @@ static int add_line(struct buf *text, const char *keyword, const char *first, co
     return buf_append_text(text, "\n");
 }
 
-static int add_files(struct buf *text, const struct install_set *set)
+/* The head, which tells one version from another. */
+static int add_sources(struct buf *text, const struct install_source *sources, size_t count)
+{
+    size_t i;
+
+    if (add_line(text, MAGIC, VERSION, NULL) < 0)
+        return -1;
+    for (i = 0; i < count; i++)
+        if (add_line(text, "source", sources[i].secret, sources[i].version_id) < 0)
+            return -1;
+    return 0;
+}
+
+static int add_file(struct buf *text, const char *name, struct bytes content)
 {
     uint8_t hash[HASH_SIZE];
     char hex[HASH_HEX_SIZE];
-    size_t i;
 
-    for (i = 0; i < set->file_count; i++) {
-        hash_sha256(hash, set->files[i].content);
-        hash_hex(hex, hash);
-        if (add_line(text, "file", set->files[i].name, hex) < 0)
-            return -1;
-    }
-    return 0;
+    hash_sha256(hash, content);
+    hash_hex(hex, hash);
+    return add_line(text, "file", name, hex);
 }
 
 static int add_number(struct buf *text, const char *keyword, const char *word, int64_t value)
@@ -188,14 +196,13 @@ static int render(struct buf *text, const struct install_set *set)
 {
     size_t i;
 
-    if (add_line(text, MAGIC, VERSION, NULL) < 0)
+    if (add_sources(text, set->sources, set->source_count) < 0)
         return -1;
-    for (i = 0; i < set->source_count; i++)
-        if (add_line(text, "source", set->sources[i].secret, set->sources[i].version_id) < 0)
+    for (i = 0; i < set->file_count; i++)
+        if (add_file(text, set->files[i].name, set->files[i].content) < 0)
             return -1;
-    if (add_files(text, set) < 0 || add_line(text, "fingerprint", set->fingerprint, NULL) < 0)
-        return -1;
-    if (add_number(text, "not-after", NULL, set->not_after) < 0)
+    if (add_line(text, "fingerprint", set->fingerprint, NULL) < 0 ||
+        add_number(text, "not-after", NULL, set->not_after) < 0)
         return -1;
     for (i = 0; i < set->overlap_count; i++)
         if (add_number(text, "overlap", set->overlap[i].digest, set->overlap[i].until) < 0)
@@ -212,6 +219,30 @@ int manifest_render(struct manifest *manifest, const struct install_set *set, st
         return err_set(err, ERR_INSTALL_FAILED, set->source_count ? set->sources[0].secret : NULL,
                        "name, version id or fingerprint do not fit into a manifest");
     return 0;
+}
+
+bool manifest_is_of(const struct manifest *manifest, const struct install_source *sources,
+                    size_t count)
+{
+    struct buf head = {.tag = ARENA_WORK, .max = INSTALL_FILE_MAX};
+    bool same = add_sources(&head, sources, count) == 0 &&
+                bytes_equal(buf_bytes(&head), bytes_of(manifest->text.data, manifest->sources_len));
+
+    buf_free(&head);
+    return same;
+}
+
+bool manifest_agrees(const struct manifest *manifest, const char *name, struct bytes content)
+{
+    struct buf line = {.tag = ARENA_WORK, .max = INSTALL_FILE_MAX};
+    const uint8_t *at = NULL;
+    bool made = add_file(&line, name, content) == 0;
+
+    if (made) /* a line's name alone, with the space behind it, where there is no file */
+        at = memmem(manifest->text.data, manifest->text.len, line.data,
+                    content.len ? line.len : strlen("file ") + strlen(name) + 1);
+    buf_free(&line);
+    return made && (content.len > 0) == (at && at[-1] == '\n');
 }
 
 int manifest_add_previous(struct manifest *manifest, const char *name)

@@ -116,3 +116,56 @@ int install_read(const struct install_target *target, struct bundle *bundle,
     place_close(&place);
     return result;
 }
+
+bool install_facts(const struct install_target *target, struct installed *facts)
+{
+    struct place place = {.fd = -1};
+    struct err ignored;
+    int fd = -1;
+
+    *facts = (struct installed){0};
+    if (place_open(&place, target, false, &ignored) == 0)
+        fd = open_files(&place);
+    if (fd >= 0) {
+        read_facts(fd, facts);
+        close(fd);
+    }
+    place_close(&place);
+    return facts->version_count > 0;
+}
+
+/* Whether the fields read are a set's, all of them and as they were installed. */
+static bool is_as_installed(const struct manifest *manifest, const struct bundle *bundle)
+{
+    int field;
+
+    for (field = 0; field < BUNDLE_FIELDS; field++)
+        if (!manifest_agrees(manifest, bundle_field_file((enum bundle_field)field),
+                             buf_bytes(&bundle->field[field])))
+            return false;
+    return manifest->facts.overlap_count == 0;
+}
+
+bool install_recall(const struct install_target *target, const struct install_source *sources,
+                    size_t source_count, struct bundle *bundle)
+{
+    struct place place = {.fd = -1};
+    struct manifest manifest = {0};
+    struct err ignored;
+    bool good = false;
+    int fd = -1;
+
+    if (place_open(&place, target, false, &ignored) == 0)
+        fd = open_files(&place);
+    if (fd >= 0) {
+        good = manifest_read(&manifest, fd) == 0 &&
+               manifest_is_of(&manifest, sources, source_count) &&
+               read_fields(&place, fd, bundle, &ignored) == 0 && is_as_installed(&manifest, bundle);
+        close(fd);
+    }
+    if (!good)
+        bundle_free(bundle);
+    manifest_free(&manifest);
+    place_close(&place);
+    return good;
+}

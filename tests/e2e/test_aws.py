@@ -33,13 +33,13 @@ def test_denied(agent, aws, put, good):
 
 def test_unknown_key(agent, aws, put, good):
     unknown = {"aws_access_key_id": "AKIA0000000000000000", "aws_secret_access_key": "x" * 40}
-    error = agent.fetch(put(good), env=aws.environment(unknown)).failed(77, "aws_denied")
+    error = agent.fetch(put(good), env=aws.environment(unknown)).failed(77, "credentials_unknown")
     assert "UnrecognizedClientException" in error["reason"]
 
 
 def test_wrong_secret_key(agent, aws, put, good):
     wrong = {**aws.keys, "aws_secret_access_key": "x" * 40}
-    error = agent.fetch(put(good), env=aws.environment(wrong)).failed(77, "aws_denied")
+    error = agent.fetch(put(good), env=aws.environment(wrong)).failed(77, "signature_wrong")
     assert "InvalidSignatureException" in error["reason"]
 
 
@@ -92,11 +92,20 @@ def test_denied_is_an_error_even_with_a_good_set_in_place(agent, aws, put, good)
     assert snapshot(agent.dir) == before
 
 
+SKEWED = aws_error(403, "RequestExpired", "Signature expired", Date="Mon, 23 Nov 2015 10:00:00 GMT")
+
+
+def test_a_wrong_clock_is_corrected_once(agent, aws, put, good):
+    aws.faults.append(SKEWED)
+    result = agent.fetch(put(good)).succeeded("installed")
+    assert result.event("clock_skew")["seconds"] < -86400
+    assert [request.headers["X-Amz-Date"][:4] for request in aws.asked][-1] == "2015"
+
+
 def test_a_wrong_clock_is_named(agent, aws, put, good):
-    aws.faults.append(
-        aws_error(403, "RequestExpired", "Signature expired", Date="Mon, 23 Nov 2015 10:00:00 GMT")
-    )
-    assert "clock" in agent.fetch(put(good)).failed(77, "aws_denied")["reason"]
+    aws.faults.extend([SKEWED, SKEWED])
+    assert "this host's clock is" in agent.fetch(put(good)).failed(75, "clock_skew")["reason"]
+    assert len(aws.asked) == 2
 
 
 # ---- throttling and failures pass

@@ -49,7 +49,7 @@ def test_session_of_the_environment(agent, put, good, session, name):
 
 def test_a_wrong_session_token_is_denied(agent, put, good, session):
     agent.fetch(put(good), env={**session_environment(session), "AWS_SESSION_TOKEN": "x" * 300}).failed(
-        77, "aws_denied"
+        77, "credentials_unknown"
     )
 
 

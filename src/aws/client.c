@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "aws/client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aws/aws.h"
+#include "aws/credentials.h"
+#include "aws/endpoint.h"
+#include "aws/profile.h"
+#include "aws/proxy.h"
+#include "aws/retry.h"
+#include "aws/sigv4.h"
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "net/http.h"
+
+enum { ANSWER_MAX = 512 * 1024, CONNECT_MS = 5000, TOTAL_MS = 15000, MAX_ATTEMPTS = 3 };
+
+#define CONTENT_TYPE "application/x-amz-json-1.1"
+
+struct client {
+    const struct aws *aws;
+    struct http *http;
+    struct credentials *credentials; /* NULL before the first request */
+    struct proxy proxy;
+    struct retry_quota quota;
+    unsigned max_attempts;
+    int64_t skew_s; /* how far AWS's clock is ahead of ours */
+};
+
+/* What is mended once in a call. */
+struct mended {
+    bool credentials;
+    bool clock;
+};
+
+/* A mode that we do not have is not one to be silent about; a number of tries may be large. */
+static int read_retry(struct client *client, struct err *err)
+{
+    const char *mode = profile_setting(client->aws, "AWS_RETRY_MODE", "retry_mode");
+    const char *text = profile_setting(client->aws, "AWS_MAX_ATTEMPTS", "max_attempts");
+    size_t len = text ? strspn(text, "0123456789") : 0;
+
+    if (mode && strcmp(mode, "standard") != 0 && strcmp(mode, "adaptive") != 0 &&
+        strcmp(mode, "legacy") != 0)
+        return err_set(err, ERR_CONFIG, "AWS_RETRY_MODE",
+                       "\"%.32s\" is none of standard, adaptive and legacy", mode);
+    client->max_attempts = text ? (unsigned)strtoul(text, NULL, 10) : MAX_ATTEMPTS;
+    if (text && (len == 0 || len > 6 || text[len] != '\0' || client->max_attempts == 0))
+        return err_set(err, ERR_CONFIG, "AWS_MAX_ATTEMPTS", "\"%.32s\" is no number from 1 on",
+                       text);
+    return 0;
+}
+
+struct client *client_new(const struct aws *aws, struct err *err)
+{
+    struct client *client = arena_alloc(sizeof *client, ARENA_WORK);
+
+    if (!client) {
+        (void)err_set(err, ERR_MEMORY_FULL, NULL, "no room for a conversation with AWS");
+        return NULL;
+    }
+    client->aws = aws;
+    if (read_retry(client, err) == 0 && proxy_read(&client->proxy, aws, err) == 0)
+        client->http = http_new(true, err);
+    if (client->http)
+        return client;
+    client_free(client);
+    return NULL;
+}
+
+void client_free(struct client *client)
+{
+    if (!client)
+        return;
+    http_free(client->http);
+    credentials_free(client->credentials);
+    arena_free(client);
+}
+
+static int sign(const struct client *client, const struct client_call *call, const char *target,
+                struct sigv4_result *signature, struct err *err)
+{
+    const struct url *url = &call->endpoint->url;
+    const struct sigv4_header headers[] = {
+        {bytes_of_text("Host"), bytes_of_text(url->host)},
+        {bytes_of_text("Content-Type"), bytes_of_text(CONTENT_TYPE)},
+        {bytes_of_text("X-Amz-Target"), bytes_of_text(target)},
+    };
+    const struct sigv4_request request = {
+        .method = bytes_of_text("POST"),
+        .path = bytes_of_text(*url->path ? url->path : "/"),
+        .headers = headers,
+        .header_count = sizeof headers / sizeof headers[0],
+        .body = call->body,
+        .normalize_path = true,
+    };
+    const struct sigv4_scope scope = {.region = call->endpoint->region,
+                                      .service = "secretsmanager",
+                                      .time = clock_wall() + client->skew_s};
+
+    if (sigv4_sign(signature, &request, client->credentials, &scope) < 0)
+        return err_set(err, ERR_MEMORY_FULL, call->object, "no room for the signature");
+    return 0;
+}
+
+static int send_signed(const struct client *client, const struct client_call *call,
+                       const char *target, const struct sigv4_result *signature,
+                       struct http_response *response, struct err *err)
+{
+    const struct url *url = &call->endpoint->url;
+    const char *token = client->credentials->session_token;
+    const struct http_header headers[] = {
+        {"Host", url->host},
+        {"Content-Type", CONTENT_TYPE},
+        {"X-Amz-Target", target},
+        {"X-Amz-Date", signature->date},
+        {"Authorization", (const char *)signature->authorization.data},
+        {"X-Amz-Security-Token", token}, /* the last: it may be left out */
+    };
+    const size_t header_count = sizeof headers / sizeof headers[0];
+    const struct tls_policy tls = {
+        .name = url->name, .anchors = client->aws->anchors, .profile = client->aws->profile};
+    const struct http_request request = {
+        .method = "POST",
+        .url = call->endpoint->text,
+        .headers = headers,
+        .header_count = token ? header_count : header_count - 1,
+        .body = call->body,
+        .tls = url->tls ? &tls : NULL,
+        .proxy = proxy_for(&client->proxy, url),
+        .address_allowed = url->tls ? NULL : url_address_is_loopback,
+        .body_max = ANSWER_MAX,
+        .connect_ms = CONNECT_MS,
+        .total_ms = TOTAL_MS,
+        .deadline = client->aws->deadline,
+    };
+
+    return http_perform(client->http, &request, response, 1, err);
+}
+
+/* One try, signed for its own moment. */
+static int try_once(const struct client *client, const struct client_call *call,
+                    struct http_response *response, struct err *err)
+{
+    struct sigv4_result signature = {0};
+    char target[64];
+    int r;
+
+    (void)snprintf(target, sizeof target, "secretsmanager.%s", call->operation);
+    r = sign(client, call, target, &signature, err);
+    if (r == 0)
+        r = send_signed(client, call, target, &signature, response, err);
+    sigv4_free(&signature);
+    return r;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* Whether the source has other credentials by now. */
+static bool refresh_credentials(struct client *client)
+{
+    struct credentials *old = client->credentials, *fresh = NULL;
+    struct err ignored; /* AWS's refusal of the old ones tells more */
+    bool changed;
+
+    if (credentials_resolve(client->aws, &fresh, &ignored) < 0)
+        return false;
+    changed = !same_text(old->access_key_id, fresh->access_key_id) ||
+              !same_text(old->session_token, fresh->session_token);
+    client->credentials = fresh;
+    credentials_free(old);
+    return changed;
+}
+
+/* Whether the cause of a refusal could be removed, so that another try is worth it. */
+static bool mend(struct client *client, const struct aws_error *error, struct mended *mended)
+{
+    bool expired = error->means == ERR_CREDENTIALS_EXPIRED;
+
+    if (error->means == ERR_CLOCK_SKEW && error->skew_s && !mended->clock) {
+        mended->clock = true;
+        client->skew_s = error->skew_s;
+        log_event(LOG_LEVEL_WARNING, "clock_skew", log_n("seconds", client->skew_s),
+                  log_s("cause", error->text));
+        return true;
+    }
+    if ((expired || error->means == ERR_CREDENTIALS_UNKNOWN) && !mended->credentials) {
+        mended->credentials = true;
+        log_event(LOG_LEVEL_WARNING, "credentials_refused", log_s("cause", error->text));
+        return refresh_credentials(client);
+    }
+    return false;
+}
+
+static int perform(struct client *client, const struct client_call *call,
+                   struct http_response *response, struct client_refusal *refusal, struct err *err)
+{
+    struct retry retry = {.step = call->step,
+                          .object = call->object,
+                          .deadline = client->aws->deadline,
+                          .max_attempts = client->max_attempts,
+                          .quota = &client->quota};
+    struct mended mended = {0};
+    enum retry_class class;
+    bool again;
+
+    do {
+        retry_begin(&retry);
+        if (try_once(client, call, response, err) < 0)
+            return -1;
+        if (response->result == HTTP_ANSWERED && response->status == 200) {
+            retry_succeeded(&retry);
+            return 0;
+        }
+        aws_error_read(&refusal->error, response);
+        class = retry_classify(response, refusal->error.code);
+        again = mend(client, &refusal->error, &mended);
+        if (again)
+            retry.attempt++;
+        else
+            again = retry_wait(&retry, class, response, refusal->error.text);
+    } while (again);
+    refusal->credentials = client->credentials->source;
+    refusal->tries = retry.attempt;
+    return 1;
+}
+
+int client_perform(struct client *client, const struct client_call *call,
+                   struct http_response *response, struct client_refusal *refusal, struct err *err)
+{
+    const struct aws *aws = client->aws;
+
+    if (!client->credentials && credentials_resolve(aws, &client->credentials, err) < 0)
+        return -1;
+    if (clock_left(aws->deadline) == 0)
+        return err_set(err, ERR_DEADLINE, call->object, "no time was left to ask AWS for it");
+    return perform(client, call, response, refusal, err);
+}

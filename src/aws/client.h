@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef AWS_CLIENT_H
+#define AWS_CLIENT_H
+
+#include "aws/error.h"
+#include "base/bytes.h"
+
+struct aws;
+struct aws_endpoint;
+struct http_response;
+
+/*
+ * Requests of AWS JSON 1.1 to Secrets Manager, signed by one principal's credentials, which are
+ * resolved at the first request. Connections, the quota on retries and what is known of AWS's clock
+ * are kept from one request to the next.
+ */
+struct client;
+struct client *client_new(const struct aws *aws, struct err *err);
+void client_free(struct client *client);
+
+struct client_call {
+    const char *operation; /* "GetSecretValue" */
+    const char *step;      /* for the log: "get_secret_value" */
+    const char *object;    /* what is asked for */
+    const struct aws_endpoint *endpoint;
+    struct bytes body;
+};
+
+/* How AWS refused a call, or was not reached. */
+struct client_refusal {
+    struct aws_error error;
+    const char *credentials; /* their source, static */
+    unsigned tries;
+};
+
+/*
+ * Tries until AWS answers with 200 (0: the response's body is the caller's), or refuses for good or
+ * the time is up (1: see *refusal). -1: nothing could be asked, see *err. Once in a call it
+ * resolves credentials again that have expired or that AWS does not know, and once it signs again
+ * by AWS's clock. ERR_CREDENTIALS_*, ERR_DEADLINE, ERR_MEMORY_FULL.
+ */
+int client_perform(struct client *client, const struct client_call *call,
+                   struct http_response *response, struct client_refusal *refusal, struct err *err);
+
+#endif

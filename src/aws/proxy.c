@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "aws/proxy.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "aws/aws.h"
+#include "aws/environment.h"
+#include "aws/url.h"
+#include "base/err.h"
+#include "config/config.h"
+#include "config/config_values.h"
+
+static bool is_blank(const char *text)
+{
+    return !text || text[strspn(text, " \t\r\n")] == '\0';
+}
+
+/* A variable that has two spellings, of which the lower-case one wins. */
+static const char *variable(const struct aws *aws, const char *lower, const char *upper)
+{
+    const char *value = getenv(lower);
+
+    return is_blank(value) ? config_variable(aws->config, upper) : value;
+}
+
+/* The proxy's URL as the user wrote it; *password where it came with one. NULL: none. */
+static const char *choose(const struct aws *aws, const char **password)
+{
+    const struct environment *environment = aws->environment;
+
+    if (aws->config->proxy)
+        return aws->config->proxy;
+    if (environment && environment->proxy && is_blank(getenv("https_proxy"))) {
+        *password = environment->proxy_password;
+        return environment->proxy;
+    }
+    return variable(aws, "https_proxy", "HTTPS_PROXY");
+}
+
+int proxy_read(struct proxy *proxy, const struct aws *aws, struct err *err)
+{
+    const char *text = choose(aws, &proxy->http.password), *why, *end;
+    struct url url;
+
+    if (!text)
+        return 0;
+    why = value_proxy(text);
+    if (why)
+        return err_set(err, ERR_CONFIG, "HTTPS_PROXY", "%s", why);
+    (void)snprintf(proxy->url, sizeof proxy->url, "%s%s",
+                   strncasecmp(text, "http://", 7) == 0 ? "" : "http://", text);
+    if (url_parse(&url, proxy->url) < 0)
+        return err_set(err, ERR_CONFIG, "HTTPS_PROXY", "it is no http:// URL of a host");
+    end = url.host[0] == '[' ? strchr(url.host, ']') : url.host;
+    (void)snprintf(proxy->url, sizeof proxy->url, "http://%s%s", url.host,
+                   strchr(end, ':') ? "" : ":80");
+    proxy->http.url = proxy->url;
+    proxy->http.except = aws->config->no_proxy;
+    if (!proxy->http.except)
+        proxy->http.except = variable(aws, "no_proxy", "NO_PROXY");
+    return 0;
+}
+
+const struct http_proxy *proxy_for(const struct proxy *proxy, const struct url *url)
+{
+    return proxy->http.url && url->tls ? &proxy->http : NULL;
+}
