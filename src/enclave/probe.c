@@ -119,8 +119,8 @@ static void explain_break(const struct http_response *response, char *out, size_
     else if (response->tls.signing_failed)
         (void)snprintf(out, size, "the private key made a wrong signature, which was not sent");
     else if (response->tls_error)
-        (void)snprintf(out, size, "%s (BearSSL's error %d)", tls_error_text(response->tls_error),
-                       response->tls_error);
+        (void)snprintf(out, size, "%s: %s", http_result_text(response->result),
+                       tls_error_text(response->tls_error));
     else if (response->result == HTTP_TIMEOUT)
         (void)snprintf(out, size, "timed out in %s", stages[response->stage]);
     else
@@ -143,10 +143,15 @@ static void explain(const struct http_response *response, enum probe_verdict ver
                        "certificate was sent");
     else if (answered)
         (void)snprintf(out, size, "the server answered HTTP %d", response->status);
-    else if (verdict == PROBE_DOUBTED)
+    else if (verdict == PROBE_DOUBTED && response->stage == HTTP_STAGE_ANSWER)
         (void)snprintf(out, size,
                        "the server closed the connection without an answer, as servers do that "
                        "refuse a certificate late");
+    else if (verdict == PROBE_DOUBTED)
+        (void)snprintf(out, size,
+                       "the server closed the connection within the handshake: it refuses the "
+                       "certificate without an alert, or insists on extended master secret "
+                       "(RFC 7627), which this agent does not have");
     else
         explain_break(response, out, size);
 }

@@ -50,7 +50,9 @@ static const struct alert alerts[] = {
     {71, "insufficient_security",
      "it asks for stronger cipher suites, or insists on extended "
      "master secret (RFC 7627), which this agent does not have"},
-    {80, "internal_error", "it failed by itself; see its log"},
+    {80, "internal_error",
+     "it failed by itself, perhaps since it insists on extended master "
+     "secret (RFC 7627), as in FIPS mode; see its log"},
     {86, "inappropriate_fallback", "it thinks that somebody made us use an older TLS"},
     {90, "user_canceled", "it gave up"},
     {100, "no_renegotiation", "it does not renegotiate"},
@@ -91,9 +93,9 @@ static const char *handshake_failure_cause(const struct tls_record *record)
         return "it refused the client certificate";
     if (record->certificate_requested)
         return "it wants a client certificate, and takes no SHA-2 signature of this key's type";
-    return "no cipher suite or curve in common (it must allow TLS 1.2 with ECDHE and AES-GCM or "
-           "ChaCha20-Poly1305), or it insists on extended master secret (RFC 7627), which this "
-           "agent does not have";
+    return "no common cipher suite or curve; it must allow TLS 1.2 with ECDHE and AES-GCM or "
+           "ChaCha20-Poly1305. Perhaps it speaks TLS 1.3 only, or insists on extended master "
+           "secret (RFC 7627): this agent has neither";
 }
 
 const char *tls_alert_cause(int alert, const struct tls_record *record)
