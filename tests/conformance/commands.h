@@ -22,6 +22,8 @@ int conformance_assume_role(int argc, char **argv);
 int conformance_imds_endpoint(int argc, char **argv);
 int conformance_ecs(int argc, char **argv);
 int conformance_chain(int argc, char **argv);
+int conformance_retry(int argc, char **argv);
+int conformance_error(int argc, char **argv);
 int conformance_limbo(int argc, char **argv);
 
 /* The file that is the command's one argument: 0, or -1 after a message. Free text with buf_free().

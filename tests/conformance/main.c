@@ -29,6 +29,10 @@ static const struct command {
     {"imds-endpoint", conformance_imds_endpoint, "where it asks for metadata, or error"},
     {"ecs", conformance_ecs, "where it asks for container credentials, or error"},
     {"chain", conformance_chain, "FOLDER: the credentials of the case, or error"},
+    {"retry", conformance_retry,
+     "whether the row on standard input is throttling, transient, none"},
+    {"error", conformance_error,
+     "FILE: AWS's code in an answer; what we make of it goes to stderr"},
     {"limbo", conformance_limbo, "FILE: results of an x509-limbo suite, as JSON"},
 };
 
