@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""--ca-overlap: while a CA is replaced, ca.crt holds the old one for a while."""
+
+import datetime
+import json
+import re
+import time
+
+import pytest
+
+from agent import snapshot
+from servers.enclave import Nginx
+from servers.pki import DAY, Authority, document
+from servers.process import free_port
+
+HOUR = "--ca-overlap=1h"
+
+
+@pytest.fixture(scope="module")
+def old():
+    return Authority("Old-CA")
+
+
+@pytest.fixture(scope="module")
+def new():
+    return Authority("New-CA")
+
+
+@pytest.fixture
+def rotated(aws, agent, put, old, new):
+    """The old CA's identity is installed, the new CA's is in the secret; the ARN."""
+    arn = put(document(old.issue("ECS-Client"), old.pem))
+    agent.fetch(arn, HOUR).succeeded("installed")
+    aws.rotate(arn, document(new.issue("ECS-Client"), new.pem))
+    return arn
+
+
+def overlaps(agent):
+    return re.findall(r"^overlap ([0-9a-f]{64}) (\d+)$", (agent.dir / "..data/manifest").read_text(), re.M)
+
+
+def test_off_by_default(agent, rotated, new):
+    agent.fetch(rotated).succeeded("installed")
+    assert agent.file("ca.crt") == new.pem and not overlaps(agent)
+
+
+def test_old_anchors_are_kept_beside_the_new(agent, rotated, old, new):
+    event = agent.fetch(rotated, HOUR).succeeded("installed", "ca_overlap").event("ca_overlap")
+    assert agent.file("ca.crt") == new.pem + old.pem
+    ((digest, until),) = overlaps(agent)
+    assert event["fingerprint"] == digest
+    assert 3590 <= int(until) - time.time() <= 3600
+    before = snapshot(agent.dir)
+    assert not agent.fetch(rotated, HOUR).succeeded("unchanged").all("ca_overlap")
+    assert snapshot(agent.dir) == before
+
+
+def test_an_enclave_of_either_ca_is_trusted(agent, tmp_path, rotated, old, new, up):
+    """The rehearsal trusts what will be installed."""
+    servers = {
+        name: up(Nginx(tmp_path / name, ca.issue("localhost", names=["localhost"]), old.pem + new.pem))
+        for name, ca in (("old", old), ("new", new))
+    }
+    endpoints = [server.endpoint for server in servers.values()]
+    agent.fetch(rotated, endpoint=servers["old"].endpoint).failed(76, "enclave_untrusted")
+    agent.fetch(rotated, HOUR, "--rehearse=require", endpoint=endpoints).succeeded("installed")
+    agent.probe(endpoints).succeeded()
+
+
+def test_it_ends_though_the_version_is_the_same(agent, rotated, old, new):
+    agent.fetch(rotated, "--ca-overlap=2s").succeeded("installed")
+    assert old.pem in agent.file("ca.crt")
+    time.sleep(2.1)
+    agent.fetch(rotated, "--ca-overlap=2s").succeeded("ca_overlap_ended")
+    assert agent.file("ca.crt") == new.pem and not overlaps(agent)
+    agent.fetch(rotated, "--ca-overlap=2s").succeeded("unchanged")
+
+
+def test_it_ends_while_no_endpoint_can_be_reached(agent, rotated, old, new):
+    agent.fetch(rotated, "--ca-overlap=2s").succeeded("installed")
+    time.sleep(2.1)
+    nowhere = f"localhost:{free_port()}"
+    agent.fetch(rotated, "--ca-overlap=2s", endpoint=nowhere).succeeded("unproven", "ca_overlap_ended")
+    assert agent.file("ca.crt") == new.pem
+
+
+def test_it_does_not_end_where_the_enclave_is_not_ready(agent, tmp_path, rotated, old, new, up):
+    """Like any other set that the enclave would not work with."""
+    server = up(Nginx(tmp_path / "late", old.issue("localhost", names=["localhost"]), old.pem + new.pem))
+    agent.fetch(rotated, "--ca-overlap=2s", endpoint=server.endpoint).succeeded("installed")
+    time.sleep(2.1)
+    agent.fetch(rotated, "--ca-overlap=2s", endpoint=server.endpoint).failed(76, "enclave_untrusted")
+    assert old.pem in agent.file("ca.crt")
+
+
+def test_turning_it_off_ends_it(agent, rotated, new):
+    agent.fetch(rotated, HOUR).succeeded("installed")
+    agent.fetch(rotated).succeeded("ca_overlap_ended")
+    assert agent.file("ca.crt") == new.pem
+
+
+def test_a_new_leaf_does_not_prolong_it(agent, aws, rotated, new):
+    agent.fetch(rotated, HOUR).succeeded("installed")
+    before = overlaps(agent)
+    time.sleep(1.1)
+    aws.rotate(rotated, document(new.issue("ECS-Client"), new.pem))
+    agent.fetch(rotated, HOUR).succeeded("installed")
+    assert overlaps(agent) == before
+
+
+def test_a_shorter_time_holds_at_once(agent, rotated):
+    agent.fetch(rotated, HOUR).succeeded("installed")
+    agent.fetch(rotated, "--ca-overlap=10m").succeeded("healed")
+    ((_, until),) = overlaps(agent)
+    assert int(until) - time.time() <= 600
+
+
+def test_an_old_anchor_that_comes_back_is_one_of_its_own(agent, aws, rotated, old, new):
+    agent.fetch(rotated, HOUR).succeeded("installed")
+    aws.rotate(rotated, document(new.issue("ECS-Client"), old.pem + new.pem))
+    agent.fetch(rotated, HOUR).succeeded("installed")
+    assert agent.file("ca.crt") == old.pem + new.pem and not overlaps(agent)
+
+
+def test_several_anchors(agent, aws, put, old, new):
+    others = [Authority(f"Other-{number}") for number in range(3)]
+    arn = put(document(old.issue("ECS-Client"), old.pem + "".join(each.pem for each in others)))
+    agent.fetch(arn, HOUR).succeeded("installed")
+    aws.rotate(arn, document(new.issue("ECS-Client"), new.pem + others[1].pem))
+    agent.fetch(arn, HOUR).succeeded("installed")
+    assert agent.file("ca.crt") == new.pem + others[1].pem + old.pem + others[0].pem + others[2].pem
+    assert len(overlaps(agent)) == 3
+
+
+def test_inspect_tells_them_apart(agent, rotated):
+    agent.fetch(rotated, HOUR).succeeded("installed")
+    result = agent.run("inspect", "--json", f"--dir={agent.dir}", "--expires-within=30d")
+    (inspected,) = json.loads(result.stdout)
+    anchors = {
+        each["subject"]: "kept_until" in each
+        for each in inspected["certificates"]
+        if each["field"] == "ca_cert"
+    }
+    assert result.status == 0 and anchors == {"CN=New-CA": False, "CN=Old-CA": True}
+
+
+def test_no_anchor_outlives_itself(agent, aws, put, old, new):
+    ended = Authority("Ended", lifetime=(-2 * DAY, -DAY))
+    ending = Authority("Ending", lifetime=(-DAY, datetime.timedelta(minutes=10)))
+    arn = put(document(old.issue("ECS-Client"), old.pem + ended.pem + ending.pem))
+    agent.fetch(arn, HOUR).succeeded("installed")
+    aws.rotate(arn, document(new.issue("ECS-Client"), new.pem + old.pem))
+    agent.fetch(arn, HOUR).succeeded("installed")
+    assert agent.file("ca.crt") == new.pem + old.pem + ending.pem
+    ((_, until),) = overlaps(agent)
+    assert 590 <= int(until) - time.time() <= 600

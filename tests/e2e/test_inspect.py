@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""mtls-agent inspect: what stands in an installed set, a file or a document, and all that is wrong with it."""
+
+import json
+import subprocess
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from agent import PROGRAM, snapshot
+from servers.pki import DAY, Authority, Pair, document, key_pem, new_key, openssl
+
+
+def run(agent, *arguments, text=""):
+    """Standard output and standard error are the result's; text is standard input."""
+    done = subprocess.run(
+        [str(PROGRAM), "inspect", "--log-format=json", *map(str, arguments)],
+        env=agent.environment,
+        input=text,
+        text=True,
+        capture_output=True,
+        timeout=60,
+    )
+    return done
+
+
+def look(agent, value, *arguments):
+    """What --json says of a document: exit status and the one object."""
+    done = run(agent, "-", "--json", *arguments, text=value)
+    (inspected,) = json.loads(done.stdout)
+    assert done.returncode == (0 if inspected["good"] else 1)
+    return inspected
+
+
+def findings(inspected, level="problem"):
+    return [each["text"] for each in inspected["findings"] if each["level"] == level]
+
+
+def test_the_installed_set(agent, put, good, pair, authority):
+    agent.fetch(put(good)).succeeded("installed")
+    before = snapshot(agent.dir)
+    done = run(agent, f"--dir={agent.dir}")
+    assert done.returncode == 0, done.stderr
+    assert snapshot(agent.dir) == before
+    certificate = pair.certificate
+    for text in (
+        f"{agent.dir}: good",
+        "subject    CN=ECS-Client\n",
+        "issuer     CN=Enclave-CA\n",
+        f"{certificate.serial_number:X}\n",
+        " days left\n",
+        "key        EC P-256",
+        "signature  ECDSA with SHA-256",
+        f"sha256     {certificate.fingerprint(SHA256()).hex()}",
+        f"sha256     {authority.certificate.fingerprint(SHA256()).hex()}",
+        "chain\n  CN=Enclave-CA (ca_cert)\n  └─ CN=ECS-Client (client_cert)\n",
+        "of the certificate",
+    ):
+        assert text in done.stdout, done.stdout
+    assert "findings" not in done.stdout
+
+
+def test_facts_are_openssls(agent, tmp_path, authority):
+    """Subject, issuer, serial number, names, dates and digest, as openssl reads them."""
+    names = ["web.example", "*.web.example", "10.0.0.7", "2001:db8::7"]
+    server = authority.issue("Web", "rsa2048", names=names)
+    (tmp_path / "web.crt").write_text(server.cert)
+    done = run(agent, tmp_path / "web.crt", "--json")
+    ((shown,),) = (each["certificates"] for each in json.loads(done.stdout))
+    facts = openssl(
+        *["x509", "-in", "web.crt", "-noout", "-nameopt", "RFC2253", "-dateopt", "iso_8601"],
+        *["-subject", "-issuer", "-serial", "-dates", "-fingerprint", "-sha256"],
+        cwd=tmp_path,
+    )
+    facts = dict(line.split("=", 1) for line in facts.splitlines())
+    assert shown["subject"] == facts["subject"] and shown["issuer"] == facts["issuer"]
+    assert int(shown["serial"], 16) == int(facts["serial"], 16)
+    assert shown["not_before"].replace("T", " ") == facts["notBefore"]
+    assert shown["not_after"].replace("T", " ") == facts["notAfter"]
+    assert shown["sha256"].upper() == next(
+        value.replace(":", "") for name, value in facts.items() if name.lower() == "sha256 fingerprint"
+    )
+    kinds = ("DNS", "DNS", "IP", "IP")
+    assert shown["names"] == [f"{kind}:{name}" for kind, name in zip(kinds, names)]
+    assert shown["key"] == "RSA 2048" and shown["issued_by"] is None and not shown["ca"]
+
+
+def test_no_private_value_is_shown(agent, tmp_path, put, good, pair):
+    agent.fetch(put(good)).succeeded("installed")
+    key = serialization.load_pem_private_key(pair.key.encode(), None)
+    secrets = [*pair.key.splitlines()[1:-1], f"{key.private_numbers().private_value:x}"]
+    (tmp_path / "key").write_text(pair.key)
+    for done in (
+        run(agent, f"--dir={agent.dir}"),
+        run(agent, f"--dir={agent.dir}", "--json"),
+        run(agent, tmp_path / "key"),
+        run(agent, "-", text=good),
+        run(agent, "-", text=good.replace("client_key", "ca_cert_")),
+        run(agent, "-", text=document(Pair(pair.key, pair.key), pair.key)),
+    ):
+        shown = (done.stdout + done.stderr).lower()
+        assert shown and not any(secret.lower() in shown for secret in secrets)
+
+
+def test_files(agent, tmp_path, pair, authority):
+    for name, text in {"crt": pair.cert, "ca": authority.pem, "key": pair.key}.items():
+        (tmp_path / name).write_text(text)
+        assert run(agent, tmp_path / name).returncode == 0
+    (tmp_path / "both").write_text(pair.cert + pair.key)
+    assert "of the certificate" in run(agent, tmp_path / "both").stdout
+
+
+@pytest.mark.parametrize("text", ["", "hello", "{", '{"a": 1}', "-----BEGIN CERTIFICATE-----\nx"])
+def test_what_cannot_be_read(agent, tmp_path, text):
+    (tmp_path / "file").write_text(text)
+    for done in (run(agent, tmp_path / "file"), run(agent, "-", text=text)):
+        assert done.returncode == 1
+        assert [json.loads(line)["event"] for line in done.stderr.splitlines()] == ["error", "finished"]
+    assert json.loads(run(agent, tmp_path / "file", "--json").stdout) == []
+
+
+def test_no_file_and_no_set(agent, tmp_path):
+    assert run(agent, tmp_path / "nothing").returncode == 1
+    assert run(agent, tmp_path).returncode == 1
+    assert run(agent, f"--dir={tmp_path}/nothing").returncode == 1
+
+
+def test_sets_in_subdirectories(agent, put, good, authority):
+    arns = [f"one={put(good)}", f"two={put(document(authority.issue('Two'), authority.pem))}"]
+    agent.fetch(arns).succeeded()
+    done = run(agent, f"--dir={agent.dir}", "--json", *(f"--secret={arn}" for arn in arns))
+    sources = [(each["source"], each["certificates"][0]["subject"]) for each in json.loads(done.stdout)]
+    assert sources == [(f"{agent.dir}/one", "CN=ECS-Client"), (f"{agent.dir}/two", "CN=Two")]
+
+
+# ---- what is wrong
+
+
+def test_all_findings_are_listed(agent, authority):
+    expired = authority.issue("Old", lifetime=(-3 * DAY, -DAY), usage=None, names=["server.example"])
+    weak = Authority("Weak", "rsa1024")
+    value = json.dumps(
+        {
+            "client_cert": expired.cert + authority.issue("Stranger").cert + expired.cert,
+            "client_key": key_pem(new_key("p256")),
+            "ca_cert": authority.pem + weak.pem,
+        }
+    )
+    inspected = look(agent, value, "--expect-subject=CN=New")
+    problems = "\n".join(findings(inspected))
+    assert '"CN=Old" expired at ' in problems
+    assert "no certificate has its public key (EC P-256)" in problems
+    assert '"CN=New" is expected' in problems
+    warnings = "\n".join(findings(inspected, "warning"))
+    assert '"CN=Old" stands in it twice' in warnings
+    assert '"CN=Stranger" is not part of the chain' in warnings
+    assert "RSA 1024" in warnings
+
+
+@pytest.mark.parametrize(
+    "make,text",
+    [
+        (lambda a: document(a.issue("X", lifetime=(DAY, 2 * DAY)), a.pem), "is valid from"),
+        (lambda a: document(a.issue("X", names=["x.example"]), a.pem), "extendedKeyUsage"),
+        (lambda a: document(a.issue("X", "p521"), a.pem), "EC secp521r1"),
+        (lambda a: document(Pair(a.issue("X").cert, ""), a.pem), "client_key is missing"),
+        (lambda a: document(Pair(a.issue("X").cert[:300], a.issue("X").key), a.pem), "is damaged"),
+        (lambda a: document(Authority("Enclave-CA").issue("X"), a.pem), "was not signed by"),
+        (
+            lambda a: document(
+                Pair("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n", a.issue("X").key),
+                a.pem,
+            ),
+            "certificate 1: ",
+        ),
+    ],
+    ids=["not yet", "usage", "curve", "missing", "damaged", "forged", "no certificate"],
+)
+def test_problems(agent, authority, make, text):
+    inspected = look(agent, make(authority))
+    assert text in "\n".join(findings(inspected)) and not inspected["good"]
+
+
+def test_a_foreign_issuer(agent, rogue, authority):
+    value = document(rogue, authority.pem)
+    assert look(agent, value)["good"] and findings(look(agent, value), "warning")
+    assert not look(agent, value, "--client-chain=require")["good"]
+
+
+def test_an_anchor_that_has_expired_and_is_not_needed(agent, pair, authority):
+    ended = Authority("Ended", lifetime=(-2 * DAY, -DAY))
+    inspected = look(agent, document(pair, authority.pem + ended.pem))
+    assert inspected["good"] and '"CN=Ended" expired at' in findings(inspected, "warning")[0]
+
+
+def test_a_chain_is_drawn(agent, authority):
+    middle = Authority("Middle", parent=authority)
+    leaf = middle.issue("Leaf")
+    value = document(Pair(middle.pem + leaf.cert, leaf.key), authority.pem)
+    tree = "  CN=Enclave-CA (ca_cert)\n  └─ CN=Middle (client_cert)\n     └─ CN=Leaf (client_cert)\n"
+    assert tree in run(agent, "-", text=value).stdout
+    assert [each["issued_by"] for each in look(agent, value)["certificates"]] == [2, 0, 2]
+
+
+def test_an_issuer_that_is_not_here(agent, tmp_path, pair):
+    (tmp_path / "leaf").write_text(pair.cert)
+    assert "  CN=Enclave-CA (not here)\n  └─ CN=ECS-Client" in run(agent, tmp_path / "leaf").stdout
+
+
+def test_expires_within(agent, pair, authority):
+    """The leaf has 90 days, its CA 365."""
+    value = document(pair, authority.pem)
+    for within, ending in (("1d", 0), ("89d", 0), ("91d", 1), ("366d", 2)):
+        inspected = look(agent, value, f"--expires-within={within}")
+        assert len(findings(inspected)) == ending, within
+    assert "days" in findings(look(agent, value, "--expires-within=91d"))[0]
+
+
+def test_names_from_outside_cannot_forge_lines(agent, tmp_path):
+    """Control bytes in a subject are escaped, in text and in JSON."""
+    openssl(
+        *["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "key"],
+        *[
+            "-out",
+            "cert",
+            "-utf8",
+            "-subj",
+            '/CN=a\n  valid forever\x1b[31mé"',
+            "-addext",
+            "subjectAltName=DNS:x",
+        ],
+        cwd=tmp_path,
+    )
+    done = run(agent, tmp_path / "cert")
+    assert "\x1b" not in done.stdout and "\n  valid forever" not in done.stdout
+    assert 'CN=a\\0A  valid forever\\1B[31m\\C3\\A9\\"' in done.stdout
+    json.loads(run(agent, tmp_path / "cert", "--json").stdout)
+
+
+def test_many_certificates_of_one_name(agent, tmp_path):
+    """Work is bounded, however many candidates there are for an issuer."""
+    ca = Authority("Same")
+    others = "".join(Authority("Same").pem for _ in range(90))
+    done = run(agent, "-", text=document(ca.issue("X"), others + ca.pem))
+    assert done.returncode in (0, 1) and done.stdout
+
+
+def test_operands(agent, tmp_path):
+    assert agent.run("fetch", "x").status == 64
+    assert agent.run("probe", "-", "--endpoint=a:1").status == 64
+    assert agent.run("inspect", "a", "b").status == 64
