@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "aws/error_meaning.h"
+#include "aws/xml.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -28,9 +29,19 @@ static void take_string(const struct json *json, json_value object, const char *
         (void)json_string(json, value, out);
 }
 
+/* What STS writes to who does not ask for JSON. */
+static void read_xml(struct bytes body, struct buf *code, struct buf *message)
+{
+    if (xml_text(body, "ErrorResponse/Error/Code", code) == 1 &&
+        xml_text(body, "ErrorResponse/Error/Message", message) >= 0)
+        return;
+    buf_free(code);
+    buf_free(message);
+}
+
 /*
- * An error object's code and message, of AWS JSON, or of STS, which puts it into a member; both
- * stay empty where the body is something else.
+ * An error's code and message: an object of AWS JSON, or of STS, which puts it into a member, or
+ * XML; both stay empty where the body is something else.
  */
 static void read_body(struct bytes body, struct buf *code, struct buf *message)
 {
@@ -38,8 +49,10 @@ static void read_body(struct bytes body, struct buf *code, struct buf *message)
     struct json *json = json_parse(body, reason);
     json_value object = 0;
 
-    if (!json)
+    if (!json) {
+        read_xml(body, code, message);
         return;
+    }
     if (json_type(json, json_member(json, 0, "Error")) == JSON_OBJECT)
         object = json_member(json, 0, "Error");
     if (json_type(json, object) == JSON_OBJECT) {

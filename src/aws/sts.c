@@ -42,6 +42,7 @@ struct call {
     const struct credentials *credentials; /* NULL: unsigned */
     char session_name[SESSION_NAME_MAX];
     struct aws_endpoint endpoint;
+    struct buf token; /* alone, so that of an error's text it alone is masked */
     struct buf body;
     struct http *http;
     struct proxy proxy;
@@ -62,21 +63,20 @@ static int append_parameter(struct buf *body, const char *name, const char *valu
 /* The file rotates; so it is read anew, and white space at its end is none of the token. */
 static int append_token(struct call *call, struct err *err)
 {
-    struct buf token = {.tag = ARENA_TOKEN, .max = TOKEN_MAX};
-    int r = 0;
+    struct buf *token = &call->token;
 
-    if (fs_read(AT_FDCWD, call->token_file, &token) < 0)
-        r = err_set_errno(err, ERR_CREDENTIALS_FAILED, call->token_file,
-                          "the web identity token cannot be read");
-    while (token.len > 0 && strchr(" \t\r\n", token.data[token.len - 1]))
-        token.data[--token.len] = '\0';
-    if (r == 0 && !text_is_graphic(buf_bytes(&token)))
-        r = err_set(err, ERR_CREDENTIALS_FAILED, call->token_file,
-                    "the file holds no web identity token");
-    if (r == 0 && append_parameter(&call->body, "WebIdentityToken", (char *)token.data) < 0)
-        r = err_set(err, ERR_MEMORY_FULL, call->token_file, "no room for the web identity token");
-    buf_free(&token);
-    return r;
+    buf_free(token);
+    if (fs_read(AT_FDCWD, call->token_file, token) < 0)
+        return err_set_errno(err, ERR_CREDENTIALS_FAILED, call->token_file,
+                             "the web identity token cannot be read");
+    while (token->len > 0 && strchr(" \t\r\n", token->data[token->len - 1]))
+        token->data[--token->len] = '\0';
+    if (!text_is_graphic(buf_bytes(token)))
+        return err_set(err, ERR_CREDENTIALS_FAILED, call->token_file,
+                       "the file holds no web identity token");
+    if (append_parameter(&call->body, "WebIdentityToken", (const char *)token->data) < 0)
+        return err_set(err, ERR_MEMORY_FULL, call->token_file, "no room for the token");
+    return 0;
 }
 
 static int make_body(struct call *call, struct err *err)
@@ -250,6 +250,7 @@ static int ask(struct call *call, struct credentials *credentials, struct err *e
     http_response_free(&response);
     http_free(call->http);
     buf_free(&call->body);
+    buf_free(&call->token);
     return r;
 }
 
@@ -262,7 +263,7 @@ int sts_assume_role(const struct aws *aws, const struct sts_role *role,
         .step = "assume_role",
         .role = role,
         .credentials = credentials,
-        .body.tag = ARENA_WORK,
+        .body.tag = ARENA_DOCUMENT,
     };
 
     return ask(&call, credentials, err);
@@ -277,7 +278,8 @@ int sts_assume_with_token(const struct aws *aws, const struct sts_role *role,
         .step = "assume_role_with_web_identity",
         .role = role,
         .token_file = token_file,
-        .body.tag = ARENA_TOKEN,
+        .token = {.tag = ARENA_TOKEN, .max = TOKEN_MAX},
+        .body.tag = ARENA_DOCUMENT,
     };
 
     return ask(&call, credentials, err);
