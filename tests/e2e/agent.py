@@ -89,6 +89,14 @@ class Agent:
         self.dir = Path(directory) / "mtls"
         self.environment = {"PATH": "/usr/bin:/bin", "AWS_EC2_METADATA_DISABLED": "true", **environment}
 
+    @staticmethod
+    def keys_of(pair):
+        """The environment's part of an access key as IAM gives it."""
+        return {
+            "AWS_ACCESS_KEY_ID": pair["aws_access_key_id"],
+            "AWS_SECRET_ACCESS_KEY": pair["aws_secret_access_key"],
+        }
+
     def start(self, *arguments, env=None, prefix=(), program=PROGRAM):
         """env: changes of the environment, None to unset; prefix: a command that runs the agent."""
         environment = {**self.environment, **(env or {})}

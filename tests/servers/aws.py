@@ -10,12 +10,13 @@ import re
 import ssl
 import sys
 from pathlib import Path
+from urllib.parse import parse_qsl
 from urllib.request import Request, urlopen
 
 import boto3
 from botocore.config import Config
 
-from .http import Answer, Http
+from .http import Answer, Http, json_answer
 from .pki import Authority
 from .process import Process
 
@@ -38,8 +39,9 @@ def aws_error(status, code, message, request_id="5f0d8b1c-9a53-4d7e-8a0b-7c0d4b7
 
 class Aws:
     """
-    The emulator with three identities: keys (may read secrets), denied_keys (may not) and role_arn (may read;
-    session() gives temporary credentials of it). Each request to Secrets Manager uses up the first of faults.
+    The emulator with its identities: keys (may read secrets), denied_keys (may not), role_arn (may read;
+    session() gives temporary credentials of it), and operator_keys and hop_arn, which may assume roles and do
+    nothing else. A web identity is whoever has web_token. Each request uses up the first of faults.
     """
 
     def __init__(self, directory):
@@ -53,6 +55,7 @@ class Aws:
         context.load_cert_chain(cert, key)
 
         self.faults = []
+        self.web_token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhZ2VudCJ9." + "c2ln" * 40
         self._moto = Process(
             [Path(sys.executable).parent / "moto_server", "-H", "127.0.0.1", "-p", "0"],
             directory / "moto.log",
@@ -97,6 +100,11 @@ class Aws:
         iam.put_role_policy(
             RoleName="mtls-agent", PolicyName="own", PolicyDocument=_policy(READ, Resource="*")
         )
+        self.operator_keys = self._user(iam, "operator", ["sts:AssumeRole"])
+        self.hop_arn = iam.create_role(RoleName="hop", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+        iam.put_role_policy(
+            RoleName="hop", PolicyName="own", PolicyDocument=_policy(["sts:AssumeRole"], Resource="*")
+        )
         self._admin_keys = admin
         urlopen(
             Request(
@@ -113,11 +121,10 @@ class Aws:
         key = iam.create_access_key(UserName=name)["AccessKey"]
         return {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
 
-    def session(self):
+    def session(self, role_arn=None, name="instance"):
         """Temporary credentials of the role, as STS gives them."""
-        return self.client("sts").assume_role(RoleArn=self.role_arn, RoleSessionName="instance")[
-            "Credentials"
-        ]
+        role = self.client("sts").assume_role(RoleArn=role_arn or self.role_arn, RoleSessionName=name)
+        return role["Credentials"]
 
     def put(self, name, value, region=REGION):
         """A new secret of text or bytes; its ARN."""
@@ -131,7 +138,11 @@ class Aws:
 
     def place(self):
         """The variables that lead the agent here."""
-        return {"AWS_ENDPOINT_URL_SECRETS_MANAGER": self.url, "AWS_CA_BUNDLE": str(self.ca_bundle)}
+        return {
+            "AWS_ENDPOINT_URL_SECRETS_MANAGER": self.url,
+            "AWS_ENDPOINT_URL_STS": self.url,
+            "AWS_CA_BUNDLE": str(self.ca_bundle),
+        }
 
     def environment(self, keys=None):
         """The same with keys."""
@@ -153,7 +164,24 @@ class Aws:
     def _answer(self, request):
         if self.faults:
             return self.faults.pop(0)
-        return _as_aws_says_it(self._ask_moto(request))
+        if not request.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded"):
+            return _as_aws_says_it(self._ask_moto(request))
+        form = dict(parse_qsl(request.body.decode()))
+        if form.get("Action") == "AssumeRoleWithWebIdentity":
+            return self._assume_with_token(form, request)
+        answer = self._ask_moto(request)
+        answer.body = re.sub(rb"</?Errors>", b"", answer.body)  # EC2's form
+        return answer
+
+    def _assume_with_token(self, form, request):
+        """moto wants a signature, where AWS wants none. The answer is JSON, as AWS gives it to who accepts it."""
+        if "Authorization" in request.headers or form.get("WebIdentityToken") != self.web_token:
+            error = {"Code": "InvalidIdentityToken", "Message": "No OpenIDConnect provider found"}
+            return json_answer(400, {"Error": {"Type": "Sender", **error}, "RequestId": "5f0d8b1c"})
+        session = self.session(form["RoleArn"], form["RoleSessionName"])
+        session["Expiration"] = session["Expiration"].timestamp()
+        result = {"AssumeRoleWithWebIdentityResult": {"Credentials": session}}
+        return json_answer(200, {"AssumeRoleWithWebIdentityResponse": result})
 
     def _ask_moto(self, request):
         """Passes a request on as it is: the signature is over its headers."""

@@ -33,6 +33,7 @@ class Imds:
         self.region = region
         self.disabled = False  # 403 to everything, as after modify-instance-metadata-options
         self.expire_tokens = 0  # so many tokens are no longer good when they are used
+        self.stale = False  # credentials that have expired, as while their service is out of order
         self.not_ready = 0  # so many first requests for credentials get 503
         self.hold_path = None  # what ends with this gets silence
         self.tokens = {}
@@ -95,4 +96,6 @@ class Imds:
         body = credential_json(
             self.session, Code="Success", Type="AWS-HMAC", LastUpdated="2026-01-01T00:00:00Z"
         )
+        if self.stale:
+            body["Expiration"] = "2026-01-01T06:00:00Z"
         return Answer(200, json.dumps(body, indent=2).encode(), {"Content-Type": "text/plain"})

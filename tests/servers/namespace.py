@@ -12,7 +12,8 @@ from .process import Process
 OPEN_SOCKET = """
 import socket, sys
 channel = socket.socket(fileno=int(sys.argv[1]))
-opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM if sys.argv[2] == "tcp" else socket.SOCK_DGRAM)
+family = socket.AF_INET6 if ":" in sys.argv[3] else socket.AF_INET
+opened = socket.socket(family, socket.SOCK_STREAM if sys.argv[2] == "tcp" else socket.SOCK_DGRAM)
 opened.bind((sys.argv[3], int(sys.argv[4])))
 if sys.argv[2] == "tcp":
     opened.listen(32)
@@ -33,7 +34,7 @@ class Namespace:
         resolv.write_text("nameserver 127.0.0.1\n")
         steps = [
             "ip link set lo up",
-            *(f"ip address add {address}/32 dev lo" for address in addresses),
+            *(f"ip address add {address} dev lo" for address in addresses),
             f"mount --bind '{resolv}' /etc/resolv.conf",
             "echo ready",
             "exec sleep infinity",
