@@ -116,9 +116,11 @@ class Node(Enclave):
 class Go(Enclave):
     """Sends an alert within the handshake."""
 
+    env = {}
+
     def launch(self, port):
         program = go_program(HERE / "enclave.go")
-        return Process([program, self.dir, port, *["tls13"] * self.tls13_only], self.dir / "log")
+        return Process([program, self.dir, port, *["tls13"] * self.tls13_only], self.dir / "log", self.env)
 
 
 class OpenSsl(Enclave):
