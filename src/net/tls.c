@@ -215,6 +215,26 @@ static void offer(struct tls_session *session, br_ssl_engine_context *engine)
     session->record.offered = true;
 }
 
+/* What the suites need and no more: there is no MD5 and no RSA key exchange to be talked into. */
+static void set_algorithms(br_ssl_engine_context *engine, bool compatible)
+{
+    br_ssl_engine_set_versions(engine, BR_TLS12, BR_TLS12);
+    br_ssl_engine_set_suites(engine, suites, compatible ? ALL_SUITES : AEAD_SUITES);
+    br_ssl_engine_set_hash(engine, br_sha256_ID, &br_sha256_vtable);
+    br_ssl_engine_set_hash(engine, br_sha384_ID, &br_sha384_vtable);
+    br_ssl_engine_set_hash(engine, br_sha512_ID, &br_sha512_vtable);
+    br_ssl_engine_set_prf_sha256(engine, &br_tls12_sha256_prf);
+    br_ssl_engine_set_prf_sha384(engine, &br_tls12_sha384_prf);
+    br_ssl_engine_set_default_rsavrfy(engine);
+    br_ssl_engine_set_default_ecdsa(engine);
+    br_ssl_engine_set_default_aes_gcm(engine);
+    br_ssl_engine_set_default_chapol(engine);
+    if (compatible) {
+        br_ssl_engine_set_hash(engine, br_sha1_ID, &br_sha1_vtable); /* for HMAC */
+        br_ssl_engine_set_default_aes_cbc(engine);
+    }
+}
+
 void tls_hook(struct tls_session *session, void *br_ssl_client_context_pointer)
 {
     br_ssl_client_context *context = br_ssl_client_context_pointer;
@@ -222,8 +242,7 @@ void tls_hook(struct tls_session *session, void *br_ssl_client_context_pointer)
     uint8_t seed[32];
 
     session->engine = engine;
-    br_ssl_engine_set_versions(engine, BR_TLS12, BR_TLS12);
-    br_ssl_engine_set_suites(engine, suites, session->policy.compatible ? ALL_SUITES : AEAD_SUITES);
+    set_algorithms(engine, session->policy.compatible);
     br_ssl_engine_add_flags(engine, BR_OPT_NO_RENEGOTIATION);
     br_ssl_engine_set_x509(engine, &session->x509);
     br_ssl_client_set_client_certificate(context, &session->client_certificate);
