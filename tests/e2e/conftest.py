@@ -57,8 +57,10 @@ def aws(aws_server):
     """AWS as it is when all is well."""
     aws_server.faults.clear()
     aws_server.asked.clear()
+    aws_server.disagreements.clear()
     yield aws_server
     aws_server.faults.clear()
+    assert not aws_server.disagreements
 
 
 @pytest.fixture(scope="session")

@@ -41,6 +41,7 @@ def test_wrong_secret_key(agent, aws, put, good):
     wrong = {**aws.keys, "aws_secret_access_key": "x" * 40}
     error = agent.fetch(put(good), env=aws.environment(wrong)).failed(77, "signature_wrong")
     assert "InvalidSignatureException" in error["reason"]
+    assert aws.disagreements.pop().startswith("botocore signs")
 
 
 def test_not_found(agent, aws):

@@ -19,6 +19,7 @@ from botocore.config import Config
 from .http import Answer, Http, json_answer
 from .pki import Authority
 from .process import Process
+from .signer import disagreement
 
 REGION = "eu-central-1"
 READ = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"]
@@ -39,9 +40,10 @@ def aws_error(status, code, message, request_id="5f0d8b1c-9a53-4d7e-8a0b-7c0d4b7
 
 class Aws:
     """
-    The emulator with its identities: keys (may read secrets), denied_keys (may not), role_arn (may read;
-    session() gives temporary credentials of it), and operator_keys and hop_arn, which may assume roles and do
-    nothing else. A web identity is whoever has web_token. Each request uses up the first of faults.
+    The emulator with its identities: keys (may read secrets), value_only_keys (may not describe them),
+    denied_keys (may neither), role_arn (may read; session() gives temporary credentials of it), and operator_keys
+    and hop_arn, which may assume roles and do nothing else. A web identity is whoever has web_token. Each request
+    uses up the first of faults. What botocore has against a signature goes to disagreements.
     """
 
     def __init__(self, directory):
@@ -56,6 +58,8 @@ class Aws:
 
         self.faults = []
         self.web_token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhZ2VudCJ9." + "c2ln" * 40
+        self.disagreements = []
+        self._secret_keys = {}
         self._moto = Process(
             [Path(sys.executable).parent / "moto_server", "-H", "127.0.0.1", "-p", "0"],
             directory / "moto.log",
@@ -94,6 +98,7 @@ class Aws:
         iam = self.client("iam")
         admin = self._user(iam, "admin", ["*"])
         self.keys = self._user(iam, "mtls-agent", READ)
+        self.value_only_keys = self._user(iam, "value-only", ["secretsmanager:GetSecretValue"])
         self.denied_keys = self._user(iam, "stranger", ["secretsmanager:ListSecrets"])
         trust = _policy(["sts:AssumeRole"], Principal={"AWS": "*"})
         self.role_arn = iam.create_role(RoleName="mtls-agent", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
@@ -114,17 +119,19 @@ class Aws:
             )
         ).close()
 
-    @staticmethod
-    def _user(iam, name, actions):
+    def _user(self, iam, name, actions):
         iam.create_user(UserName=name)
         iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=_policy(actions, Resource="*"))
         key = iam.create_access_key(UserName=name)["AccessKey"]
+        self._secret_keys[key["AccessKeyId"]] = key["SecretAccessKey"]
         return {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
 
     def session(self, role_arn=None, name="instance"):
         """Temporary credentials of the role, as STS gives them."""
-        role = self.client("sts").assume_role(RoleArn=role_arn or self.role_arn, RoleSessionName=name)
-        return role["Credentials"]
+        answer = self.client("sts").assume_role(RoleArn=role_arn or self.role_arn, RoleSessionName=name)
+        session = answer["Credentials"]
+        self._secret_keys[session["AccessKeyId"]] = session["SecretAccessKey"]
+        return session
 
     def put(self, name, value, region=REGION):
         """A new secret of text or bytes; its ARN."""
@@ -162,6 +169,9 @@ class Aws:
         self._moto.stop()
 
     def _answer(self, request):
+        if "X-Amz-Target" in request.headers or "Authorization" in request.headers:
+            found = disagreement(request, self._secret_keys)
+            self.disagreements += [found] if found else []
         if self.faults:
             return self.faults.pop(0)
         if not request.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded"):
