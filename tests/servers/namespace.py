@@ -13,8 +13,12 @@ OPEN_SOCKET = """
 import socket, sys
 channel = socket.socket(fileno=int(sys.argv[1]))
 family = socket.AF_INET6 if ":" in sys.argv[3] else socket.AF_INET
-opened = socket.socket(family, socket.SOCK_STREAM if sys.argv[2] == "tcp" else socket.SOCK_DGRAM)
-opened.bind((sys.argv[3], int(sys.argv[4])))
+opened = socket.socket(family, socket.SOCK_DGRAM if sys.argv[2] == "udp" else socket.SOCK_STREAM)
+if sys.argv[2] == "connect":
+    opened.setblocking(False)
+    opened.connect_ex((sys.argv[3], int(sys.argv[4])))
+else:
+    opened.bind((sys.argv[3], int(sys.argv[4])))
 if sys.argv[2] == "tcp":
     opened.listen(32)
 socket.send_fds(channel, [b"."], [opened.fileno()])
@@ -51,6 +55,10 @@ class Namespace:
         """What to put before a command line so that it runs inside."""
         user = ["--user", "--preserve-credentials"] if self._user else []
         return ["nsenter", "--target", str(self._holder.pid), *user, "--net", "--mount", "--"]
+
+    def connect(self, address, port):
+        """A socket that connects inside, or tries to."""
+        return self.open("connect", address, port)
 
     def open(self, kind, address, port=0):
         """A socket ("tcp", listening, or "udp") bound inside, for use outside."""
