@@ -140,21 +140,28 @@ static bool common_name_matches(const char *common_name, const struct host *host
            memcmp(presented.address, host->address, host->address_len) == 0;
 }
 
-/* A dNSName or iPAddress as text; control bytes, which no name has, as "?". */
+/*
+ * A dNSName or iPAddress as text; control bytes, which no name has, as "?". An address in a
+ * dNSName, where it counts for nothing, is shown as one.
+ */
 static bool name_text(const struct der *name, char *out, size_t size)
 {
-    size_t i;
+    struct host host;
+    size_t i, len = 0;
 
     if (name->tag == GENERAL_IP)
         return inet_ntop(name->value.len == 4 ? AF_INET : AF_INET6, name->value.data, out,
                          (socklen_t)size) != NULL;
     if (name->tag != GENERAL_DNS)
         return false;
-    for (i = 0; i < name->value.len && i < size - 1; i++)
-        out[i] =
-            (char)(name->value.data[i] > 0x20 && name->value.data[i] < 0x7F ? name->value.data[i]
-                                                                            : '?');
-    out[i] = '\0';
+    if (host_read(&host, name->value) && host.dns.data == NULL)
+        len = (size_t)snprintf(out, size, "DNS:");
+    for (i = 0; i < name->value.len && len < size - 1; i++) {
+        uint8_t c = name->value.data[i];
+
+        out[len++] = (char)(c > 0x20 && c < 0x7F ? c : '?');
+    }
+    out[len] = '\0';
     return true;
 }
 
