@@ -124,12 +124,12 @@ class Agent:
     def fetch(self, secret, *arguments, env=None, prefix=(), **options):
         return self.run(*self.fetch_arguments(secret, *arguments, **options), env=env, prefix=prefix)
 
-    def probe(self, endpoint, *arguments, **options):
+    def probe(self, endpoint, *arguments, deadline="20s", **options):
         endpoints = [endpoint] if isinstance(endpoint, str) else endpoint
         return self.run(
             "probe",
             "--log-format=json",
-            "--deadline=20s",
+            f"--deadline={deadline}",
             f"--dir={self.dir}",
             *(f"--endpoint={each}" for each in endpoints),
             *arguments,

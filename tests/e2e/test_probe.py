@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """mtls-agent probe: what the enclaves say to the installed identity; exit 0 or 76."""
 
+import json
+from collections import Counter
+
 import pytest
 
 from agent import snapshot
-from servers.enclave import KINDS, Nginx
+from servers.enclave import KINDS, Nginx, Python
+from servers.http import text_answer
+from servers.more import with_options
+from servers.namespace import Namespace
 from servers.pki import document
 from servers.process import free_port
 
@@ -59,3 +65,149 @@ def test_no_endpoint(installed):
 def test_no_aws_is_needed(installed, enclaves):
     environment = {name: None for name in installed.environment if name.startswith("AWS_")}
     installed.probe(enclaves["nginx"].endpoint, env=environment).succeeded()
+
+
+# ---- what it prints
+
+
+def test_a_row_for_each(installed, enclaves):
+    endpoints = [enclaves["nginx"].endpoint, f"localhost:{free_port()}"]
+    header, *rows = installed.probe(endpoints).stdout.splitlines()
+    assert header.split()[:4] == ["RESULT", "ENDPOINT", "HTTP", "HANDSHAKE"]
+    rows = {row.split()[1]: row.split() for row in rows}
+    good, dead = (rows[endpoint] for endpoint in endpoints)
+    assert good[0] == "accepted" and good[2:4] == ["200", "full"] and good[4].startswith("ECDHE-")
+    assert dead[0] == "unreachable" and "connection:" in dead
+
+
+def test_json(installed, enclaves):
+    dead = f"localhost:{free_port()}"
+    result = installed.probe([enclaves["nginx"].endpoint, dead], "--json", "--count=2")
+    found = json.loads(result.stdout)
+    assert Counter((each["endpoint"] == dead, each["round"], each["result"]) for each in found) == {
+        (False, 1, "accepted"): 1,
+        (False, 2, "accepted"): 1,
+        (True, 1, "unreachable"): 1,
+        (True, 2, "unreachable"): 1,
+    }
+    events = result.all("handshake")
+    for each, event in zip(found, events):
+        assert {key: value for key, value in each.items() if key != "round"}.items() <= event.items()
+
+
+def test_json_of_nothing(agent, enclaves):
+    result = agent.probe(enclaves["nginx"].endpoint, "--json")
+    assert result.status == 76 and json.loads(result.stdout) == []
+
+
+def test_each_set_is_named(agent, put, good, enclave, aws):
+    arn = put(good)
+    agent.fetch([f"a={arn}", f"b={arn}"]).succeeded()
+    result = agent.probe(enclave.endpoint, "--json", f"--secret=a={arn},b={arn}").succeeded()
+    assert [each["set"] for each in json.loads(result.stdout)] == ["a", "b"]
+
+
+def test_the_chain_of_one_that_fails(installed, tmp_path, stranger, pki, up):
+    """Escaped: it comes from who knows whom."""
+    leaf = stranger.issue("evil\x1b[2J\nname", names=["localhost", "192.0.2.1"])
+    server = up(Nginx(tmp_path / "x", leaf, pki.ca_pem))
+    text = installed.probe(server.endpoint, "--show-chain").stdout
+    assert "\x1b" not in text
+    assert "subject: CN=evil\\1B[2J\\0Aname" in text
+    assert "issuer:  CN=Stranger-CA" in text
+    assert "names:   DNS:localhost, IP:192.0.2.1" in text
+    (row,) = json.loads(installed.probe(server.endpoint, "--show-chain", "--json").stdout)
+    (cert,) = row["chain"]
+    assert cert["issuer"] == "CN=Stranger-CA" and cert["names"] == "DNS:localhost, IP:192.0.2.1"
+    assert cert["not_before"] < cert["not_after"]
+
+
+def test_no_chain_of_one_that_accepts(installed, enclaves):
+    assert "subject" not in installed.probe(enclaves["nginx"].endpoint, "--show-chain").succeeded().stdout
+
+
+# ---- the answer's body
+
+
+def test_the_body_as_it_is(installed, enclaves):
+    """What curl with the installed files prints."""
+    result = installed.probe(enclaves["nginx"].endpoint, "--request=/api/watermark").succeeded()
+    assert json.loads(result.stdout) == {"watermark": "c2VlbiBhbmQgc2lnbmVk", "client": "CN=ECS-Client"}
+    assert result.stdout.endswith("\n")
+
+
+def test_bodies_in_the_order_of_the_endpoints(installed, enclaves):
+    endpoints = [enclaves[kind].endpoint for kind in ("python", "go", "python")]
+    result = installed.probe(endpoints, "--request=/x").succeeded()
+    decoder, rest, servers = json.JSONDecoder(), result.stdout, []
+    while rest.strip():
+        value, end = decoder.raw_decode(rest.lstrip())
+        rest = rest.lstrip()[end:]
+        servers.append(value["server"])
+    assert servers == ["python", "go", "python"]
+
+
+def of_size(size):
+    return with_options(Python, _answer=staticmethod(lambda _: text_answer(200, "x" * size)))
+
+
+@pytest.mark.parametrize("size,status", [(1 << 20, 0), ((1 << 20) + 1, 76)])
+def test_a_body_has_a_bound(agent, put, good, authority, tmp_path, up, size, status):
+    agent.fetch(put(good)).succeeded("installed")
+    server = up(of_size(size)(tmp_path / "s", authority.issue("localhost", names=["localhost"]), authority.pem))
+    result = agent.probe(server.endpoint, "--request=/")
+    assert result.status == status, result.stderr
+    if status == 0:
+        assert result.stdout == "x" * size
+    else:
+        assert result.event("answer_cut")["bytes"] <= 1 << 20
+
+
+# ---- many endpoints
+
+ENDPOINTS, HOLES = 900, 100
+LOCKED_MAX = 3 * 1024 * 1024 + 256 * 1024
+
+
+class Inside(Python):
+    """In a network of its own."""
+
+    namespace = None
+
+    def listen(self, port):
+        return self.namespace.open("tcp", "127.0.0.1", port or 0)
+
+
+@pytest.fixture
+def holes(tmp_path, up):
+    return up(Namespace(tmp_path / "network", black_hole="10.99.0.1/16"))
+
+
+@pytest.fixture
+def inside(holes, tmp_path, authority, up):
+    kind = with_options(Inside, namespace=holes)
+    return up(kind(tmp_path / "inside", authority.issue("localhost", names=["localhost"]), authority.pem))
+
+
+def configuration(path, endpoints):
+    path.write_text("".join(f"endpoint = {endpoint}\n" for endpoint in endpoints))
+    path.chmod(0o600)
+    return f"--config={path}"
+
+
+def test_a_thousand_endpoints(agent, put, good, tmp_path, holes, inside):
+    """A hundred of them never answer: the others are not held up, and memory stays in bounds."""
+    agent.fetch(put(good)).succeeded("installed")
+    endpoints = [f"https://localhost:{inside.port}/health?{number}" for number in range(ENDPOINTS)]
+    for number in range(HOLES):
+        endpoints.insert(number * 10, f"localhost@10.99.{number}.2:443")
+    result = agent.probe(
+        [], configuration(tmp_path / "conf", endpoints), "--json", deadline="80s", prefix=holes.enter
+    )
+    assert result.status == 76, result.stderr[-2000:]
+    found = json.loads(result.stdout)
+    assert Counter(each["result"] for each in found) == {"accepted": ENDPOINTS, "unreachable": HOLES}
+    assert {each["endpoint"] for each in found} == set(endpoints)
+    silent = [each for each in found if each["result"] == "unreachable"]
+    assert {each["reason"] for each in silent} == {"timed out in the TCP connection"}
+    assert result.event("finished")["locked_bytes"] <= LOCKED_MAX

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The trap of connection pool and session cache: libcurl compares neither the TLS hook nor its
- * argument, so that a second identity could be served over the first one's connection. This program
- * does what the agent never does, uses one struct http for two identities, and shows that the label
- * keeps them apart even so.
+ * argument, so that a second identity could be served over the first one's connection or session.
+ * This program does what the agent never does, uses one struct http, or one cache of sessions, for
+ * two identities, and shows that the label keeps them apart even so.
  *
  *   pool-trap GOOD_DIR ROGUE_DIR HOST:PORT     exit 0: the good one was accepted twice, the rogue
  * one never pool-trap --no-hook GOOD_DIR HOST:PORT     exit 0: a connection without the hook failed
@@ -19,6 +19,7 @@
 #include "host/installed.h"
 #include "identity/identity.h"
 #include "net/exchange.h"
+#include "net/tls_cache.h"
 
 enum { LIMIT_MS = 10000 };
 
@@ -33,20 +34,26 @@ static struct identity *load(const char *dir)
     return identity;
 }
 
+struct trap {
+    struct http *http;
+    struct tls_cache *sessions; /* or NULL */
+    const char *name, *url;
+};
+
 /* Whether the enclave answered this identity with 200. */
-static bool accepted(struct http *http, const struct identity *identity, const char *name,
-                     const char *url)
+static bool accepted(const struct trap *trap, const struct identity *identity)
 {
     struct tls_policy policy = {
-        .name = name,
+        .name = trap->name,
         .anchors = identity->anchors,
         .profile = VERIFY_PRIVATE,
         .identity = identity,
     };
     struct http_request request = {
         .method = "GET",
-        .url = url,
+        .url = trap->url,
         .tls = &policy,
+        .sessions = trap->sessions,
         .body_max = 65536,
         .connect_ms = LIMIT_MS,
         .total_ms = LIMIT_MS,
@@ -56,33 +63,46 @@ static bool accepted(struct http *http, const struct identity *identity, const c
     struct err err;
     bool yes;
 
-    if (http_perform(http, &request, &response, 1, &err) < 0)
+    if (http_perform(trap->http, &request, &response, 1, &err) < 0)
         return false;
     yes = response.result == HTTP_ANSWERED && response.status == 200;
-    printf("%s: %s, HTTP %d, certificate %s\n", identity->subject,
-           http_result_text(response.result), response.status,
-           response.tls.certificate_sent ? "sent" : "not sent (connection or session reused)");
+    printf("%s: %s, HTTP %d, %s\n", identity->subject, http_result_text(response.result),
+           response.status,
+           response.tls.resumed            ? "session resumed"
+           : response.tls.certificate_sent ? "certificate sent"
+                                           : "no handshake");
     http_response_free(&response);
     return yes;
 }
 
+/* The good one is accepted twice, the rogue one never. */
+static bool kept_apart(const struct trap *trap, const struct identity *good,
+                       const struct identity *rogue)
+{
+    return accepted(trap, good) && !accepted(trap, rogue) && accepted(trap, good) &&
+           !accepted(trap, rogue);
+}
+
+/* Over one pool; and over one cache of sessions, each connection closed. */
 static int pool_trap(const char *good_dir, const char *rogue_dir, const char *name, const char *url)
 {
     struct identity *good = load(good_dir), *rogue = load(rogue_dir);
     struct err err;
-    struct http *http = http_new(true, &err);
+    struct trap pool = {http_new(true, &err), NULL, name, url};
+    struct trap cache = {http_new(false, &err), tls_cache_new(), name, url};
     bool right = false;
 
-    if (good && rogue && http) {
+    if (good && rogue && pool.http && cache.http && cache.sessions) {
         /* The rogue one trusts the same enclave: only its own certificate may decide. */
         struct anchors *own = rogue->anchors;
 
         rogue->anchors = good->anchors;
-        right = accepted(http, good, name, url) && !accepted(http, rogue, name, url) &&
-                accepted(http, good, name, url) && !accepted(http, rogue, name, url);
+        right = kept_apart(&pool, good, rogue) && kept_apart(&cache, good, rogue);
         rogue->anchors = own;
     }
-    http_free(http);
+    http_free(pool.http);
+    http_free(cache.http);
+    tls_cache_free(cache.sessions);
     identity_free(good);
     identity_free(rogue);
     return right ? 0 : 1;

@@ -158,8 +158,11 @@ class Python(Enclave):
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(self.ca_path)
         context.load_cert_chain(self.cert_path, self.key_path)
-        self._process = Http(self._answer, context=context, listener=loopback_socket(port=port or 0))
+        self._process = Http(self._answer, context=context, listener=self.listen(port))
         self.port = self._process.port
+
+    def listen(self, port):
+        return loopback_socket(port=port or 0)
 
     @staticmethod
     def _answer(request):

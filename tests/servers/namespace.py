@@ -27,11 +27,11 @@ socket.send_fds(channel, [b"."], [opened.fileno()])
 
 class Namespace:
     """
-    Held by a sleeping process; in it /etc/resolv.conf names 127.0.0.1 alone. Never touches the machine's own
-    network.
+    Held by a sleeping process; in it /etc/resolv.conf names 127.0.0.1 alone. What is sent to black_hole
+    ("10.99.0.1/16", without its own address) is never answered. Never touches the machine's own network.
     """
 
-    def __init__(self, directory, addresses=()):
+    def __init__(self, directory, addresses=(), black_hole=None):
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         resolv = directory / "resolv.conf"
@@ -39,6 +39,7 @@ class Namespace:
         steps = [
             "ip link set lo up",
             *(f"ip address add {address} dev lo" for address in addresses),
+            *(self._hole(black_hole) if black_hole else ()),
             f"mount --bind '{resolv}' /etc/resolv.conf",
             "echo ready",
             "exec sleep infinity",
@@ -49,6 +50,16 @@ class Namespace:
         )
         if not self._holder.wait_until(lambda: "ready" in self._holder.output()):
             raise OSError(self._holder.output().strip())
+
+    @staticmethod
+    def _hole(network):
+        """A cable whose other end nobody listens at, and on which nobody asks who has an address."""
+        return [
+            "ip link add hole type veth peer name end",
+            f"ip address add {network} dev hole",
+            "ip link set hole arp off up",
+            "ip link set end up",
+        ]
 
     @property
     def enter(self):
