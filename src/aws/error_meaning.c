@@ -28,6 +28,7 @@ static const struct known_error {
     {"DecryptionFailure", NULL, ERR_KMS_FAILED},
     {"InvalidRequestException", "KMS", ERR_KMS_FAILED},
     {"InvalidRequestException", "marked for deletion", ERR_SECRET_DELETED},
+    {"InvalidRequestException", "marked deleted", ERR_SECRET_DELETED},
     {"InvalidRequestException", "scheduled for deletion", ERR_SECRET_DELETED},
     {"InvalidRequestException", "VersionStage", ERR_VERSION_UNKNOWN},
     {"ResourceNotFoundException", "staging label: AWSCURRENT", ERR_VERSION_MISSING},

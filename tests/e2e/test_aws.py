@@ -56,9 +56,7 @@ def test_not_found(agent, aws):
 def test_scheduled_for_deletion(agent, aws, put, good):
     arn = put(good)
     aws.secrets.delete_secret(SecretId=arn)
-    error = agent.fetch(arn)
-    assert error.status == 77, error.stderr
-    assert "InvalidRequestException" in error.event("error")["reason"]
+    assert "InvalidRequestException" in agent.fetch(arn).failed(77, "secret_deleted")["reason"]
 
 
 def test_request_id_is_shown(agent, aws, put, good):
