@@ -13,6 +13,7 @@ class ContainerCredentials:
         self.token = token
         self.path = "/v2/credentials/0f5b9c36-6f5e-4b0c-9d5a-1d9f2f0a7b11"
         self.uninitialized = 0  # so many first requests get 503
+        self.next_session = None  # takes the place of session once that was given out
         self._http = Http(self._answer, listener=listener)
         self.port = self._http.port
 
@@ -35,9 +36,11 @@ class ContainerCredentials:
         if self.uninitialized:
             self.uninitialized -= 1
             return _error(503, "CredentialsUninitialized", "Credentials uninitialized")
-        return json_answer(
+        answer = json_answer(
             200, credential_json(self.session, RoleArn="arn:aws:iam::123456789012:role/mtls-agent")
         )
+        self.session, self.next_session = self.next_session or self.session, None
+        return answer
 
 
 def _error(status, code, message):
