@@ -90,7 +90,8 @@ const char *tls_alert_name(int alert)
 static const char *handshake_failure_cause(const struct tls_record *record)
 {
     if (record->certificate_sent)
-        return "it refused the client certificate";
+        return "it refused the client certificate, or insists on extended master secret "
+               "(RFC 7627), which this agent does not have";
     if (record->certificate_requested)
         return "it wants a client certificate, and takes no SHA-2 signature of this key's type";
     return "no common cipher suite or curve; it must allow TLS 1.2 with ECDHE and AES-GCM or "

@@ -61,7 +61,8 @@ static void handshake_failure_is_told_by_what_came_before(void **state)
     record.certificate_requested = true;
     assert_non_null(strstr(tls_alert_cause(40, &record), "SHA-2"));
     record.certificate_sent = true;
-    assert_string_equal(tls_alert_cause(40, &record), "it refused the client certificate");
+    assert_non_null(strstr(tls_alert_cause(40, &record), "it refused the client certificate"));
+    assert_non_null(strstr(tls_alert_cause(40, &record), "RFC 7627"));
 }
 
 static void each_suite_that_may_be_chosen_has_a_name(void **state)
