@@ -199,7 +199,7 @@ static bool read_policies(struct cert *cert, struct bytes in)
     return true;
 }
 
-/* What narrows policies changes nothing either, as long as none is asked for. */
+/* What narrows policies changes nothing either, unless policyConstraints ask for one. */
 static bool read_policy_rule(struct cert *cert, struct bytes in)
 {
     struct der rule;
@@ -208,7 +208,7 @@ static bool read_policy_rule(struct cert *cert, struct bytes in)
     return der_any(&in, &rule) && in.len == 0;
 }
 
-/* It asks for one. Not processed, so that a critical one refuses the certificate. */
+/* Not processed, so that they refuse the certificate. */
 static bool read_policy_constraints(struct cert *cert, struct bytes in)
 {
     struct bytes sequence;

@@ -30,7 +30,7 @@ enum verify_status {
     VERIFY_COMMON_NAME_ONLY, /* the name stands in the common name alone, and allow_cn is off */
     VERIFY_USAGE,    /* basicConstraints, pathLen, keyUsage, extendedKeyUsage, name constraints */
     VERIFY_WEAK,     /* algorithm or key size refused */
-    VERIFY_CRITICAL, /* a critical extension that is unknown or must not be */
+    VERIFY_CRITICAL, /* a critical extension that is unknown or must not be; policyConstraints */
     VERIFY_LIMIT     /* too many certificates, bytes or signature checks */
 };
 

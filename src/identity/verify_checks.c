@@ -42,13 +42,16 @@ static enum verify_status check_dates(const struct verify_request *request, cons
                          now);
 }
 
-static enum verify_status check_critical(const struct cert *cert, char reason[VERIFY_REASON_MAX])
+static enum verify_status check_extensions(const struct cert *cert, char reason[VERIFY_REASON_MAX])
 {
     char title[VERIFY_TITLE_MAX];
 
-    if (!cert->refused_critical)
+    if (!cert->refused_critical && !cert->has_policy_constraints)
         return VERIFY_OK;
     verify_title(cert, title);
+    if (cert->has_policy_constraints)
+        return verify_refuse(reason, VERIFY_CRITICAL,
+                             "%s has policyConstraints, which are not supported", title);
     return verify_refuse(reason, VERIFY_CRITICAL,
                          "%s has a critical extension that is unknown or must not be", title);
 }
@@ -132,7 +135,7 @@ enum verify_status verify_issuer(const struct verify_request *request,
     enum verify_status status;
 
     if ((status = check_dates(request, issuer, reason)) ||
-        (status = check_critical(issuer, reason)) ||
+        (status = check_extensions(issuer, reason)) ||
         (status = check_authority(request, path, issuer, is_anchor, reason)))
         return status;
     return check_profile(request, issuer, role, reason);
@@ -170,8 +173,8 @@ enum verify_status verify_leaf(const struct verify_request *request, const struc
     char title[VERIFY_TITLE_MAX];
     enum verify_status status;
 
-    if ((status = check_dates(request, leaf, reason)) || (status = check_critical(leaf, reason)) ||
-        (status = verify_key(leaf, reason)) ||
+    if ((status = check_dates(request, leaf, reason)) ||
+        (status = check_extensions(leaf, reason)) || (status = verify_key(leaf, reason)) ||
         (request->name != NULL &&
          (status = name_verify(leaf, request->name, request->allow_cn, reason))))
         return status;

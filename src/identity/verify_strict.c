@@ -23,8 +23,6 @@ static const char *form_departure(const struct cert *cert)
         return "a date before 2050 is a GeneralizedTime";
     if (cert->key.key_type == BR_KEYTYPE_RSA && cert->key_bits % 8 != 0)
         return "the bits of its RSA key are no multiple of 8";
-    if (cert->has_policy_constraints)
-        return "policyConstraints is not supported";
     return NULL;
 }
 

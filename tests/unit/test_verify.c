@@ -201,7 +201,7 @@ static void an_issuer_that_may_not(void **state)
         {"deep inter-critical", VERIFY_CRITICAL, "critical extension that is unknown"},
         {"deep inter-critical-key-id", VERIFY_CRITICAL, "or must not be"},
         {"deep inter-critical-policy", VERIFY_CRITICAL, "critical extension"},
-        {"deep inter-policy-required", VERIFY_CRITICAL, "critical extension"},
+        {"deep inter-policy-required", VERIFY_CRITICAL, "policyConstraints"},
         {"deep inter-sha1", VERIFY_WEAK, "SHA-1"},
         {"deeper sub inter-pathlen", VERIFY_USAGE, "pathLenConstraint"},
     };
