@@ -36,23 +36,6 @@ static bool has_keys(const struct walk *walk, const char *profile)
     return get(walk, profile, "aws_access_key_id") && get(walk, profile, "aws_secret_access_key");
 }
 
-/* What needs a browser, or a program of its own; NULL: nothing of that is there. */
-static const char *unsupported(const struct walk *walk, const char *profile)
-{
-    static const struct {
-        const char *property, *why;
-    } kinds[] = {
-        {"login_session", "needs login_session, which is not supported"},
-        {"credential_process", "needs credential_process, which is not supported"},
-    };
-    size_t i;
-
-    for (i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-        if (get(walk, profile, kinds[i].property))
-            return kinds[i].why;
-    return NULL;
-}
-
 static bool needs_sso(const struct walk *walk, const char *profile)
 {
     return get(walk, profile, "sso_session") || get(walk, profile, "sso_start_url") ||
@@ -79,8 +62,10 @@ static enum source_state find_base(const struct walk *walk, const char *profile)
         return fail(walk, profile,
                     id ? "has aws_access_key_id, but no aws_secret_access_key"
                        : "has aws_secret_access_key, but no aws_access_key_id");
-    if (unsupported(walk, profile))
-        return fail(walk, profile, unsupported(walk, profile));
+    if (get(walk, profile, "login_session"))
+        return fail(walk, profile, "needs login_session, which is not supported");
+    if (get(walk, profile, "credential_process"))
+        return fail(walk, profile, "needs credential_process, which is not supported");
     (void)fail(walk, profile, "holds no credentials");
     return walk->chain->role_count > 0 ? SOURCE_FAILED : SOURCE_NOT_CONFIGURED;
 }

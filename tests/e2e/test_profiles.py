@@ -321,6 +321,21 @@ def test_web_identity_that_is_refused(agent, aws, put, good, token_file):
     assert "InvalidIdentityToken: No OpenIDConnect provider found" in error["reason"]
 
 
+def test_nothing_secret_of_profiles_and_tokens_is_logged(agent, aws, put, good, files, token_file):
+    """At the most talkative level, and though STS echoes the token."""
+    config = (
+        f"[profile app]\nrole_arn = {aws.role_arn}\nsource_profile = pod\n"
+        f"[profile pod]\nrole_arn = {aws.hop_arn}\nweb_identity_token_file = {token_file}\n"
+    )
+    env = {**files(config, keys("base", aws.keys)), "AWS_PROFILE": "app"}
+    message = f"<Code>InternalFailure</Code><Message>of {aws.web_token}</Message>"
+    aws.faults.append(Answer(500, f"<ErrorResponse><Error>{message}</Error></ErrorResponse>".encode()))
+    result = agent.fetch(put(good), "--log-level=debug", env=env).succeeded("installed")
+    assert "InternalFailure: of [masked]" in result.event("retry")["cause"]
+    for secret in (aws.web_token, aws.keys["aws_secret_access_key"]):
+        assert secret[:16] not in result.stderr and secret[-16:] not in result.stderr
+
+
 def test_web_identity_without_a_role(agent, aws, put, good, token_file):
     error = agent.fetch(put(good), env=web(aws, token_file, AWS_ROLE_ARN=None)).failed(77, "credentials_failed")
     assert "AWS_ROLE_ARN" in error["reason"]
