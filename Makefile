@@ -36,7 +36,7 @@ HELPERS := $(call objects,$(filter-out tests/unit/test_%.c,$(wildcard tests/unit
 CONFORM := $(call objects,$(sort $(wildcard tests/conformance/*.c)))
 PROGRAM := $(patsubst tests/programs/%.c,build/tests/%,$(wildcard tests/programs/*.c))
 
-.PHONY: all test demo conformance test-unit test-bearssl test-e2e check venv install clean distclean help FORCE
+.PHONY: all test demo conformance test-unit test-bearssl test-e2e fleet check venv install clean distclean help FORCE
 .DELETE_ON_ERROR:
 .PRECIOUS: $(OUT)/obj/tests/%.o
 
@@ -87,6 +87,11 @@ build/tests/conformance: $(CONFORM) $(AGENT)
 	@echo "  LINK  $@"
 	$(V)$(CC) $(LDFLAGS) -Wl,--wrap=http_perform,--wrap=fs_read $^ $(LDLIBS) -o $@
 
+build/tests/fleet: $(OUT)/obj/tests/fleet/fleet.o $(AGENT)
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(V)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
 build/tests/%: $(OUT)/obj/tests/programs/%.o $(AGENT)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
@@ -122,6 +127,10 @@ venv: ## build/venv, with tests/requirements.txt installed
 check: all ## format, lint, fences between rooms, size, pages that the program must agree with
 	@tools/bootstrap --check check
 	@tools/check $(BIN) -- -std=c11 $(CPPFLAGS) -nostdlibinc -isystem $(TP)/include
+
+fleet: build/tests/fleet ## what 10,000 hosts ask of AWS, in simulation; draws docs/fleet.svg
+	@$< build/tests/fleet.tsv
+	@tools/fleet-picture build/tests/fleet.tsv >docs/fleet.svg
 
 demo: ## the program at work against an emulator on this machine
 	@tools/bootstrap

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SCHEDULE_H
+#define SCHEDULE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * When the next cycle begins. Full jitter: whatever set a fleet's hosts off together, a moment
+ * later they are spread over the whole interval. docs/fleet.md shows what comes of it.
+ */
+struct schedule {
+    int64_t interval_ms; /* the most between the end of a cycle and the next one */
+    int64_t floor_ms;    /* the least */
+    unsigned failures;   /* in a row */
+};
+
+/*
+ * Pure: the moment at which a cycle ended and 32 random bits in, the next one's start out. After a
+ * failure the span is twice the floor, and doubles up to the interval with each one more.
+ */
+int64_t schedule_next(struct schedule *schedule, bool failed, int64_t now, uint32_t random);
+
+#endif
