@@ -35,17 +35,20 @@ const char *profile_name(const struct config *config, const char **named_by)
     return "default";
 }
 
+static const char *named_path(const struct config *config, enum profile_file_kind kind)
+{
+    return config_variable(config, kind == PROFILE_CREDENTIALS ? "AWS_SHARED_CREDENTIALS_FILE"
+                                                               : "AWS_CONFIG_FILE");
+}
+
 int profile_path(const struct config *config, enum profile_file_kind kind,
                  char out[PROFILE_PATH_MAX])
 {
-    bool shared = kind == PROFILE_CREDENTIALS;
-    const char *path =
-        config_variable(config, shared ? "AWS_SHARED_CREDENTIALS_FILE" : "AWS_CONFIG_FILE");
-    const char *home = getenv("HOME");
+    const char *path = named_path(config, kind), *home = getenv("HOME");
     int len;
 
     if (!path)
-        path = shared ? "~/.aws/credentials" : "~/.aws/config";
+        path = kind == PROFILE_CREDENTIALS ? "~/.aws/credentials" : "~/.aws/config";
     if (strncmp(path, "~/", 2) != 0)
         len = snprintf(out, PROFILE_PATH_MAX, "%s", path);
     else if (home && *home)
@@ -55,10 +58,12 @@ int profile_path(const struct config *config, enum profile_file_kind kind,
     return len < PROFILE_PATH_MAX ? 0 : -1;
 }
 
-/* Other users' home directories are closed to us, and no file of ours is there. */
-static bool is_absent(const char *path)
+/* By errno. Where nobody named the file, HOME may be a place that is closed to us. */
+static bool is_absent(const char *path, bool named)
 {
-    return errno == ENOENT || errno == ENOTDIR || errno == EACCES || strcmp(path, "/dev/null") == 0;
+    if (errno == ENOENT || errno == ENOTDIR || (errno == EACCES && !named))
+        return true;
+    return strcmp(path, "/dev/null") == 0;
 }
 
 static int load(struct profile_file *file, enum profile_file_kind kind, const struct config *config,
@@ -72,7 +77,9 @@ static int load(struct profile_file *file, enum profile_file_kind kind, const st
     if (profile_path(config, kind, path) < 0)
         return 0;
     if (fs_read(AT_FDCWD, path, &file->text) < 0)
-        return is_absent(path) ? 0 : err_set_errno(err, ERR_CONFIG, path, "it cannot be read");
+        return is_absent(path, named_path(config, kind) != NULL)
+                   ? 0
+                   : err_set_errno(err, ERR_CONFIG, path, "it cannot be read");
     if (profile_file_parse(file, reason) < 0)
         return err_set(err, ERR_CONFIG, path, "%s", reason);
     return 0;
