@@ -45,7 +45,7 @@ static bool is_text(const struct suite *suite, int token, const char *text)
 /* The first token behind all that this one holds. */
 static int behind(const struct suite *suite, int token)
 {
-    int end = suite->tokens[token].end;
+    int end = suite->tokens[token++].end; /* its own start is that too, where it is empty */
 
     while (token < suite->count && suite->tokens[token].start < end)
         token++;
