@@ -197,7 +197,7 @@ struct report *report_new(const struct report_request *request, const char *subj
         (void)err_set(err, ERR_MEMORY_FULL, subject, "no memory for a report");
         return NULL;
     }
-    report->der.public = true;
+    report->der.tag = ARENA_KEY; /* a key may stand where a certificate should */
     ask_identity(report, request, false);
     decode(report, request->bundle, BUNDLE_CLIENT_CERT);
     decode(report, request->bundle, BUNDLE_SERVER_CERT);

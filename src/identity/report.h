@@ -14,7 +14,7 @@ struct expected;
 
 /*
  * All that there is to say about a bundle, good or not, for people: identity_new() stops at the
- * first thing that is wrong, this does not. Holds no private value; on the ordinary heap.
+ * first thing that is wrong, this does not. Holds no private value.
  */
 struct report_cert {
     struct cert cert;

@@ -79,6 +79,26 @@ def test_a_verifier_by_rfc_5280_takes_it(made):
     builder.build_server_verifier(DNSName("enclave.test")).verify(made.certificate("server.crt"), [])
 
 
+def test_the_strict_profile_takes_it(made, tmp_path):
+    """As the agent looks at AWS."""
+    program = ROOT / "build/tests/conformance"
+    if not program.exists():
+        pytest.skip("make conformance builds it")
+    case = {
+        "features": [],
+        "validation_kind": "SERVER",
+        "trusted_certs": [made.text("ca.crt")],
+        "untrusted_intermediates": [],
+        "peer_certificate": made.text("server.crt"),
+    }
+    names = [{"kind": "DNS", "value": "enclave.test"}, {"kind": "IP", "value": "127.0.0.1"}]
+    cases = [{"id": name["kind"], "expected_peer_name": name, **case} for name in names]
+    (tmp_path / "suite").write_text(json.dumps({"version": 1, "testcases": cases}))
+    done = subprocess.run([program, "limbo", tmp_path / "suite"], capture_output=True, check=True)
+    results = [each["actual_result"] for each in json.loads(done.stdout)["results"]]
+    assert results == ["SUCCESS", "SUCCESS"]
+
+
 def test_extensions(made):
     ca, client, server = (made.certificate(f"{name}.crt") for name in ("ca", "client", "server"))
     assert ca.extensions.get_extension_for_class(x509.BasicConstraints).critical
