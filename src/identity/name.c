@@ -154,7 +154,7 @@ static bool name_text(const struct der *name, char *out, size_t size)
                          (socklen_t)size) != NULL;
     if (name->tag != GENERAL_DNS)
         return false;
-    if (host_read(&host, name->value) && host.dns.data == NULL)
+    if (host_read(&host, name->value) && host.address_len > 0)
         len = (size_t)snprintf(out, size, "DNS:");
     for (i = 0; i < name->value.len && len < size - 1; i++) {
         uint8_t c = name->value.data[i];
