@@ -56,10 +56,13 @@ static void advise_name(char out[ADVICE_MAX], const char *id)
     (void)snprintf(out, ADVICE_MAX, "%s", advice);
 }
 
-static void advise(char out[ADVICE_MAX], const struct client_call *call, enum err_code means)
+static void advise(char out[ADVICE_MAX], const struct client_call *call,
+                   const struct aws_error *error)
 {
+    enum err_code means = error->means;
+
     out[0] = '\0';
-    if (means == ERR_AWS_DENIED)
+    if (means == ERR_AWS_DENIED && *error->code) /* else something before AWS said so */
         advise_policy(out, call);
     if (means == ERR_SECRET_NOT_FOUND)
         advise_name(out, call->object);
@@ -75,7 +78,7 @@ int refusal_explain(struct err *err, const struct client_call *call,
     const struct aws_error *error = &refusal->error;
     char advice[ADVICE_MAX];
 
-    advise(advice, call, error->means);
+    advise(advice, call, error);
     return err_set(err, error->means, call->object, "%s; %s in %s, credentials of %s, try %u%s",
                    error->text, call->endpoint->url.host, call->endpoint->region,
                    refusal->credentials, refusal->tries, advice);

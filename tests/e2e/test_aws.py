@@ -127,6 +127,36 @@ def test_tried_again_until_it_succeeds(agent, aws, put, good, faults):
     assert len(aws.asked) == len(faults) + 1
 
 
+@pytest.mark.parametrize("attempts", ["1", "2", "7"])
+def test_rounds_follow_until_it_succeeds(agent, aws, put, good, attempts):
+    """AWS_MAX_ATTEMPTS is about one round."""
+    aws.faults.extend([FAILED] * 3)
+    result = agent.fetch(put(good), env={"AWS_MAX_ATTEMPTS": attempts}).succeeded("installed")
+    assert len(aws.asked) == 4
+    longest = {"1": [1000, 2000, 4000], "2": [50, 1000, 50], "7": [50, 100, 200]}[attempts]
+    waits = [event["delay_ms"] for event in result.all("retry")]
+    assert all(wait <= most for wait, most in zip(waits, longest, strict=True))
+
+
+def test_the_server_may_ask_for_more_time(agent, aws, put, good):
+    aws.faults.append(aws_error(503, "ServiceUnavailable", "later", **{"x-amz-retry-after": "700"}))
+    assert agent.fetch(put(good)).succeeded("installed").event("retry")["delay_ms"] == 700
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("AWS_MAX_ATTEMPTS", "0"), ("AWS_MAX_ATTEMPTS", "many"), ("AWS_RETRY_MODE", "fancy")],
+)
+def test_retry_settings_that_make_no_sense(agent, name, value):
+    error = agent.fetch("mtls/x", "--region=eu-central-1", env={name: value}).failed(78, "config")
+    assert error["subject"] == name and value in error["reason"]
+
+
+@pytest.mark.parametrize("mode", ["standard", "adaptive", "legacy"])
+def test_retry_modes(agent, put, good, mode):
+    agent.fetch(put(good), env={"AWS_RETRY_MODE": mode}).succeeded("installed")
+
+
 def test_throttled_for_ever(agent, aws, put, good):
     aws.faults.extend([THROTTLED] * 100)
     result = agent.fetch(put(good), deadline="3s")
