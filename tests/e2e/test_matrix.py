@@ -199,6 +199,12 @@ CASES = {
     # Ways to ask for a client's certificate, or not to.
     "openssl asks": Case(s_server("-verify", "3"), ACCEPTED),
     "openssl asks a stranger": Case(s_server("-verify", "3"), ACCEPTED, client="a stranger's"),
+    "openssl insists": Case(s_server("-Verify", "3"), ACCEPTED),
+    "openssl insists with a stranger": Case(s_server("-Verify", "3"), ACCEPTED, client="a stranger's"),
+    "openssl asks and verifies": Case(s_server("-verify", "3", "-verify_return_error"), ACCEPTED),
+    "openssl asks and verifies a stranger": Case(
+        s_server("-verify", "3", "-verify_return_error"), REFUSED, "certificate", client="a stranger's"
+    ),
     "openssl does not ask": Case(s_server(), NOT_MUTUAL, "not mutual TLS"),
     "openssl wants RSASSA-PSS": Case(
         s_server(*VERIFY, "-client_sigalgs", "rsa_pss_rsae_sha256"),
@@ -216,6 +222,13 @@ CASES = {
         with_options(GnuTls, arguments=("--disable-client-cert",)), NOT_MUTUAL, "not mutual TLS"
     ),
     "haproxy asks": Case(with_options(HaProxy, verify="optional"), ACCEPTED),
+    "haproxy asks a stranger": Case(
+        with_options(HaProxy, verify="optional"), REFUSED, "certificate", client="a stranger's"
+    ),
+    "stunnel takes any": Case(with_options(Stunnel, verify="no"), ACCEPTED, client="a stranger's"),
+    "stunnel does not ask": Case(
+        with_options(Stunnel, require="no", verify="no"), NOT_MUTUAL, "not mutual TLS"
+    ),
     "haproxy does not ask": Case(with_options(HaProxy, verify="none"), NOT_MUTUAL, "not mutual TLS"),
     "client on P-384": Case(Nginx, ACCEPTED, client="P-384"),
     # The server's certificate.

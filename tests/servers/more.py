@@ -25,8 +25,8 @@ connect = 127.0.0.1:{backend}
 cert = {dir}/server.crt
 key = {dir}/server.key
 CAfile = {dir}/clients.crt
-requireCert = yes
-verifyChain = yes
+requireCert = {require}
+verifyChain = {verify}
 sslVersionMin = {version}
 """
 
@@ -88,12 +88,21 @@ class HaProxy(Enclave):
 class Stunnel(Enclave):
     """Before a plain HTTP server."""
 
+    require = verify = "yes"
+
     def launch(self, port):
         self._backend = Http(lambda _: Answer(200, b"{}\n"))
         config = self.dir / "stunnel.conf"
         version = "TLSv1.3" if self.tls13_only else "TLSv1.2"
         config.write_text(
-            STUNNEL.format(port=port, dir=self.dir, backend=self._backend.port, version=version)
+            STUNNEL.format(
+                port=port,
+                dir=self.dir,
+                backend=self._backend.port,
+                version=version,
+                require=self.require,
+                verify=self.verify,
+            )
         )
         return Process(["stunnel4", config], self.dir / "log")
 
