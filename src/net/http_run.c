@@ -8,8 +8,8 @@
 #include "net/exchange.h"
 
 enum {
-    POLL_MS = 100,
-    SLOW_MS = 200,    /* without a connection for so long, while there was nothing else to do */
+    POLL_MS = 50,
+    SLOW_MS = 100,    /* without a connection for so long, while there was nothing else to do */
     SLOW_FACTOR = 3,  /* how many more than the places may be in flight, waiting */
     LINGERING_MAX = 4 /* connections that are shut down, or kept, besides those in flight */
 };

@@ -54,7 +54,7 @@ static const struct alert alerts[] = {
      "it failed by itself, perhaps since it insists on extended master "
      "secret (RFC 7627), as in FIPS mode; see its log"},
     {86, "inappropriate_fallback", "it thinks that somebody made us use an older TLS"},
-    {90, "user_canceled", "it gave up"},
+    {90, "user_canceled", "somebody there ended the handshake"},
     {100, "no_renegotiation", "it does not renegotiate"},
     {109, "missing_extension",
      "it insists on a TLS extension that this agent does not send, such "

@@ -20,7 +20,7 @@ if sys.argv[2] == "connect":
 else:
     opened.bind((sys.argv[3], int(sys.argv[4])))
 if sys.argv[2] == "tcp":
-    opened.listen(32)
+    opened.listen(512)
 socket.send_fds(channel, [b"."], [opened.fileno()])
 """
 
