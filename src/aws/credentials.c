@@ -19,9 +19,12 @@ static const struct source {
     enum source_state (*resolve)(const struct aws *aws, struct credentials *credentials,
                                  struct err *err);
 } sources[] = {
-    {"profile", source_named_profile},     {"environment", source_environment},
-    {"web_identity", source_web_identity}, {"profile", source_default_profile},
-    {"container", source_container},       {"imds", source_imds},
+    {"profile", source_named_profile}, /* who names one means it */
+    {"environment", source_environment},
+    {"web_identity", source_web_identity},
+    {"profile", source_default_profile},
+    {"container", source_container},
+    {"imds", source_imds},
 };
 
 enum { SOURCES = sizeof sources / sizeof sources[0] };

@@ -89,8 +89,7 @@ static bool is_over_another(const struct walk *walk, const char *profile)
     return get(walk, profile, "role_arn") && !get(walk, profile, "web_identity_token_file");
 }
 
-/* Notes the role of *profile and moves to its source; done, with *state, where the base is there.
- */
+/* Notes *profile's role and moves to its source: true; false with *state where this is the end. */
 static bool step(const struct walk *walk, const char **profile, enum source_state *state)
 {
     const char *source = get(walk, *profile, "source_profile");
