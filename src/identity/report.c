@@ -133,14 +133,19 @@ static int find_leaf(const struct report *report, enum bundle_field field, const
     return -1;
 }
 
+/* The leaf, its issuers, and where it is trusted as itself its copy in ca_cert. */
 static void mark_chain(struct report *report, int leaf)
 {
-    int i;
+    int i, copy;
 
-    if (leaf >= 0)
-        report->certs[leaf].is_leaf = true;
+    if (leaf < 0)
+        return;
+    report->certs[leaf].is_leaf = true;
     for (i = leaf; i >= 0 && !report->certs[i].in_chain; i = report->certs[i].issuer)
         report->certs[i].in_chain = true;
+    for (copy = leaf + 1; copy < (int)report->cert_count; copy++)
+        if (strcmp(report->certs[copy].fingerprint, report->certs[leaf].fingerprint) == 0)
+            report->certs[copy].in_chain = true;
 }
 
 static void read_side(struct report *report, const struct report_request *request, int which)

@@ -208,6 +208,27 @@ def test_an_issuer_that_is_not_here(agent, tmp_path, pair):
     assert "  CN=Enclave-CA (not here)\n  └─ CN=ECS-Client" in run(agent, tmp_path / "leaf").stdout
 
 
+def test_a_leaf_that_is_its_own_anchor(agent, tmp_path):
+    openssl(
+        *[
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-subj",
+            "/CN=Self",
+        ],
+        *["-keyout", "key", "-out", "cert", "-addext", "basicConstraints=critical,CA:false"],
+        cwd=tmp_path,
+    )
+    cert, key = ((tmp_path / name).read_text() for name in ("cert", "key"))
+    inspected = look(agent, document(Pair(cert, key), cert))
+    assert inspected["good"] and inspected["findings"] == []
+
+
 def test_expires_within(agent, pair, authority):
     """The leaf has 90 days, its CA 365."""
     value = document(pair, authority.pem)
