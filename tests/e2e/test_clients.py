@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from servers.enclave import go_program
+from servers.enclave import go, go_program
 from servers.pki import Commands, document
 
 CLIENTS = Path(__file__).resolve().parents[2] / "platform" / "clients"
@@ -39,7 +39,40 @@ get("/health").then((text) => {
   process.stdin.once("data", () => get("/health").then((text) => { process.stdout.write(text); process.exit(); }));
 });
 """,
+    "go": """
+package main
+
+import (
+	"bufio"
+	"os"
+	"testing"
+)
+
+func TestTwice(t *testing.T) {
+	enclave := &Enclave{Dir: os.Getenv("CERT_DIR"), URL: os.Getenv("ENCLAVE_ENDPOINT")}
+	for range [2]int{} {
+		body, err := enclave.Get("/health")
+		if err != nil {
+			t.Fatal(err)
+		}
+		os.Stdout.Write(body)
+		bufio.NewReader(os.Stdin).ReadString('\\n')
+	}
 }
+""",
+}
+
+
+def twice(client, directory):
+    """The command that runs it."""
+    if client == "python":
+        return [sys.executable, "-c", TWICE[client], CLIENTS]
+    if client == "node":
+        return ["node", "-e", TWICE[client], CLIENTS]
+    shutil.copy(CLIENTS / "go/watermark.go", directory)
+    (directory / "twice_test.go").write_text(TWICE[client])
+    go("test", "-c", "-o", "twice", cwd=directory)
+    return [directory / "twice"]
 
 
 @pytest.fixture(scope="module")
@@ -116,12 +149,11 @@ def test_another_ca_is_not_trusted(agent, put, pki, stranger, nginx, client):
     assert done.returncode == 1 and "certificate" in done.stderr.lower() and not done.stdout
 
 
-@pytest.mark.parametrize("client", TWICE)
-def test_a_rotation_is_seen(installed, aws, arn, second, nginx, client):
+@CLIENT
+def test_a_rotation_is_seen(installed, aws, arn, second, nginx, tmp_path, client):
     """By a program that goes on, at its next request."""
-    interpreter = [sys.executable, "-c"] if client == "python" else ["node", "-e"]
     with subprocess.Popen(
-        [*interpreter, TWICE[client], CLIENTS],
+        twice(client, tmp_path),
         env=environment(installed.dir, nginx),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -131,7 +163,8 @@ def test_a_rotation_is_seen(installed, aws, arn, second, nginx, client):
             assert json.loads(running.stdout.readline())["client"] == "CN=ECS-Client"
             aws.rotate(arn, second)
             installed.fetch(arn, endpoint=nginx.endpoint).succeeded("installed")
-            assert json.loads(running.communicate("\n", timeout=60)[0])["client"] == "CN=ECS-Client-2"
+            answer, *_ = running.communicate("\n", timeout=60)[0].splitlines()
+            assert json.loads(answer)["client"] == "CN=ECS-Client-2"
         finally:
             running.kill()
 
