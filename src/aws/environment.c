@@ -88,7 +88,7 @@ static int take_proxy(const char *name, struct environment *environment)
     if (!value || !strchr(value, '@'))
         return 0;
     r = take(name, &taken);
-    if (r < 0 || environment->proxy) {
+    if (r < 0 || !taken || environment->proxy) {
         arena_free(taken);
         return r;
     }

@@ -384,14 +384,38 @@ static void test_endpoint_urls(void **state)
         assert_bad(bad[i].text, value_endpoint_url(bad[i].text), bad[i].words);
 }
 
+static void test_proxies(void **state)
+{
+    static const char *const good[] = {"proxy:3128", "http://proxy.example.com:3128/",
+                                       "HTTP://proxy", "10.0.0.1:80", "http://[fd00::1]:3128"};
+    static const struct {
+        const char *text, *words;
+    } bad[] = {
+        {"", "has no host"},
+        {"https://proxy:3128", "only plain http proxies"},
+        {"socks5://proxy:1080", "is no http:// proxy"},
+        {"http://me:hunter2@proxy:3128", "the environment's HTTPS_PROXY"},
+        {"me@proxy:3128", "the environment's HTTPS_PROXY"},
+        {"http://proxy:3128/path", "has a path"},
+        {"proxy:99999", "has no port"},
+        {"a b:1", "what is no letter"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(good); i++)
+        assert_good(good[i], value_proxy(good[i]));
+    for (size_t i = 0; i < COUNT(bad); i++)
+        assert_bad(bad[i].text, value_proxy(bad[i].text), bad[i].words);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_durations),     cmocka_unit_test(test_modes),
-        cmocka_unit_test(test_owners),        cmocka_unit_test(test_secrets),
-        cmocka_unit_test(test_endpoints),     cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_regions),       cmocka_unit_test(test_request_paths),
-        cmocka_unit_test(test_endpoint_urls),
+        cmocka_unit_test(test_proxies),       cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_modes),         cmocka_unit_test(test_owners),
+        cmocka_unit_test(test_secrets),       cmocka_unit_test(test_endpoints),
+        cmocka_unit_test(test_paths),         cmocka_unit_test(test_regions),
+        cmocka_unit_test(test_request_paths), cmocka_unit_test(test_endpoint_urls),
     };
 
     return cmocka_run_group_tests_name("config_values", tests, NULL, NULL);
