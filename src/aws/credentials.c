@@ -38,6 +38,13 @@ static void note(char *looked, size_t size, const char *name, const char *why)
         (void)snprintf(looked + len, size - len, "%s%s: %.200s", len ? "; " : "", name, why);
 }
 
+/* What is missing where nothing is configured: the last source, the instance, may be about to help.
+ */
+static enum err_code missing(enum err_code last)
+{
+    return last == ERR_METADATA_OFF || last == ERR_ROLE_MISSING ? last : ERR_CREDENTIALS_MISSING;
+}
+
 /* looked: what was asked before, and why it has none. */
 static enum source_state walk_chain(const struct aws *aws, struct credentials *credentials,
                                     char looked[ERR_REASON_MAX], struct err *err)
@@ -52,7 +59,7 @@ static enum source_state walk_chain(const struct aws *aws, struct credentials *c
             note(looked, ERR_REASON_MAX, sources[i].name, err->reason);
     }
     if (state == SOURCE_NOT_CONFIGURED)
-        (void)err_set(err, ERR_CREDENTIALS_MISSING, NULL, "%s", looked);
+        (void)err_set(err, missing(err->code), NULL, "%s", looked);
     return state;
 }
 

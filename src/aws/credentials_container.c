@@ -60,7 +60,7 @@ static int read_token(struct query *query, const struct aws *aws, struct err *er
 
     buf_free(&query->token);
     if (file && fs_read(AT_FDCWD, file, &query->token) < 0)
-        return err_set_errno(err, ERR_CREDENTIALS_FAILED, source,
+        return err_set_errno(err, ERR_TOKEN_FILE_MISSING, source,
                              "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE %s", file);
     if (!file && value && buf_append_text(&query->token, value) < 0)
         return err_set(err, ERR_MEMORY_FULL, source, "no room for the token");
@@ -121,6 +121,8 @@ static int ask_agent(struct query *query, const struct aws *aws, struct http *ht
         aws_error_read(&error, &response);
         class = retry_classify(&response, error.code);
     } while (retry_wait(&retry, class, &response, error.text));
+    if (response.result == HTTP_ANSWERED && response.status == 503)
+        return err_set(err, ERR_CONTAINER_NOT_READY, source, "%s", error.text);
     return err_set(err, class == RETRY_NEVER ? ERR_CREDENTIALS_FAILED : ERR_AWS_UNREACHABLE, source,
                    "%s", error.text);
 }

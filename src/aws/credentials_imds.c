@@ -25,7 +25,7 @@ static enum source_state read_role(char role[ROLE_MAX], struct bytes list, struc
     size_t len = strspn(text, alphabet);
 
     if (list.len == 0) {
-        (void)err_set(err, ERR_CREDENTIALS_MISSING, source, "the instance has no IAM role");
+        (void)err_set(err, ERR_ROLE_MISSING, source, "the instance has no IAM role");
         return SOURCE_NOT_CONFIGURED;
     }
     if (len == 0 || len >= ROLE_MAX || (len < list.len && text[len] != '\n')) {

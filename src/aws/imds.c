@@ -180,15 +180,20 @@ static enum imds_state refused_token(const struct imds *imds, const struct http_
     bool passing = retry_classify(response, error->code) != RETRY_NEVER;
     bool absent = (passing && !imds->present) || response->status == 403 ||
                   response->status == 404 || response->status == 405;
+    enum err_code code = passing ? ERR_AWS_UNREACHABLE : ERR_CREDENTIALS_FAILED;
     const char *hint = "";
 
-    if (is_silent(imds, response))
+    if (is_silent(imds, response)) {
+        code = ERR_METADATA_HOP_LIMIT;
         hint = "; it takes connections, but its answer is lost: in a container that is a hop limit "
                "of 1, cured by http-put-response-hop-limit 2 in the instance's metadata options";
-    if (response->status == 403)
+    }
+    if (response->status == 403) {
+        code = ERR_METADATA_OFF;
         hint = "; that is what it says where the instance's metadata options turn it off";
-    (void)err_set(err, passing ? ERR_AWS_UNREACHABLE : ERR_CREDENTIALS_FAILED, subject,
-                  "%s gave no session token: %s%s", imds->base, error->text, hint);
+    }
+    (void)err_set(err, code, subject, "%s gave no session token: %s%s", imds->base, error->text,
+                  hint);
     return absent ? IMDS_ABSENT : IMDS_FAILED;
 }
 

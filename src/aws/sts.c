@@ -67,7 +67,7 @@ static int append_token(struct call *call, struct err *err)
 
     buf_free(token);
     if (fs_read(AT_FDCWD, call->token_file, token) < 0)
-        return err_set_errno(err, ERR_CREDENTIALS_FAILED, call->token_file,
+        return err_set_errno(err, ERR_TOKEN_FILE_MISSING, call->token_file,
                              "the web identity token cannot be read");
     while (token->len > 0 && strchr(" \t\r\n", token->data[token->len - 1]))
         token->data[--token->len] = '\0';

@@ -34,7 +34,7 @@ static const struct err_info table[ERR_CODES] = {
                           "Turn it on (aws ec2 modify-instance-metadata-options --http-endpoint "
                           "enabled), or give credentials in another way."},
     [ERR_METADATA_HOP_LIMIT] =
-        {"metadata_hop_limit", EX_NOPERM,
+        {"metadata_hop_limit", EX_UNAVAILABLE,
          "instance metadata takes connections, but its token never arrives",
          "In a container, raise the instance's hop limit to 2 (aws ec2 "
          "modify-instance-metadata-options --http-put-response-hop-limit 2), "

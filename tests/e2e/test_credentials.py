@@ -107,16 +107,13 @@ def test_metadata_not_ready_is_asked_again(agent, put, good, imds):
 
 def test_instance_without_a_role(agent, put, good, up, session):
     imds = up(Imds(session, role=None))
-    agent.fetch(put(good), env={**NO_KEYS, **imds.environment()}).failed(77, "credentials_missing")
+    agent.fetch(put(good), env={**NO_KEYS, **imds.environment()}).failed(77, "role_missing")
 
 
 def test_metadata_disabled_on_the_instance(agent, put, good, imds):
     imds.disabled = True
-    result = agent.fetch(put(good), env={**NO_KEYS, **imds.environment()})
-    assert result.status == 77 and result.event("error")["code"] in (
-        "credentials_missing",
-        "credentials_failed",
-    )
+    error = agent.fetch(put(good), env={**NO_KEYS, **imds.environment()}).failed(77, "metadata_off")
+    assert "metadata options turn it off" in error["reason"]
 
 
 def test_metadata_disabled_by_variable(agent, put, good, imds):
@@ -212,6 +209,26 @@ def test_container_token_with_a_line_break_is_refused(agent, put, good, up, sess
     }
     agent.fetch(put(good), env=environment).failed(77, "credentials_failed")
     assert container.asked == []
+
+
+def test_container_never_ready(agent, put, good, up, session):
+    container = up(ContainerCredentials(session))
+    container.uninitialized = 1000
+    environment = {**NO_KEYS, "AWS_CONTAINER_CREDENTIALS_FULL_URI": container.full_uri}
+    agent.fetch(put(good), env=environment, deadline="2s").failed(69, "container_not_ready")
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:1/x", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": "/no/t"},
+        {"AWS_WEB_IDENTITY_TOKEN_FILE": "/no/t", "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/host"},
+    ],
+    ids=["container", "web identity"],
+)
+def test_token_file_missing(agent, put, good, variables):
+    error = agent.fetch(put(good), env={**NO_KEYS, **variables}).failed(77, "token_file_missing")
+    assert "/no/t" in error["reason"] + error["subject"]
 
 
 def test_container_not_ready_is_asked_again(agent, put, good, up, session):

@@ -94,7 +94,7 @@ def test_a_hop_limit_that_is_too_small(agent, network, environment, up, put, goo
     imds = up(Imds(session, listener=network.open("tcp", IMDS[0], 80)))
     imds.hold_path = "/api/token"
     result = agent.fetch(put(good), env=environment, prefix=network.enter, deadline="30s")
-    assert "hop limit" in result.failed(69, "aws_unreachable")["reason"]
+    assert "hop limit" in result.failed(69, "metadata_hop_limit")["reason"]
     assert result.seconds < 15  # not until the deadline
 
 

@@ -313,7 +313,7 @@ static void test_container_token_file(void **state)
     assert_fails(ERR_CREDENTIALS_FAILED, "container", "line end");
     (void)close(fd);
     (void)unlink(path);
-    assert_fails(ERR_CREDENTIALS_FAILED, "container", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
+    assert_fails(ERR_TOKEN_FILE_MISSING, "container", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
 }
 
 static void test_container_uris_are_checked(void **state)
@@ -447,7 +447,7 @@ static void test_imds_without_a_role(void **state)
     struct fake_server *server = start_imds(replies, 2);
 
     (void)state;
-    assert_fails(ERR_CREDENTIALS_MISSING, "", "imds: the instance has no IAM role");
+    assert_fails(ERR_ROLE_MISSING, "", "imds: the instance has no IAM role");
     assert_int_equal(fake_server_stop(server), 2);
 }
 
@@ -458,7 +458,7 @@ static void test_imds_without_tokens_is_absent(void **state)
     struct fake_server *server = start_imds(replies, 2);
 
     (void)state;
-    assert_fails(ERR_CREDENTIALS_MISSING, "", "gave no session token: ");
+    assert_fails(ERR_METADATA_OFF, "", "gave no session token: ");
     assert_int_equal(fake_server_stop(server), 1);
 }
 
