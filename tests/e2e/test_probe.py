@@ -2,6 +2,9 @@
 """mtls-agent probe: what the enclaves say to the installed identity; exit 0 or 76."""
 
 import json
+import socket
+import threading
+import time
 from collections import Counter
 
 import pytest
@@ -193,6 +196,73 @@ def configuration(path, endpoints):
     path.write_text("".join(f"endpoint = {endpoint}\n" for endpoint in endpoints))
     path.chmod(0o600)
     return f"--config={path}"
+
+
+class Counting(Python):
+    """Knows how many were with it at once."""
+
+    def start(self, port):
+        self.now = self.most = 0
+        self.lock = threading.Lock()
+        super().start(port)
+
+    def _answer(self, _):
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        time.sleep(0.05)
+        with self.lock:
+            self.now -= 1
+        return text_answer(200, "")
+
+
+def test_at_most_32_at_once(agent, put, good, tmp_path, authority, up):
+    agent.fetch(put(good)).succeeded("installed")
+    server = up(Counting(tmp_path / "s", authority.issue("localhost", names=["localhost"]), authority.pem))
+    endpoints = [f"https://localhost:{server.port}/{number}" for number in range(150)]
+    agent.probe([], configuration(tmp_path / "conf", endpoints)).succeeded()
+    assert 8 < server.most <= 32
+
+
+def full_listener():
+    """A listener that drops who wants to connect, and the connections that fill it."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    fillers = [socket.socket() for _ in range(2)]
+    for filler in fillers:
+        filler.setblocking(False)
+        filler.connect_ex(listener.getsockname())
+    return listener, fillers
+
+
+def test_a_slow_one_waits_for_a_place(agent, put, good, tmp_path, authority, up):
+    """
+    It gives up its place while it waits for its connection, which comes when all places are taken by servers that
+    accept connections and say nothing. It gets another one, and its handshake.
+    """
+    agent.fetch(put(good)).succeeded("installed")
+    late, fillers = full_listener()
+    mute = socket.create_server(("127.0.0.1", 0), backlog=128)
+    slow = f"localhost:{late.getsockname()[1]}"
+    silent = [f"https://localhost:{mute.getsockname()[1]}/{number}" for number in range(35)]
+    running = agent.start(
+        "probe", "--log-format=json", f"--dir={agent.dir}", configuration(tmp_path / "conf", [slow, *silent])
+    )
+    time.sleep(0.5)
+    for filler in fillers:
+        filler.close()
+    server = authority.issue("localhost", names=["localhost"])
+    kind = with_options(Python, listen=lambda *_: late)
+    up(kind(tmp_path / "late", server, authority.pem))
+    result = running.finish()
+    mute.close()
+    results = {event["endpoint"]: event["result"] for event in result.all("handshake")}
+    assert results == {slow: "accepted", **dict.fromkeys(silent, "unreachable")}
+    assert {event.get("reason") for event in result.all("handshake")} == {
+        None,
+        "timed out in the TLS handshake",
+    }
 
 
 def test_a_thousand_endpoints(agent, put, good, tmp_path, holes, inside):
