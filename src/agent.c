@@ -143,6 +143,20 @@ static int expect(const struct delivery *delivery, const struct identity *identi
     return identity_expect(identity, &expected, delivery->set->secrets[0], err);
 }
 
+static int keep_anchors(struct delivery *delivery, struct err *err)
+{
+    struct install_source sources[CONFIG_SECRETS_MAX];
+    const struct ca_overlap_request request = {
+        .target = &delivery->target,
+        .sources = sources,
+        .source_count = delivery->set->secret_count,
+        .length_ms = delivery->config->ca_overlap_ms,
+    };
+
+    list_sources(delivery, sources);
+    return ca_overlap_apply(&request, delivery->identity, &delivery->overlap, err);
+}
+
 /*
  * A certificate from the future most likely means a clock in the past, which has until the deadline
  * to be set.
@@ -170,8 +184,7 @@ static int prove(struct delivery *delivery, struct err *err)
     describe(delivery);
     if (expect(delivery, delivery->identity, err) < 0)
         return -1;
-    return ca_overlap_apply(&delivery->target, delivery->config->ca_overlap_ms, delivery->identity,
-                            &delivery->overlap, err);
+    return keep_anchors(delivery, err);
 }
 
 static void describe_overlap(const struct delivery *delivery)

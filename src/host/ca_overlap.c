@@ -91,7 +91,17 @@ static int walk(struct transition *transition, struct bytes pem, struct err *err
     return result;
 }
 
-int ca_overlap_apply(const struct install_target *target, int64_t length_ms, struct identity *next,
+static bool same_secrets(const struct ca_overlap_request *request, const struct installed *facts)
+{
+    uint8_t digest[sizeof facts->secrets] = {0};
+    size_t i;
+
+    for (i = 0; i < request->source_count; i++)
+        install_digest_secret(digest, bytes_of_text(request->sources[i].secret));
+    return facts->version_count > 0 && memcmp(digest, facts->secrets, sizeof digest) == 0;
+}
+
+int ca_overlap_apply(const struct ca_overlap_request *request, struct identity *next,
                      struct ca_overlap *overlap, struct err *err)
 {
     struct bundle bundle = {0};
@@ -101,16 +111,16 @@ int ca_overlap_apply(const struct install_target *target, int64_t length_ms, str
         .next = next,
         .own = anchors_count(next->anchors),
         .now = clock_wall(),
-        .length = length_ms / 1000,
+        .length = request->length_ms / 1000,
         .overlap = overlap,
     };
     struct err none;
     int result = 0;
 
     *overlap = (struct ca_overlap){0};
-    if (length_ms == 0 || !next->anchors)
+    if (request->length_ms == 0 || !next->anchors)
         return 0;
-    if (install_read(target, &bundle, &facts, &none) == 0 && facts.version_count > 0)
+    if (install_read(request->target, &bundle, &facts, &none) == 0 && same_secrets(request, &facts))
         result = walk(&transition, buf_bytes(&bundle.field[BUNDLE_CA_CERT]), err);
     overlap->only_ended =
         transition.ended > 0 && transition.changed == 0 && transition.shared == transition.own;

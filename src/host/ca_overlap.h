@@ -21,8 +21,17 @@ struct ca_overlap {
     bool only_ended; /* nothing in ca.crt changes but that the time of some is over */
 };
 
-/* 0; -1 with ERR_MEMORY_FULL. Where no set with a manifest is installed, nothing is kept. */
-int ca_overlap_apply(const struct install_target *target, int64_t length_ms, struct identity *next,
+/*
+ * 0; -1 with ERR_MEMORY_FULL. Nothing is kept of a set that has no manifest, or that was made of
+ * other secrets: another environment's enclaves are not to be trusted for a while.
+ */
+struct ca_overlap_request {
+    const struct install_target *target;
+    const struct install_source *sources; /* of the next identity */
+    size_t source_count;
+    int64_t length_ms;
+};
+int ca_overlap_apply(const struct ca_overlap_request *request, struct identity *next,
                      struct ca_overlap *overlap, struct err *err);
 
 #endif

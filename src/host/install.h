@@ -80,9 +80,13 @@ struct installed {
     int64_t not_after;
     char version_ids[16][65]; /* of the manifest, in its order */
     size_t version_count;
+    uint8_t secrets[32]; /* a digest of their ARNs, by install_digest_secret() one after another */
     struct install_overlap overlap[INSTALL_OVERLAP_MAX];
     size_t overlap_count;
 };
+
+/* Tells sets of the same secrets from others. digest is zero at first. */
+void install_digest_secret(uint8_t digest[32], struct bytes secret);
 
 /* What the manifest of the set in the target says; false where there is none. */
 bool install_facts(const struct install_target *target, struct installed *facts);

@@ -73,6 +73,13 @@ static bool read_number(int64_t *out, struct bytes word)
     return true;
 }
 
+void install_digest_secret(uint8_t digest[HASH_SIZE], struct bytes secret)
+{
+    const uint8_t *before = digest;
+
+    hash_hmac(digest, bytes_of(before, HASH_SIZE), secret);
+}
+
 /* Reads the lines of sources, and the first line behind them. */
 static int parse_sources(struct manifest *manifest, struct bytes *rest, struct line *line)
 {
@@ -83,6 +90,7 @@ static int parse_sources(struct manifest *manifest, struct bytes *rest, struct l
             manifest->sources_len = (size_t)(line->word[0].data - manifest->text.data);
             return facts->version_count > 0 ? 0 : -1;
         }
+        install_digest_secret(facts->secrets, line->word[1]);
         if (facts->version_count == VERSIONS_MAX ||
             !copy_word(facts->version_ids[facts->version_count++], sizeof facts->version_ids[0],
                        line->word[2]))

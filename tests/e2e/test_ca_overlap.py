@@ -132,6 +132,13 @@ def test_several_anchors(agent, aws, put, old, new):
     assert len(overlaps(agent)) == 3
 
 
+def test_nothing_is_kept_of_another_secret(agent, put, old, new):
+    """Its CA may be another environment's."""
+    agent.fetch(put(document(old.issue("ECS-Client"), old.pem)), HOUR).succeeded("installed")
+    agent.fetch(put(document(new.issue("ECS-Client"), new.pem)), HOUR).succeeded("installed")
+    assert agent.file("ca.crt") == new.pem and not overlaps(agent)
+
+
 def test_inspect_tells_them_apart(agent, rotated):
     agent.fetch(rotated, HOUR).succeeded("installed")
     result = agent.run("inspect", "--json", f"--dir={agent.dir}", "--expires-within=30d")
