@@ -103,6 +103,7 @@ test: ## everything: bootstrap, build, then every test and check below
 	tools/bootstrap
 	$(MAKE) all
 	$(MAKE) conformance
+	$(MAKE) fleet
 	$(MAKE) test-unit
 	$(MAKE) test-bearssl
 	$(MAKE) test-e2e

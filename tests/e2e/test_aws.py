@@ -101,6 +101,16 @@ def test_a_wrong_clock_is_corrected_once(agent, aws, put, good):
     assert [request.headers["X-Amz-Date"][:4] for request in aws.asked][-1] == "2015"
 
 
+def test_a_wrong_clock_is_corrected_at_sts(agent, aws, put, good):
+    expired = "Signature expired: 20261123T100000Z is now earlier than 20261123T101500Z"
+    aws.faults.append(
+        aws_error(403, "SignatureDoesNotMatch", expired, Date="Mon, 23 Nov 2015 10:00:00 GMT")
+    )
+    environment = {**aws.environment(aws.operator_keys), "AWS_ENDPOINT_URL_STS": aws.url}
+    result = agent.fetch(put(good), f"--role-arn={aws.role_arn}", env=environment)
+    assert result.succeeded("installed", "clock_skew", "role_assumed")
+
+
 def test_a_wrong_clock_is_named(agent, aws, put, good):
     aws.faults.extend([SKEWED, SKEWED])
     assert "this host's clock is" in agent.fetch(put(good)).failed(75, "clock_skew")["reason"]
