@@ -9,9 +9,8 @@ import subprocess
 
 import boto3
 
-from issuer import (
-    issue,
-)  # yours: returns the new secret document, as tools/make-certs --secret-json prints it
+# Yours: issue() returns the new secret document, as tools/make-certs --secret-json prints it.
+from issuer import issue
 
 # ENCLAVE_ENDPOINT is read by the agent itself. Lambda allows no locked memory to speak of.
 AGENT = [
