@@ -16,8 +16,8 @@ struct sts_role {
 
 /*
  * AWS Security Token Service: https://docs.aws.amazon.com/STS/latest/APIReference/welcome.html
- * Retries what can pass, within the deadline. ERR_CREDENTIALS_FAILED, ERR_AWS_*, ERR_CONFIG,
- * ERR_REGION_MISSING, ERR_MEMORY_FULL.
+ * Retries what can pass, within the deadline. ERR_CREDENTIALS_FAILED, ERR_TOKEN_FILE_MISSING,
+ * ERR_AWS_*, ERR_CONFIG, ERR_REGION_MISSING, ERR_MEMORY_FULL.
  *
  * AssumeRole: the role's credentials take the place of those that ask for them.
  */

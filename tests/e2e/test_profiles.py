@@ -310,7 +310,7 @@ def test_web_identity_token_is_read_anew(agent, aws, put, good, token_file):
 
 def test_web_identity_without_its_token(agent, aws, put, good, tmp_path):
     path = tmp_path / "absent"
-    error = agent.fetch(put(good), env=web(aws, path)).failed(77, "credentials_failed")
+    error = agent.fetch(put(good), env=web(aws, path)).failed(77, "token_file_missing")
     assert error["subject"] == str(path)
     assert "No such file" in error["reason"]
 

@@ -277,7 +277,7 @@ static void test_assume_with_token(void **state)
     (void)close(fd);
     (void)unlink(path);
     assert_int_equal(sts_assume_with_token(&aws, &role, path, &credentials, &err), -1);
-    assert_int_equal(err.code, ERR_CREDENTIALS_FAILED);
+    assert_int_equal(err.code, ERR_TOKEN_FILE_MISSING);
     assert_non_null(strstr(err.reason, "No such file"));
 }
 
