@@ -20,9 +20,9 @@ struct credentials {
  * Walks the chain in its order (one table in credentials.c; each source tells "not configured" from
  * "failed") until one is configured. A source that is configured and fails is an error that names
  * it, never a silent fall-through. With role-arn, that role is assumed over what was found. Retries
- * what can pass, within the deadline.
- * ERR_CREDENTIALS_MISSING, ERR_CREDENTIALS_FAILED, ERR_AWS_UNREACHABLE, ERR_DEADLINE. Free with
- * credentials_free(), NULL allowed.
+ * what can pass, within the deadline. ERR_CREDENTIALS_MISSING, ERR_ROLE_MISSING, ERR_METADATA_OFF,
+ * ERR_METADATA_HOP_LIMIT, ERR_CONTAINER_NOT_READY, ERR_TOKEN_FILE_MISSING, ERR_CREDENTIALS_FAILED,
+ * ERR_AWS_*, ERR_CONFIG, ERR_DEADLINE. Free with credentials_free(), NULL allowed.
  */
 int credentials_resolve(const struct aws *aws, struct credentials **out, struct err *err);
 void credentials_free(struct credentials *credentials);
