@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aws/client.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,14 +81,14 @@ void client_free(struct client *client)
     arena_free(client);
 }
 
-static int sign(const struct client *client, const struct client_call *call, const char *target,
+static int sign(const struct client *client, const struct client_call *call,
                 struct sigv4_result *signature, struct err *err)
 {
     const struct url *url = &call->endpoint->url;
     const struct sigv4_header headers[] = {
         {bytes_of_text("Host"), bytes_of_text(url->host)},
         {bytes_of_text("Content-Type"), bytes_of_text(CONTENT_TYPE)},
-        {bytes_of_text("X-Amz-Target"), bytes_of_text(target)},
+        {bytes_of_text("X-Amz-Target"), bytes_of_text(call->target)},
     };
     const struct sigv4_request request = {
         .method = bytes_of_text("POST"),
@@ -109,15 +108,15 @@ static int sign(const struct client *client, const struct client_call *call, con
 }
 
 static int send_signed(const struct client *client, const struct client_call *call,
-                       const char *target, const struct sigv4_result *signature,
-                       struct http_response *response, struct err *err)
+                       const struct sigv4_result *signature, struct http_response *response,
+                       struct err *err)
 {
     const struct url *url = &call->endpoint->url;
     const char *token = client->credentials->session_token;
     const struct http_header headers[] = {
         {"Host", url->host},
         {"Content-Type", CONTENT_TYPE},
-        {"X-Amz-Target", target},
+        {"X-Amz-Target", call->target},
         {"X-Amz-Date", signature->date},
         {"Authorization", (const char *)signature->authorization.data},
         {"X-Amz-Security-Token", token}, /* the last: it may be left out */
@@ -148,13 +147,10 @@ static int try_once(const struct client *client, const struct client_call *call,
                     struct http_response *response, struct err *err)
 {
     struct sigv4_result signature = {0};
-    char target[64];
-    int r;
+    int r = sign(client, call, &signature, err);
 
-    (void)snprintf(target, sizeof target, "secretsmanager.%s", call->operation);
-    r = sign(client, call, target, &signature, err);
     if (r == 0)
-        r = send_signed(client, call, target, &signature, response, err);
+        r = send_signed(client, call, &signature, response, err);
     sigv4_free(&signature);
     return r;
 }

@@ -19,9 +19,9 @@ struct client *client_new(const struct aws *aws, struct err *err);
 void client_free(struct client *client);
 
 struct client_call {
-    const char *operation; /* "GetSecretValue" */
-    const char *step;      /* for the log: "get_secret_value" */
-    const char *object;    /* what is asked for */
+    const char *target; /* "secretsmanager.GetSecretValue" */
+    const char *step;   /* for the log: "get_secret_value" */
+    const char *object; /* what is asked for */
     const struct aws_endpoint *endpoint;
     struct bytes body;
 };

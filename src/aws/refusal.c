@@ -38,7 +38,7 @@ static void advise_policy(char out[ADVICE_MAX], const struct client_call *call)
     (void)snprintf(out, ADVICE_MAX,
                    "; add {\"Effect\":\"Allow\",\"Action\":\"secretsmanager:%s\",\"Resource\":"
                    "\"%s%s%s\"}",
-                   call->operation, front, id, behind);
+                   strchr(call->target, '.') + 1, front, id, behind);
 }
 
 static void advise_name(char out[ADVICE_MAX], const char *id)

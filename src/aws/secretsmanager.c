@@ -19,10 +19,14 @@ struct secretsmanager {
     bool describe_denied;
 };
 
-static const struct operation {
-    const char *name, *step;
-} describe_secret = {"DescribeSecret", "describe_secret"},
-  get_secret_value = {"GetSecretValue", "get_secret_value"};
+struct operation {
+    const char *target, *step;
+};
+
+static const struct operation describe_secret = {"secretsmanager.DescribeSecret",
+                                                 "describe_secret"};
+static const struct operation get_secret_value = {"secretsmanager.GetSecretValue",
+                                                  "get_secret_value"};
 
 struct secretsmanager *secretsmanager_new(const struct aws *aws, struct err *err)
 {
@@ -93,7 +97,7 @@ static int ask(struct secretsmanager *manager, const struct operation *operation
     struct buf body = {.tag = ARENA_WORK};
     struct client_refusal refusal;
     struct aws_endpoint endpoint;
-    struct client_call call = {operation->name, operation->step, secret_id, &endpoint, {0}};
+    struct client_call call = {operation->target, operation->step, secret_id, &endpoint, {0}};
     char region[REGION_MAX];
     int r = -1;
 
