@@ -71,9 +71,14 @@ static void ask(const struct probe_request *request, const struct endpoint *endp
 /*
  * Alerts by which a server says that it does not want the certificate, or the handshake as a whole.
  */
-static bool alert_refuses(int alert)
+static bool alert_refuses(const struct http_response *response)
 {
-    return (alert >= 40 && alert <= 51) || alert == 116;
+    enum { HANDSHAKE_FAILURE = 40, DECRYPT_ERROR = 51, CERTIFICATE_REQUIRED = 116 };
+    int alert = response->alert;
+
+    if (alert == HANDSHAKE_FAILURE) /* before a CertificateRequest it is about versions or suites */
+        return response->tls.certificate_requested;
+    return (alert > HANDSHAKE_FAILURE && alert <= DECRYPT_ERROR) || alert == CERTIFICATE_REQUIRED;
 }
 
 static bool status_doubts(int status)
@@ -87,7 +92,7 @@ static enum probe_verdict judge(const struct config *config, const struct http_r
 
     switch (response->result) {
     case HTTP_UNTRUSTED: return PROBE_UNTRUSTED;
-    case HTTP_ALERT: return alert_refuses(response->alert) ? PROBE_REFUSED : PROBE_UNREACHABLE;
+    case HTTP_ALERT: return alert_refuses(response) ? PROBE_REFUSED : PROBE_UNREACHABLE;
     case HTTP_CLOSED:
     case HTTP_ANSWERED:
     case HTTP_BROKEN: /* it spoke after the handshake: what it said badly is the application's

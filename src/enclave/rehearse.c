@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "enclave/rehearse.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -20,7 +22,7 @@ enum { TRIES = 3, RETRY_BASE_MS = 500 };
  * Few at once, since a fetch has little locked memory, and little of what they answer. A part of
  * the time is left for the install.
  */
-enum { PARALLEL = 4, BODY_MAX = 4096, INSTALL_SHARE = 10 };
+enum { PARALLEL = 3, BODY_MAX = 4096, INSTALL_SHARE = 10 };
 
 struct tally {
     size_t verdict[PROBE_VERDICTS];
@@ -67,6 +69,15 @@ static int ask_all(const struct probe_request *all, struct probe *probes, struct
     }
 }
 
+static void tells_nothing(struct probe *probe)
+{
+    size_t len = strlen(probe->reason);
+
+    probe->verdict = PROBE_UNREACHABLE;
+    (void)snprintf(probe->reason + len, sizeof probe->reason - len,
+                   "; the installed identity is treated alike, so nothing is known about this one");
+}
+
 /*
  * Servers that verify late (nginx, Node) refuse by an answer or by closing, and so does an
  * application that refuses everybody. The identity in use tells the two apart: what treats it the
@@ -93,7 +104,7 @@ static int settle_doubts(const struct probe_request *all, const struct identity 
         if (probe_endpoints(&one, &with_installed, err) < 0)
             return -1;
         if (with_installed.verdict == PROBE_DOUBTED || with_installed.verdict == PROBE_REFUSED)
-            probes[i].verdict = PROBE_UNREACHABLE;
+            tells_nothing(&probes[i]);
     }
     return 0;
 }
