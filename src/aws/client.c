@@ -37,19 +37,18 @@ struct mended {
     bool clock;
 };
 
-/* A mode that we do not have is not one to be silent about; a number of tries may be large. */
-static int read_retry(struct client *client, struct err *err)
+int client_attempts(const struct aws *aws, unsigned *attempts, struct err *err)
 {
-    const char *mode = profile_setting(client->aws, "AWS_RETRY_MODE", "retry_mode");
-    const char *text = profile_setting(client->aws, "AWS_MAX_ATTEMPTS", "max_attempts");
+    const char *mode = profile_setting(aws, "AWS_RETRY_MODE", "retry_mode");
+    const char *text = profile_setting(aws, "AWS_MAX_ATTEMPTS", "max_attempts");
     size_t len = text ? strspn(text, "0123456789") : 0;
 
     if (mode && strcmp(mode, "standard") != 0 && strcmp(mode, "adaptive") != 0 &&
         strcmp(mode, "legacy") != 0)
         return err_set(err, ERR_CONFIG, "AWS_RETRY_MODE",
                        "\"%.32s\" is none of standard, adaptive and legacy", mode);
-    client->max_attempts = text ? (unsigned)strtoul(text, NULL, 10) : MAX_ATTEMPTS;
-    if (text && (len == 0 || len > 6 || text[len] != '\0' || client->max_attempts == 0))
+    *attempts = text ? (unsigned)strtoul(text, NULL, 10) : MAX_ATTEMPTS;
+    if (text && (len == 0 || len > 6 || text[len] != '\0' || *attempts == 0))
         return err_set(err, ERR_CONFIG, "AWS_MAX_ATTEMPTS", "\"%.32s\" is no number from 1 on",
                        text);
     return 0;
@@ -64,7 +63,8 @@ struct client *client_new(const struct aws *aws, struct err *err)
         return NULL;
     }
     client->aws = aws;
-    if (read_retry(client, err) == 0 && proxy_read(&client->proxy, aws, err) == 0)
+    if (client_attempts(aws, &client->max_attempts, err) == 0 &&
+        proxy_read(&client->proxy, aws, err) == 0)
         client->http = http_new(true, err);
     if (client->http)
         return client;

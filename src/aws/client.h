@@ -18,6 +18,12 @@ struct client;
 struct client *client_new(const struct aws *aws, struct err *err);
 void client_free(struct client *client);
 
+/*
+ * How many tries make a round: AWS_MAX_ATTEMPTS, or the profile's max_attempts. ERR_CONFIG, also
+ * where AWS_RETRY_MODE is none of the SDKs' modes, which are all one to us.
+ */
+int client_attempts(const struct aws *aws, unsigned *attempts, struct err *err);
+
 struct client_call {
     const char *target; /* "secretsmanager.GetSecretValue" */
     const char *step;   /* for the log: "get_secret_value" */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "aws/aws.h"
+#include "aws/client.h"
 #include "aws/credentials.h"
 #include "aws/endpoint.h"
 #include "aws/error.h"
@@ -204,6 +205,8 @@ static int perform(struct call *call, struct http_response *response, struct err
         .step = call->step, .object = call->role->arn, .deadline = call->aws->deadline};
     struct aws_error error;
 
+    if (client_attempts(call->aws, &retry.max_attempts, err) < 0)
+        return -1;
     do {
         retry_begin(&retry);
         if (try_once(call, response, err) < 0)
