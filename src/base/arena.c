@@ -217,8 +217,10 @@ static void *allocate(size_t size, enum arena_tag tag)
     block = find_free(rounded(size));
     if (!block)
         block = grow(rounded(size));
-    if (!block)
+    if (!block) {
+        arena.stats.refused++;
         return NULL;
+    }
     split(block, rounded(size));
     block->asked = size;
     block->tag = tag;

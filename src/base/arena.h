@@ -36,6 +36,7 @@ struct arena_stats {
     size_t peak;               /* most heap bytes in use at once, headers included */
     size_t in_use;             /* heap bytes in use now, headers included */
     size_t tagged[ARENA_TAGS]; /* bytes asked for, by tag */
+    size_t refused;            /* allocations that failed since the arena was opened */
     const char *backing;       /* "memfd_secret", "mlock" or "unlocked" */
 };
 

@@ -60,7 +60,7 @@ bool exchange_take_place(struct exchange *exchange)
 
     if (exchange->has_place)
         return true;
-    if (places->taken == places->count)
+    if (places->taken >= places->count)
         return false;
     places->taken++;
     exchange->has_place = true;

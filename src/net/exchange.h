@@ -34,6 +34,7 @@ struct exchange {
     char error[CURL_ERROR_SIZE];
     unsigned launches;
     int64_t idle_ms; /* of the http when it was launched */
+    size_t refused;  /* by the arena until then */
     struct bytes chain[VERIFY_CHAIN_MAX];
     struct exchange *next;
     _Alignas(max_align_t) char note[]; /* the batch's */

@@ -95,6 +95,7 @@ static void done_of_array(void *user, struct http_response *response, void *note
 {
     struct array *array = user;
 
+    response->chain = NULL;
     response->chain_count = 0;
     array->responses[*(size_t *)note] = *response;
     response->body = (struct buf){.tag = ARENA_DOCUMENT};

@@ -12,8 +12,8 @@ struct err;
 struct sockaddr;
 
 /*
- * HTTP/1.1 by libcurl, whose every byte of memory is the arena's. No redirects, no
- * cookies, no environment variables; nothing is trusted that tls.h did not verify.
+ * HTTP/1.1 by libcurl, whose every byte of memory is the arena's. No redirects, no cookies, no
+ * environment variables; nothing is trusted that tls.h did not verify.
  */
 struct http_header {
     const char *name;
@@ -92,8 +92,8 @@ struct http_response {
 
 /*
  * Connections that requests may share: never use one http for two identities or two sets of
- * anchors. reuse false: each request has a connection of its own, closed after it, and nothing is
- * resumed. NULL with err on failure.
+ * anchors. reuse false: each request has a connection of its own, closed after it. NULL with err on
+ * failure.
  */
 struct http *http_new(bool reuse, struct err *err);
 void http_free(struct http *http);

@@ -11,6 +11,7 @@ enum {
     POLL_MS = 50,
     SLOW_MS = 100,    /* without a connection for so long, while there was nothing else to do */
     SLOW_FACTOR = 3,  /* how many more than the places may be in flight, waiting */
+    LAUNCHES_MAX = 8, /* of one exchange */
     LINGERING_MAX = 4 /* connections that are shut down, or kept, besides those in flight */
 };
 
@@ -21,6 +22,14 @@ static void response_init(struct http_response *response, const struct http_requ
     response->alert = -1;
     response->body.tag = ARENA_DOCUMENT;
     response->body.max = request->body_max;
+}
+
+static size_t refused_by_arena(void)
+{
+    struct arena_stats stats;
+
+    arena_stats(&stats);
+    return stats.refused;
 }
 
 static void push(struct exchange **list, struct exchange *exchange)
@@ -71,6 +80,7 @@ static int launch(struct http *http, struct exchange *exchange)
     exchange->error[0] = '\0';
     exchange->launches++;
     exchange->idle_ms = http->idle_ms;
+    exchange->refused = refused_by_arena();
     (void)exchange_take_place(exchange);
     if (prepare(http, exchange) == 0 &&
         curl_multi_setopt(http->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
@@ -112,6 +122,20 @@ static struct exchange *take(struct http *http, const struct http_batch *batch, 
     return NULL;
 }
 
+/* Fewer places from now on, where memory does not suffice for those in flight. */
+static bool yield_memory(struct http *http, const struct exchange *exchange)
+{
+    size_t others;
+
+    if (exchange->response.result == HTTP_ANSWERED || exchange->launches == LAUNCHES_MAX ||
+        exchange->refused == refused_by_arena())
+        return false;
+    others = http->places.taken - exchange->has_place;
+    if (http->places.count > others)
+        http->places.count = others > 0 ? others : 1;
+    return true;
+}
+
 /* Fills the free places. Where memory is short the rest waits for those in flight to end. */
 static void refill(struct http *http, const struct http_batch *batch, bool *more)
 {
@@ -122,7 +146,7 @@ static void refill(struct http *http, const struct http_batch *batch, bool *more
            (exchange = take(http, batch, more))) {
         if (launch(http, exchange) == 0)
             continue;
-        if (http->flying) {
+        if (http->flying && yield_memory(http, exchange)) {
             push(&http->waiting, exchange);
             return;
         }
@@ -140,7 +164,7 @@ static bool repeats(const struct exchange *exchange)
 
     if (exchange->came_too_late)
         return true;
-    return response->tls.offered && !response->tls.resumed && exchange->launches < 3 &&
+    return response->tls.offered && !response->tls.resumed && exchange->launches < LAUNCHES_MAX &&
            (response->result == HTTP_ALERT || response->result == HTTP_TLS_FAILED ||
             response->result == HTTP_CLOSED);
 }
@@ -156,7 +180,7 @@ static void land(struct http *http, const struct http_batch *batch, struct excha
     http->count--;
     exchange_conclude(exchange, code);
     (void)curl_multi_remove_handle(http->multi, exchange->easy);
-    if (!repeats(exchange)) {
+    if (!yield_memory(http, exchange) && !repeats(exchange)) {
         finish(batch, exchange);
         return;
     }
