@@ -224,6 +224,15 @@ def test_at_most_32_at_once(agent, put, good, tmp_path, authority, up):
     assert 8 < server.most <= 32
 
 
+def test_little_memory_means_fewer_at_once(installed, tmp_path, enclaves):
+    """Less than 32 handshakes need: it takes longer, and that is all."""
+    endpoints = [f"https://{enclaves['nginx'].endpoint}/health?{number}" for number in range(50)]
+    limit = ["prlimit", f"--memlock={768 * 1024}", "--", "setpriv", "--bounding-set=-ipc_lock"]
+    limit += ["--inh-caps=-ipc_lock", "--"]
+    result = installed.probe([], configuration(tmp_path / "conf", endpoints), prefix=limit).succeeded()
+    assert result.event("finished")["locked_bytes"] <= 768 * 1024
+
+
 def full_listener():
     """A listener that drops who wants to connect, and the connections that fill it."""
     listener = socket.socket()
