@@ -120,7 +120,7 @@ test-bearssl: $(TP).stamp ## BearSSL's own certificate chains, over the patched 
 
 test-e2e: all venv $(PROGRAM) ## the program against real servers
 	@tools/bootstrap --check e2e
-	@tools/run-e2e build/venv/bin/pytest tests/e2e
+	@build/venv/bin/pytest tests/e2e
 
 venv: ## build/venv, with tests/requirements.txt installed
 	@tools/make-venv tests/requirements.txt build/venv
