@@ -70,11 +70,12 @@ struct fake_server *fake_server_start(const char *const *replies, size_t count)
     if (!server || count > FAKE_SERVER_MAX)
         abort();
     memset(requests, 0, sizeof requests);
-    memcpy(server->replies, replies, count * sizeof *replies);
+    if (count > 0)
+        memcpy(server->replies, replies, count * sizeof *replies);
     server->count = count;
     server->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (server->listener < 0 || bind(server->listener, (void *)&address, size) < 0 ||
-        listen(server->listener, FAKE_SERVER_MAX) < 0 ||
+        (count > 0 && listen(server->listener, FAKE_SERVER_MAX) < 0) ||
         getsockname(server->listener, (void *)&address, &size) < 0 ||
         pthread_create(&server->thread, NULL, run, server) != 0)
         abort();

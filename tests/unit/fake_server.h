@@ -6,7 +6,8 @@
 
 /*
  * An HTTP server on a loopback port that gives prepared replies, one a request and connection, in
- * their order, and keeps the requests. After the last reply its port is closed.
+ * their order, and keeps the requests. After the last reply its port is closed; without any, it
+ * was never open.
  */
 enum { FAKE_SERVER_MAX = 16, FAKE_SERVER_TEXT_MAX = 8192 };
 
