@@ -81,10 +81,15 @@ static int check_whole(struct parse *parse)
         return refuse_option(parse, "rehearse", "is \"require\", and there is no endpoint to ask");
     if (config->dry_run && (config->endpoint_count == 0 || config->rehearse == REHEARSE_OFF))
         return refuse_option(parse, "dry-run", "proves nothing without an endpoint to ask");
-    if (config->command && strcmp(config->command, "fetch") == 0 && config->set_count == 0)
+    if (config->rollback && config->dry_run)
+        return refuse_option(parse, "rollback", "changes what is installed, and dry-run does not");
+    if (config->command &&
+        (strcmp(config->command, "fetch") == 0 || strcmp(config->command, "run") == 0) &&
+        config->set_count == 0)
         return err_set(parse->err, is_configured(parse) ? ERR_CONFIG : ERR_USAGE, config->file,
-                       "fetch needs a secret: --secret, MTLS_AGENT_SECRET, or a line "
-                       "\"secret = ...\" in the configuration file");
+                       "%s needs a secret: --secret, MTLS_AGENT_SECRET, or a line "
+                       "\"secret = ...\" in the configuration file",
+                       config->command);
     return 0;
 }
 
@@ -96,12 +101,34 @@ int config_parse(int argc, char *const argv[], struct config **out, struct err *
     if (!store)
         return err_set(err, ERR_SYSTEM, NULL, "no memory for the configuration");
     store->config.variables = store->variables;
+    store->argc = argc;
+    store->argv = argv;
     if (config_flags_read(&parse, argc, argv) || config_env_read(&parse) || read_file(&parse) ||
         set_defaults(&parse) || check_whole(&parse)) {
         config_free(&store->config);
         return -1;
     }
     *out = &store->config;
+    return 0;
+}
+
+int config_reload(const struct config *current, struct config **out, struct err *err)
+{
+    const struct store *old = (const struct store *)current;
+    struct config *config;
+
+    if (config_parse(old->argc, old->argv, &config, err) < 0)
+        return -1;
+    for (size_t i = 0; i < option_count; i++) {
+        if ((options[i].flags & OPTION_FIXED) &&
+            ((const struct store *)config)->digests[i] != old->digests[i]) {
+            (void)err_set(err, ERR_CONFIG, config->file,
+                          "%s cannot change while the agent runs: restart it", options[i].name);
+            config_free(config);
+            return -1;
+        }
+    }
+    *out = config;
     return 0;
 }
 

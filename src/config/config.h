@@ -21,6 +21,8 @@ struct err;
 #define CONFIG_ENDPOINTS_MAX   1024
 #define CONFIG_SUB_MAX         64
 #define CONFIG_EXPECT_SANS_MAX 16
+#define CONFIG_WORDS_MAX       32
+#define CONFIG_SIGNALS_MAX     8
 
 /* Secrets that make one installed set. Sets stand in the order of their first secret. */
 struct config_set {
@@ -36,6 +38,14 @@ struct endpoint {
     char address[256]; /* what to connect to; the same as name unless written name@address:port */
     uint16_t port;
     char path[256]; /* "": config->health_path */
+};
+
+/* Whom to signal when a set has changed. */
+struct change_signal {
+    int number;
+    const char *name; /* "HUP", static */
+    pid_t pid;        /* 0: the one in pid_file */
+    const char *pid_file;
 };
 
 enum rehearse_policy { REHEARSE_REFUSE, REHEARSE_REQUIRE, REHEARSE_OFF };
@@ -75,7 +85,20 @@ struct config {
     size_t expect_san_count;
     int64_t ca_overlap_ms;
     bool dry_run;
-    int64_t deadline_ms;
+    bool rollback;             /* fetch goes back to the previous set */
+    int64_t deadline_ms;       /* of fetch, and of each cycle of run */
+    int64_t interval_ms;       /* run: the most between two cycles */
+    int64_t probe_interval_ms; /* run: between two rounds of probes; 0: none */
+    bool rollback_on_failure;
+    const char *on_change_exec[CONFIG_WORDS_MAX + 1]; /* a program and its arguments, then NULL */
+    struct change_signal on_change_signals[CONFIG_SIGNALS_MAX];
+    size_t on_change_signal_count;
+    int64_t on_change_timeout_ms;
+    const char *status_file;  /* NULL: where status.h says */
+    const char *metrics_file; /* NULL: none */
+    bool metrics_emf;         /* metrics-format */
+    int64_t max_fetch_age_ms; /* healthcheck; 0: not asked */
+    int64_t min_endpoints;    /* healthcheck; 0: not asked */
     int64_t keep_previous_ms;
     bool combined;
     int64_t expires_within_ms; /* 0: not asked */
@@ -96,6 +119,12 @@ struct config {
  */
 int config_parse(int argc, char *const argv[], struct config **out, struct err *err);
 void config_free(struct config *config);
+
+/*
+ * Reads the same sources again, the file as it is now. ERR_CONFIG also where an option differs that
+ * cannot change while the process runs.
+ */
+int config_reload(const struct config *current, struct config **out, struct err *err);
 
 /*
  * A variable of the SDKs or of proxies by its own name: the environment's value, else the file's

@@ -29,6 +29,15 @@ const char *value_owner(const char *text, struct value_owner *value);
 const char *value_secret(const char *text, char sub[static CONFIG_SUB_MAX], const char **id);
 const char *value_endpoint(const char *text, struct endpoint *endpoint);
 
+/*
+ * A program's path and its arguments, parted by blanks; '...' and "..." hold blanks, \ takes the
+ * next byte as it is. Nothing is expanded. Cuts text to pieces; words ends with NULL.
+ */
+const char *value_words(char *text, const char *words[static CONFIG_WORDS_MAX + 1]);
+
+/* NAME:NUMBER or NAME:/PATH of a PID file; points into text. */
+const char *value_signal(const char *text, struct change_signal *value);
+
 /* Texts that stand as they are once they are checked. */
 const char *value_path(const char *text); /* absolute, without ".." */
 const char *value_root(const char *text); /* that, or empty */

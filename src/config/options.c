@@ -214,6 +214,23 @@ static const char *set_expect_san(struct parse *parse, const struct option *opti
     return value_expected(text);
 }
 
+static const char *set_words(struct parse *parse, const struct option *option, const char *text)
+{
+    char *copy = (char *)parse_keep(parse, text, strlen(text));
+
+    return copy ? value_words(copy, field(parse, option)) : "does not fit into memory";
+}
+
+static const char *set_signal(struct parse *parse, const struct option *option, const char *text)
+{
+    struct config *config = &parse->store->config;
+
+    (void)option;
+    if (config->on_change_signal_count == CONFIG_SIGNALS_MAX)
+        return clause(parse, "is one too many: at most %d", CONFIG_SIGNALS_MAX);
+    return value_signal(text, &config->on_change_signals[config->on_change_signal_count++]);
+}
+
 #define AT(member) offsetof(struct config, member)
 
 const struct option options[] = {
@@ -223,8 +240,8 @@ const struct option options[] = {
     {"endpoint", "HOST:PORT", set_endpoint, .flags = OPTION_LIST,
      .help = "an enclave; also [V6]:PORT, NAME@ADDRESS:PORT, https://HOST[:PORT][/PATH]"},
     {"dir", "DIR", set_text, AT(dir), value_path, .fallback = "/etc/ecs/mtls",
-     .help = "where the identity is installed"},
-    {"root", "DIR", set_text, AT(root), value_root, .fallback = "",
+     .flags = OPTION_FIXED, .help = "where the identity is installed"},
+    {"root", "DIR", set_text, AT(root), value_root, .fallback = "", .flags = OPTION_FIXED,
      .help = "prefix of dir, such as /.bottlerocket/rootfs"},
     {"region", "REGION", set_text, AT(region), value_region,
      .help = "AWS region of secrets given by name"},
@@ -281,8 +298,22 @@ const struct option options[] = {
      .most = "7d", .help = "how long anchors that left ca_cert stay in ca.crt beside the new ones"},
     {"dry-run", NULL, set_bool, AT(dry_run),
      .help = "prove what would be installed on the enclaves, and install nothing"},
+    {"rollback", NULL, set_bool, AT(rollback), .flags = OPTION_NOT_IN_FILE,
+     .help = "fetch goes back to the previous set, if an enclave accepts it"},
     {"deadline", "DURATION", set_duration, AT(deadline_ms), .fallback = "60s", .least = "1s",
-     .most = "1h", .help = "for the whole command"},
+     .most = "1h", .help = "for the whole command; of run, for each cycle"},
+    {"interval", "DURATION", set_duration, AT(interval_ms), .fallback = "5m", .least = "100ms",
+     .most = "1d", .help = "run: the most between two looks at the secret"},
+    {"probe-interval", "DURATION", set_duration, AT(probe_interval_ms), .fallback = "60s",
+     .least = "0s", .most = "1d", .help = "run: between two probes of each enclave; 0s: none"},
+    {"rollback-on-failure", NULL, set_bool, AT(rollback_on_failure),
+     .help = "run: back to the previous set when the enclaves refuse a new one after all"},
+    {"on-change-exec", "COMMAND", set_words, AT(on_change_exec), .flags = OPTION_FIXED,
+     .help = "run this program, by its path and without a shell, after a set has changed"},
+    {"on-change-signal", "NAME:PID", set_signal, .flags = OPTION_LIST | OPTION_FIXED,
+     .help = "and signal that process, given by its number or its PID file's path"},
+    {"on-change-timeout", "DURATION", set_duration, AT(on_change_timeout_ms), .fallback = "30s",
+     .least = "100ms", .most = "15m", .flags = OPTION_FIXED, .help = "for that program"},
     {"keep-previous", "DURATION", set_duration, AT(keep_previous_ms), .fallback = "1h",
      .least = "0s", .most = "365d", .help = "how long the replaced identity stays on disk"},
     {"combined", NULL, set_bool, AT(combined),
@@ -296,8 +327,14 @@ const struct option options[] = {
     {"expires-within", "DURATION", set_duration, AT(expires_within_ms), .least = "0s",
      .most = "36500d", .help = "inspect fails where a certificate ends within that time"},
     {"json", NULL, set_bool, AT(json), .help = "write standard output as JSON, for programs"},
+    {"status-file", "FILE", set_text, AT(status_file), value_path, .flags = OPTION_FIXED,
+     .help = "where run tells how it is, as JSON, for status and healthcheck"},
+    {"metrics-file", "FILE", set_text, AT(metrics_file), value_path,
+     .help = "write Prometheus metrics there"},
+    {"metrics-format", "prometheus|emf", set_second, AT(metrics_emf), .fallback = "prometheus",
+     .help = "emf: CloudWatch's embedded metric lines on standard output, too"},
     {"memory-lock", "require|prefer", set_second, AT(memory_lock_preferred), .fallback = "require",
-     .help = "whether to go on where memory cannot be locked"},
+     .flags = OPTION_FIXED, .help = "whether to go on where memory cannot be locked"},
     {"log-level", "debug|info|warning|error", set_choice, AT(log.level), .fallback = "info",
      .help = "least level that is logged"},
     {"log-format", "text|json", set_choice, AT(log.format), .fallback = "text",
@@ -306,7 +343,7 @@ const struct option options[] = {
      .help = "log there too, not only on standard error"},
     {"config", "FILE", set_text, AT(file), .flags = OPTION_NOT_IN_FILE,
      .help = "read options from FILE instead of /etc/mtls-agent.conf"},
-    {"command", "COMMAND", set_text, AT(command), .flags = OPTION_FILE_ONLY,
+    {"command", "COMMAND", set_text, AT(command), .flags = OPTION_FILE_ONLY | OPTION_FIXED,
      .help = "what to do where the command line names no command"},
 };
 
@@ -345,6 +382,14 @@ enum source option_source(const struct parse *parse, const char *name)
     return parse->set_by[option_find(name) - options];
 }
 
+/* FNV-1a of a value and its end: enough to tell whether it is another one. */
+static void digest(uint64_t *digest, const char *value)
+{
+    do {
+        *digest = (*digest ^ (unsigned char)*value) * 0x100000001B3;
+    } while (*value++);
+}
+
 static int set_one(struct parse *parse, const struct option *option, const char *text, size_t len)
 {
     static const char space[] = " \t\r\n";
@@ -358,6 +403,7 @@ static int set_one(struct parse *parse, const struct option *option, const char 
     value = parse_keep(parse, text, len);
     if (!value)
         return -1;
+    digest(&parse->store->digests[option - options], value);
     why = option->set(parse, option, value);
     return why ? parse_refuse(parse, "%s \"%s\" %s", option->name, quoted(word, value), why) : 0;
 }

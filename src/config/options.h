@@ -10,9 +10,10 @@
 struct parse;
 
 enum option_flags {
-    OPTION_LIST = 1,       /* may be repeated, and each value may be a comma list */
-    OPTION_FILE_ONLY = 2,  /* "command": a word of its own on the command line */
-    OPTION_NOT_IN_FILE = 4 /* "config" */
+    OPTION_LIST = 1,        /* may be repeated, and each value may be a comma list */
+    OPTION_FILE_ONLY = 2,   /* "command": a word of its own on the command line */
+    OPTION_NOT_IN_FILE = 4, /* "config" */
+    OPTION_FIXED = 8        /* cannot change while run runs */
 };
 
 struct option {
@@ -56,6 +57,9 @@ struct store {
     struct config config; /* first: it is what config_parse() hands out */
     struct config_variable variables[VARIABLES_MAX + 1];
     struct text *texts;
+    uint64_t digests[OPTIONS_MAX]; /* of each option's values as they were written */
+    int argc;                      /* what was parsed, for config_reload() */
+    char *const *argv;
 };
 
 struct parse {
