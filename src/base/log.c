@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,13 +18,19 @@
 #include "base/fs.h"
 
 /* A line longer than this is cut: an event is a fact, not a dump. */
-enum { LINE_MAX_BYTES = 2048, LINE_END = 4 };
+enum { LINE_MAX_BYTES = 2048, LINE_END = 4, PATIENCE_MS = 1000 };
 
 static struct {
     pthread_mutex_t mutex;
     struct log_options options;
     int fd; /* of options.file, -1 without */
+    log_observer *observer;
+    void *user;
+    bool stuck; /* nobody reads standard error */
+    size_t dropped;
 } sink = {.mutex = PTHREAD_MUTEX_INITIALIZER, .options = {.level = LOG_LEVEL_INFO}, .fd = -1};
+
+static _Thread_local struct log_memory *memory;
 
 struct line {
     char text[LINE_MAX_BYTES];
@@ -144,10 +152,27 @@ static void follow_rename(void)
     sink.fd = fd;
 }
 
+/*
+ * A pipe that nobody empties must not stop the agent. A line is shorter than PIPE_BUF, so that who
+ * may write may write all of it. Patience is had once.
+ */
+static void send_to_stderr(const struct line *line)
+{
+    struct pollfd out = {STDERR_FILENO, POLLOUT, 0};
+
+    if (poll(&out, 1, sink.stuck ? 0 : PATIENCE_MS) == 0) {
+        sink.stuck = true;
+        sink.dropped++;
+        return;
+    }
+    sink.stuck = false;
+    (void)fs_write_all(STDERR_FILENO, bytes_of(line->text, line->len));
+}
+
 static void send(const struct line *line)
 {
     pthread_mutex_lock(&sink.mutex);
-    (void)fs_write_all(STDERR_FILENO, bytes_of(line->text, line->len));
+    send_to_stderr(line);
     if (sink.fd >= 0) {
         follow_rename();
         (void)fs_write_all(sink.fd, bytes_of(line->text, line->len));
@@ -157,13 +182,89 @@ static void send(const struct line *line)
 
 int log_open(const struct log_options *options, struct err *err)
 {
+    int fd = -1;
+
+    if (options->file) {
+        fd = open(options->file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+        if (fd < 0)
+            return err_set_errno(err, ERR_CONFIG, options->file, "the log file cannot be opened");
+    }
+    pthread_mutex_lock(&sink.mutex);
+    if (sink.fd >= 0)
+        close(sink.fd);
+    sink.fd = fd;
     sink.options = *options;
-    if (!options->file)
-        return 0;
-    sink.fd = open(options->file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-    if (sink.fd < 0)
-        return err_set_errno(err, ERR_CONFIG, options->file, "the log file cannot be opened");
+    pthread_mutex_unlock(&sink.mutex);
     return 0;
+}
+
+void log_observe(log_observer *observer, void *user)
+{
+    sink.observer = observer;
+    sink.user = user;
+}
+
+size_t log_dropped(void)
+{
+    size_t dropped;
+
+    pthread_mutex_lock(&sink.mutex);
+    dropped = sink.dropped;
+    pthread_mutex_unlock(&sink.mutex);
+    return dropped;
+}
+
+void log_remember(struct log_memory *of_round)
+{
+    memory = of_round;
+    if (!memory)
+        return;
+    memcpy(memory->before, memory->now, memory->now_count * sizeof *memory->now);
+    memory->before_count = memory->now_count;
+    memory->now_count = 0;
+}
+
+/* FNV-1a, over the end of the text too. */
+static uint64_t hash_text(uint64_t hash, const char *text)
+{
+    do {
+        hash = (hash ^ (unsigned char)*text) * 0x100000001B3;
+    } while (*text++);
+    return hash;
+}
+
+/* What an event says, without what differs each time. */
+static uint64_t meaning(const char *event, const struct log_field *fields)
+{
+    static const char *const fleeting[] = {"reason", "cause", "peer"};
+    uint64_t hash = hash_text(0xCBF29CE484222325, event);
+    size_t i;
+
+    for (; fields->key; fields++) {
+        for (i = 0; i < sizeof fleeting / sizeof *fleeting; i++)
+            if (strcmp(fields->key, fleeting[i]) == 0)
+                break;
+        if (fields->text && i == sizeof fleeting / sizeof *fleeting)
+            hash = hash_text(hash_text(hash, fields->key), fields->text);
+    }
+    return hash;
+}
+
+/* Whether it was said in the round before; notes that it is said in this one. */
+static bool repeats(const char *event, const struct log_field *fields)
+{
+    uint64_t hash;
+    size_t i;
+
+    if (!memory || strcmp(event, "handshake") == 0)
+        return false;
+    hash = meaning(event, fields);
+    if (memory->now_count < LOG_MEMORY_MAX)
+        memory->now[memory->now_count++] = hash;
+    for (i = 0; i < memory->before_count; i++)
+        if (memory->before[i] == hash)
+            return true;
+    return false;
 }
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields)
@@ -172,6 +273,10 @@ void log_write(enum log_level level, const char *event, const struct log_field *
     const char *end = format == LOG_FORMAT_JSON ? "}\n" : "\n";
     struct line line = {.len = 0};
 
+    if (sink.observer)
+        sink.observer(sink.user, event, fields);
+    if (repeats(event, fields))
+        level = LOG_LEVEL_DEBUG;
     if (level < sink.options.level)
         return;
     put_head(&line, format, level, event);

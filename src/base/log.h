@@ -44,7 +44,7 @@ static inline struct log_field log_n(const char *key, int64_t number)
 
 /*
  * The file is opened with O_APPEND, and again after it was renamed. ERR_CONFIG where it cannot be
- * opened.
+ * opened; then all stays as it was. May be called again; options' text must live on.
  */
 int log_open(const struct log_options *options, struct err *err);
 
@@ -53,6 +53,26 @@ int log_open(const struct log_options *options, struct err *err);
 #define log_event_(level, event, ...)                                                              \
     log_write(level, event, (const struct log_field[]){__VA_ARGS__})
 void log_write(enum log_level level, const char *event, const struct log_field *fields);
+
+/*
+ * For who does the same again and again. Between two calls of a thread with the same memory lies a
+ * round, and an event of that thread that the round before had as well, but for its numbers, its
+ * reason and its cause, is logged at level debug: what is said is what changed. Handshakes are
+ * always said, since the log is their record. NULL ends it. Zero-initialise the memory.
+ */
+#define LOG_MEMORY_MAX 512 /* events of a round; what is beyond them is said again */
+struct log_memory {
+    uint64_t before[LOG_MEMORY_MAX], now[LOG_MEMORY_MAX];
+    size_t before_count, now_count;
+};
+void log_remember(struct log_memory *memory);
+
+/* Is shown every event, whatever its level, by any thread. Before the first thread, once. */
+typedef void log_observer(void *user, const char *event, const struct log_field *fields);
+void log_observe(log_observer *observer, void *user);
+
+/* Lines that were lost, since nobody read what was written before. */
+size_t log_dropped(void);
 
 /* An error, at the edge: event "error" with code, what, subject, reason and remedy. */
 void log_error(const struct err *err);
