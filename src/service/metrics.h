@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SERVICE_METRICS_H
+#define SERVICE_METRICS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct buf;
+struct err;
+struct log_field;
+
+/*
+ * What the daemon counts and measures, for Prometheus as text and for CloudWatch as embedded metric
+ * format. Holds no secret; lives on the ordinary heap. All functions may be called from any thread.
+ *
+ * Each metric takes the labels that stand behind it, in this order. Values are in the unit that
+ * stands there: rendering converts milliseconds and thousandths.
+ */
+enum metric {
+    METRIC_BUILD_INFO,             /* version; 1 */
+    METRIC_START_TIME,             /* seconds since 1970 */
+    METRIC_FETCH_INTERVAL,         /* s, between two regular fetches */
+    METRIC_FETCHES,                /* set, result */
+    METRIC_FETCH_ERRORS,           /* set, code */
+    METRIC_FETCH_DURATION,         /* ms */
+    METRIC_LAST_FETCH,             /* set; seconds since 1970 */
+    METRIC_LAST_SUCCESS,           /* set; seconds since 1970 */
+    METRIC_RETRIES,                /* step; by metrics_event() */
+    METRIC_INSTALLS,               /* set, outcome */
+    METRIC_ROLLBACKS,              /* set */
+    METRIC_SECRET_VERSION,         /* set, secret, version_id; 1 */
+    METRIC_CERTIFICATE_NOT_BEFORE, /* set, certificate ("leaf", "ca"); seconds since 1970 */
+    METRIC_CERTIFICATE_NOT_AFTER,  /* the same */
+    METRIC_HANDSHAKES,             /* endpoint, result, alert; by metrics_event() */
+    METRIC_HANDSHAKE_DURATION,     /* endpoint; ms; by metrics_event() */
+    METRIC_SUCCESS_RATIO,          /* endpoint, window ("1h", "24h"); thousandths */
+    METRIC_HOOKS,                  /* result */
+    METRIC_HOOK_DURATION,          /* ms */
+    METRIC_MEMORY_LOCKED,          /* bytes */
+    METRIC_MEMORY_PEAK,            /* bytes */
+    METRIC_MEMORY_LOCK,            /* backing; 1 */
+    METRIC_SANDBOX,                /* core, dumpable, no_new_privs, seccomp; 1 */
+    METRIC_CLOCK_JUMPS,
+    METRIC_RELOADS, /* result */
+    METRIC_WAKEUPS,
+    METRIC_LOG_LINES_DROPPED,
+    METRIC_DROPPED, /* counted here: what found no room */
+    METRICS
+};
+
+/* Values are copied; from METRICS_LABEL_MAX bytes on they are cut. Bytes that are not printable
+ * ASCII become \xNN, since CloudWatch takes no others. */
+#define METRICS_LABEL_MAX 640
+struct metrics_labels {
+    const char *value[4]; /* NULL: "" */
+};
+#define METRICS_LABELS(...) (&(const struct metrics_labels){{__VA_ARGS__}})
+
+#define METRICS_SERIES_MAX 8192 /* metrics with their labels; one more is dropped and counted */
+
+/* emf: samples are kept for metrics_render_emf(). NULL: no memory. */
+struct metrics *metrics_new(bool emf);
+void metrics_free(struct metrics *metrics);
+
+/*
+ * Adds to a counter, sets a gauge, puts a duration into a histogram. labels may be NULL. Adding 0
+ * makes a counter known before there is anything to count, as a rate or an alarm needs it.
+ */
+void metrics_add(struct metrics *metrics, enum metric metric, const struct metrics_labels *labels,
+                 int64_t by);
+void metrics_set(struct metrics *metrics, enum metric metric, const struct metrics_labels *labels,
+                 int64_t value);
+void metrics_observe(struct metrics *metrics, enum metric metric,
+                     const struct metrics_labels *labels, int64_t ms);
+
+/* Drops a metric with all of its labels: for a gauge whose labels are other ones from now on. */
+void metrics_forget(struct metrics *metrics, enum metric metric);
+
+/* An observer of the log: counts the events "retry" and "handshake". */
+void metrics_event(void *metrics, const char *event, const struct log_field *fields);
+
+/*
+ * Appends all as Prometheus text exposition format 0.0.4, always in the same order. -1: no room,
+ * out is as it was.
+ */
+int metrics_render(struct metrics *metrics, struct buf *out);
+
+/*
+ * Replaces a file by what metrics_render() makes, atomically, with mode 0644: a reader sees the old
+ * or the new one. The temporary name is the path with ".tmp" behind it; whatever stands there is
+ * removed, never followed. ERR_SYSTEM, ERR_MEMORY_FULL; then the old file is as it was.
+ */
+int metrics_write(struct metrics *metrics, const char *path, struct err *err);
+
+/*
+ * Appends CloudWatch embedded metric format: one JSON object a line for each set of dimension
+ * values, each far below 256 KiB. Counters are told as the increase since the last call (0 as well,
+ * where an alarm looks at them), histograms as the newest 100 values since then, moments as seconds
+ * until or since then. now_ms: since 1970. -1: no room; out is as it was, and all of it is told the
+ * next time.
+ */
+int metrics_render_emf(struct metrics *metrics, int64_t now_ms, struct buf *out);
+
+#endif
