@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOST_HOOK_H
+#define HOST_HOOK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct err;
+
+/*
+ * Who is told when the installed set has changed: a program, then processes by a signal. A process
+ * of its own does it, the hook runner. It is forked before there is a secret or a thread, so that
+ * the agent itself need not fork, execute or signal afterwards. What may be executed and signalled
+ * is fixed at the fork: the agent can only say what has changed, and how long it may take.
+ */
+struct hook_signal {
+    int number;
+    const char *name;     /* "HUP" */
+    pid_t pid;            /* 0: of pid_file */
+    const char *pid_file; /* absolute, or NULL */
+};
+
+struct hook_options {
+    char *const *argv; /* argv[0] absolute; NULL: no program */
+    const struct hook_signal *signals;
+    size_t signal_count;
+    int64_t timeout_ms; /* of the program */
+};
+
+/* What has changed, all public. NULL is told as "". */
+struct hook_change {
+    const char *event;       /* MTLS_AGENT_CHANGE_EVENT, "installed" */
+    const char *set;         /* MTLS_AGENT_CHANGE_SET */
+    const char *dir;         /* MTLS_AGENT_DIR, with the root before it */
+    const char *fingerprint; /* MTLS_AGENT_CHANGE_FINGERPRINT */
+    const char *not_after;   /* MTLS_AGENT_CHANGE_NOT_AFTER, "2026-11-23T10:00:00Z" */
+    const char *version_id;  /* MTLS_AGENT_CHANGE_VERSION_ID */
+};
+
+enum hook_outcome {
+    HOOK_DONE,
+    HOOK_FAILED, /* the program did, or a signal; the rest was told nevertheless */
+    HOOK_TIMEOUT /* the program was killed; the signals were sent nevertheless */
+};
+
+#define HOOK_REASON_MAX 512
+struct hook_result {
+    enum hook_outcome outcome;
+    int status; /* of the program: its exit status, 128 + the signal that ended it, or 0 */
+    int64_t ms; /* how long it all took */
+    char reason[HOOK_REASON_MAX]; /* a clause about the first failure; "": none */
+};
+
+struct hook {
+    int fd; /* readable when hook_take() has something to say */
+    pid_t pid;
+    bool busy; /* told, and the result not taken yet */
+};
+
+/*
+ * Forks the runner. Call it while the process has one thread and no secret but in its environment,
+ * which the runner overwrites at once. options, and all that they point to, must not lie in the
+ * environment. Every descriptor above 2 becomes close-on-exec. 0, or -1 with ERR_SYSTEM.
+ *
+ * The program runs in a session of its own with "/" as directory, umask 022, an empty standard
+ * input, and nothing in its environment but PATH and the variables above. Its output goes into the
+ * log, by lines (events hook_output, hook_output_dropped). What it leaves running is let live,
+ * unless the time is over: then its process group gets SIGTERM, and 2 s later SIGKILL.
+ *
+ * A pid file counts if root, the agent's user or the owner of the process owns it and not all may
+ * write to it. Where nobody runs, nobody has to be told: that is a warning (hook_nobody), and done.
+ */
+int hook_open(struct hook *hook, const struct hook_options *options, struct err *err);
+
+/*
+ * Has the runner tell all of a change, and does not wait. The program has limit_ms, or timeout_ms
+ * if that is less. One at a time: the result of the one before must have been taken. 0, or -1 with
+ * ERR_SYSTEM.
+ */
+int hook_tell(struct hook *hook, const struct hook_change *change, int64_t limit_ms,
+              struct err *err);
+
+/* 1: *result is filled. 0: not yet. -1: the runner is gone; hook_close() is all that is left. */
+int hook_take(struct hook *hook, struct hook_result *result);
+
+/* Ends the runner and reaps it; a program that still runs gets SIGTERM. */
+void hook_close(struct hook *hook);
+
+#endif
