@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOST_SD_NOTIFY_H
+#define HOST_SD_NOTIFY_H
+
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+/*
+ * What the service manager is told of a service's state: sd_notify(3) without libsystemd, one
+ * datagram a call. No call waits, and none fails for the caller: without a manager, or with one
+ * that does not listen, nothing happens.
+ */
+struct sd_notify {
+    int fd; /* -1: nobody is to be told */
+    struct sockaddr_un address;
+    socklen_t address_len;
+    int64_t watchdog_ms;
+};
+
+/*
+ * Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID, and removes them from the environment: call
+ * it while there is one thread. Paths and abstract names are known; of any other kind, nobody is
+ * told.
+ */
+void sd_notify_open(struct sd_notify *notify);
+
+/* How often WATCHDOG=1 is due, half of what the manager allows, in ms; 0: it does not ask. */
+int64_t sd_notify_watchdog_ms(const struct sd_notify *notify);
+
+/* Sends assignments, "READY=1", with a newline between two. Text of ours: it goes as it is. */
+void sd_notify_send(const struct sd_notify *notify, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Sends a line of text for people; whatever in it is not printable ASCII becomes "?". */
+void sd_notify_status(const struct sd_notify *notify, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* That the configuration is read again, as Type=notify-reload wants it; READY=1 ends it. */
+void sd_notify_reloading(const struct sd_notify *notify);
+
+void sd_notify_close(struct sd_notify *notify);
+
+#endif
