@@ -165,6 +165,12 @@ static const struct err_info table[ERR_CODES] = {
          "Free space, or make the file system writable; the old set is in place."},
     [ERR_NO_IDENTITY] = {"no_identity", EX_PROTOCOL, "no identity is installed",
                          "Run mtls-agent fetch first."},
+    [ERR_NO_PREVIOUS] = {"no_previous", EX_CANTCREAT, "there is no previous set to go back to",
+                         "See the reason; keep-previous says how long a replaced set stays, unless "
+                         "it expires before."},
+    [ERR_ALREADY_RUNNING] = {"already_running", EX_TEMPFAIL,
+                             "another mtls-agent run has this directory",
+                             "Stop the other one, or give this one another --dir."},
     [ERR_MEMORY_LOCK] = {"memory_lock", EX_OSERR, "memory cannot be locked",
                          "Raise the memlock limit to 8 MiB (LimitMEMLOCK=8M, or ulimits in the "
                          "task definition), or accept --memory-lock=prefer."},
