@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "host/install.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -30,19 +27,12 @@ struct change {
 /* Opens the set that "..data" names. One that is gone is damage; a stranger's is refused. */
 static int open_current(const struct place *place, struct current *current, struct err *err)
 {
-    struct stat status;
-
     if (!current->name[0])
         return 0;
-    current->fd = openat(place->fd, current->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (current->fd < 0 && errno == ENOENT)
-        return 0;
-    if (current->fd < 0 || fstat(current->fd, &status) < 0)
-        return err_set_errno(err, ERR_TARGET_INVALID, place->path, "cannot open %s", current->name);
-    if (!place_trusts(place, status.st_uid))
-        return err_set(err, ERR_TARGET_INVALID, place->path, "%s belongs to uid %lu, a stranger",
-                       current->name, (unsigned long)status.st_uid);
-    (void)manifest_read(&current->manifest, current->fd);
+    if (set_open(place, current->name, &current->fd, err) < 0)
+        return -1;
+    if (current->fd >= 0)
+        (void)manifest_read(&current->manifest, current->fd);
     return 0;
 }
 

@@ -12,11 +12,14 @@ struct bundle;
 struct err;
 
 /*
- * The installed set: one directory "..<version>" holds the files, the link "..data" names it,
+ * The installed set: one directory "..set-<16 hex>" holds the files, the link "..data" names it,
  * client.crt, client.key and ca.crt are links through "..data", so that one rename changes all of
  * them at once. A manifest beside them says which secrets and versions they came from and the
  * digest of each.
  */
+#define INSTALL_COMBINED  "client.pem" /* key, leaf and chain in one file */
+#define INSTALL_NAME_SIZE sizeof "..set-0123456789abcdef"
+
 struct install_file {
     const char *name; /* "client.key" */
     struct bytes content;
@@ -37,6 +40,7 @@ struct install_target {
     gid_t group;
     mode_t key_mode, cert_mode, dir_mode;
     int64_t keep_previous_ms;
+    bool keep_newest; /* the set before the current one stays beyond that, until it expires */
     int64_t deadline; /* how long to wait for another agent's lock, on clock_ms() */
 };
 
@@ -76,6 +80,8 @@ int install_set(const struct install_target *target, const struct install_set *s
 
 /* What stands in the target now. */
 struct installed {
+    char set[INSTALL_NAME_SIZE]; /* its name; "": plain files, or not of this agent's making */
+    char version[65];            /* by install_version(); "": no manifest */
     char fingerprint[65];
     int64_t not_after;
     char version_ids[16][65]; /* of the manifest, in its order */
@@ -87,6 +93,12 @@ struct installed {
 
 /* Tells sets of the same secrets from others. digest is zero at first. */
 void install_digest_secret(uint8_t digest[32], struct bytes secret);
+
+/*
+ * Names the version of a set made of these secrets' versions, in this order: SHA-256, lower-case
+ * hexadecimal, of the head of its manifest. 0; -1 where memory is full.
+ */
+int install_version(char out[65], const struct install_source *sources, size_t count);
 
 /* What the manifest of the set in the target says; false where there is none. */
 bool install_facts(const struct install_target *target, struct installed *facts);
@@ -102,8 +114,8 @@ bool install_recall(const struct install_target *target, const struct install_so
 /*
  * Reads the installed set into bundle (by file name; zero-initialised, then bundle_free()), opening
  * "..data" once so that the files are one set's; plain files are read where there is no "..data".
- * facts (may be NULL) are the manifest's, zeroed where there is none. ERR_NO_IDENTITY where no set
- * is there; ERR_TARGET_INVALID.
+ * facts (may be NULL) are the manifest's, zeroed where there is none but for the set's name.
+ * ERR_NO_IDENTITY where no set is there; ERR_TARGET_INVALID.
  */
 int install_read(const struct install_target *target, struct bundle *bundle,
                  struct installed *facts, struct err *err);

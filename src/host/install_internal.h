@@ -3,14 +3,19 @@
 #define HOST_INSTALL_INTERNAL_H
 
 #include "base/buf.h"
+#include "base/hash.h"
 #include "host/install.h"
+#include "identity/bundle.h"
 
 /* What the parts of install share. docs/install.md tells what is on disk, and why. */
 #define DATA_LINK        "..data"
 #define TEMPORARY_LINK   "..data.tmp"
 #define SET_PREFIX       "..set-"
-#define SET_NAME_SIZE    sizeof SET_PREFIX "0123456789abcdef"
+#define SET_NAME_SIZE    INSTALL_NAME_SIZE
 #define MANIFEST_FILE    "manifest"
+#define MEMORY_FILE      "..agent"
+#define TEMPORARY_MEMORY "..agent.tmp"
+#define RUN_FILE         "..run"
 #define PLACE_PATH_MAX   1024
 #define INSTALL_FILE_MAX ((size_t)64 * 1024)
 
@@ -35,11 +40,33 @@ bool place_trusts(const struct place *place, uid_t uid);
 /* fsync(2), through interrupts. */
 int sync_fd(int fd);
 
+/* install_line.c: lines of printable words parted by one space, as our own files have them. */
+#define LINE_WORDS_MAX 3
+struct line {
+    struct bytes word[LINE_WORDS_MAX];
+    size_t words;
+};
+
+/* Cuts a line off the text: 0; -1 where there is none, or it is not such a line. */
+int line_next(struct bytes *text, struct line *line);
+
+/* Whether a line has that many words, and the first is the keyword. */
+bool line_is(const struct line *line, const char *keyword, size_t words);
+
+/* Copies a word to where size bytes are; false where it does not fit, or is no digest. */
+bool line_copy(char *out, size_t size, struct bytes word);
+bool line_copy_digest(char out[HASH_HEX_SIZE], struct bytes word);
+
+/* Appends a line of two or, where second is not NULL, three words: 0, or -1 where memory is full.
+ */
+int line_add(struct buf *text, const char *keyword, const char *first, const char *second);
+
 /* install_manifest.c: what a set is made of, as text. */
 struct manifest {
     struct buf text;    /* len 0: none */
     size_t sources_len; /* the text up to the last source: the version */
     size_t own_len;     /* the text without the line on the previous set */
+    size_t file_count;
     struct installed facts;
     char previous[SET_NAME_SIZE]; /* "": none */
 };
@@ -61,8 +88,18 @@ bool manifest_is_of(const struct manifest *manifest, const struct install_source
 bool manifest_agrees(const struct manifest *manifest, const char *name, struct bytes content);
 
 /* install_write.c: the directory of a set. */
+enum { SET_MODE = 0755 };
 void set_name_new(char name[SET_NAME_SIZE]);
 bool set_name_valid(const char *name);
+
+/*
+ * Opens the set of that name: 0 with *fd, which is -1 where it is gone. Refused
+ * (ERR_TARGET_INVALID): a stranger's, and what is no directory.
+ */
+int set_open(const struct place *place, const char *name, int *fd, struct err *err);
+
+/* Writes a new file durably; it has its mode before it holds a byte. 0, or -1 with errno. */
+int file_write(int at, const char *name, struct bytes content, mode_t mode);
 
 /* Writes a set durably. On failure what was written so far is left, for sweep(). */
 int set_write(const struct place *place, const char *name, const struct install_set *set,
@@ -85,6 +122,9 @@ struct links {
 /* The set that "..data" names, "" where there is none. Refused: what this agent did not make. */
 int data_read(const struct place *place, char name[SET_NAME_SIZE], struct err *err);
 
+/* The same without a judgement: false, and "", where it names no set of this agent's. */
+bool data_name(const struct place *place, char name[SET_NAME_SIZE]);
+
 /* Whether name is a link to "..data/name". */
 bool link_is_ours(const struct place *place, const char *name);
 
@@ -98,9 +138,13 @@ int links_check(const struct place *place, const struct install_set *set, bool i
 /* Puts the links through "..data" in place, each by one rename, durably. */
 int links_place(const struct place *place, const struct install_set *set, struct err *err);
 
+/* install_read.c: the place of a field in a bundle, made ready to be read into. */
+struct buf *field_prepare(const struct place *place, enum bundle_field field,
+                          struct bundle *bundle);
+
 /*
- * install_sweep.c: removes each set but the current and a living previous one, and links of ours
- * to nothing. What cannot be removed is logged.
+ * install_sweep.c: removes each set but the current and a living previous one, links of ours to
+ * nothing, and temporary files. A set that cannot be removed is logged.
  */
 void sweep(const struct place *place);
 

@@ -34,6 +34,14 @@ bool link_is_ours(const struct place *place, const char *name)
            strncmp(text, DATA_LINK "/", prefix) == 0 && strcmp(text + prefix, name) == 0;
 }
 
+bool data_name(const struct place *place, char name[SET_NAME_SIZE])
+{
+    if (read_link(place, DATA_LINK, name, SET_NAME_SIZE) >= 0 && set_name_valid(name))
+        return true;
+    name[0] = '\0';
+    return false;
+}
+
 int data_read(const struct place *place, char name[SET_NAME_SIZE], struct err *err)
 {
     struct stat status;
@@ -48,11 +56,9 @@ int data_read(const struct place *place, char name[SET_NAME_SIZE], struct err *e
     if (!place_trusts(place, status.st_uid))
         return err_set(err, ERR_TARGET_INVALID, place->path,
                        DATA_LINK " belongs to uid %lu, a stranger", (unsigned long)status.st_uid);
-    if (read_link(place, DATA_LINK, name, SET_NAME_SIZE) < 0 || !set_name_valid(name)) {
-        name[0] = '\0';
+    if (!data_name(place, name))
         return err_set(err, ERR_TARGET_INVALID, place->path,
                        DATA_LINK " names a set that is not of this agent's making");
-    }
     return 0;
 }
 

@@ -10,56 +10,7 @@
 #define MAGIC   "mtls-agent-set"
 #define VERSION "1"
 
-enum { WORDS_MAX = 3, VERSIONS_MAX = 16, NUMBER_MAX = 18 };
-
-/* One line, split into words at single spaces. */
-struct line {
-    struct bytes word[WORDS_MAX];
-    size_t words;
-};
-
-/* Cuts a line of printable words off the text; -1 where there is none. */
-static int next_line(struct bytes *text, struct line *line)
-{
-    const uint8_t *end = text->len ? memchr(text->data, '\n', text->len) : NULL;
-    const uint8_t *start = text->data, *at;
-
-    if (!end)
-        return -1;
-    line->words = 0;
-    for (at = start; at <= end; at++) {
-        if (*at > ' ' && *at <= '~')
-            continue;
-        if (at == start || line->words == WORDS_MAX || (at < end && *at != ' '))
-            return -1;
-        line->word[line->words++] = bytes_of(start, (size_t)(at - start));
-        start = at + 1;
-    }
-    text->len -= (size_t)(end + 1 - text->data);
-    text->data = end + 1;
-    return 0;
-}
-
-static bool is(const struct line *line, const char *keyword, size_t words)
-{
-    return line->words == words && bytes_equal_text(line->word[0], keyword);
-}
-
-/* Copies a word to where size bytes are; false where it does not fit. */
-static bool copy_word(char *out, size_t size, struct bytes word)
-{
-    if (word.len >= size)
-        return false;
-    memcpy(out, word.data, word.len);
-    out[word.len] = '\0';
-    return true;
-}
-
-static bool copy_digest(char out[HASH_HEX_SIZE], struct bytes word)
-{
-    return copy_word(out, HASH_HEX_SIZE, word) &&
-           strspn(out, "0123456789abcdef") == HASH_HEX_SIZE - 1;
-}
+enum { VERSIONS_MAX = 16, NUMBER_MAX = 18 };
 
 static bool read_number(int64_t *out, struct bytes word)
 {
@@ -80,31 +31,40 @@ void install_digest_secret(uint8_t digest[HASH_SIZE], struct bytes secret)
     hash_hmac(digest, bytes_of(before, HASH_SIZE), secret);
 }
 
+static void digest_head(char out[HASH_HEX_SIZE], struct bytes head)
+{
+    uint8_t hash[HASH_SIZE];
+
+    hash_sha256(hash, head);
+    hash_hex(out, hash);
+}
+
 /* Reads the lines of sources, and the first line behind them. */
 static int parse_sources(struct manifest *manifest, struct bytes *rest, struct line *line)
 {
     struct installed *facts = &manifest->facts;
 
-    while (next_line(rest, line) == 0) {
-        if (!is(line, "source", 3)) {
+    while (line_next(rest, line) == 0) {
+        if (!line_is(line, "source", 3)) {
             manifest->sources_len = (size_t)(line->word[0].data - manifest->text.data);
+            digest_head(facts->version, bytes_of(manifest->text.data, manifest->sources_len));
             return facts->version_count > 0 ? 0 : -1;
         }
         install_digest_secret(facts->secrets, line->word[1]);
         if (facts->version_count == VERSIONS_MAX ||
-            !copy_word(facts->version_ids[facts->version_count++], sizeof facts->version_ids[0],
+            !line_copy(facts->version_ids[facts->version_count++], sizeof facts->version_ids[0],
                        line->word[2]))
             return -1;
     }
     return -1;
 }
 
-static int parse_files(struct bytes *rest, struct line *line)
+static int parse_files(struct manifest *manifest, struct bytes *rest, struct line *line)
 {
     char digest[HASH_HEX_SIZE];
 
-    while (is(line, "file", 3))
-        if (!copy_digest(digest, line->word[2]) || next_line(rest, line) < 0)
+    for (; line_is(line, "file", 3); manifest->file_count++)
+        if (!line_copy_digest(digest, line->word[2]) || line_next(rest, line) < 0)
             return -1;
     return 0;
 }
@@ -118,14 +78,14 @@ static int parse_overlap(struct installed *facts, struct bytes *rest, struct lin
         line->words = 0;
         if (rest->len == 0)
             return 0;
-        if (next_line(rest, line) < 0)
+        if (line_next(rest, line) < 0)
             return -1;
-        if (!is(line, "overlap", 3))
+        if (!line_is(line, "overlap", 3))
             return 0;
         if (facts->overlap_count == INSTALL_OVERLAP_MAX)
             return -1;
         overlap = &facts->overlap[facts->overlap_count++];
-        if (!copy_digest(overlap->digest, line->word[1]) ||
+        if (!line_copy_digest(overlap->digest, line->word[1]) ||
             !read_number(&overlap->until, line->word[2]))
             return -1;
     }
@@ -136,14 +96,14 @@ static int parse(struct manifest *manifest)
     struct bytes rest = buf_bytes(&manifest->text);
     struct line line;
 
-    if (next_line(&rest, &line) < 0 || !is(&line, MAGIC, 2) ||
+    if (line_next(&rest, &line) < 0 || !line_is(&line, MAGIC, 2) ||
         !bytes_equal_text(line.word[1], VERSION) || parse_sources(manifest, &rest, &line) < 0 ||
-        parse_files(&rest, &line) < 0)
+        parse_files(manifest, &rest, &line) < 0)
         return -1;
-    if (!is(&line, "fingerprint", 2) || !copy_digest(manifest->facts.fingerprint, line.word[1]) ||
-        next_line(&rest, &line) < 0)
+    if (!line_is(&line, "fingerprint", 2) ||
+        !line_copy_digest(manifest->facts.fingerprint, line.word[1]) || line_next(&rest, &line) < 0)
         return -1;
-    if (!is(&line, "not-after", 2) || !read_number(&manifest->facts.not_after, line.word[1]))
+    if (!line_is(&line, "not-after", 2) || !read_number(&manifest->facts.not_after, line.word[1]))
         return -1;
     if (parse_overlap(&manifest->facts, &rest, &line) < 0)
         return -1;
@@ -151,22 +111,11 @@ static int parse(struct manifest *manifest)
         line.words ? (size_t)(line.word[0].data - manifest->text.data) : manifest->text.len;
     if (line.words == 0)
         return 0;
-    if (!is(&line, "previous", 2) ||
-        !copy_word(manifest->previous, sizeof manifest->previous, line.word[1]) ||
+    if (!line_is(&line, "previous", 2) ||
+        !line_copy(manifest->previous, sizeof manifest->previous, line.word[1]) ||
         !set_name_valid(manifest->previous))
         return -1;
     return rest.len == 0 ? 0 : -1;
-}
-
-/* Appends a line of two or three words. */
-static int add_line(struct buf *text, const char *keyword, const char *first, const char *second)
-{
-    if (buf_append_text(text, keyword) < 0 || buf_append_text(text, " ") < 0 ||
-        buf_append_text(text, first) < 0)
-        return -1;
-    if (second && (buf_append_text(text, " ") < 0 || buf_append_text(text, second) < 0))
-        return -1;
-    return buf_append_text(text, "\n");
 }
 
 /* The head, which tells one version from another. */
@@ -174,10 +123,10 @@ static int add_sources(struct buf *text, const struct install_source *sources, s
 {
     size_t i;
 
-    if (add_line(text, MAGIC, VERSION, NULL) < 0)
+    if (line_add(text, MAGIC, VERSION, NULL) < 0)
         return -1;
     for (i = 0; i < count; i++)
-        if (add_line(text, "source", sources[i].secret, sources[i].version_id) < 0)
+        if (line_add(text, "source", sources[i].secret, sources[i].version_id) < 0)
             return -1;
     return 0;
 }
@@ -189,7 +138,7 @@ static int add_file(struct buf *text, const char *name, struct bytes content)
 
     hash_sha256(hash, content);
     hash_hex(hex, hash);
-    return add_line(text, "file", name, hex);
+    return line_add(text, "file", name, hex);
 }
 
 static int add_number(struct buf *text, const char *keyword, const char *word, int64_t value)
@@ -197,7 +146,7 @@ static int add_number(struct buf *text, const char *keyword, const char *word, i
     char number[24];
 
     (void)snprintf(number, sizeof number, "%lld", (long long)value);
-    return word ? add_line(text, keyword, word, number) : add_line(text, keyword, number, NULL);
+    return word ? line_add(text, keyword, word, number) : line_add(text, keyword, number, NULL);
 }
 
 static int render(struct buf *text, const struct install_set *set)
@@ -209,7 +158,7 @@ static int render(struct buf *text, const struct install_set *set)
     for (i = 0; i < set->file_count; i++)
         if (add_file(text, set->files[i].name, set->files[i].content) < 0)
             return -1;
-    if (add_line(text, "fingerprint", set->fingerprint, NULL) < 0 ||
+    if (line_add(text, "fingerprint", set->fingerprint, NULL) < 0 ||
         add_number(text, "not-after", NULL, set->not_after) < 0)
         return -1;
     for (i = 0; i < set->overlap_count; i++)
@@ -227,6 +176,18 @@ int manifest_render(struct manifest *manifest, const struct install_set *set, st
         return err_set(err, ERR_INSTALL_FAILED, set->source_count ? set->sources[0].secret : NULL,
                        "name, version id or fingerprint do not fit into a manifest");
     return 0;
+}
+
+int install_version(char out[HASH_HEX_SIZE], const struct install_source *sources, size_t count)
+{
+    struct buf head = {.tag = ARENA_WORK, .max = INSTALL_FILE_MAX};
+    int result = add_sources(&head, sources, count);
+
+    out[0] = '\0';
+    if (result == 0)
+        digest_head(out, buf_bytes(&head));
+    buf_free(&head);
+    return result;
 }
 
 bool manifest_is_of(const struct manifest *manifest, const struct install_source *sources,
@@ -255,7 +216,7 @@ bool manifest_agrees(const struct manifest *manifest, const char *name, struct b
 
 int manifest_add_previous(struct manifest *manifest, const char *name)
 {
-    return add_line(&manifest->text, "previous", name, NULL);
+    return line_add(&manifest->text, "previous", name, NULL);
 }
 
 int manifest_read(struct manifest *manifest, int set)

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,27 +13,38 @@
 
 enum { TRIES = 16, DIRECTORY = O_PATH | O_DIRECTORY | O_CLOEXEC };
 
-/* The directory to read from: the set that "..data" names, else the target itself. -1 with errno.
+/*
+ * The directory to read from: the set that "..data" names, with its name where this agent made it,
+ * else the target itself. -1 with errno.
  */
-static int open_files(const struct place *place)
+static int open_files(const struct place *place, char name[SET_NAME_SIZE])
 {
-    int fd = openat(place->fd, DATA_LINK, DIRECTORY);
+    int fd = openat(place->fd, data_name(place, name) ? name : DATA_LINK, DIRECTORY);
 
-    return fd < 0 && errno == ENOENT ? openat(place->fd, ".", DIRECTORY) : fd;
+    if (fd >= 0 || errno != ENOENT)
+        return fd;
+    name[0] = '\0';
+    return openat(place->fd, ".", DIRECTORY);
 }
 
-static int read_field(const struct place *place, int fd, enum bundle_field field,
-                      struct bundle *bundle, struct err *err)
+struct buf *field_prepare(const struct place *place, enum bundle_field field, struct bundle *bundle)
 {
     const bool secret = field == BUNDLE_CLIENT_KEY || field == BUNDLE_SERVER_KEY;
-    const char *name = bundle_field_file(field);
     struct buf *text = &bundle->field[field];
 
     text->tag = secret ? ARENA_KEY : ARENA_DOCUMENT;
     text->max = INSTALL_FILE_MAX;
     (void)snprintf(bundle->source[field], sizeof bundle->source[field], "%.*s",
                    (int)sizeof bundle->source[field] - 1, place->path);
-    if (fs_read(fd, name, text) == 0 || errno == ENOENT)
+    return text;
+}
+
+static int read_field(const struct place *place, int fd, enum bundle_field field,
+                      struct bundle *bundle, struct err *err)
+{
+    const char *name = bundle_field_file(field);
+
+    if (fs_read(fd, name, field_prepare(place, field, bundle)) == 0 || errno == ENOENT)
         return 0;
     if (errno == ENOMEM)
         return err_set(err, ERR_MEMORY_FULL, place->path, "no room for %s", name);
@@ -54,20 +66,22 @@ static int read_fields(const struct place *place, int fd, struct bundle *bundle,
     return found ? 0 : err_set(err, ERR_NO_IDENTITY, place->path, "holds no set");
 }
 
-static void read_facts(int fd, struct installed *facts)
+static void read_facts(int fd, const char *name, struct installed *facts)
 {
     struct manifest manifest = {0};
 
     if (manifest_read(&manifest, fd) == 0)
         *facts = manifest.facts;
+    memcpy(facts->set, name, sizeof facts->set);
     manifest_free(&manifest);
 }
 
 /* Whether a set is still the installed one; while it is, nobody unlinks its files. */
 static bool is_current(const struct place *place, int fd)
 {
+    char name[SET_NAME_SIZE];
     struct stat ours, now;
-    int again = open_files(place);
+    int again = open_files(place, name);
     bool same = again >= 0 && fstat(fd, &ours) == 0 && fstat(again, &now) == 0 &&
                 ours.st_dev == now.st_dev && ours.st_ino == now.st_ino;
 
@@ -80,14 +94,15 @@ static bool is_current(const struct place *place, int fd)
 static int read_once(const struct place *place, struct bundle *bundle, struct installed *facts,
                      struct err *err)
 {
-    int fd = open_files(place);
+    char name[SET_NAME_SIZE];
+    int fd = open_files(place, name);
     int result;
 
     if (fd < 0)
         return err_set_errno(err, ERR_TARGET_INVALID, place->path, "cannot open " DATA_LINK);
     result = read_fields(place, fd, bundle, err);
     if (result == 0)
-        read_facts(fd, facts);
+        read_facts(fd, name, facts);
     if (!is_current(place, fd))
         result = 1;
     close(fd);
@@ -120,14 +135,15 @@ int install_read(const struct install_target *target, struct bundle *bundle,
 bool install_facts(const struct install_target *target, struct installed *facts)
 {
     struct place place = {.fd = -1};
+    char name[SET_NAME_SIZE];
     struct err ignored;
     int fd = -1;
 
     *facts = (struct installed){0};
     if (place_open(&place, target, false, &ignored) == 0)
-        fd = open_files(&place);
+        fd = open_files(&place, name);
     if (fd >= 0) {
-        read_facts(fd, facts);
+        read_facts(fd, name, facts);
         close(fd);
     }
     place_close(&place);
@@ -151,12 +167,13 @@ bool install_recall(const struct install_target *target, const struct install_so
 {
     struct place place = {.fd = -1};
     struct manifest manifest = {0};
+    char name[SET_NAME_SIZE];
     struct err ignored;
     bool good = false;
     int fd = -1;
 
     if (place_open(&place, target, false, &ignored) == 0)
-        fd = open_files(&place);
+        fd = open_files(&place, name);
     if (fd >= 0) {
         good = manifest_read(&manifest, fd) == 0 &&
                manifest_is_of(&manifest, sources, source_count) &&

@@ -53,7 +53,7 @@ static bool lives(const struct place *place, const char *previous)
              status.st_mtim.tv_nsec / 1000000;
     expired = read_manifest(place, previous, &manifest) && manifest.facts.not_after <= clock_wall();
     manifest_free(&manifest);
-    return !expired && age_ms < place->target->keep_previous_ms;
+    return !expired && (place->target->keep_newest || age_ms < place->target->keep_previous_ms);
 }
 
 static void find_previous(const struct place *place, const char *current,
@@ -62,8 +62,9 @@ static void find_previous(const struct place *place, const char *current,
     struct manifest manifest = {0};
 
     previous[0] = '\0';
-    if (place->target->keep_previous_ms > 0 && read_manifest(place, current, &manifest) &&
-        manifest.previous[0] && lives(place, manifest.previous))
+    if ((place->target->keep_previous_ms > 0 || place->target->keep_newest) &&
+        read_manifest(place, current, &manifest) && manifest.previous[0] &&
+        lives(place, manifest.previous))
         memcpy(previous, manifest.previous, SET_NAME_SIZE);
     manifest_free(&manifest);
 }
@@ -102,12 +103,12 @@ static void remove_set(const struct place *place, const char *name)
         close(set);
 }
 
-/* A link of ours whose file no set holds any more, or whose set never came. */
+/* A link of ours whose file no set holds any more, or what never got its name. */
 static void remove_if_stale(const struct place *place, const char *name)
 {
     struct stat status;
 
-    if (strcmp(name, TEMPORARY_LINK) == 0 ||
+    if (strcmp(name, TEMPORARY_LINK) == 0 || strcmp(name, TEMPORARY_MEMORY) == 0 ||
         (link_is_ours(place, name) && fstatat(place->fd, name, &status, 0) < 0 && errno == ENOENT))
         (void)unlinkat(place->fd, name, 0);
 }

@@ -12,7 +12,7 @@
 #include "base/random.h"
 #include "host/install_internal.h"
 
-enum { SET_MODE_UNFINISHED = 0700, SET_MODE = 0755, MODE_BITS = 07777, ACCESS_BITS = 0777 };
+enum { SET_MODE_UNFINISHED = 0700, MODE_BITS = 07777, ACCESS_BITS = 0777 };
 
 struct attributes {
     mode_t mode;
@@ -34,6 +34,28 @@ bool set_name_valid(const char *name)
 
     return strlen(name) == SET_NAME_SIZE - 1 && strncmp(name, SET_PREFIX, prefix) == 0 &&
            strspn(name + prefix, "0123456789abcdef") == SET_NAME_SIZE - 1 - prefix;
+}
+
+int set_open(const struct place *place, const char *name, int *fd, struct err *err)
+{
+    struct stat status;
+    int result = -1;
+
+    *fd = openat(place->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (*fd < 0 && errno == ENOENT)
+        return 0;
+    if (*fd < 0 || fstat(*fd, &status) < 0)
+        (void)err_set_errno(err, ERR_TARGET_INVALID, place->path, "cannot open %s", name);
+    else if (!place_trusts(place, status.st_uid))
+        (void)err_set(err, ERR_TARGET_INVALID, place->path, "%s belongs to uid %lu, a stranger",
+                      name, (unsigned long)status.st_uid);
+    else
+        result = 0;
+    if (result < 0 && *fd >= 0) {
+        close(*fd);
+        *fd = -1;
+    }
+    return result;
 }
 
 static struct attributes configured(const struct place *place, mode_t mode)
@@ -74,6 +96,11 @@ static int write_file(int set, const char *name, struct bytes content, struct at
         return -1;
     errno = saved;
     return result;
+}
+
+int file_write(int at, const char *name, struct bytes content, mode_t mode)
+{
+    return write_file(at, name, content, (struct attributes){mode, (uid_t)-1, (gid_t)-1});
 }
 
 /* A set's directory is ours alone until finish_set() shows it. */

@@ -26,7 +26,7 @@ static int combine(const struct identity *identity, struct buf *pem, struct err 
 
     if (buf_append(pem, key->data, key->len) == 0 && buf_append(pem, cert->data, cert->len) == 0)
         return 0;
-    return err_set(err, ERR_MEMORY_FULL, "client.pem", "no room");
+    return err_set(err, ERR_MEMORY_FULL, INSTALL_COMBINED, "no room");
 }
 
 static size_t list_files(const struct identity *identity, const struct buf *combined,
@@ -43,7 +43,7 @@ static size_t list_files(const struct identity *identity, const struct buf *comb
                 .secret = field == BUNDLE_CLIENT_KEY || field == BUNDLE_SERVER_KEY,
             };
     if (combined->len > 0)
-        files[count++] = (struct install_file){"client.pem", buf_bytes(combined), true};
+        files[count++] = (struct install_file){INSTALL_COMBINED, buf_bytes(combined), true};
     return count;
 }
 

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -26,30 +25,6 @@ static void loose_umask(struct fixture *fixture)
 {
     (void)fixture;
     umask(0);
-}
-
-static struct stat stat_of(const char *path)
-{
-    struct stat status;
-
-    assert_int_equal(lstat(path, &status), 0);
-    return status;
-}
-
-static bool is_there(const char *path)
-{
-    struct stat status;
-
-    return lstat(path, &status) == 0;
-}
-
-/* Makes "..data", and so the last swap, as old as that. */
-static void age_swap(struct fixture *fixture, int64_t seconds)
-{
-    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = clock_wall() - seconds}};
-
-    assert_int_equal(utimensat(AT_FDCWD, in_target(fixture, "..data"), times, AT_SYMLINK_NOFOLLOW),
-                     0);
 }
 
 static void first_set(void **state)
@@ -338,26 +313,13 @@ static void version_id_that_would_forge_the_manifest_is_refused(void **state)
     assert_int_equal(count_sets(fixture), 1);
 }
 
-static void put_plain_set(struct fixture *fixture, int number)
-{
-    char text[32];
-
-    (void)snprintf(text, sizeof text, "cert %d\n", number);
-    put_file(in_target(fixture, "client.crt"), text);
-    (void)snprintf(text, sizeof text, "key %d\n", number);
-    put_file(in_target(fixture, "client.key"), text);
-    assert_int_equal(chmod(in_target(fixture, "client.key"), 0640), 0);
-    if (geteuid() == 0)
-        assert_int_equal(chown(in_target(fixture, "client.key"), 1000, 1001), 0);
-}
-
 static void plain_files_are_adopted(void **state)
 {
     struct fixture *fixture = *state;
     char path[128];
     struct stat key;
 
-    put_plain_set(fixture, 50);
+    fixture_put_plain(fixture, 50);
     assert_int_equal(fixture_install(fixture, 1), INSTALL_ADOPTED);
     assert_installed(fixture, 1);
     assert_int_equal(count_sets(fixture), 2);
@@ -373,76 +335,6 @@ static void plain_files_are_adopted(void **state)
     age_swap(fixture, 3601);
     assert_int_equal(fixture_install(fixture, 1), INSTALL_UNCHANGED);
     assert_false(is_there(in_target(fixture, path)));
-}
-
-static void one_set_is_read(void **state)
-{
-    struct fixture *fixture = *state;
-
-    assert_int_equal(fixture_install(fixture, 7), INSTALL_DONE);
-    assert_int_equal(fixture_read(fixture), 0);
-    assert_string_equal(fixture->field[BUNDLE_CLIENT_CERT], "cert 7\n");
-    assert_string_equal(fixture->field[BUNDLE_CLIENT_KEY], "key 7\n");
-    assert_string_equal(fixture->field[BUNDLE_CA_CERT], "ca 7\n");
-    assert_string_equal(fixture->field[BUNDLE_SERVER_CERT], "");
-    assert_int_equal(fixture->facts.version_count, 1);
-    assert_string_equal(fixture->facts.version_ids[0], "version-7");
-    assert_int_equal(fixture->facts.not_after, fixture->not_after);
-    assert_int_equal(strlen(fixture->facts.fingerprint), 64);
-    assert_int_equal(fixture->facts.fingerprint[63], '7');
-}
-
-static void plain_files_are_read_where_there_is_no_set(void **state)
-{
-    struct fixture *fixture = *state;
-
-    put_plain_set(fixture, 50);
-    fixture->facts.version_count = 9;
-    assert_int_equal(fixture_read(fixture), 0);
-    assert_string_equal(fixture->field[BUNDLE_CLIENT_CERT], "cert 50\n");
-    assert_string_equal(fixture->field[BUNDLE_CA_CERT], "");
-    assert_int_equal(fixture->facts.version_count, 0);
-    assert_string_equal(fixture->facts.fingerprint, "");
-}
-
-static void nothing_to_read(void **state)
-{
-    struct fixture *fixture = *state;
-
-    assert_int_equal(fixture_read(fixture), -1);
-    assert_int_equal(fixture->err.code, ERR_NO_IDENTITY);
-    fixture->target.sub = "missing";
-    assert_int_equal(fixture_read(fixture), -1);
-    assert_int_equal(fixture->err.code, ERR_NO_IDENTITY);
-    assert_false(is_there(in_target(fixture, "missing")));
-    fixture->target.sub = "";
-    assert_int_equal(symlink("..set-0123456789abcdef", in_target(fixture, "..data")), 0);
-    assert_int_equal(fixture_read(fixture), -1);
-    assert_int_equal(fixture->err.code, ERR_NO_IDENTITY);
-}
-
-static void what_must_not_be_read(void **state)
-{
-    struct fixture *fixture = *state;
-    int fd;
-
-    assert_int_equal(mkfifo(in_target(fixture, "client.key"), 0600), 0);
-    assert_int_equal(fixture_read(fixture), -1);
-    assert_int_equal(fixture->err.code, ERR_TARGET_INVALID);
-    assert_non_null(strstr(fixture->err.reason, "client.key"));
-    unlink(in_target(fixture, "client.key"));
-
-    fd = open(in_target(fixture, "client.key"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    assert_int_equal(ftruncate(fd, 64 * 1024 + 1), 0);
-    assert_int_equal(fixture_read(fixture), -1);
-    assert_int_equal(fixture->err.code, ERR_TARGET_INVALID);
-    assert_int_equal(ftruncate(fd, 64 * 1024), 0);
-    assert_int_equal(fixture_read(fixture), 0);
-    close(fd);
-
-    fixture->target.sub = "client.key";
-    assert_int_equal(fixture_read(fixture), -1);
-    assert_int_equal(fixture->err.code, ERR_TARGET_INVALID);
 }
 
 #define ROW(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
@@ -468,10 +360,6 @@ int main(void)
         ROW(link_of_a_file_that_left_the_set_goes),
         ROW(version_id_that_would_forge_the_manifest_is_refused),
         ROW(plain_files_are_adopted),
-        ROW(one_set_is_read),
-        ROW(plain_files_are_read_where_there_is_no_set),
-        ROW(nothing_to_read),
-        ROW(what_must_not_be_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -228,9 +228,11 @@ static void leftovers_of_a_killed_run_are_swept(void **state)
     assert_int_equal(mkdir(in_target(fixture, "..set-00000000deadbeef"), 0700), 0);
     put_file(in_target(fixture, "..set-00000000deadbeef/client.key"), "half");
     assert_int_equal(symlink("..set-00000000deadbeef", in_target(fixture, "..data.tmp")), 0);
+    put_file(in_target(fixture, "..agent.tmp"), "half");
     assert_int_equal(fixture_install(fixture, 1), INSTALL_UNCHANGED);
     assert_int_equal(count_sets(fixture), 1);
     assert_installed(fixture, 1);
+    assert_false(is_there(in_target(fixture, "..agent.tmp")));
 }
 
 /* Mounts a small file system on the target, in a namespace that goes with this process. */

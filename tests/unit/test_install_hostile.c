@@ -14,8 +14,6 @@
 
 #include "install_fixture.h"
 
-enum { STRANGER = 4321 };
-
 static void assert_refused(struct fixture *fixture, int number, const char *why)
 {
     assert_int_equal(fixture_install(fixture, number), -1);
@@ -77,14 +75,6 @@ static void data_that_is_not_ours_is_refused(void **state)
     assert_int_equal(symlink("..set-0123456789abcdef", in_target(fixture, "..data")), 0);
     put_file(in_target(fixture, "..set-0123456789abcdef"), "no directory");
     assert_refused(fixture, 1, "cannot open ..set-0123456789abcdef");
-}
-
-static void need_root(void)
-{
-    if (geteuid() != 0) {
-        print_message("skipped: only root can play a stranger\n");
-        skip();
-    }
 }
 
 static void strangers_things_are_refused(void **state)
@@ -173,13 +163,6 @@ static void links_on_the_way(void **state)
     (void)snprintf(path, sizeof path, "%s/link/deep", fixture->base);
     assert_int_equal(fixture_install(fixture, 1), INSTALL_DONE);
     assert_int_equal(number_in(fixture, "deep/client.key"), 1);
-}
-
-static void become_stranger(struct fixture *fixture)
-{
-    (void)fixture;
-    if (setgid(STRANGER) < 0 || setuid(STRANGER) < 0)
-        _exit(99);
 }
 
 static void directory_without_permission(void **state)
