@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -20,8 +21,16 @@
 #include "base/arena.h"
 #include "base/clock.h"
 
-static const char *const names[] = {"client.crt", "client.key", "ca.crt", "server.crt"};
-static const char *const words[] = {"cert", "key", "ca", "server"};
+enum { FILES = 5 };
+
+static const char *const names[FILES] = {"client.crt", "client.key", "ca.crt", "server.crt",
+                                         "client.pem"};
+static const char *const words[FILES] = {"cert", "key", "ca", "server", "combined"};
+
+static bool is_secret(size_t i)
+{
+    return i == 1 || i == 4;
+}
 
 int fixture_setup(void **state)
 {
@@ -83,8 +92,8 @@ int fixture_teardown(void **state)
 
 int install_here(struct fixture *fixture, int number)
 {
-    struct install_file files[4];
-    char text[4][32], version[32], fingerprint[65];
+    struct install_file files[FILES];
+    char text[FILES][32], version[32], fingerprint[65];
     struct install_source source = {"arn:aws:secretsmanager:eu-west-1:123456789012:secret:a-AbCdEf",
                                     fixture->version_id ? fixture->version_id : version};
     struct install_set set = {
@@ -101,12 +110,20 @@ int install_here(struct fixture *fixture, int number)
 
     (void)snprintf(version, sizeof version, "version-%d", number);
     (void)snprintf(fingerprint, sizeof fingerprint, "%064d", number);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < FILES; i++) {
         (void)snprintf(text[i], sizeof text[i], "%s %d\n", words[i], number);
-        files[i] = (struct install_file){names[i], bytes_of_text(text[i]), i == 1};
+        files[i] = (struct install_file){names[i], bytes_of_text(text[i]), is_secret(i)};
     }
     fixture->err = (struct err){0};
     return install_set(&fixture->target, &set, &outcome, &fixture->err) < 0 ? -1 : (int)outcome;
+}
+
+void fixture_take(struct fixture *fixture, struct bundle *bundle)
+{
+    for (int i = 0; i < BUNDLE_FIELDS; i++)
+        (void)snprintf(fixture->field[i], sizeof fixture->field[i], "%.*s",
+                       (int)bundle->field[i].len, (const char *)bundle->field[i].data);
+    bundle_free(bundle);
 }
 
 int read_here(struct fixture *fixture)
@@ -116,10 +133,7 @@ int read_here(struct fixture *fixture)
 
     fixture->err = (struct err){0};
     result = install_read(&fixture->target, &bundle, &fixture->facts, &fixture->err);
-    for (int i = 0; i < BUNDLE_FIELDS; i++)
-        (void)snprintf(fixture->field[i], sizeof fixture->field[i], "%.*s",
-                       (int)bundle.field[i].len, (const char *)bundle.field[i].data);
-    bundle_free(&bundle);
+    fixture_take(fixture, &bundle);
     return result;
 }
 
@@ -129,7 +143,7 @@ static int read_numberless(struct fixture *fixture, int unused)
     return read_here(fixture);
 }
 
-static int start(struct fixture *fixture, int (*work)(struct fixture *, int), int number)
+int fixture_begin(struct fixture *fixture, fixture_work *work, int number)
 {
     struct err err;
     char log[80];
@@ -148,7 +162,7 @@ static int start(struct fixture *fixture, int (*work)(struct fixture *, int), in
 
 int fixture_start(struct fixture *fixture, int number)
 {
-    return start(fixture, install_here, number);
+    return fixture_begin(fixture, install_here, number);
 }
 
 int fixture_wait(int pid)
@@ -162,6 +176,11 @@ int fixture_wait(int pid)
     return WEXITSTATUS(status) == 0xff ? -1 : WEXITSTATUS(status);
 }
 
+int fixture_run(struct fixture *fixture, fixture_work *work, int number)
+{
+    return fixture_wait(fixture_begin(fixture, work, number));
+}
+
 int fixture_install(struct fixture *fixture, int number)
 {
     return fixture_wait(fixture_start(fixture, number));
@@ -169,7 +188,7 @@ int fixture_install(struct fixture *fixture, int number)
 
 int fixture_start_read(struct fixture *fixture)
 {
-    return start(fixture, read_numberless, 0);
+    return fixture_begin(fixture, read_numberless, 0);
 }
 
 int fixture_read(struct fixture *fixture)
@@ -275,7 +294,8 @@ void assert_installed(const struct fixture *fixture, int number)
         assert_string_equal(link_in(fixture, names[i]), text);
         assert_int_equal(number_in(fixture, names[i]), number);
         assert_int_equal(stat(in_target(fixture, names[i]), &status), 0);
-        assert_int_equal(status.st_mode & 07777, i == 1 ? target->key_mode : target->cert_mode);
+        assert_int_equal(status.st_mode & 07777,
+                         is_secret(i) ? target->key_mode : target->cert_mode);
         assert_owner(fixture, &status);
     }
     assert_int_equal(strncmp(link_in(fixture, "..data"), "..set-", 6), 0);
@@ -285,6 +305,57 @@ void assert_installed(const struct fixture *fixture, int number)
     assert_int_equal(pinned_pair(fixture), number);
     assert_int_equal(lstat(in_target(fixture, "..data.tmp"), &status), -1);
     assert_true(count_sets(fixture) <= 2);
+}
+
+void fixture_put_plain(const struct fixture *fixture, int number)
+{
+    char text[32];
+
+    (void)snprintf(text, sizeof text, "cert %d\n", number);
+    put_file(in_target(fixture, "client.crt"), text);
+    (void)snprintf(text, sizeof text, "key %d\n", number);
+    put_file(in_target(fixture, "client.key"), text);
+    assert_int_equal(chmod(in_target(fixture, "client.key"), 0640), 0);
+    if (geteuid() == 0)
+        assert_int_equal(chown(in_target(fixture, "client.key"), 1000, 1001), 0);
+}
+
+struct stat stat_of(const char *path)
+{
+    struct stat status;
+
+    assert_int_equal(lstat(path, &status), 0);
+    return status;
+}
+
+bool is_there(const char *path)
+{
+    struct stat status;
+
+    return lstat(path, &status) == 0;
+}
+
+void age_swap(const struct fixture *fixture, int64_t seconds)
+{
+    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = clock_wall() - seconds}};
+
+    assert_int_equal(utimensat(AT_FDCWD, in_target(fixture, "..data"), times, AT_SYMLINK_NOFOLLOW),
+                     0);
+}
+
+void need_root(void)
+{
+    if (geteuid() != 0) {
+        print_message("skipped: only root can play a stranger\n");
+        skip();
+    }
+}
+
+void become_stranger(struct fixture *fixture)
+{
+    (void)fixture;
+    if (setgid(STRANGER) < 0 || setuid(STRANGER) < 0)
+        _exit(99);
 }
 
 void put_file(const char *path, const char *text)
@@ -316,4 +387,12 @@ bool was_logged(const struct fixture *fixture, const char *event)
     assert_true(read(fd, text, sizeof text - 1) >= 0);
     close(fd);
     return strstr(text, event) != NULL;
+}
+
+void forget_log(const struct fixture *fixture)
+{
+    char path[80];
+
+    (void)snprintf(path, sizeof path, "%s/log", fixture->base);
+    assert_int_equal(truncate(path, 0), 0);
 }

@@ -3,9 +3,11 @@
 #define INSTALL_FIXTURE_H
 
 #include <stdbool.h>
+#include <sys/stat.h>
 
 #include "base/err.h"
 #include "host/install.h"
+#include "host/install_memory.h"
 #include "identity/bundle.h"
 
 /*
@@ -21,15 +23,21 @@ struct fixture {
     int64_t not_after;
     struct install_overlap overlap[INSTALL_OVERLAP_MAX];
     size_t overlap_count;
-    size_t file_count;                 /* of client.crt, client.key, ca.crt, server.crt */
+    size_t file_count; /* of client.crt, client.key, ca.crt, server.crt, client.pem */
     void (*prepare)(struct fixture *); /* what the child does to itself first, or NULL */
     struct err err;                    /* of the last call */
     struct installed facts;            /* of the last fixture_read() */
     char field[BUNDLE_FIELDS][32];
+    struct install_memory memory; /* for a test's own use */
 };
 
 int fixture_setup(void **state);
 int fixture_teardown(void **state);
+
+/* Runs work of the agent's in that way: what it returned, or -2 where the process died. */
+typedef int fixture_work(struct fixture *, int number);
+int fixture_run(struct fixture *fixture, fixture_work *work, int number);
+int fixture_begin(struct fixture *fixture, fixture_work *work, int number);
 
 /* Installs set N: the outcome, -1 with err, or -2 where the process died. */
 int fixture_install(struct fixture *fixture, int number);
@@ -45,6 +53,9 @@ int fixture_start_read(struct fixture *fixture);
 /* Both in this very process: for a prepare() that does more. */
 int install_here(struct fixture *fixture, int number);
 int read_here(struct fixture *fixture);
+
+/* Copies what was read to field, and frees it. */
+void fixture_take(struct fixture *fixture, struct bundle *bundle);
 
 /* Whether exactly set N is in place: links, contents, owners, modes, at most one set beside it. */
 void assert_installed(const struct fixture *fixture, int number);
@@ -70,6 +81,22 @@ const char *previous_set(const struct fixture *fixture);
 
 /* Whether the children logged an event of this name. */
 bool was_logged(const struct fixture *fixture, const char *event);
+void forget_log(const struct fixture *fixture);
+
+/* Makes "..data", and so the last swap, as old as that. */
+void age_swap(const struct fixture *fixture, int64_t seconds);
+
+/* Skips the test where this is not root; for prepare(): no privileges any more. */
+enum { STRANGER = 4321 };
+void need_root(void);
+void become_stranger(struct fixture *fixture);
+
+/* lstat(2) of what must be there, and whether anything is. */
+struct stat stat_of(const char *path);
+bool is_there(const char *path);
+
+/* client.crt and client.key of set N as plain files, the key with mode 0640. */
+void fixture_put_plain(const struct fixture *fixture, int number);
 
 void put_file(const char *path, const char *text);
 

@@ -2,26 +2,22 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/ptrace.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/user.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/clock.h"
 #include "install_fixture.h"
+#include "install_trace.h"
 
-enum { CALLS_MAX = 2000, NOT_PERMITTED = 77 };
+enum { CALLS_MAX = 2000 };
 
 /* What an installer finds. */
 static void nothing_there(struct fixture *fixture)
@@ -42,81 +38,6 @@ static void plain_files_there(struct fixture *fixture)
 }
 
 static void (*const beginnings[])(struct fixture *) = {nothing_there, set_there, plain_files_there};
-
-static void stop_for_tracer(struct fixture *fixture)
-{
-    (void)fixture;
-    if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
-        _exit(NOT_PERMITTED);
-    raise(SIGSTOP);
-}
-
-/* Lets a traced process run to its next entry into the kernel, or exit from it. */
-static bool run_to_next_stop(pid_t pid, int *status)
-{
-    if (ptrace(PTRACE_SYSCALL, pid, NULL, NULL) < 0)
-        return false;
-    return waitpid(pid, status, 0) == pid && WIFSTOPPED(*status);
-}
-
-/* Replaces the result of the system call that a traced process is about to enter. */
-static bool fail_call(pid_t pid, int error, int *status)
-{
-#ifdef __x86_64__
-    return ptrace(PTRACE_POKEUSER, pid, offsetof(struct user, regs.orig_rax), -1L) == 0 &&
-           run_to_next_stop(pid, status) &&
-           ptrace(PTRACE_POKEUSER, pid, offsetof(struct user, regs.rax), (long)-error) == 0;
-#else
-    (void)pid, (void)error, (void)status;
-    return false;
-#endif
-}
-
-/* Begins to install set 2 in a process that waits to be let run. */
-static pid_t start_traced(struct fixture *fixture)
-{
-    pid_t pid;
-    int status;
-
-    fixture->prepare = stop_for_tracer;
-    pid = fixture_start(fixture, 2);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_PERMITTED) {
-        print_message("skipped: ptrace(2) is not permitted here\n");
-        skip();
-    }
-    assert_true(WIFSTOPPED(status));
-    assert_int_equal(
-        ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)(PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL)),
-        0);
-    return pid;
-}
-
-/*
- * Installs set 2 in a process that is killed as it enters its n-th system call, or that call fails
- * with an error. False where it did not come so far. *outcome is as fixture_wait()'s.
- */
-static bool install_disturbed(struct fixture *fixture, int n, int error, int *outcome)
-{
-    pid_t pid = start_traced(fixture);
-    int status;
-
-    for (int stops = 0; stops < 2 * n - 1; stops++) /* entry and exit of each */
-        if (!run_to_next_stop(pid, &status))
-            goto ended;
-    if (error == 0) {
-        kill(pid, SIGKILL);
-    } else if (!fail_call(pid, error, &status)) {
-        goto ended;
-    } else {
-        ptrace(PTRACE_DETACH, pid, NULL, NULL);
-    }
-    *outcome = fixture_wait(pid);
-    return true;
-ended:
-    *outcome = WIFEXITED(status) ? WEXITSTATUS(status) : -2;
-    return false;
-}
 
 /* The N of client.crt and client.key as an ordinary reader sees it; -1: one is missing, -2: mixed.
  */
@@ -146,12 +67,13 @@ static void killed_at_each_call(void **state)
         int before = beginnings[i] == nothing_there ? -1 : 1;
 
         for (int n = 1; more && n < CALLS_MAX; n++) {
+            const struct disturbance disturbance = {install_here, 2, n, 0};
             void *own;
             int pair;
 
             assert_int_equal(fixture_setup(&own), 0);
             beginnings[i](own);
-            more = install_disturbed(own, n, 0, &outcome);
+            more = trace_disturb(own, &disturbance, &outcome);
             pair = plain_pair(own);
             if (pair != before && pair != 2)
                 fail_msg("killed at call %d over %zu: %d is in place", n, i, pair);
@@ -192,11 +114,12 @@ static void failing_at_each_call(void **state)
         int before = beginnings[i] == nothing_there ? -1 : 1, refused = 0;
 
         for (int n = 1; more && n < CALLS_MAX; n++) {
+            const struct disturbance disturbance = {install_here, 2, n, errors[n % 2]};
             void *own;
 
             assert_int_equal(fixture_setup(&own), 0);
             beginnings[i](own);
-            more = install_disturbed(own, n, errors[n % 2], &outcome);
+            more = trace_disturb(own, &disturbance, &outcome);
             check_failure(own, before, n, outcome);
             refused += outcome == -1;
             assert_recovers(own);
@@ -207,72 +130,16 @@ static void failing_at_each_call(void **state)
     }
 }
 
-/* What a traced process has changed and not yet synced, by descriptor. */
-struct durability {
-    bool dirty[64];
-    int swaps;       /* renames to "..data" */
-    int unsynced_at; /* the directory of a swap that is not durable yet; -1: none */
-};
-
-/* Whether a path in the traced process is "..data". */
-static bool is_data_link(pid_t pid, uint64_t path)
-{
-    long word = ptrace(PTRACE_PEEKDATA, pid, (void *)(uintptr_t)path, NULL);
-
-    return memcmp(&word, "..data", 7) == 0;
-}
-
-static void watch_call(struct durability *seen, pid_t pid, const struct __ptrace_syscall_info *call)
-{
-    const uint64_t *args = call->entry.args;
-    unsigned fd = args[0] < 64 ? (unsigned)args[0] : 0;
-
-    switch (call->entry.nr) {
-    case SYS_write:
-    case SYS_fchmod:
-    case SYS_fchown:
-    case SYS_mkdirat: seen->dirty[fd] = true; break;
-    case SYS_fsync:
-        seen->dirty[fd] = false;
-        if ((int)fd == seen->unsynced_at)
-            seen->unsynced_at = -1;
-        break;
-    case SYS_close: assert_false(seen->dirty[fd]); break;
-    case SYS_unlinkat: /* of an old set: the new one must be durable by then */
-        assert_true(seen->unsynced_at == -1);
-        break;
-    case SYS_renameat:
-        if (!is_data_link(pid, args[3]))
-            break;
-        for (int i = 0; i < 64; i++)
-            assert_false(seen->dirty[i]);
-        seen->swaps++;
-        seen->unsynced_at = (int)args[2];
-        break;
-    default: break;
-    }
-}
-
 static void all_is_synced_before_it_is_shown(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++) {
-        struct durability seen = {.unsynced_at = -1};
-        struct __ptrace_syscall_info call;
-        int status;
         void *own;
-        pid_t pid;
 
         assert_int_equal(fixture_setup(&own), 0);
         beginnings[i](own);
-        pid = start_traced(own);
-        while (run_to_next_stop(pid, &status))
-            if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *)sizeof call, &call) > 0 &&
-                call.op == PTRACE_SYSCALL_INFO_ENTRY)
-                watch_call(&seen, pid, &call);
-        assert_true(WIFEXITED(status) && WEXITSTATUS(status) != 0xff);
-        assert_int_equal(seen.unsynced_at, -1);
-        assert_int_equal(seen.swaps, beginnings[i] == plain_files_there ? 2 : 1);
+        assert_int_equal(trace_durability(own, install_here, 2, "..data"),
+                         beginnings[i] == plain_files_there ? 2 : 1);
         fixture_teardown(&own);
     }
 }

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "host/install_hold.h"
+#include "install_fixture.h"
+
+/* Holds the target until its process ends. */
+static int hold_here(struct fixture *fixture, int unused)
+{
+    int fd, result;
+
+    (void)unused;
+    fixture->err = (struct err){0};
+    result = install_hold(&fixture->target, &fd, &fixture->err);
+    assert_true((fd >= 0) == (result == 0));
+    return result;
+}
+
+static int hold_and_wait_here(struct fixture *fixture, int unused)
+{
+    int result = hold_here(fixture, unused);
+
+    while (result == 0)
+        pause();
+    return result;
+}
+
+static int hold(struct fixture *fixture)
+{
+    return fixture_run(fixture, hold_here, 0);
+}
+
+static int held_here(struct fixture *fixture, int unused)
+{
+    (void)unused;
+    return (int)install_held(&fixture->target);
+}
+
+static int held(struct fixture *fixture)
+{
+    return fixture_run(fixture, held_here, 0);
+}
+
+static void await(struct fixture *fixture, enum install_held wanted)
+{
+    const int64_t end = clock_ms() + 20000;
+
+    while (install_held(&fixture->target) != wanted)
+        if (clock_left(end) == 0)
+            fail_msg("never came to %d", (int)wanted);
+}
+
+static void assert_refused(struct fixture *fixture, const char *why)
+{
+    assert_int_equal(hold(fixture), -1);
+    assert_int_equal(fixture->err.code, ERR_TARGET_INVALID);
+    if (!strstr(fixture->err.reason, why))
+        fail_msg("\"%s\" does not say \"%s\"", fixture->err.reason, why);
+    assert_int_equal(held(fixture), INSTALL_HELD_UNKNOWN);
+}
+
+static void second_one_is_refused_until_the_first_has_died(void **state)
+{
+    struct fixture *fixture = *state;
+    int first = fixture_begin(fixture, hold_and_wait_here, 0);
+
+    await(fixture, INSTALL_HELD_YES);
+    assert_int_equal(hold(fixture), -1);
+    assert_int_equal(fixture->err.code, ERR_ALREADY_RUNNING);
+    assert_string_equal(fixture->err.subject, fixture->dir);
+    assert_int_equal(held(fixture), INSTALL_HELD_YES);
+    assert_int_equal(fixture_install(fixture, 1), INSTALL_DONE); /* a fetch goes on beside it */
+    assert_installed(fixture, 1);
+
+    assert_int_equal(kill(first, SIGKILL), 0);
+    assert_int_equal(fixture_wait(first), -2);
+    assert_int_equal(held(fixture), INSTALL_HELD_NO);
+    assert_int_equal(hold(fixture), 0);
+    assert_installed(fixture, 1);
+}
+
+static void strict_umask(struct fixture *fixture)
+{
+    (void)fixture;
+    umask(geteuid() == 0 ? 0777 : 0077);
+}
+
+static void target_is_made_and_the_file_for_the_agent_alone(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->target.sub = "new";
+    fixture->prepare = strict_umask;
+    assert_int_equal(hold(fixture), 0);
+    assert_int_equal(stat_of(in_target(fixture, "new")).st_mode, S_IFDIR | 0755);
+    assert_int_equal(stat_of(in_target(fixture, "new/..run")).st_mode, S_IFREG | 0600);
+    fixture->prepare = NULL;
+    assert_int_equal(chmod(in_target(fixture, "new/..run"), 0666), 0);
+    assert_int_equal(hold(fixture), 0);
+    assert_int_equal(stat_of(in_target(fixture, "new/..run")).st_mode, S_IFREG | 0600);
+}
+
+static void who_looks_makes_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_int_equal(held(fixture), INSTALL_HELD_NO);
+    assert_false(is_there(in_target(fixture, "..run")));
+    fixture->target.sub = "missing";
+    assert_int_equal(held(fixture), INSTALL_HELD_NO);
+    assert_false(is_there(in_target(fixture, "missing")));
+}
+
+/* Stands in for one who looks, at the moment when it holds the lock to do so. */
+static int start_looking(const struct fixture *fixture)
+{
+    int fd = open(in_target(fixture, "..run"), O_RDONLY | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_int_equal(flock(fd, LOCK_SH), 0);
+    return fd;
+}
+
+static void who_looks_is_taken_for_no_run(void **state)
+{
+    struct fixture *fixture = *state;
+    int looking, pid;
+
+    assert_int_equal(hold(fixture), 0);
+    looking = start_looking(fixture);
+    assert_int_equal(held(fixture), INSTALL_HELD_NO);
+    pid = fixture_begin(fixture, hold_here, 0);
+    clock_sleep(100, INT64_MAX);
+    assert_int_equal(flock(looking, LOCK_UN), 0);
+    assert_int_equal(fixture_wait(pid), 0);
+    close(looking);
+}
+
+static void other_things_than_its_file_are_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *run = in_target(fixture, "..run");
+
+    assert_int_equal(symlink("elsewhere", run), 0);
+    assert_refused(fixture, "..run is no");
+    assert_false(is_there(in_target(fixture, "elsewhere")));
+    run = in_target(fixture, "..run");
+    assert_int_equal(unlink(run), 0);
+    assert_int_equal(mkdir(run, 0700), 0);
+    assert_refused(fixture, "..run is no");
+    run = in_target(fixture, "..run");
+    assert_int_equal(rmdir(run), 0);
+    assert_int_equal(mkfifo(run, 0600), 0);
+    assert_refused(fixture, "..run is no");
+}
+
+static void file_of_another_name_keeps_its_mode(void **state)
+{
+    struct fixture *fixture = *state;
+
+    put_file(in_target(fixture, "precious"), "");
+    assert_int_equal(link(in_target(fixture, "precious"), in_target(fixture, "..run")), 0);
+    assert_int_equal(hold(fixture), -1);
+    assert_int_equal(fixture->err.code, ERR_TARGET_INVALID);
+    assert_int_equal(stat_of(in_target(fixture, "precious")).st_mode & 07777, 0644);
+}
+
+static void file_of_a_stranger_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+
+    need_root();
+    assert_int_equal(hold(fixture), 0);
+    assert_int_equal(chown(in_target(fixture, "..run"), STRANGER, STRANGER), 0);
+    assert_refused(fixture, "..run belongs to uid 4321, a stranger");
+}
+
+static void who_may_not_open_it_cannot_tell(void **state)
+{
+    struct fixture *fixture = *state;
+
+    need_root();
+    assert_int_equal(hold(fixture), 0);
+    fixture->prepare = become_stranger;
+    assert_int_equal(held(fixture), INSTALL_HELD_UNKNOWN);
+    assert_int_equal(hold(fixture), -1);
+    assert_int_equal(fixture->err.code, ERR_INSTALL_FAILED);
+    assert_non_null(strstr(fixture->err.reason, "Permission denied"));
+}
+
+#define ROW(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ROW(second_one_is_refused_until_the_first_has_died),
+        ROW(target_is_made_and_the_file_for_the_agent_alone),
+        ROW(who_looks_makes_nothing),
+        ROW(who_looks_is_taken_for_no_run),
+        ROW(other_things_than_its_file_are_refused),
+        ROW(file_of_another_name_keeps_its_mode),
+        ROW(file_of_a_stranger_is_refused),
+        ROW(who_may_not_open_it_cannot_tell),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
