@@ -34,14 +34,14 @@ enum metric {
     METRIC_HANDSHAKES,             /* endpoint, result, alert; by metrics_event() */
     METRIC_HANDSHAKE_DURATION,     /* endpoint; ms; by metrics_event() */
     METRIC_SUCCESS_RATIO,          /* endpoint, window ("1h", "24h"); thousandths */
-    METRIC_HOOKS,                  /* result */
+    METRIC_HOOKS,                  /* result ("done", "failed", "timeout") */
     METRIC_HOOK_DURATION,          /* ms */
     METRIC_MEMORY_LOCKED,          /* bytes */
     METRIC_MEMORY_PEAK,            /* bytes */
     METRIC_MEMORY_LOCK,            /* backing; 1 */
     METRIC_SANDBOX,                /* core, dumpable, no_new_privs, seccomp; 1 */
     METRIC_CLOCK_JUMPS,
-    METRIC_RELOADS, /* result */
+    METRIC_RELOADS, /* result ("done", "failed") */
     METRIC_WAKEUPS,
     METRIC_LOG_LINES_DROPPED,
     METRIC_DROPPED, /* counted here: what found no room */
