@@ -38,8 +38,8 @@ struct history_entry {
 void history_add(struct history *history, const struct history_entry *entry);
 
 /*
- * Sums up a window that ends at now_ms. It begins with the bucket that a whole window before now
- * lies in, less that bucket: an hour is 55 to 60 minutes, a day is 23 to 24 hours.
+ * Sums up the bucket of now_ms and those before it that make a window: an hour is 55 to 60 minutes,
+ * a day is 23 to 24 hours. Counts stop at 65,535 a bucket, latencies at as many ms.
  */
 struct history_sum {
     unsigned asked, accepted;
