@@ -19,7 +19,8 @@
 #define ROLLED_BACK "rolled-back"
 #define HELD        "held"
 
-enum { MEMORY_MODE = 0600, MEMORY_MAX = 1024 };
+/* For all to read: after a roll-back by root an agent of another user has to know of it. */
+enum { MEMORY_MODE = 0644, MEMORY_MAX = 1024 };
 
 /* A line that stands there once at most. */
 static bool read_digest(char out[HASH_HEX_SIZE], struct bytes word)

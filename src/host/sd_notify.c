@@ -52,7 +52,7 @@ void sd_notify_open(struct sd_notify *notify)
 {
     *notify = (struct sd_notify){.fd = -1};
     if (read_address(notify) == 0)
-        notify->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        notify->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (notify->fd >= 0)
         notify->watchdog_ms = watchdog_ms();
     (void)unsetenv("NOTIFY_SOCKET");

@@ -124,14 +124,14 @@ static void the_program_begins_afresh(void **state)
     use_script(fixture,
                "echo begin; ls /proc/$$/fd; readlink /proc/$$/fd/0; pwd; umask\n"
                "grep -cE '^Sig(Blk|Ign):.0{16}$' /proc/self/status\n"
-               "set -- $(cat /proc/$$/stat); echo group $(($$ - $5)) session $(($$ - $6))");
+               "set -- $(cat /proc/$$/stat); echo group $(($$ - $5)) session $(($$ - $6)); exit 5");
     open_runner(fixture);
     (void)signal(SIGCHLD, SIG_DFL);
     (void)signal(SIGPIPE, SIG_DFL);
     (void)sigprocmask(SIG_SETMASK, &before, NULL);
     (void)umask(mask);
     close(leaked);
-    assert_int_equal(tell_and_take(fixture, LIMIT_MS).outcome, HOOK_DONE);
+    assert_int_equal(tell_and_take(fixture, LIMIT_MS).status, 5);
     for (line = read_log(fixture); (line = strstr(line, "line=")); line++) {
         int len = (int)strcspn(line + 5, "\n");
 
@@ -222,6 +222,29 @@ static void the_time_limit_lets_it_end_itself(void **state)
     assert_in_range(result.ms, 300, 1900);
 }
 
+static void the_time_limit_gives_the_rest_its_grace(void **state)
+{
+    struct hook_fixture *fixture = *state;
+
+    use_script(fixture, "(trap 'sleep 0.5; echo cleaned; exit' TERM; sleep 300 & wait) &\n"
+                        "(trap '' TERM; exec sleep 300) & echo $! >\"$0/deaf\"; wait");
+    open_runner(fixture);
+    assert_int_equal(tell_and_take(fixture, 300).status, 128 + SIGTERM);
+    assert_non_null(strstr(read_log(fixture), "line=cleaned\n"));
+    assert_true(is_gone((pid_t)wait_for_number(fixture, "deaf")));
+}
+
+static void the_time_limit_ends_who_holds_no_pipe(void **state)
+{
+    struct hook_fixture *fixture = *state;
+
+    use_script(fixture, "(trap '' TERM; exec sleep 300) >/dev/null 2>&1 & echo $! >\"$0/mute\"\n"
+                        "wait");
+    open_runner(fixture);
+    assert_int_equal(tell_and_take(fixture, 300).outcome, HOOK_TIMEOUT);
+    assert_true(is_gone((pid_t)wait_for_number(fixture, "mute")));
+}
+
 static void output_is_logged_and_bounded(void **state)
 {
     struct hook_fixture *fixture = *state;
@@ -307,17 +330,19 @@ static void facts_that_are_too_long_are_refused(void **state)
 
 static void a_request_of_another_form_runs_nothing(void **state)
 {
-    static const char long_one[10000];
+    static const size_t sizes[] = {7, 8, 8 + 7, 10000}; /* short, no fact, seven, far too many */
+    static char request[10000];
     struct hook_fixture *fixture = *state;
 
     use_script(fixture, "echo told");
     open_runner(fixture);
-    for (size_t i = 0; i < 4; i++) { /* short, no fact, seven facts, far too many */
-        static const size_t sizes[] = {7, 8, 8 + 7, sizeof long_one};
-
-        assert_true(send(fixture->hook.fd, long_one, sizes[i], 0) > 0);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        assert_true(send(fixture->hook.fd, request, sizes[i], 0) > 0);
         assert_int_equal(take(fixture).outcome, HOOK_FAILED);
     }
+    memset(request + 8, 'd', 8192 - 6); /* right, but for a byte too many */
+    assert_true(send(fixture->hook.fd, request, 8 + 8192 + 1, 0) > 0);
+    assert_int_equal(take(fixture).outcome, HOOK_FAILED);
     assert_string_equal(read_log(fixture), "");
     assert_int_equal(tell_and_take(fixture, LIMIT_MS).outcome, HOOK_DONE);
 }
@@ -355,18 +380,17 @@ static void a_runner_that_is_gone_is_noticed(void **state)
 static void closing_ends_runner_and_program(void **state)
 {
     struct hook_fixture *fixture = *state;
-    pid_t runner, program;
+    pid_t runner;
 
     use_script(fixture, "trap 'echo 15 >\"$0/signal\"; exit' TERM; echo $$ >\"$0/program\"\n"
                         "sleep 300 & wait");
     open_runner(fixture);
     runner = fixture->hook.pid;
     tell(fixture, LIMIT_MS);
-    program = (pid_t)wait_for_number(fixture, "program");
+    (void)wait_for_number(fixture, "program");
     hook_close(&fixture->hook);
     assert_int_equal(kill(runner, 0), -1); /* reaped already */
     assert_int_equal(wait_for_number(fixture, "signal"), 15);
-    assert_true(kill(program, 0) < 0 || is_gone(program));
 }
 
 #define TEST(function)                                                                             \
@@ -382,6 +406,8 @@ int main(int argc, char *argv[])
         TEST(what_cannot_be_executed_is_told),
         TEST(the_time_limit_ends_all_of_the_group),
         TEST(the_time_limit_lets_it_end_itself),
+        TEST(the_time_limit_gives_the_rest_its_grace),
+        TEST(the_time_limit_ends_who_holds_no_pipe),
         TEST(output_is_logged_and_bounded),
         TEST(a_last_line_without_its_end_is_logged),
         TEST(who_outlives_the_program_is_not_waited_for),

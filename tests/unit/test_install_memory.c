@@ -82,7 +82,7 @@ static void what_changes_leaves_the_rest(void **state)
     fixture->prepare = strict_umask;
     assert_int_equal(update(fixture, SET, NULL, NULL), 0);
     assert_memory(fixture, SET, "", "");
-    assert_int_equal(stat_of(in_target(fixture, "..agent")).st_mode, S_IFREG | 0600);
+    assert_int_equal(stat_of(in_target(fixture, "..agent")).st_mode, S_IFREG | 0644);
     assert_int_equal(update(fixture, NULL, VERSION, OTHER), 0);
     assert_memory(fixture, SET, VERSION, OTHER);
     assert_int_equal(update(fixture, "..set-fedcba9876543210", NULL, ""), 0);
