@@ -6,6 +6,7 @@
 
 #include "identity/verify.h"
 
+struct aws_kept;
 struct config;
 struct environment;
 struct profiles;
@@ -18,6 +19,7 @@ struct aws {
     enum verify_profile profile;           /* how strictly those verify */
     int64_t deadline;                      /* on clock_ms(): nothing goes on beyond it */
     const struct profiles *profiles;       /* the SDKs' shared files; NULL: none */
+    struct aws_kept *kept;                 /* from one conversation to the next; NULL: nothing */
 };
 
 #endif

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aws/client.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "aws/aws.h"
 #include "aws/credentials.h"
 #include "aws/endpoint.h"
+#include "aws/kept.h"
 #include "aws/profile.h"
 #include "aws/proxy.h"
 #include "aws/retry.h"
@@ -17,7 +19,13 @@
 #include "base/log.h"
 #include "net/http.h"
 
-enum { ANSWER_MAX = 512 * 1024, CONNECT_MS = 5000, TOTAL_MS = 15000, MAX_ATTEMPTS = 3 };
+enum {
+    ANSWER_MAX = 512 * 1024,
+    CONNECT_MS = 5000,
+    TOTAL_MS = 15000,
+    MAX_ATTEMPTS = 3,
+    KEEP_S = 15 * 60 /* credentials with more life than this are not asked for again */
+};
 
 #define CONTENT_TYPE "application/x-amz-json-1.1"
 
@@ -29,6 +37,7 @@ struct client {
     struct retry_quota quota;
     unsigned max_attempts;
     int64_t skew_s; /* how far AWS's clock is ahead of ours */
+    bool welcome;   /* AWS has taken the credentials */
 };
 
 /* What is mended once in a call. */
@@ -72,13 +81,42 @@ struct client *client_new(const struct aws *aws, struct err *err)
     return NULL;
 }
 
+/* Credentials that live on go on to the next conversation. Others may change at their source. */
+static void keep_credentials(struct client *client)
+{
+    struct aws_kept *kept = client->aws->kept;
+
+    if (!kept || !client->welcome || client->credentials->expires - clock_wall() <= KEEP_S)
+        return;
+    credentials_free(kept->credentials);
+    kept->credentials = client->credentials;
+    client->credentials = NULL;
+}
+
 void client_free(struct client *client)
 {
     if (!client)
         return;
     http_free(client->http);
+    keep_credentials(client);
     credentials_free(client->credentials);
     arena_free(client);
+}
+
+/* Those that the last conversation left, else new ones. */
+static int find_credentials(struct client *client, struct err *err)
+{
+    struct aws_kept *kept = client->aws->kept;
+
+    if (!kept || !kept->credentials)
+        return credentials_resolve(client->aws, &client->credentials, err);
+    client->credentials = kept->credentials;
+    kept->credentials = NULL;
+    if (client->credentials->expires - clock_wall() > KEEP_S)
+        return 0;
+    credentials_free(client->credentials);
+    client->credentials = NULL;
+    return credentials_resolve(client->aws, &client->credentials, err);
 }
 
 static int sign(const struct client *client, const struct client_call *call,
@@ -234,9 +272,13 @@ int client_perform(struct client *client, const struct client_call *call,
 {
     const struct aws *aws = client->aws;
 
-    if (!client->credentials && credentials_resolve(aws, &client->credentials, err) < 0)
+    int result;
+
+    if (!client->credentials && find_credentials(client, err) < 0)
         return -1;
     if (clock_left(aws->deadline) == 0)
         return err_set(err, ERR_DEADLINE, call->object, "no time was left to ask AWS for it");
-    return perform(client, call, response, refusal, err);
+    result = perform(client, call, response, refusal, err);
+    client->welcome = result == 0;
+    return result;
 }

@@ -7,6 +7,7 @@
 #include "aws/aws.h"
 #include "aws/client.h"
 #include "aws/endpoint.h"
+#include "aws/kept.h"
 #include "aws/refusal.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -37,6 +38,7 @@ struct secretsmanager *secretsmanager_new(const struct aws *aws, struct err *err
         return NULL;
     }
     manager->aws = aws;
+    manager->describe_denied = aws->kept && aws->kept->describe_denied;
     manager->client = client_new(aws, err);
     if (!manager->client) {
         arena_free(manager);
@@ -122,6 +124,8 @@ static bool is_denied(struct secretsmanager *manager, const char *secret_id, con
     if (err->code != ERR_AWS_DENIED && err->code != ERR_AWS_DENIED_EXPLICITLY)
         return false;
     manager->describe_denied = true;
+    if (manager->aws->kept)
+        manager->aws->kept->describe_denied = true;
     log_event(LOG_LEVEL_WARNING, "describe_denied", log_s("secret", secret_id),
               log_s("reason", err->reason));
     return true;
