@@ -171,6 +171,12 @@ static const struct err_info table[ERR_CODES] = {
     [ERR_ALREADY_RUNNING] = {"already_running", EX_TEMPFAIL,
                              "another mtls-agent run has this directory",
                              "Stop the other one, or give this one another --dir."},
+    [ERR_HOOK_FAILED] = {"hook_failed", EX_IOERR,
+                         "the identity is in place, but who should know was not told",
+                         "See what --on-change-exec wrote (event hook_output), or the PID of "
+                         "--on-change-signal; it is tried again, also by the next fetch."},
+    [ERR_NO_STATUS] = {"no_status", EX_UNAVAILABLE, "there is no status file",
+                       "Start mtls-agent run, or name its --status-file."},
     [ERR_MEMORY_LOCK] = {"memory_lock", EX_OSERR, "memory cannot be locked",
                          "Raise the memlock limit to 8 MiB (LimitMEMLOCK=8M, or ulimits in the "
                          "task definition), or accept --memory-lock=prefer."},

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -80,4 +82,39 @@ int fs_write_all(int fd, struct bytes data)
         data.len -= (size_t)n;
     }
     return 0;
+}
+
+static int write_new(const char *path, struct bytes text, mode_t mode)
+{
+    int fd, result = -1, saved;
+
+    if (unlink(path) < 0 && errno != ENOENT)
+        return -1;
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+    if (fd < 0)
+        return -1;
+    if (fchmod(fd, mode) == 0)
+        result = fs_write_all(fd, text);
+    saved = errno;
+    if (close(fd) < 0 && errno != EINTR && result == 0)
+        return -1;
+    errno = saved;
+    return result;
+}
+
+int fs_replace(const char *path, struct bytes text, mode_t mode)
+{
+    char temporary[PATH_MAX];
+    int n = snprintf(temporary, sizeof temporary, "%s.tmp", path), saved;
+
+    if (n < 0 || (size_t)n >= sizeof temporary) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    if (write_new(temporary, text, mode) == 0 && rename(temporary, path) == 0)
+        return 0;
+    saved = errno;
+    (void)unlink(temporary);
+    errno = saved;
+    return -1;
 }

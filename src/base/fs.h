@@ -2,6 +2,8 @@
 #ifndef BASE_FS_H
 #define BASE_FS_H
 
+#include <sys/types.h>
+
 #include "base/buf.h"
 
 /*
@@ -19,5 +21,13 @@ int fs_read_stream(int fd, struct buf *out);
 
 /* Writes all of it: 0, or -1 with errno. */
 int fs_write_all(int fd, struct bytes data);
+
+/*
+ * Replaces what a path names by a new file, atomically: a reader sees the old or the new one. For
+ * what is worth nothing after a crash, so nothing is synced. The temporary name is the path with
+ * ".tmp" behind it; whatever stands there is removed, never followed. 0; -1 with errno, and the old
+ * file is as it was.
+ */
+int fs_replace(const char *path, struct bytes text, mode_t mode);
 
 #endif
