@@ -1,40 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent.h"
 
-#include <stdio.h>
 #include <string.h>
 
+#include "agent_parts.h"
 #include "aws/aws.h"
+#include "aws/credentials.h"
 #include "aws/profile.h"
 #include "aws/roots.h"
-#include "aws/secretsmanager.h"
 #include "base/arena.h"
 #include "base/clock.h"
-#include "base/err.h"
 #include "base/log.h"
-#include "config/config.h"
-#include "enclave/rehearse.h"
-#include "host/ca_overlap.h"
 #include "host/installed.h"
-#include "identity/bundle.h"
 #include "identity/expect.h"
 #include "identity/identity.h"
 #include "identity/verify.h"
 
-/* An installed identity with less life than this is no longer worth keeping in place of another. */
-enum { KEEP_MARGIN_S = 3600, CLOCK_WAIT_MS = 1000 };
-
-/* One set on its way through the cycle. */
-struct delivery {
-    const struct config *config;
-    const struct config_set *set;
-    struct install_target target;
-    struct secret_version *origins; /* one for each secret of the set */
-    struct bundle bundle;
-    struct identity *identity;
-    struct ca_overlap overlap;
-    enum rehearsal rehearsal;
-};
+enum { CLOCK_WAIT_MS = 1000 };
 
 struct install_target agent_target(const struct config *config, const char *sub, int64_t deadline)
 {
@@ -49,11 +31,12 @@ struct install_target agent_target(const struct config *config, const char *sub,
         .cert_mode = config->cert_mode,
         .dir_mode = config->dir_mode,
         .keep_previous_ms = config->keep_previous_ms,
+        .keep_newest = config->rollback_on_failure,
         .deadline = deadline,
     };
 }
 
-static const char *name_of(const struct delivery *delivery)
+const char *delivery_name(const struct delivery *delivery)
 {
     return delivery->set->sub[0] ? delivery->set->sub : delivery->target.dir;
 }
@@ -67,9 +50,20 @@ static void list_sources(const struct delivery *delivery,
         sources[i] = (struct install_source){delivery->origins[i].arn, delivery->origins[i].id};
 }
 
+static int name_version(struct delivery *delivery, struct err *err)
+{
+    struct install_source sources[CONFIG_SECRETS_MAX];
+
+    list_sources(delivery, sources);
+    if (install_version(delivery->version, sources, delivery->set->secret_count) == 0)
+        return 0;
+    return err_set(err, ERR_MEMORY_FULL, delivery->set->secrets[0], "no room for a version");
+}
+
 /*
- * Whether what is installed is what AWS would give, which DescribeSecret tells without showing it.
- * Then it is taken from the disk, and all goes on as if it had been fetched. -1: AWS cannot tell.
+ * Which version AWS would give, which DescribeSecret tells without showing it; it is left open
+ * where that cannot tell. Where it is the installed one, that is taken from the disk, and all goes
+ * on as if it had been fetched.
  */
 static int recall(struct delivery *delivery, struct secretsmanager *manager, struct err *err)
 {
@@ -83,11 +77,13 @@ static int recall(struct delivery *delivery, struct secretsmanager *manager, str
     for (i = 0; i < set->secret_count; i++) {
         if (secretsmanager_describe(manager, set->secrets[i], &delivery->origins[i], err) < 0)
             return -1;
-        if (strcmp(delivery->origins[i].id, facts.version_ids[i]) != 0)
+        if (!delivery->origins[i].id[0])
             return 0;
     }
     list_sources(delivery, sources);
-    return install_recall(&delivery->target, sources, set->secret_count, &delivery->bundle);
+    delivery->recalled =
+        install_recall(&delivery->target, sources, set->secret_count, &delivery->bundle);
+    return name_version(delivery, err);
 }
 
 static int fetch(struct delivery *delivery, struct secretsmanager *manager, struct err *err)
@@ -111,14 +107,17 @@ static int fetch(struct delivery *delivery, struct secretsmanager *manager, stru
     return result;
 }
 
-/* From the disk, where nothing has changed, else from AWS. */
+/* From the disk, where nothing has changed; not at all, where that version is known to be bad; else
+ * from AWS. */
 static int obtain(struct delivery *delivery, struct secretsmanager *manager, struct err *err)
 {
-    int recalled = recall(delivery, manager, err);
-
-    if (recalled < 0)
+    if (recall(delivery, manager, err) < 0)
         return -1;
-    return recalled ? 0 : fetch(delivery, manager, err);
+    if (delivery->recalled || (delivery->version[0] && keep_from(delivery) != ASIDE_NO))
+        return 0;
+    if (fetch(delivery, manager, err) < 0)
+        return -1;
+    return name_version(delivery, err);
 }
 
 static void describe(const struct delivery *delivery)
@@ -127,14 +126,15 @@ static void describe(const struct delivery *delivery)
     char not_after[CLOCK_TEXT_MAX];
 
     clock_format(not_after, identity->not_after);
-    log_event(LOG_LEVEL_INFO, "identity", log_s("set", name_of(delivery)),
+    log_event(LOG_LEVEL_INFO, "identity", log_s("set", delivery_name(delivery)),
               log_s("subject", identity->subject), log_s("key", identity->key_text),
               log_s("not_after", not_after), log_s("fingerprint", identity->fingerprint));
     if (identity->chain_not_in_ca)
-        log_event(LOG_LEVEL_WARNING, "chain_not_in_ca", log_s("set", name_of(delivery)));
+        log_event(LOG_LEVEL_WARNING, "chain_not_in_ca", log_s("set", delivery_name(delivery)));
 }
 
-static int expect(const struct delivery *delivery, const struct identity *identity, struct err *err)
+int delivery_expect(const struct delivery *delivery, const struct identity *identity,
+                    struct err *err)
 {
     const struct config *config = delivery->config;
     const struct expected expected = {config->expect_subject, config->expect_sans,
@@ -172,7 +172,7 @@ static int prove(struct delivery *delivery, struct err *err)
         delivery->identity = identity_new(&delivery->bundle, &policy, subject, err);
         if (delivery->identity)
             break;
-        if (err->code != ERR_CERTIFICATE_NOT_YET_VALID ||
+        if (err->code != ERR_CERTIFICATE_NOT_YET_VALID || delivery->agent->stays ||
             clock_left(delivery->target.deadline) == 0)
             return -1;
         if (!said)
@@ -182,7 +182,7 @@ static int prove(struct delivery *delivery, struct err *err)
     }
     bundle_free(&delivery->bundle);
     describe(delivery);
-    if (expect(delivery, delivery->identity, err) < 0)
+    if (delivery_expect(delivery, delivery->identity, err) < 0)
         return -1;
     return keep_anchors(delivery, err);
 }
@@ -194,9 +194,17 @@ static void describe_overlap(const struct delivery *delivery)
 
     for (i = 0; i < delivery->overlap.count; i++) {
         clock_format(until, delivery->overlap.kept[i].until);
-        log_event(LOG_LEVEL_INFO, "ca_overlap", log_s("set", name_of(delivery)),
+        log_event(LOG_LEVEL_INFO, "ca_overlap", log_s("set", delivery_name(delivery)),
                   log_s("fingerprint", delivery->overlap.kept[i].digest), log_s("until", until));
     }
+}
+
+void delivery_conclude(const struct delivery *delivery, const char *outcome)
+{
+    delivery->told->outcome = outcome;
+    log_event(LOG_LEVEL_INFO, outcome, log_s("set", delivery_name(delivery)),
+              log_s("dir", delivery->target.dir),
+              log_s("fingerprint", delivery->identity ? delivery->identity->fingerprint : NULL));
 }
 
 static int install(const struct delivery *delivery, struct err *err)
@@ -216,76 +224,18 @@ static int install(const struct delivery *delivery, struct err *err)
         .overlap_count = delivery->overlap.count,
     };
     enum install_outcome outcome;
+    int result;
 
     list_sources(delivery, sources);
-    if (install_identity(&delivery->target, &what, &outcome, err) < 0)
+    atomic_store(&delivery->agent->writing, true);
+    result = install_identity(&delivery->target, &what, &outcome, err);
+    atomic_store(&delivery->agent->writing, false);
+    if (result < 0)
         return -1;
-    log_event(LOG_LEVEL_INFO, events[outcome], log_s("set", name_of(delivery)),
-              log_s("dir", delivery->target.dir),
-              log_s("fingerprint", delivery->identity->fingerprint));
+    delivery_conclude(delivery, events[outcome]);
     if (outcome != INSTALL_UNCHANGED)
         describe_overlap(delivery);
     return 0;
-}
-
-/* The installed identity, if it is the expected one and will serve for a while yet; else NULL. */
-static struct identity *serving_identity(const struct delivery *delivery)
-{
-    struct err none;
-    struct identity *identity = installed_identity(&delivery->target, &none);
-
-    if (identity && (identity->not_after - clock_wall() < KEEP_MARGIN_S ||
-                     expect(delivery, identity, &none) < 0)) {
-        identity_free(identity);
-        return NULL;
-    }
-    return identity;
-}
-
-/* AWS cannot be asked: a whole set on disk is better than a host that does not come up. */
-static bool keep_stale(const struct delivery *delivery, const struct err *err)
-{
-    const struct err_info *info = err_info(err->code);
-    struct identity *identity;
-
-    if (!delivery->config->keep_if_unreachable || delivery->config->dry_run ||
-        err->code == ERR_VERSION_PENDING ||
-        (info->exit_status != err_info(ERR_AWS_UNREACHABLE)->exit_status &&
-         info->exit_status != err_info(ERR_DEADLINE)->exit_status))
-        return false;
-    identity = serving_identity(delivery);
-    if (!identity)
-        return false;
-    log_event(LOG_LEVEL_WARNING, "kept_stale", log_s("set", name_of(delivery)),
-              log_s("fingerprint", identity->fingerprint), log_s("code", info->name),
-              log_s("subject", err->subject), log_s("reason", err->reason));
-    identity_free(identity);
-    return true;
-}
-
-/* Trust that ends by itself needs no proof of what remains. */
-static bool is_installed(const struct delivery *delivery, const struct identity *installed)
-{
-    const struct identity *next = delivery->identity;
-
-    return strcmp(next->fingerprint, installed->fingerprint) == 0 &&
-           (delivery->overlap.only_ended ||
-            bytes_equal(buf_bytes(&next->file[BUNDLE_CA_CERT]),
-                        buf_bytes(&installed->file[BUNDLE_CA_CERT])));
-}
-
-/* No enclave could be asked: what serves now is not replaced by what nobody has tried. */
-static bool keep_unproven(const struct delivery *delivery)
-{
-    struct identity *installed = serving_identity(delivery);
-    bool keep = installed && !is_installed(delivery, installed);
-
-    log_event(LOG_LEVEL_WARNING, keep ? "kept_unproven" : "unproven",
-              log_s("set", name_of(delivery)),
-              log_s("fingerprint", keep ? installed->fingerprint : NULL),
-              log_s("reason", "no endpoint could be reached to try the identity"));
-    identity_free(installed);
-    return keep;
 }
 
 /* A dry run is there to prove: nothing known is a failure. A server's set has nothing to try. */
@@ -293,8 +243,29 @@ static int require_proof(const struct delivery *delivery, struct err *err)
 {
     if (delivery->rehearsal != REHEARSAL_UNPROVEN)
         return 0;
-    return err_set(err, ERR_ENCLAVE_UNREACHABLE, name_of(delivery),
+    return err_set(err, ERR_ENCLAVE_UNREACHABLE, delivery_name(delivery),
                    "no endpoint could be reached to try the identity");
+}
+
+/* A version that is not to be tried: a failure goes on, a roll-back is a state of peace. */
+static int set_aside(const struct delivery *delivery, struct err *err)
+{
+    if (delivery->aside == ASIDE_HELD) {
+        delivery_conclude(delivery, "held_back");
+        return 0;
+    }
+    *err = delivery->told->refused.err;
+    return -1;
+}
+
+/* In run, what is installed is proved by its probes. */
+static int try_out(struct delivery *delivery, struct err *err)
+{
+    delivery->rehearsal = REHEARSAL_SKIPPED;
+    if (delivery->recalled && delivery->agent->stays)
+        return 0;
+    return rehearse(delivery->config, delivery->identity, &delivery->target, &delivery->rehearsal,
+                    err);
 }
 
 /* The mission. Nothing touches the target before all that can fail without it has succeeded. */
@@ -302,10 +273,9 @@ static int deliver(struct delivery *delivery, struct secretsmanager *manager, st
 {
     if (obtain(delivery, manager, err) < 0)
         return keep_stale(delivery, err) ? 0 : -1;
-    if (prove(delivery, err) < 0)
-        return -1;
-    if (rehearse(delivery->config, delivery->identity, &delivery->target, &delivery->rehearsal,
-                 err) < 0)
+    if (!delivery->recalled && keep_from(delivery) != ASIDE_NO)
+        return set_aside(delivery, err);
+    if (prove(delivery, err) < 0 || try_out(delivery, err) < 0)
         return -1;
     if (delivery->config->dry_run)
         return require_proof(delivery, err);
@@ -321,17 +291,21 @@ static void report_dry_run(const struct delivery *delivery, int result, const st
 
     if (result < 0)
         outcome = err->code == ERR_VERSION_PENDING ? "not_yet" : "failed";
-    log_event(LOG_LEVEL_INFO, "dry_run", log_s("set", name_of(delivery)), log_s("outcome", outcome),
+    log_event(LOG_LEVEL_INFO, "dry_run", log_s("set", delivery_name(delivery)),
+              log_s("outcome", outcome),
               log_s("fingerprint", delivery->identity ? delivery->identity->fingerprint : NULL));
 }
 
-static int deliver_set(const struct config *config, size_t i, struct secretsmanager *manager,
+static int deliver_set(struct agent *agent, size_t i, struct secretsmanager *manager,
                        int64_t deadline, struct err *err)
 {
+    const struct config *config = agent->config;
     const struct config_set *set = &config->sets[i];
     struct delivery delivery = {
+        .agent = agent,
         .config = config,
         .set = set,
+        .told = &agent->sets[i],
         .target = agent_target(config, set->sub, deadline),
         .origins = arena_alloc(set->secret_count * sizeof *delivery.origins, ARENA_WORK),
     };
@@ -343,6 +317,8 @@ static int deliver_set(const struct config *config, size_t i, struct secretsmana
         (void)err_set(err, ERR_MEMORY_FULL, set->secrets[0], "no room");
     if (config->dry_run)
         report_dry_run(&delivery, result, err);
+    if (result < 0)
+        keep_in_mind(&delivery, err);
     bundle_free(&delivery.bundle);
     identity_free(delivery.identity);
     arena_free(delivery.origins);
@@ -350,40 +326,77 @@ static int deliver_set(const struct config *config, size_t i, struct secretsmana
 }
 
 /* The edge: an error is printed here, and becomes an exit status. */
-static int conclude(const struct err *err)
+static int conclude(struct agent_set *told, const struct err *err)
 {
+    told->outcome = "failed";
+    told->err = *err;
     log_error(err);
     return err_info(err->code)->exit_status;
 }
 
-int agent_cycle(const struct config *config, const struct environment *environment,
-                int64_t deadline)
+static int deliver_all(struct agent *agent, struct secretsmanager *manager, int64_t deadline)
 {
-    struct aws aws = {.config = config, .environment = environment, .deadline = deadline};
-    struct secretsmanager *manager = NULL;
-    struct profiles *profiles = NULL;
-    struct anchors *anchors = NULL;
     struct err err;
     int highest = 0, status;
     size_t i;
 
-    if (profiles_load(config, &profiles, &err) == 0) {
+    for (i = 0; i < agent->config->set_count; i++) {
+        agent->sets[i].err.code = ERR_NONE;
+        if (deliver_set(agent, i, manager, deadline, &err) == 0)
+            continue;
+        status = conclude(&agent->sets[i], &err);
+        highest = status > highest ? status : highest;
+    }
+    return highest;
+}
+
+/* No set could even be asked for. */
+static int fail_all(struct agent *agent, const struct err *err)
+{
+    int status = conclude(&agent->sets[0], err);
+    size_t i;
+
+    for (i = 1; i < agent->config->set_count; i++) {
+        agent->sets[i].outcome = agent->sets[0].outcome;
+        agent->sets[i].err = *err;
+    }
+    return status;
+}
+
+int agent_cycle(struct agent *agent, int64_t deadline)
+{
+    struct aws aws = {
+        .config = agent->config,
+        .environment = agent->environment,
+        .deadline = deadline,
+        .kept = agent->stays ? &agent->kept : NULL,
+    };
+    struct secretsmanager *manager = NULL;
+    struct profiles *profiles = NULL;
+    struct anchors *anchors = NULL;
+    struct err err;
+    int status;
+
+    if (profiles_load(agent->config, &profiles, &err) == 0) {
         aws.profiles = profiles;
         aws.anchors = anchors = roots_load(&aws, &err);
         aws.profile = roots_profile(&aws);
     }
     if (anchors)
         manager = secretsmanager_new(&aws, &err);
-    if (!manager)
-        highest = conclude(&err);
-    for (i = 0; manager && i < config->set_count; i++) {
-        if (deliver_set(config, i, manager, deadline, &err) == 0)
-            continue;
-        status = conclude(&err);
-        highest = status > highest ? status : highest;
-    }
+    status = manager ? deliver_all(agent, manager, deadline) : fail_all(agent, &err);
     secretsmanager_free(manager);
     anchors_free(anchors);
     profiles_free(profiles);
-    return highest;
+    return status;
+}
+
+void agent_forget(struct agent *agent)
+{
+    size_t i;
+
+    credentials_free(agent->kept.credentials);
+    agent->kept = (struct aws_kept){0};
+    for (i = 0; i < CONFIG_SETS_MAX; i++)
+        agent->sets[i].refused.times = 0;
 }

@@ -192,3 +192,23 @@ int rehearse(const struct config *config, const struct identity *next,
     free(probes);
     return result;
 }
+
+bool enclave_accepts(const struct config *config, const struct identity *identity, int64_t deadline)
+{
+    struct probe_request all = {
+        .config = config,
+        .endpoints = config->endpoints,
+        .count = config->endpoint_count,
+        .identity = identity,
+        .parallel = PARALLEL,
+        .body_max = BODY_MAX,
+        .deadline = deadline,
+    };
+    struct probe *probes = calloc(all.count + 1, sizeof *probes);
+    struct err none;
+    bool accepts = probes && probe_endpoints(&all, probes, &none) == 0 &&
+                   count_verdicts(probes, all.count).verdict[PROBE_ACCEPTED] > 0;
+
+    free(probes);
+    return accepts;
+}

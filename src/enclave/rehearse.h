@@ -2,6 +2,9 @@
 #ifndef ENCLAVE_REHEARSE_H
 #define ENCLAVE_REHEARSE_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 struct config;
 struct err;
 struct identity;
@@ -23,5 +26,9 @@ enum rehearsal {
  */
 int rehearse(const struct config *config, const struct identity *next,
              const struct install_target *target, enum rehearsal *out, struct err *err);
+
+/* Whether at least one endpoint accepts an identity now. */
+bool enclave_accepts(const struct config *config, const struct identity *identity,
+                     int64_t deadline);
 
 #endif

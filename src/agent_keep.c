@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "agent_parts.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "host/install_memory.h"
+#include "host/installed.h"
+#include "identity/identity.h"
+
+enum {
+    /* An installed identity with less life than this is no longer worth keeping in place of
+       another. */
+    KEEP_MARGIN_S = 3600,
+    /* A version that failed is tried again after one interval, two, four, so many at most. */
+    AGAIN_MAX = 12
+};
+
+/* The installed identity, if it is the expected one and will serve for a while yet; else NULL. */
+static struct identity *serving_identity(const struct delivery *delivery)
+{
+    struct err none;
+    struct identity *identity = installed_identity(&delivery->target, &none);
+
+    if (identity && (identity->not_after - clock_wall() < KEEP_MARGIN_S ||
+                     delivery_expect(delivery, identity, &none) < 0)) {
+        identity_free(identity);
+        return NULL;
+    }
+    return identity;
+}
+
+/* Whether what failed is AWS, or the way there. */
+static bool is_passing(const struct err *err)
+{
+    int status = err_info(err->code)->exit_status;
+
+    return err->code != ERR_VERSION_PENDING &&
+           (status == err_info(ERR_AWS_UNREACHABLE)->exit_status ||
+            status == err_info(ERR_DEADLINE)->exit_status);
+}
+
+bool keep_stale(const struct delivery *delivery, const struct err *err)
+{
+    struct identity *identity;
+
+    if (!delivery->config->keep_if_unreachable || delivery->config->dry_run || !is_passing(err))
+        return false;
+    identity = serving_identity(delivery);
+    if (!identity)
+        return false;
+    delivery->told->outcome = "kept_stale";
+    delivery->told->err = *err;
+    log_event(LOG_LEVEL_WARNING, "kept_stale", log_s("set", delivery_name(delivery)),
+              log_s("fingerprint", identity->fingerprint), log_s("code", err_info(err->code)->name),
+              log_s("subject", err->subject), log_s("reason", err->reason));
+    identity_free(identity);
+    return true;
+}
+
+/* Trust that ends by itself needs no proof of what remains. */
+static bool is_installed(const struct delivery *delivery, const struct identity *installed)
+{
+    const struct identity *next = delivery->identity;
+
+    return strcmp(next->fingerprint, installed->fingerprint) == 0 &&
+           (delivery->overlap.only_ended ||
+            bytes_equal(buf_bytes(&next->file[BUNDLE_CA_CERT]),
+                        buf_bytes(&installed->file[BUNDLE_CA_CERT])));
+}
+
+/* What serves now is not replaced by what nobody has tried. */
+bool keep_unproven(const struct delivery *delivery)
+{
+    struct identity *installed = serving_identity(delivery);
+    bool keep = installed && !is_installed(delivery, installed);
+
+    if (keep)
+        delivery->told->outcome = "kept_unproven";
+    log_event(LOG_LEVEL_WARNING, keep ? "kept_unproven" : "unproven",
+              log_s("set", delivery_name(delivery)),
+              log_s("fingerprint", keep ? installed->fingerprint : NULL),
+              log_s("reason", "no endpoint could be reached to try the identity"));
+    identity_free(installed);
+    return keep;
+}
+
+/* Of a version that went wrong after all: it may have another chance once no enclave takes what
+ * is installed instead of it. */
+static bool serves_instead(const struct delivery *delivery)
+{
+    struct identity *installed = serving_identity(delivery);
+    bool serves =
+        installed && enclave_accepts(delivery->config, installed, delivery->target.deadline);
+
+    identity_free(installed);
+    return serves;
+}
+
+enum aside keep_from(struct delivery *delivery)
+{
+    const char *version = delivery->version;
+    struct install_memory memory;
+    struct err none;
+
+    if (delivery->aside != ASIDE_UNKNOWN)
+        return delivery->aside;
+    delivery->aside = ASIDE_NO;
+    if (delivery->told->refused.times > 0 &&
+        strcmp(delivery->told->refused.version, version) == 0 &&
+        clock_left(delivery->told->refused.until) > 0)
+        delivery->aside = ASIDE_REFUSED;
+    else if (!delivery->config->version_id && !delivery->config->dry_run &&
+             install_memory_read(&delivery->target, &memory, &none) == 0 &&
+             (strcmp(memory.held, version) == 0 ||
+              (strcmp(memory.rolled_back, version) == 0 && serves_instead(delivery))))
+        delivery->aside = ASIDE_HELD;
+    return delivery->aside;
+}
+
+/* Whether trying the version again soon would end the same. */
+static bool is_final(const struct err *err)
+{
+    int status = err_info(err->code)->exit_status;
+
+    return err->code != ERR_ENCLAVE_UNREACHABLE &&
+           (status == err_info(ERR_DOCUMENT_INVALID)->exit_status ||
+            status == err_info(ERR_ENCLAVE_REFUSED)->exit_status);
+}
+
+void keep_in_mind(const struct delivery *delivery, const struct err *err)
+{
+    struct agent_set *told = delivery->told;
+    int64_t intervals = 1;
+    unsigned i;
+
+    if (!delivery->agent->stays || !delivery->version[0] || delivery->recalled ||
+        delivery->aside == ASIDE_REFUSED || !is_final(err))
+        return;
+    if (strcmp(told->refused.version, delivery->version) != 0)
+        told->refused.times = 0;
+    for (i = 0; i < told->refused.times && intervals < AGAIN_MAX; i++)
+        intervals *= 2;
+    if (intervals > AGAIN_MAX)
+        intervals = AGAIN_MAX;
+    memcpy(told->refused.version, delivery->version, sizeof told->refused.version);
+    told->refused.err = *err;
+    told->refused.times++;
+    told->refused.until = clock_ms() + intervals * delivery->config->interval_ms;
+}

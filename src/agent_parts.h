@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef AGENT_PARTS_H
+#define AGENT_PARTS_H
+
+#include "agent.h"
+#include "aws/secretsmanager.h"
+#include "enclave/rehearse.h"
+#include "host/ca_overlap.h"
+#include "identity/bundle.h"
+
+struct identity;
+
+/* What the parts of the agent share. */
+
+/* Why a version is not even tried. */
+enum aside {
+    ASIDE_UNKNOWN, /* not looked at yet */
+    ASIDE_NO,
+    ASIDE_REFUSED, /* it failed not long ago */
+    ASIDE_HELD     /* it was rolled back */
+};
+
+/* One set on its way through the cycle. */
+struct delivery {
+    struct agent *agent;
+    const struct config *config;
+    const struct config_set *set;
+    struct agent_set *told; /* what comes of it */
+    struct install_target target;
+    struct secret_version *origins; /* one for each secret of the set */
+    char version[65];               /* of all of them; "" while one is not known */
+    bool recalled;                  /* it is what is installed */
+    enum aside aside;
+    struct bundle bundle;
+    struct identity *identity;
+    struct ca_overlap overlap;
+    enum rehearsal rehearsal;
+};
+
+/* What a set is called in the log: its subdirectory, else the directory. */
+const char *delivery_name(const struct delivery *delivery);
+
+/* Whether an identity is of the subject that the configuration asks for. */
+int delivery_expect(const struct delivery *delivery, const struct identity *identity,
+                    struct err *err);
+
+/* Notes and logs how it ended: "installed", with fields of the log's. */
+void delivery_conclude(const struct delivery *delivery, const char *outcome);
+
+/*
+ * agent_keep.c: when what is installed stays. keep_stale(): AWS cannot be asked, and a whole set on
+ * disk is better than a host that does not come up. keep_unproven(): no enclave could be asked.
+ * keep_from(): the version is one not to be tried, with the error of one that failed.
+ */
+bool keep_stale(const struct delivery *delivery, const struct err *err);
+bool keep_unproven(const struct delivery *delivery);
+enum aside keep_from(struct delivery *delivery);
+
+/* Remembers a version that failed, so that it is not tried in each cycle. */
+void keep_in_mind(const struct delivery *delivery, const struct err *err);
+
+#endif
