@@ -20,6 +20,9 @@ static const struct command {
     {"inspect", command_inspect, true,
      "show the installed identity, a FILE, or - (standard input)"},
     {"probe", command_probe, false, "try the installed identity on every enclave"},
+    {"run", command_run, false, "stay: keep the identity fresh, watch it, tell of changes"},
+    {"status", command_status, false, "show what run says about itself"},
+    {"healthcheck", command_healthcheck, false, "exit 0 where all is well, else 1, and why"},
 };
 
 static void print(const char *text)
@@ -36,10 +39,10 @@ static int help(void)
           "Gets this host's mutual-TLS identity from AWS Secrets Manager, proves it with the\n"
           "enclave, and installs it atomically.\n\nCommands:\n");
     for (i = 0; i < sizeof commands / sizeof *commands; i++) {
-        (void)snprintf(line, sizeof line, "  %-10s %s\n", commands[i].name, commands[i].help);
+        (void)snprintf(line, sizeof line, "  %-11s %s\n", commands[i].name, commands[i].help);
         print(line);
     }
-    print("  version    print the version\n  help       print this\n\n"
+    print("  version     print the version\n  help        print this\n\n"
           "Options, each also as a line of the configuration file and as a variable\n"
           "(--key-mode, key-mode =, MTLS_AGENT_KEY_MODE):\n");
     config_help(STDOUT_FILENO);
@@ -68,8 +71,14 @@ static int run(const struct config *config)
     struct err err;
     size_t i;
 
-    if (log_open(&config->log, &err) < 0)
+    if (log_open(&config->log, &err) < 0) {
+        struct log_options without = config->log;
+        struct err none;
+
+        without.file = NULL;
+        (void)log_open(&without, &none);
         return fail(&err);
+    }
     config_log(config);
     for (i = 0; i < sizeof commands / sizeof *commands; i++)
         if (strcmp(commands[i].name, name) == 0)

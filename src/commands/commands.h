@@ -6,11 +6,15 @@
 
 struct config;
 struct environment;
+struct hook;
 
 /* The verbs. Each runs to its end and returns the exit status. */
 int command_fetch(const struct config *config);
 int command_probe(const struct config *config);
 int command_inspect(const struct config *config);
+int command_run(const struct config *config);
+int command_status(const struct config *config);
+int command_healthcheck(const struct config *config);
 
 /*
  * Runs a verb's work the safe way: no core dumps, not traceable, arena open, the environment's
@@ -20,8 +24,10 @@ int command_inspect(const struct config *config);
 struct work {
     const struct config *config;
     const struct environment *environment;
-    int64_t deadline; /* on clock_ms() */
+    struct hook *hook; /* who tells of changes; NULL: not this verb's affair */
+    int64_t deadline;  /* on clock_ms() */
 };
-int command_supervise(const struct config *config, int (*work)(const struct work *work));
+int command_supervise(const struct config *config, int (*work)(const struct work *work),
+                      struct hook *hook);
 
 #endif

@@ -1,13 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+
 #include "agent.h"
+#include "base/log.h"
 #include "commands/commands.h"
+#include "host/hook.h"
+#include "service/tell.h"
 
 static int fetch(const struct work *work)
 {
-    return agent_cycle(work->config, work->environment, work->deadline);
+    struct agent *agent = calloc(1, sizeof *agent); /* no secret, and much for this stack */
+    int status, told = 0;
+
+    if (!agent)
+        return err_info(ERR_SYSTEM)->exit_status;
+    agent->config = work->config;
+    agent->environment = work->environment;
+    if (work->config->rollback)
+        status = agent_rollback(agent, work->deadline);
+    else
+        status = agent_cycle(agent, work->deadline);
+    if (!work->config->dry_run)
+        told = tell_all(work->hook, agent, work->deadline);
+    free(agent);
+    return status > told ? status : told;
 }
 
 int command_fetch(const struct config *config)
 {
-    return command_supervise(config, fetch);
+    struct hook hook;
+    struct err err;
+    int status;
+
+    if (tell_open(&hook, config, &err) < 0) {
+        log_error(&err);
+        return err_info(err.code)->exit_status;
+    }
+    status = command_supervise(config, fetch, &hook);
+    if (hook.pid > 0)
+        hook_close(&hook);
+    return status;
 }

@@ -195,5 +195,5 @@ static int inspect(const struct work *work)
 
 int command_inspect(const struct config *config)
 {
-    return command_supervise(config, inspect);
+    return command_supervise(config, inspect, NULL);
 }

@@ -109,5 +109,5 @@ int command_probe(const struct config *config)
         log_error(&err);
         return err_info(err.code)->exit_status;
     }
-    return command_supervise(config, probe);
+    return command_supervise(config, probe, NULL);
 }

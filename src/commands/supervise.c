@@ -2,31 +2,25 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdatomic.h>
-#include <sys/eventfd.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#include "aws/environment.h"
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "commands/commands.h"
 #include "config/config.h"
+#include "service/process.h"
 
-/* How long after the deadline the work may go on before the process ends without it. */
-enum { GRACE_MS = 2000, SIGNAL_STATUS = 128 };
+enum { SIGNAL_STATUS = 128 };
 
 struct supervised {
     int (*function)(const struct work *work);
     struct work work;
-    struct environment environment;
-    int status;
-    int done; /* eventfd: written when the work is over */
+    struct process process;
+    struct job job;
 };
 
 static int report(const struct err *err)
@@ -47,9 +41,8 @@ static void finished(const struct work *work, int status)
 }
 
 /*
- * Ends the process at once, with the work in whatever state: the set on disk is whole at every
- * moment. The arena is left to the kernel, since wiping it under a thread that uses it could end in
- * a crash instead of this status.
+ * Ends the process at once, with the work in whatever state. The arena is left to the kernel, since
+ * wiping it under a thread that uses it could end in a crash instead of this status.
  */
 _Noreturn static void leave(const struct supervised *supervised, int status)
 {
@@ -57,65 +50,46 @@ _Noreturn static void leave(const struct supervised *supervised, int status)
     _exit(status);
 }
 
-static int harden(struct err *err)
+static int run(void *argument)
 {
-    const struct rlimit none = {0, 0};
+    const struct supervised *supervised = argument;
 
-    (void)umask(S_IRWXG | S_IRWXO); /* modes are set where they are meant to be wider */
-    if (setrlimit(RLIMIT_CORE, &none) < 0)
-        return err_set_errno(err, ERR_SYSTEM, "RLIMIT_CORE", "cannot forbid core dumps");
-    if (prctl(PR_SET_DUMPABLE, 0L, 0L, 0L, 0L) < 0)
-        return err_set_errno(err, ERR_SYSTEM, "PR_SET_DUMPABLE", "cannot forbid tracing");
-    return 0;
+    return supervised->function(&supervised->work);
 }
 
-/*
- * Signals are blocked in every thread and read from a descriptor; a closed pipe is an error of
- * write(2).
- */
-static int open_signals(struct err *err)
+/* Ends the process for a signal that asks for it; as PID 1 it may have inherited children. */
+static void take_signal(const struct supervised *supervised)
 {
-    sigset_t set;
-    int fd;
-
-    (void)sigemptyset(&set);
-    (void)sigaddset(&set, SIGTERM);
-    (void)sigaddset(&set, SIGINT);
-    (void)sigaddset(&set, SIGHUP);
-    if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-        return err_set_errno(err, ERR_SYSTEM, "signals", "cannot block them");
-    fd = signalfd(-1, &set, SFD_CLOEXEC);
-    if (fd < 0)
-        return err_set_errno(err, ERR_SYSTEM, "signals", "cannot wait for them");
-    return fd;
-}
-
-static void on_arena_stack(void *argument)
-{
-    struct supervised *supervised = argument;
-    const uint64_t one = 1;
-
-    supervised->status = supervised->function(&supervised->work);
-    while (write(supervised->done, &one, sizeof one) < 0 && errno == EINTR)
-        continue;
-}
-
-static void wait_for(const struct supervised *supervised, int signals)
-{
-    struct pollfd fds[] = {{supervised->done, POLLIN, 0}, {signals, POLLIN, 0}};
-    int64_t end = supervised->work.deadline + GRACE_MS;
     struct signalfd_siginfo info;
+
+    while (read(supervised->process.signals, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo == SIGUSR1)
+            continue;
+        if (info.ssi_signo == SIGCHLD) {
+            while (waitpid(-1, NULL, WNOHANG) > 0)
+                continue;
+            continue;
+        }
+        log_event(LOG_LEVEL_WARNING, "signal", log_n("signal", info.ssi_signo));
+        leave(supervised, SIGNAL_STATUS + (int)info.ssi_signo);
+    }
+}
+
+static void wait_for(const struct supervised *supervised)
+{
+    struct pollfd fds[] = {{supervised->job.done, POLLIN, 0},
+                           {supervised->process.signals, POLLIN, 0}};
+    int64_t end = supervised->job.deadline + JOB_GRACE_MS;
     struct err err;
     int ready;
 
-    do
-        ready = poll(fds, 2, (int)clock_left(end));
-    while (ready < 0 && errno == EINTR);
-    if (fds[0].revents)
-        return;
-    if (fds[1].revents && read(signals, &info, sizeof info) == (ssize_t)sizeof info) {
-        log_event(LOG_LEVEL_WARNING, "signal", log_n("signal", info.ssi_signo));
-        leave(supervised, SIGNAL_STATUS + (int)info.ssi_signo);
+    while ((ready = poll(fds, 2, (int)clock_left(end))) != 0) {
+        if (ready < 0 && errno != EINTR)
+            break;
+        if (ready > 0 && fds[0].revents)
+            return;
+        if (ready > 0)
+            take_signal(supervised);
     }
     (void)err_set(&err, ERR_DEADLINE, NULL, "the work did not end in time");
     leave(supervised, report(&err));
@@ -123,34 +97,29 @@ static void wait_for(const struct supervised *supervised, int signals)
 
 static int supervise(struct supervised *supervised, struct err *err)
 {
-    int signals = open_signals(err);
+    struct job *job = &supervised->job;
 
-    supervised->work.environment = &supervised->environment;
-    supervised->done = eventfd(0, EFD_CLOEXEC);
-    if (signals < 0 || environment_take(&supervised->environment, err) < 0)
+    if (process_begin(&supervised->process, supervised->work.config, err) < 0 ||
+        job_open(job, err) < 0 || job_start(job, err) < 0)
         return -1;
-    if (supervised->done < 0)
-        return err_set_errno(err, ERR_SYSTEM, "eventfd", "cannot make it");
-    if (arena_thread_start(on_arena_stack, supervised, err) < 0)
-        return -1;
-    wait_for(supervised, signals);
-    return arena_thread_join(err);
+    wait_for(supervised);
+    return job_finish(job, err);
 }
 
-int command_supervise(const struct config *config, int (*work)(const struct work *work))
+int command_supervise(const struct config *config, int (*work)(const struct work *work),
+                      struct hook *hook)
 {
-    struct arena_options options = {.lock_preferred = config->memory_lock_preferred};
     struct supervised supervised = {
         .function = work,
-        .work = {.config = config, .deadline = clock_ms() + config->deadline_ms},
+        .work = {.config = config, .hook = hook, .deadline = clock_ms() + config->deadline_ms},
     };
     struct err err;
 
-    if (harden(&err) < 0 || arena_open(&options, &err) < 0)
-        return report(&err);
+    supervised.work.environment = &supervised.process.environment;
+    supervised.job = (struct job){run, &supervised, supervised.work.deadline, -1, 0};
     if (supervise(&supervised, &err) < 0)
-        supervised.status = report(&err);
-    finished(&supervised.work, supervised.status);
+        supervised.job.status = report(&err);
+    finished(&supervised.work, supervised.job.status);
     arena_wipe();
-    return supervised.status;
+    return supervised.job.status;
 }

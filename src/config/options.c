@@ -301,7 +301,7 @@ const struct option options[] = {
     {"rollback", NULL, set_bool, AT(rollback), .flags = OPTION_NOT_IN_FILE,
      .help = "fetch goes back to the previous set, if an enclave accepts it"},
     {"deadline", "DURATION", set_duration, AT(deadline_ms), .fallback = "60s", .least = "1s",
-     .most = "1h", .help = "for the whole command; of run, for each cycle"},
+     .most = "1h", .help = "for the whole command"},
     {"interval", "DURATION", set_duration, AT(interval_ms), .fallback = "5m", .least = "100ms",
      .most = "1d", .help = "run: the most between two looks at the secret"},
     {"probe-interval", "DURATION", set_duration, AT(probe_interval_ms), .fallback = "60s",

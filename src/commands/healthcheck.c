@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "agent.h"
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "commands/commands.h"
+#include "host/install_hold.h"
+#include "service/status.h"
+#include "service/survey.h"
+
+enum { UNHEALTHY = 1, HOUR_S = 3600 };
+
+/* The one line, and what it says. */
+struct health {
+    const struct config *config;
+    int64_t deadline;
+    bool bad;
+    char reason[1024];
+};
+
+__attribute__((format(printf, 2, 3))) static bool fail(struct health *health, const char *format,
+                                                       ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(health->reason, sizeof health->reason, format, arguments);
+    va_end(arguments);
+    health->bad = true;
+    return false;
+}
+
+static bool lasts(struct health *health, const char *which, int64_t end)
+{
+    const int64_t left = end - clock_wall();
+
+    if (end == 0 || left * 1000 >= health->config->expires_within_ms)
+        return true;
+    return fail(health, "%s ends in %" PRId64 " hours", which, left / HOUR_S);
+}
+
+/* There, whole, and valid now. */
+static bool check_set(struct health *health, const char *sub)
+{
+    const struct install_target target = agent_target(health->config, sub, health->deadline);
+    struct survey survey;
+
+    survey_target(&target, &survey);
+    if (survey.err.code != ERR_NONE)
+        return fail(health, "%s%s%s: %s: %s", health->config->dir, *sub ? "/" : "", sub,
+                    err_info(survey.err.code)->what, survey.err.reason);
+    return lasts(health, "the certificate", survey.not_after) &&
+           lasts(health, "a certificate of ca.crt", survey.ca_not_after);
+}
+
+static bool check_sets(struct health *health)
+{
+    const struct config *config = health->config;
+    size_t i;
+
+    if (config->set_count == 0)
+        return check_set(health, "");
+    for (i = 0; i < config->set_count; i++)
+        if (!check_set(health, config->sets[i].sub))
+            return false;
+    return true;
+}
+
+/* Its lock tells, whatever became of its status file. */
+static bool check_alive(struct health *health)
+{
+    const struct install_target target = agent_target(health->config, "", health->deadline);
+
+    switch (install_held(&target)) {
+    case INSTALL_HELD_YES: return true;
+    case INSTALL_HELD_NO: return fail(health, "mtls-agent run is not alive");
+    default: return fail(health, "whether mtls-agent run is alive cannot be told by this user");
+    }
+}
+
+static bool check_age(struct health *health, const struct status *status, json_value set)
+{
+    char text[STATUS_TEXT_MAX];
+    int64_t then, age;
+
+    status_text(status, set, "last_success", text);
+    if (clock_parse(text, &then) < 0)
+        return fail(health, "no fetch has succeeded since the agent started");
+    age = clock_wall() - then;
+    if (age * 1000 <= health->config->max_fetch_age_ms)
+        return true;
+    return fail(health, "the last fetch that succeeded is %" PRId64 " s ago", age);
+}
+
+static bool check_endpoints(struct health *health, const struct status *status, json_value set)
+{
+    const int64_t accepting = status_number(status, set, "endpoints_accepting");
+
+    if (accepting >= health->config->min_endpoints)
+        return true;
+    if (accepting < 0)
+        return fail(health, "no endpoint was asked yet");
+    return fail(health, "%" PRId64 " of %zu endpoints accept", accepting,
+                health->config->endpoint_count);
+}
+
+static bool check_told(struct health *health, const struct status *status)
+{
+    json_value set, sets = json_member(status->json, 0, "sets");
+    int at = 0;
+
+    while (sets >= 0 && json_item(status->json, sets, &at, &set)) {
+        if (health->config->max_fetch_age_ms && !check_age(health, status, set))
+            return false;
+        if (health->config->min_endpoints && !check_endpoints(health, status, set))
+            return false;
+    }
+    return true;
+}
+
+/* What only the agent knows. */
+static bool check_status(struct health *health)
+{
+    struct status status;
+    struct err err;
+    bool good;
+
+    if (!health->config->max_fetch_age_ms && !health->config->min_endpoints)
+        return true;
+    good = status_open(&status, health->config, &err) == 0
+               ? check_told(health, &status)
+               : fail(health, "%s: %s: %s", err.subject, err_info(err.code)->what, err.reason);
+    status_close(&status);
+    return good;
+}
+
+static int healthcheck(const struct work *work)
+{
+    struct health health = {.config = work->config, .deadline = work->deadline};
+    char line[sizeof health.reason + 16];
+
+    if (check_sets(&health) && check_alive(&health) && check_status(&health))
+        (void)snprintf(line, sizeof line, "healthy\n");
+    else
+        (void)snprintf(line, sizeof line, "unhealthy: %s\n", health.reason);
+    (void)fs_write_all(STDOUT_FILENO, bytes_of_text(line));
+    return health.bad ? UNHEALTHY : 0;
+}
+
+int command_healthcheck(const struct config *config)
+{
+    struct log_options quiet = config->log;
+    struct err none;
+
+    quiet.level = LOG_LEVEL_ERROR;
+    quiet.file = NULL;
+    (void)log_open(&quiet, &none);
+    return command_supervise(config, healthcheck, NULL) == 0 ? 0 : UNHEALTHY;
+}

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "commands/commands.h"
+#include "service/service.h"
+
+int command_run(const struct config *config)
+{
+    return service_run(config);
+}

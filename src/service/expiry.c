@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/expiry.h"
+
+#include <stddef.h>
+
+enum { HOUR = 3600, DAY = 24 * HOUR };
+
+static const int64_t rungs[] = {28 * DAY,  7 * DAY,  3 * DAY,  2 * DAY, DAY,
+                                12 * HOUR, 6 * HOUR, 2 * HOUR, HOUR,    0};
+
+enum { RUNGS = sizeof rungs / sizeof *rungs };
+
+/* How many rungs are reached with so much time left. */
+static unsigned reached(int64_t left)
+{
+    unsigned count = 0;
+
+    while (count < RUNGS && left <= rungs[count])
+        count++;
+    return count;
+}
+
+bool expiry_due(struct expiry *expiry, int64_t end, int64_t now, int64_t *next)
+{
+    unsigned rung = reached(end - now);
+    bool due;
+
+    *next = rung < RUNGS ? end - rungs[rung] : 0;
+    if (end == 0) {
+        *next = 0;
+        return false;
+    }
+    if (end != expiry->end)
+        expiry->rung = 0;
+    due = rung > expiry->rung;
+    /* Not below what was told: a clock that goes back would have it told again. */
+    if (due)
+        expiry->rung = rung;
+    expiry->end = end;
+    return due;
+}

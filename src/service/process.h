@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SERVICE_PROCESS_H
+#define SERVICE_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "aws/environment.h"
+
+struct config;
+struct err;
+
+/* The safe way to run: what a process is before it sees a secret, and the thread that sees them. */
+struct process {
+    struct environment environment; /* what it held of secrets */
+    int signals;                    /* signalfd: TERM, INT, HUP, USR1, CHLD */
+};
+
+/*
+ * No core dumps, not traceable, arena open, the environment's secrets taken, signals blocked in all
+ * threads and read from a descriptor; SIGPIPE is an error of write(2). ERR_SYSTEM, ERR_MEMORY_LOCK,
+ * ERR_MEMORY_FULL.
+ */
+int process_begin(struct process *process, const struct config *config, struct err *err);
+
+/* What the kernel says of the process, whoever brought it about. */
+struct process_facts {
+    bool core;     /* it may dump core */
+    bool dumpable; /* others may trace it, and read its memory */
+    bool no_new_privs, seccomp;
+};
+void process_look(struct process_facts *facts);
+
+/* Work on the arena's stack, one at a time. Zero-initialise all but the first three. */
+struct job {
+    int (*function)(void *argument); /* returns the exit status */
+    void *argument;
+    int64_t deadline; /* on clock_ms() */
+    int done;         /* eventfd, readable when it is over; the process's, kept from job to job */
+    int status;
+};
+int job_open(struct job *job, struct err *err); /* once: the descriptor */
+int job_start(struct job *job, struct err *err);
+
+/* Waits for a job that is over, and wipes its stack. */
+int job_finish(struct job *job, struct err *err);
+
+/*
+ * How long after its deadline a job may go on before the process ends without it, whatever state it
+ * is in: the set on disk is whole at every moment.
+ */
+#define JOB_GRACE_MS 2000
+
+#endif

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SERVICE_SERVICE_H
+#define SERVICE_SERVICE_H
+
+struct config;
+
+/*
+ * `mtls-agent run`: keeps every configured set fresh until SIGTERM or SIGINT (exit status 0),
+ * SIGHUP reads the configuration again and refreshes, SIGUSR1 logs the status. One thread decides,
+ * and sleeps until its schedule, a signal or an end of work wakes it; what touches a secret runs on
+ * another, the arena's. Else it ends only where it cannot go on: ERR_DEADLINE's status where work
+ * does not end, ERR_SYSTEM's where it cannot tell of changes any more.
+ */
+int service_run(const struct config *config);
+
+#endif

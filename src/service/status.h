@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SERVICE_STATUS_H
+#define SERVICE_STATUS_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+
+struct config;
+struct err;
+struct service;
+
+/*
+ * The status file: what run says about itself, one JSON document, replaced atomically after each
+ * thing that it did. docs/status.md has its members; "format" is STATUS_FORMAT, and goes up when
+ * one changes its meaning.
+ */
+#define STATUS_FORMAT   1
+#define STATUS_PATH_MAX 1280
+
+/* Where run writes it: --status-file, else in $RUNTIME_DIRECTORY, else in the target directory. */
+void status_path(const struct config *config, char out[STATUS_PATH_MAX]);
+
+/* -1: no memory. */
+int status_render(const struct service *service, struct buf *out);
+
+/*
+ * The one that run writes, read by who may not run under the service manager: as status_path(), or
+ * else where a service manager's run has it, /run/mtls-agent. ERR_NO_STATUS where there is none, or
+ * it is none; ERR_SYSTEM, ERR_MEMORY_FULL. status_close() in any case.
+ */
+struct json;
+struct status {
+    char path[STATUS_PATH_MAX];
+    struct buf text; /* as it was written */
+    struct json *json;
+};
+int status_open(struct status *status, const struct config *config, struct err *err);
+void status_close(struct status *status);
+
+/* A member of an object of it (0: the document), as text for people, "" where there is none; as a
+ * number, -1 where it is none. */
+#define STATUS_TEXT_MAX 1024
+void status_text(const struct status *status, int object, const char *name,
+                 char out[STATUS_TEXT_MAX]);
+int64_t status_number(const struct status *status, int object, const char *name);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/survey.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "host/install_memory.h"
+#include "identity/cert.h"
+#include "identity/identity.h"
+#include "identity/verify.h"
+
+/* The next end of an anchor: one that has ended is no news, unless all have. */
+static int64_t anchors_end(const struct anchors *anchors, int64_t now)
+{
+    int64_t next = 0, last = 0;
+    size_t i;
+
+    for (i = 0; anchors && i < anchors_count(anchors); i++) {
+        int64_t end = anchors_at(anchors, i)->not_after;
+
+        if (end > now && (next == 0 || end < next))
+            next = end;
+        if (end > last)
+            last = end;
+    }
+    return next ? next : last;
+}
+
+static void describe(const struct identity *identity, int64_t now, struct survey *survey)
+{
+    memcpy(survey->fingerprint, identity->fingerprint, sizeof survey->fingerprint);
+    memcpy(survey->subject, identity->subject, sizeof survey->subject);
+    memcpy(survey->key_text, identity->key_text, sizeof survey->key_text);
+    survey->not_before = identity->not_before;
+    survey->not_after = identity->not_after;
+    survey->ca_not_after = anchors_end(identity->anchors, now);
+    survey->is_client = identity->client.chain_count > 0;
+}
+
+void survey_target(const struct install_target *target, struct survey *survey)
+{
+    struct identity_policy policy = {.now = clock_wall()};
+    struct identity *identity = NULL;
+    struct install_memory memory;
+    struct bundle bundle = {0};
+    struct err none;
+
+    *survey = (struct survey){0};
+    if (install_read(target, &bundle, &survey->facts, &survey->err) == 0)
+        identity = identity_new(&bundle, &policy, target->dir, &survey->err);
+    bundle_free(&bundle);
+    if (identity) {
+        survey->err.code = ERR_NONE;
+        describe(identity, policy.now, survey);
+    } else {
+        memcpy(survey->fingerprint, survey->facts.fingerprint, sizeof survey->fingerprint);
+        survey->not_after = survey->facts.not_after;
+    }
+    identity_free(identity);
+    survey->told = install_memory_read(target, &memory, &none) == 0 &&
+                   strcmp(memory.told, survey->facts.set) == 0;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SERVICE_TELL_H
+#define SERVICE_TELL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct agent;
+struct config;
+struct err;
+struct hook;
+struct hook_result;
+struct install_target;
+struct survey;
+
+/*
+ * Who is told of a changed set, once for each set: which one was told of stands beside it, so that
+ * whatever ends the agent in between, the next one tells.
+ */
+
+/* Starts the runner where somebody has to be told; hook->pid is 0 without one. */
+int tell_open(struct hook *hook, const struct config *config, struct err *err);
+
+/* Whether a set is there that was not told of. */
+bool tell_due(const struct survey *survey);
+
+/* Has the runner tell of the set that the configuration's set i has installed. */
+struct telling {
+    const struct config *config;
+    size_t set;
+    const char
+        *outcome; /* of the cycle, "installed"; of one that changed nothing: an earlier one did */
+    const struct survey *survey;
+    int64_t limit_ms;
+};
+int tell_ask(struct hook *hook, const struct telling *telling, struct err *err);
+
+/*
+ * How it went: logs it, and notes a set that was told of. False where it has to be told again; err
+ * is then ERR_HOOK_FAILED.
+ */
+bool tell_settle(const struct install_target *target, const struct survey *survey,
+                 const struct hook_result *result, struct err *err);
+
+/* All of it for each set, one after the other, until the deadline. Returns the exit status. */
+int tell_all(struct hook *hook, const struct agent *agent, int64_t deadline);
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/watch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "enclave/probe.h"
+#include "host/installed.h"
+#include "identity/identity.h"
+
+enum { PARALLEL = 32, BODY_MAX = 4096 };
+
+int watch_open(struct watch *watch, const struct config *config, struct err *err)
+{
+    *watch = (struct watch){.endpoints = config->endpoint_count};
+    watch->probes = calloc(config->set_count * config->endpoint_count + 1, sizeof *watch->probes);
+    if (watch->probes)
+        return 0;
+    return err_set(err, ERR_SYSTEM, NULL, "no room to watch %zu endpoints", watch->endpoints);
+}
+
+void watch_close(struct watch *watch)
+{
+    free(watch->probes);
+    *watch = (struct watch){0};
+}
+
+static int ask(struct watch *watch, const struct agent *agent, size_t set,
+               const struct identity *identity, int64_t deadline)
+{
+    const struct probe_request request = {
+        .config = agent->config,
+        .endpoints = agent->config->endpoints,
+        .count = watch->endpoints,
+        .identity = identity,
+        .parallel = PARALLEL,
+        .body_max = BODY_MAX,
+        .deadline = deadline,
+    };
+    struct err err;
+
+    if (probe_endpoints(&request, watch->probes + set * watch->endpoints, &err) == 0)
+        return 0;
+    log_error(&err);
+    return -1;
+}
+
+/* Whether enclaves refuse a set, and none accepts it. */
+static bool is_refused(const struct watch *watch, size_t set)
+{
+    const struct probe *probe = watch->probes + set * watch->endpoints;
+    size_t i, refused = 0;
+
+    for (i = 0; i < watch->endpoints; i++)
+        refused += probe[i].verdict == PROBE_REFUSED || probe[i].verdict == PROBE_DOUBTED;
+    return refused > 0 && watch->accepted[set] == 0;
+}
+
+static void count_accepted(struct watch *watch, size_t set)
+{
+    const struct probe *probe = watch->probes + set * watch->endpoints;
+    size_t i;
+
+    for (i = 0; i < watch->endpoints; i++)
+        watch->accepted[set] += probe[i].verdict == PROBE_ACCEPTED;
+}
+
+static bool retreat(struct agent *agent, size_t set, int64_t deadline)
+{
+    struct err err;
+
+    if (agent_retreat(agent, set, deadline, &err) == 0)
+        return true;
+    log_event(LOG_LEVEL_WARNING, "not_rolled_back", log_s("set", agent->config->sets[set].sub),
+              log_s("code", err_info(err.code)->name), log_s("reason", err.reason));
+    return false;
+}
+
+static void watch_set(struct watch *watch, struct agent *agent, size_t set, int64_t deadline)
+{
+    struct install_target target =
+        agent_target(agent->config, agent->config->sets[set].sub, deadline);
+    struct err none;
+    struct identity *identity = installed_identity(&target, &none);
+
+    if (identity && identity->client.chain_count > 0)
+        watch->asked[set] = ask(watch, agent, set, identity, deadline) == 0;
+    identity_free(identity);
+    if (!watch->asked[set])
+        return;
+    count_accepted(watch, set);
+    if (agent->config->rollback_on_failure && is_refused(watch, set))
+        watch->retreated[set] = retreat(agent, set, deadline);
+}
+
+void watch_round(struct watch *watch, struct agent *agent, int64_t deadline)
+{
+    size_t set, sets = agent->config->set_count;
+
+    memset(watch->probes, 0, sets * watch->endpoints * sizeof *watch->probes);
+    memset(watch->accepted, 0, sizeof watch->accepted);
+    memset(watch->asked, 0, sizeof watch->asked);
+    memset(watch->retreated, 0, sizeof watch->retreated);
+    for (set = 0; set < sets; set++)
+        watch_set(watch, agent, set, deadline);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SERVICE_WATCH_H
+#define SERVICE_WATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/config.h"
+
+struct agent;
+struct err;
+struct probe;
+
+/* A round of probes: what each enclave says to each installed client identity. */
+struct watch {
+    struct probe *probes; /* of all endpoints for the first set, then for the next one; public */
+    size_t endpoints;
+    size_t accepted[CONFIG_SETS_MAX]; /* how many endpoints accepted the set */
+    bool asked[CONFIG_SETS_MAX];      /* it has a client identity that is valid */
+    bool retreated[CONFIG_SETS_MAX];  /* and was rolled back */
+};
+
+/* Room for the configuration's sets and endpoints. ERR_SYSTEM. */
+int watch_open(struct watch *watch, const struct config *config, struct err *err);
+void watch_close(struct watch *watch);
+
+/*
+ * One round, on the arena's stack. With rollback-on-failure a set that is refused, and by no
+ * endpoint accepted, is taken back to the one before it.
+ */
+void watch_round(struct watch *watch, struct agent *agent, int64_t deadline);
+
+#endif
