@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the agent as its users do, and reads what it says."""
 
+import itertools
 import json
 import os
+import signal
 import stat
 import subprocess
 import time
@@ -82,11 +84,66 @@ class Running:
         return Result(self.child.returncode, stdout, stderr, time.monotonic() - self.started)
 
 
+class Service:
+    """`mtls-agent run`, whose log can be read while it lives. Events are parsed as they come."""
+
+    def __init__(self, argv, env, log, stdout):
+        self.log, self.stdout = Path(log), Path(stdout)
+        with open(self.log, "wb") as stderr, open(self.stdout, "wb") as out:
+            self.child = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=stderr)
+
+    @property
+    def pid(self):
+        return self.child.pid
+
+    @property
+    def events(self):
+        """Whole lines only: the last one may be on its way."""
+        return [json.loads(line) for line in self.log.read_text().splitlines(True) if line.endswith("\n")]
+
+    def all(self, name, **fields):
+        return [
+            event
+            for event in self.events
+            if event["event"] == name and all(event.get(key) == value for key, value in fields.items())
+        ]
+
+    def wait(self, name, count=1, seconds=20, **fields):
+        """Waits until so many events of that name and these fields have come; the last one of them."""
+
+        def come():
+            assert self.child.poll() is None, f"it ended with {self.child.returncode}:\n{self.log.read_text()}"
+            return len(self.all(name, **fields)) >= count
+
+        try:
+            wait_for(come, seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error} ({name} {fields}) in:\n{self.log.read_text()}") from None
+        return self.all(name, **fields)[count - 1]
+
+    def send(self, number):
+        self.child.send_signal(number)
+
+    def stop(self, number=signal.SIGTERM):
+        """Ends it; the exit status, and how long it took."""
+        started = time.monotonic()
+        if self.child.poll() is None:
+            self.child.send_signal(number)
+        try:
+            status = self.child.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            self.child.wait()
+            raise AssertionError(f"the agent hangs:\n{self.log.read_text()}")
+        return status, time.monotonic() - started
+
+
 class Agent:
     """The agent with a target directory, and nothing in its environment but what leads it to the emulator."""
 
     def __init__(self, directory, environment):
         self.dir = Path(directory) / "mtls"
+        self._numbers = itertools.count(1)
         self.environment = {"PATH": "/usr/bin:/bin", "AWS_EC2_METADATA_DISABLED": "true", **environment}
 
     @staticmethod
@@ -123,6 +180,44 @@ class Agent:
 
     def fetch(self, secret, *arguments, env=None, prefix=(), **options):
         return self.run(*self.fetch_arguments(secret, *arguments, **options), env=env, prefix=prefix)
+
+    def serve(
+        self,
+        secret,
+        *arguments,
+        endpoint=(),
+        deadline="5s",
+        interval="400ms",
+        probe_interval="300ms",
+        program=PROGRAM,
+        env=None,
+        prefix=(),
+    ):
+        """Starts `run`, with time compressed. Whoever starts it stops it: see the fixture serve."""
+        secrets = [secret] if isinstance(secret, str) else secret
+        endpoints = [endpoint] if isinstance(endpoint, str) else endpoint
+        environment = {**self.environment, **(env or {})}
+        argv = [
+            *prefix,
+            str(program),
+            "run",
+            "--log-format=json",
+            f"--deadline={deadline}",
+            f"--interval={interval}",
+            f"--probe-interval={probe_interval}",
+            f"--dir={self.dir}",
+            *(f"--secret={each}" for each in secrets),
+            *(f"--endpoint={each}" for each in endpoints),
+            *map(str, arguments),
+        ]
+        number = next(self._numbers)
+        files = (self.dir.with_name(f"run-{number}.{kind}") for kind in ("log", "out"))
+        environment = {name: value for name, value in environment.items() if value is not None}
+        return Service(argv, environment, *files)
+
+    def status(self):
+        """What `run` says about itself, from its file."""
+        return json.loads((self.dir / "..status.json").read_text())
 
     def probe(self, endpoint, *arguments, deadline="20s", **options):
         endpoints = [endpoint] if isinstance(endpoint, str) else endpoint

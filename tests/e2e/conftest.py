@@ -128,6 +128,20 @@ def agent(tmp_path, aws):
     return Agent(tmp_path, aws.environment())
 
 
+@pytest.fixture
+def serve(agent):
+    """serve(secret, ...) is agent.serve(), and is stopped when the test ends."""
+    services = []
+
+    def start(*arguments, **options):
+        services.append(agent.serve(*arguments, **options))
+        return services[-1]
+
+    yield start
+    for service in services:
+        service.stop()
+
+
 @pytest.fixture(scope="session")
 def names():
     """Names that no secret has had."""
