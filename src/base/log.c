@@ -30,7 +30,7 @@ static struct {
     size_t dropped;
 } sink = {.mutex = PTHREAD_MUTEX_INITIALIZER, .options = {.level = LOG_LEVEL_INFO}, .fd = -1};
 
-static _Thread_local struct log_memory *memory;
+static _Thread_local struct log_memory *remembered;
 
 struct line {
     char text[LINE_MAX_BYTES];
@@ -214,9 +214,9 @@ size_t log_dropped(void)
     return dropped;
 }
 
-void log_remember(struct log_memory *of_round)
+void log_remember(struct log_memory *memory)
 {
-    memory = of_round;
+    remembered = memory;
     if (!memory)
         return;
     memcpy(memory->before, memory->now, memory->now_count * sizeof *memory->now);
@@ -253,6 +253,7 @@ static uint64_t meaning(const char *event, const struct log_field *fields)
 /* Whether it was said in the round before; notes that it is said in this one. */
 static bool repeats(const char *event, const struct log_field *fields)
 {
+    struct log_memory *memory = remembered;
     uint64_t hash;
     size_t i;
 

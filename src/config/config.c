@@ -114,19 +114,19 @@ int config_parse(int argc, char *const argv[], struct config **out, struct err *
 
 int config_reload(const struct config *current, struct config **out, struct err *err)
 {
-    const struct store *old = (const struct store *)current;
-    struct config *config;
+    const struct store *old = (const struct store *)current, *new;
+    struct config *config = NULL;
 
-    if (config_parse(old->argc, old->argv, &config, err) < 0)
+    if (config_parse(old->argc, old->argv, &config, err) < 0 || !config)
         return -1;
+    new = (const struct store *)config;
     for (size_t i = 0; i < option_count; i++) {
-        if ((options[i].flags & OPTION_FIXED) &&
-            ((const struct store *)config)->digests[i] != old->digests[i]) {
-            (void)err_set(err, ERR_CONFIG, config->file,
-                          "%s cannot change while the agent runs: restart it", options[i].name);
-            config_free(config);
-            return -1;
-        }
+        if (!(options[i].flags & OPTION_FIXED) || new->digests[i] == old->digests[i])
+            continue;
+        (void)err_set(err, ERR_CONFIG, config->file,
+                      "%s cannot change while the agent runs: restart it", options[i].name);
+        config_free(config);
+        return -1;
     }
     *out = config;
     return 0;

@@ -86,14 +86,16 @@ static bool probes(const struct service *service)
     return service->config->probe_interval_ms > 0 && service->config->endpoint_count > 0;
 }
 
-/* A set that nobody was told of yet; CONFIG_SETS_MAX: none. */
+/* The next set that nobody was told of yet; CONFIG_SETS_MAX: none. */
 static size_t untold(const struct service *service)
 {
-    size_t i;
+    const size_t count = service->config->set_count;
+    const struct service_set *set;
+    size_t i, n;
 
-    for (i = 0; i < service->config->set_count; i++) {
-        const struct service_set *set = &service->sets[i];
-
+    for (n = 1; n <= count; n++) {
+        i = (service->told_last + n) % count;
+        set = &service->sets[i];
         if (tell_due(&set->survey) && strcmp(set->told, set->survey.facts.set) != 0)
             return i;
     }
@@ -141,7 +143,7 @@ static void start_telling(struct service *service)
     };
     struct err err;
 
-    service->telling = set;
+    service->telling = service->told_last = set;
     service->told_of = service->sets[set].survey;
     if (tell_ask(&service->hook, &telling, &err) == 0)
         return;
@@ -203,7 +205,10 @@ void duties_start(struct service *service)
         start_telling(service);
     if (service->busy != DUTY_NONE || service->reload)
         return;
-    if (cycle_due(service, now)) {
+    if (!service->surveyed) {
+        service->surveyed = true; /* before AWS is asked, which may take its time */
+        start_job(service, DUTY_SURVEY);
+    } else if (cycle_due(service, now)) {
         service->refresh = false;
         start_job(service, DUTY_CYCLE);
     } else if (probes(service) && now >= service->probe_at) {

@@ -3,7 +3,8 @@
 
 #include <stddef.h>
 
-enum { HOUR = 3600, DAY = 24 * HOUR };
+#define HOUR INT64_C(3600)
+#define DAY  (24 * HOUR)
 
 static const int64_t rungs[] = {28 * DAY,  7 * DAY,  3 * DAY,  2 * DAY, DAY,
                                 12 * HOUR, 6 * HOUR, 2 * HOUR, HOUR,    0};

@@ -62,6 +62,7 @@ struct service {
     struct hook hook;
     struct schedule tell_schedule;
     size_t telling;        /* the set that is told of now; CONFIG_SETS_MAX: none */
+    size_t told_last;      /* the last one tried: none waits for ever behind one that fails */
     struct survey told_of; /* as it was then */
     int64_t tell_at;       /* on clock_ms() */
 
@@ -69,6 +70,7 @@ struct service {
     int64_t watchdog_at, extend_at; /* on clock_ms() */
     int timer, wall;                /* timerfd: the schedule; the wall clock, and its jumps */
     int lock;                       /* that there is one agent for a directory */
+    bool surveyed;                  /* what was there at the start is known */
     bool ready;                     /* every set was valid once */
     bool stop;                      /* it ends, with this exit status: */
     int status;
