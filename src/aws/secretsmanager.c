@@ -9,10 +9,13 @@
 #include "aws/endpoint.h"
 #include "aws/kept.h"
 #include "aws/refusal.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "net/http.h"
+
+enum { DENIED_MS = 24 * 60 * 60 * 1000 }; /* policies may change */
 
 struct secretsmanager {
     const struct aws *aws;
@@ -38,7 +41,7 @@ struct secretsmanager *secretsmanager_new(const struct aws *aws, struct err *err
         return NULL;
     }
     manager->aws = aws;
-    manager->describe_denied = aws->kept && aws->kept->describe_denied;
+    manager->describe_denied = aws->kept && clock_left(aws->kept->describe_denied_until) > 0;
     manager->client = client_new(aws, err);
     if (!manager->client) {
         arena_free(manager);
@@ -125,7 +128,7 @@ static bool is_denied(struct secretsmanager *manager, const char *secret_id, con
         return false;
     manager->describe_denied = true;
     if (manager->aws->kept)
-        manager->aws->kept->describe_denied = true;
+        manager->aws->kept->describe_denied_until = clock_ms() + DENIED_MS;
     log_event(LOG_LEVEL_WARNING, "describe_denied", log_s("secret", secret_id),
               log_s("reason", err->reason));
     return true;
