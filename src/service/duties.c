@@ -42,8 +42,8 @@ static int cycle(void *argument)
 
     log_remember(&service->cycle_log);
     status = agent_cycle(&service->agent, service->job.deadline);
-    log_remember(NULL);
     survey_all(service);
+    log_remember(NULL);
     return status;
 }
 
@@ -53,8 +53,8 @@ static int probe(void *argument)
 
     log_remember(&service->probe_log);
     watch_round(&service->watch, &service->agent, service->job.deadline);
-    log_remember(NULL);
     survey_all(service);
+    log_remember(NULL);
     return 0;
 }
 
