@@ -184,6 +184,19 @@ static void end(struct service *service)
         arena_wipe();
 }
 
+static void say_hello(const struct service *service)
+{
+    struct arena_stats stats;
+
+    arena_stats(&stats);
+    log_event(LOG_LEVEL_INFO, "started", log_s("version", MTLS_AGENT_VERSION),
+              log_n("interval_ms", service->config->interval_ms),
+              log_n("probe_interval_ms", service->config->probe_interval_ms),
+              log_n("endpoints", (int64_t)service->config->endpoint_count),
+              log_s("on_change", service->hook.pid > 0 ? "told" : "nobody"),
+              log_s("status_file", service->status_path), log_s("backing", stats.backing));
+}
+
 int service_run(const struct config *config)
 {
     struct service *service = calloc(1, sizeof *service);
@@ -196,10 +209,12 @@ int service_run(const struct config *config)
     service->started_at = clock_wall();
     service->telling = CONFIG_SETS_MAX;
     service->hook.fd = -1;
-    if (begin(service, &err) < 0)
+    if (begin(service, &err) < 0) {
         service_fail(service, &err);
-    else
+    } else {
+        say_hello(service);
         run(service);
+    }
     log_event(LOG_LEVEL_INFO, "stopped", log_n("exit_status", service->status));
     end(service);
     _exit(service->status); /* not by way of main, which frees what a job may still use */
