@@ -8,6 +8,9 @@
 
 static const char prefix[] = "MTLS_AGENT_";
 
+/* What a hook is told by (host/hook.h); it may run this program itself. */
+static const char fact_prefix[] = "MTLS_AGENT_CHANGE_";
+
 void option_variable(char out[OPTION_VARIABLE_MAX], const struct option *option)
 {
     size_t len = (size_t)snprintf(out, OPTION_VARIABLE_MAX, "%s%s", prefix, option->name);
@@ -74,7 +77,8 @@ void config_env_log(void)
     for (char **entry = environ; entry && *entry; entry++) {
         const struct option *near;
 
-        if (strncmp(*entry, prefix, strlen(prefix)) != 0 || entry_option(*entry, name))
+        if (strncmp(*entry, prefix, strlen(prefix)) != 0 ||
+            strncmp(*entry, fact_prefix, strlen(fact_prefix)) == 0 || entry_option(*entry, name))
             continue;
         near = option_near(name, OPTION_FILE_ONLY);
         if (near)

@@ -77,6 +77,15 @@ def test_wrong_environment(agent, name, value):
     assert name in result.stderr
 
 
+def test_unknown_variables(agent):
+    """A mistyped option is a warning; what a hook is told by is none, since a hook may run the agent."""
+    env = {"MTLS_AGENT_DEADLIN": "1s", "MTLS_AGENT_CHANGE_EVENT": "installed", "MTLS_AGENT_CHANGE_SET": ""}
+    warnings = agent.run("inspect", "--log-format=json", f"--dir={agent.dir}", env=env).all("variable_unknown")
+    assert [(each["variable"], each["did_you_mean"]) for each in warnings] == [
+        ("MTLS_AGENT_DEADLIN", "MTLS_AGENT_DEADLINE")
+    ]
+
+
 def config_file(tmp_path, text):
     path = tmp_path / "agent.conf"
     path.write_text(text)
