@@ -175,6 +175,11 @@ static void test_every_flag(void **state)
     assert_int_equal(config->log.format, LOG_FORMAT_JSON);
     assert_string_equal(config->log.file, "/l");
 
+    assert_parses("healthcheck --expires-within 7d --max-fetch-age 20m --min-endpoints 2");
+    assert_int_equal(config->expires_within_ms, 7 * 86400000LL);
+    assert_int_equal(config->max_fetch_age_ms, 1200000);
+    assert_int_equal(config->min_endpoints, 2);
+
     assert_parses("--rehearse off --log-level=error --if-unreachable=keep --client-chain=warn");
     assert_int_equal(config->rehearse, REHEARSE_OFF);
     assert_int_equal(config->log.level, LOG_LEVEL_ERROR);
@@ -212,6 +217,8 @@ static void test_wrong_flags(void **state)
         {"fetch --deadline=0", "--deadline", "is not within 1s to 1h"},
         {"fetch --deadline=61m", "--deadline", "is not within 1s to 1h"},
         {"fetch --deadline=soon", "--deadline", "\"soon\" is not a duration"},
+        {"healthcheck --max-fetch-age=0s", "--max-fetch-age", "is not within 1s to 365d"},
+        {"healthcheck --min-endpoints=0", "--min-endpoints", "is not a number from 1 to 1024"},
         {"fetch --key-mode=0604", "--key-mode", "or has others than 0770"},
         {"fetch --key-mode=0200", "--key-mode", "does not have the bits 0400"},
         {"fetch --key-mode=4600", "--key-mode", "or has others than 0770"},
