@@ -127,8 +127,6 @@ static bool is_denied(struct secretsmanager *manager, const char *secret_id, con
     if (err->code != ERR_AWS_DENIED && err->code != ERR_AWS_DENIED_EXPLICITLY)
         return false;
     manager->describe_denied = true;
-    if (manager->aws->kept)
-        manager->aws->kept->describe_denied_until = clock_ms() + DENIED_MS;
     log_event(LOG_LEVEL_WARNING, "describe_denied", log_s("secret", secret_id),
               log_s("reason", err->reason));
     return true;
@@ -166,6 +164,10 @@ int secretsmanager_get(struct secretsmanager *manager, const char *secret_id, st
     r = ask(manager, &get_secret_value, secret_id, &response, err);
     if (r == 0)
         r = answer_read(secret, manager->aws->config, buf_bytes(&response.body), secret_id, err);
+    /* Where everything is denied for a while, nothing is known of DescribeSecret alone. */
+    if (r == 0 && manager->describe_denied && manager->aws->kept &&
+        clock_left(manager->aws->kept->describe_denied_until) == 0)
+        manager->aws->kept->describe_denied_until = clock_ms() + DENIED_MS;
     if (r < 0)
         secret_free(secret);
     http_response_free(&response);

@@ -4,6 +4,7 @@
 import os
 import signal
 
+from servers.aws import aws_error
 from servers.pki import document
 
 
@@ -18,3 +19,16 @@ def test_a_rotation(serve, agent, aws, put, good, authority, enclave):
     assert second["fingerprint"] != first["fingerprint"]
     status, seconds = service.stop()
     assert status == 0 and seconds < 1
+
+
+def test_denied_for_a_while(serve, aws, put, good, authority):
+    """Once it is allowed again, the version is asked for first, as before."""
+    arn = put(good)
+    service = serve(arn)
+    service.wait("unchanged")
+    aws.faults.extend([aws_error(400, "AccessDeniedException", "not now")] * 6)
+    service.wait("error", code="aws_denied")
+    aws.faults.clear()
+    version = aws.rotate(arn, document(authority.issue("ECS-Client"), authority.pem))
+    service.wait("version", version_id=version)
+    service.wait("installed", 2)
