@@ -117,8 +117,10 @@ int agent_rollback(struct agent *agent, int64_t deadline)
             .by_hand = true,
         };
 
-        if (go_back(&retreat, &err) == 0)
+        if (go_back(&retreat, &err) == 0) {
+            agent->sets[i].outcome = "rolled_back";
             continue;
+        }
         log_error(&err);
         status = err_info(err.code)->exit_status;
         highest = status > highest ? status : highest;

@@ -131,13 +131,19 @@ static void end_telling(struct service *service, bool failed)
     publish(service);
 }
 
+/* How this set came into place; NULL: by another process. */
+static const char *origin(const struct service_set *set)
+{
+    return strcmp(set->left, set->survey.facts.set) == 0 ? set->outcome : NULL;
+}
+
 static void start_telling(struct service *service)
 {
     const size_t set = untold(service);
     const struct telling telling = {
         .config = service->config,
         .set = set,
-        .outcome = service->sets[set].outcome,
+        .outcome = origin(&service->sets[set]),
         .survey = &service->told_of,
         .limit_ms = service->config->on_change_timeout_ms,
     };
@@ -256,6 +262,7 @@ static void take_set(struct service *service, size_t i, int64_t now)
 
     set->outcome = told->outcome;
     set->err = told->err;
+    memcpy(set->left, set->survey.facts.set, sizeof set->left);
     set->fetched_at = now;
     if (is_success(told))
         set->succeeded_at = now;
@@ -330,6 +337,7 @@ static void take_watched(struct service *service, size_t i, int64_t now, int64_t
     }
     if (watch->retreated[i]) {
         set->outcome = "rolled_back";
+        memcpy(set->left, set->survey.facts.set, sizeof set->left);
         metrics_add(service->metrics, METRIC_ROLLBACKS,
                     METRICS_LABELS(service_set_name(service, i)), 1);
         service->probe_at = now;

@@ -32,3 +32,20 @@ def test_denied_for_a_while(serve, aws, put, good, authority):
     version = aws.rotate(arn, document(authority.issue("ECS-Client"), authority.pem))
     service.wait("version", version_id=version)
     service.wait("installed", 2)
+
+
+def test_the_hook_is_told_how_it_came(serve, agent, aws, put, good, authority):
+    """`pending` is what another process did; a roll-back's own hook knows it as one."""
+    hook = "--on-change-exec=/usr/bin/env"
+    arn = put(good)
+    service = serve(arn, hook)
+    service.wait("hook_output", line="MTLS_AGENT_CHANGE_EVENT=installed")
+    aws.rotate(arn, document(authority.issue("ECS-Client"), authority.pem))
+    service.wait("hook_output", 2, line="MTLS_AGENT_CHANGE_EVENT=installed")
+    agent.fetch(arn, "--rollback").succeeded("rolled_back")
+    service.wait("hook_output", line="MTLS_AGENT_CHANGE_EVENT=pending")
+    service.stop()
+    aws.rotate(arn, document(authority.issue("ECS-Client"), authority.pem))
+    agent.fetch(arn).succeeded("installed")
+    result = agent.fetch(arn, "--rollback", hook).succeeded("rolled_back")
+    assert "MTLS_AGENT_CHANGE_EVENT=rolled_back" in [each["line"] for each in result.all("hook_output")]
