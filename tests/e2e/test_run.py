@@ -46,6 +46,6 @@ def test_the_hook_is_told_how_it_came(serve, agent, aws, put, good, authority):
     service.wait("hook_output", line="MTLS_AGENT_CHANGE_EVENT=pending")
     service.stop()
     aws.rotate(arn, document(authority.issue("ECS-Client"), authority.pem))
-    agent.fetch(arn).succeeded("installed")
+    agent.fetch(arn, hook).succeeded("installed")
     result = agent.fetch(arn, "--rollback", hook).succeeded("rolled_back")
     assert "MTLS_AGENT_CHANGE_EVENT=rolled_back" in [each["line"] for each in result.all("hook_output")]
