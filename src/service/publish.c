@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,7 +13,7 @@
 #include "service/state.h"
 #include "service/status.h"
 
-enum { STATUS_MODE = 0644, PARTS_PER_UNIT = 1000 };
+enum { STATUS_MODE = 0644, PARTS_PER_UNIT = 1000, PATIENCE_MS = 1000 };
 
 /* ---- metrics ---- */
 
@@ -132,12 +134,37 @@ static void measure(const struct service *service)
     measure_process(service);
 }
 
+/* Whether standard output takes PIPE_BUF bytes without a wait for who reads it. */
+static bool has_room(int ms)
+{
+    struct pollfd out = {STDOUT_FILENO, POLLOUT, 0};
+
+    return poll(&out, 1, ms) > 0;
+}
+
+/* By lines, so that what nobody reads is cut between two of them; a long one goes in pieces. */
+static void print_lines(struct bytes text)
+{
+    while (text.len > 0 && has_room(PATIENCE_MS)) {
+        const unsigned char *end = memchr(text.data, '\n', text.len);
+        size_t n = end ? (size_t)(end + 1 - text.data) : text.len;
+
+        if (n > PIPE_BUF)
+            n = PIPE_BUF;
+        if (fs_write_all(STDOUT_FILENO, (struct bytes){text.data, n}) < 0)
+            return;
+        text.data += n;
+        text.len -= n;
+    }
+}
+
+/* Where nobody reads, nothing is told now, and all of it once somebody does. */
 static void print_emf(const struct service *service)
 {
     struct buf lines = {.public = true};
 
-    if (metrics_render_emf(service->metrics, clock_wall() * 1000, &lines) == 0)
-        (void)fs_write_all(STDOUT_FILENO, buf_bytes(&lines));
+    if (has_room(0) && metrics_render_emf(service->metrics, clock_wall() * 1000, &lines) == 0)
+        print_lines(buf_bytes(&lines));
     buf_free(&lines);
 }
 

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """`run`: fetches, watches, rotates, and ends when it is told to."""
 
+import fcntl
+import json
 import os
 import signal
 
+from agent import PATIENCE_S, wait_for
 from servers.aws import aws_error
 from servers.pki import document
 
@@ -49,3 +52,22 @@ def test_the_hook_is_told_how_it_came(serve, agent, aws, put, good, authority):
     agent.fetch(arn, hook).succeeded("installed")
     result = agent.fetch(arn, "--rollback", hook).succeeded("rolled_back")
     assert "MTLS_AGENT_CHANGE_EVENT=rolled_back" in [each["line"] for each in result.all("hook_output")]
+
+
+def test_nobody_reads_the_metrics(agent, put, good, enclave):
+    """A full pipe on standard output costs lines, not the service."""
+    options = [f"--dir={agent.dir}", f"--secret={put(good)}", f"--endpoint={enclave.endpoint}"]
+    running = agent.start("run", *options, "--metrics-format=emf", "--probe-interval=100ms", "--interval=200ms")
+    fcntl.fcntl(running.child.stdout, fcntl.F_SETPIPE_SZ, 4096)
+
+    def goes_on():
+        return (agent.dir / "..status.json").exists() and agent.status()["endpoints"][0]["1h"]["asked"] >= 5
+
+    try:
+        wait_for(goes_on, PATIENCE_S)
+        running.child.terminate()
+        assert running.child.wait(PATIENCE_S) == 0
+    finally:
+        running.child.kill()
+        lines = running.finish().stdout.splitlines()
+    assert lines and all("_aws" in json.loads(line) for line in lines)
