@@ -57,7 +57,8 @@ def test_the_hook_is_told_how_it_came(serve, agent, aws, put, good, authority):
 def test_nobody_reads_the_metrics(agent, put, good, enclave):
     """A full pipe on standard output costs lines, not the service."""
     options = [f"--dir={agent.dir}", f"--secret={put(good)}", f"--endpoint={enclave.endpoint}"]
-    running = agent.start("run", *options, "--metrics-format=emf", "--probe-interval=100ms", "--interval=200ms")
+    options += ["--metrics-format=emf", "--probe-interval=100ms", "--interval=200ms"]
+    running = agent.start("run", *options)
     fcntl.fcntl(running.child.stdout, fcntl.F_SETPIPE_SZ, 4096)
 
     def goes_on():
