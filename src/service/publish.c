@@ -229,14 +229,15 @@ static size_t accepting_endpoints(const struct service *service)
 static void tell_manager(const struct service *service)
 {
     const char *outcome = service->sets[0].outcome;
+    const int64_t end = service->sets[0].survey.not_after;
     char until[CLOCK_TEXT_MAX];
 
-    clock_format(until, service->sets[0].survey.not_after);
+    clock_format(until, end);
     sd_notify_status(&service->notify,
-                     "%zu of %zu sets valid (until %s), last fetch: %s, %zu of %zu enclaves accept",
-                     valid_sets(service), service->config->set_count, until,
-                     outcome ? outcome : "none yet", accepting_endpoints(service),
-                     service->config->endpoint_count);
+                     "%zu of %zu sets valid%s%s%s, last fetch: %s, %zu of %zu enclaves accept",
+                     valid_sets(service), service->config->set_count, end ? " (until " : "",
+                     end ? until : "", end ? ")" : "", outcome ? outcome : "none yet",
+                     accepting_endpoints(service), service->config->endpoint_count);
 }
 
 void publish(struct service *service)
