@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "host/install_memory.h"
 #include "host/installed.h"
 #include "identity/expect.h"
 #include "identity/identity.h"
@@ -207,6 +208,17 @@ void delivery_conclude(const struct delivery *delivery, const char *outcome)
               log_s("fingerprint", delivery->identity ? delivery->identity->fingerprint : NULL));
 }
 
+/* Another version has come: what was rolled back by hand may come again. */
+static void lift_hold(const struct delivery *delivery)
+{
+    const struct install_memory_change change = {.held = ""};
+    struct err err;
+
+    if (install_memory_update(&delivery->target, &change, &err) < 0)
+        log_event(LOG_LEVEL_WARNING, "hold_not_lifted", log_s("set", delivery_name(delivery)),
+                  log_s("reason", err.reason));
+}
+
 static int install(const struct delivery *delivery, struct err *err)
 {
     static const char *const events[] = {
@@ -233,6 +245,8 @@ static int install(const struct delivery *delivery, struct err *err)
     if (result < 0)
         return -1;
     delivery_conclude(delivery, events[outcome]);
+    if (outcome == INSTALL_DONE)
+        lift_hold(delivery);
     if (outcome != INSTALL_UNCHANGED)
         describe_overlap(delivery);
     return 0;

@@ -14,15 +14,19 @@ static const struct command {
     const char *name;
     int (*run)(const struct config *config);
     bool takes_operand;
+    enum log_level least; /* that is logged: who asks for one answer gets no more */
     const char *help;
 } commands[] = {
-    {"fetch", command_fetch, false, "get the identity, prove it, install it; once"},
-    {"inspect", command_inspect, true,
+    {"fetch", command_fetch, false, LOG_LEVEL_DEBUG,
+     "get the identity, prove it, install it; once"},
+    {"inspect", command_inspect, true, LOG_LEVEL_DEBUG,
      "show the installed identity, a FILE, or - (standard input)"},
-    {"probe", command_probe, false, "try the installed identity on every enclave"},
-    {"run", command_run, false, "stay: keep the identity fresh, watch it, tell of changes"},
-    {"status", command_status, false, "show what run says about itself"},
-    {"healthcheck", command_healthcheck, false, "exit 0 where all is well, else 1, and why"},
+    {"probe", command_probe, false, LOG_LEVEL_DEBUG, "try the installed identity on every enclave"},
+    {"run", command_run, false, LOG_LEVEL_DEBUG,
+     "stay: keep the identity fresh, watch it, tell of changes"},
+    {"status", command_status, false, LOG_LEVEL_WARNING, "show what run says about itself"},
+    {"healthcheck", command_healthcheck, false, LOG_LEVEL_ERROR,
+     "exit 0 where all is well, else 1, and why"},
 };
 
 static void print(const char *text)
@@ -65,24 +69,42 @@ static int start(const struct command *command, const struct config *config)
     return fail(&err);
 }
 
+static const struct command *find(const char *name)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+/* Even where its file cannot be opened the log has the form that was asked for. */
+static int open_log(const struct config *config, const struct command *command, struct err *err)
+{
+    struct log_options options = config->log;
+    struct err none;
+
+    if (command && options.level < command->least)
+        options.level = command->least;
+    if (log_open(&options, err) == 0)
+        return 0;
+    options.file = NULL;
+    (void)log_open(&options, &none);
+    return -1;
+}
+
 static int run(const struct config *config)
 {
     const char *name = config->command ? config->command : "";
+    const struct command *command = find(name);
     struct err err;
-    size_t i;
 
-    if (log_open(&config->log, &err) < 0) {
-        struct log_options without = config->log;
-        struct err none;
-
-        without.file = NULL;
-        (void)log_open(&without, &none);
+    if (open_log(config, command, &err) < 0)
         return fail(&err);
-    }
     config_log(config);
-    for (i = 0; i < sizeof commands / sizeof *commands; i++)
-        if (strcmp(commands[i].name, name) == 0)
-            return start(&commands[i], config);
+    if (command)
+        return start(command, config);
     (void)err_set(&err, ERR_USAGE, name, *name ? "no such command" : "no command is named");
     return fail(&err);
 }

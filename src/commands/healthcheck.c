@@ -155,11 +155,5 @@ static int healthcheck(const struct work *work)
 
 int command_healthcheck(const struct config *config)
 {
-    struct log_options quiet = config->log;
-    struct err none;
-
-    quiet.level = LOG_LEVEL_ERROR;
-    quiet.file = NULL;
-    (void)log_open(&quiet, &none);
     return command_supervise(config, healthcheck, NULL) == 0 ? 0 : UNHEALTHY;
 }

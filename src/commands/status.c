@@ -158,11 +158,5 @@ static int status(const struct work *work)
 
 int command_status(const struct config *config)
 {
-    struct log_options quiet = config->log;
-    struct err none;
-
-    if (quiet.level < LOG_LEVEL_WARNING)
-        quiet.level = LOG_LEVEL_WARNING;
-    (void)log_open(&quiet, &none);
     return command_supervise(config, status, NULL);
 }

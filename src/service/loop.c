@@ -171,7 +171,10 @@ static int begin(struct service *service, struct err *err)
     service->agent.environment = &service->process.environment;
     status_path(service->config, service->status_path);
     log_observe(metrics_event, service->metrics);
-    return install_hold(&target, &service->lock, err);
+    if (install_hold(&target, &service->lock, err) < 0)
+        return -1;
+    status_tidy(service->config);
+    return 0;
 }
 
 /* The runner goes first, and with it what it is still waiting for. Where a job still runs, the

@@ -21,6 +21,10 @@ struct service;
 /* Where run writes it: --status-file, else in $RUNTIME_DIRECTORY, else in the target directory. */
 void status_path(const struct config *config, char out[STATUS_PATH_MAX]);
 
+/* Removes one that run wrote into the target before it had another place: it would be taken for
+ * today's. */
+void status_tidy(const struct config *config);
+
 /* -1: no memory. */
 int status_render(const struct service *service, struct buf *out);
 

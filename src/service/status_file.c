@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/fs.h"
@@ -36,6 +37,16 @@ void status_path(const struct config *config, char out[STATUS_PATH_MAX])
         (void)snprintf(out, STATUS_PATH_MAX, "%s", config->status_file);
     else if (!in_runtime_directory(out))
         in_target(config, out);
+}
+
+void status_tidy(const struct config *config)
+{
+    char used[STATUS_PATH_MAX], other[STATUS_PATH_MAX];
+
+    status_path(config, used);
+    in_target(config, other);
+    if (strcmp(used, other) != 0)
+        (void)unlink(other);
 }
 
 static int read_file(struct status *status, const char *path)
