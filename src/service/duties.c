@@ -295,6 +295,7 @@ static void take_cycle(struct service *service)
     if (!service->reloading)
         return;
     service->reloading = false;
+    service->probe_at = 0; /* endpoints that are new are not left to the interval of before */
     if (service->ready)
         sd_notify_send(&service->notify, "READY=1");
 }
