@@ -85,7 +85,10 @@ class Running:
 
 
 class Service:
-    """`mtls-agent run`, whose log can be read while it lives. Events are parsed as they come."""
+    """
+    `mtls-agent run`, whose log can be read while it lives. Events are parsed as they come. What each cycle says
+    again comes at level debug alone.
+    """
 
     def __init__(self, argv, env, log, stdout):
         self.log, self.stdout = Path(log), Path(stdout)
@@ -101,6 +104,9 @@ class Service:
         """Whole lines only: the last one may be on its way."""
         return [json.loads(line) for line in self.log.read_text().splitlines(True) if line.endswith("\n")]
 
+    def tail(self):
+        return "\n".join(line[:300] for line in self.log.read_text().splitlines()[-40:])
+
     def all(self, name, **fields):
         return [
             event
@@ -112,14 +118,18 @@ class Service:
         """Waits until so many events of that name and these fields have come; the last one of them."""
 
         def come():
-            assert self.child.poll() is None, f"it ended with {self.child.returncode}:\n{self.log.read_text()}"
+            assert self.child.poll() is None, f"it ended with {self.child.returncode}:\n{self.tail()}"
             return len(self.all(name, **fields)) >= count
 
         try:
             wait_for(come, seconds)
         except AssertionError as error:
-            raise AssertionError(f"{error} ({name} {fields}) in:\n{self.log.read_text()}") from None
+            raise AssertionError(f"{error} ({name} {fields}) in:\n{self.tail()}") from None
         return self.all(name, **fields)[count - 1]
+
+    def more(self, name, count=1, **fields):
+        """Waits for so many more of them than there are now."""
+        return self.wait(name, len(self.all(name, **fields)) + count, **fields)
 
     def send(self, number):
         self.child.send_signal(number)
@@ -134,7 +144,7 @@ class Service:
         except subprocess.TimeoutExpired:
             self.child.kill()
             self.child.wait()
-            raise AssertionError(f"the agent hangs:\n{self.log.read_text()}")
+            raise AssertionError(f"the agent hangs:\n{self.tail()}")
         return status, time.monotonic() - started
 
 
@@ -189,11 +199,12 @@ class Agent:
         deadline="5s",
         interval="400ms",
         probe_interval="300ms",
+        dir_flag=True,
         program=PROGRAM,
         env=None,
         prefix=(),
     ):
-        """Starts `run`, with time compressed. Whoever starts it stops it: see the fixture serve."""
+        """Starts `run`, with time compressed; None: not by a flag. Whoever starts it stops it: see the fixture serve."""
         secrets = [secret] if isinstance(secret, str) else secret
         endpoints = [endpoint] if isinstance(endpoint, str) else endpoint
         environment = {**self.environment, **(env or {})}
@@ -203,9 +214,9 @@ class Agent:
             "run",
             "--log-format=json",
             f"--deadline={deadline}",
-            f"--interval={interval}",
-            f"--probe-interval={probe_interval}",
-            f"--dir={self.dir}",
+            *([f"--interval={interval}"] if interval else ()),
+            *([f"--probe-interval={probe_interval}"] if probe_interval else ()),
+            *([f"--dir={self.dir}"] if dir_flag else ()),
             *(f"--secret={each}" for each in secrets),
             *(f"--endpoint={each}" for each in endpoints),
             *map(str, arguments),

@@ -5,10 +5,35 @@ import fcntl
 import json
 import os
 import signal
+import subprocess
+import time
+from pathlib import Path
 
-from agent import PATIENCE_S, wait_for
+import pytest
+
+from agent import PATIENCE_S, snapshot, wait_for
 from servers.aws import aws_error
+from servers.http import HOLD
+from servers.loaders import load_openssl, load_python
 from servers.pki import document
+from servers.process import free_port
+from servers.proxy import FaultProxy
+from test_secrecy import assert_clean, of_key, of_text
+
+EACH_CYCLE = "--log-level=debug"  # says each time what comes of it
+PROMPT_S = 2  # it ends within one second; a deadline that it waits for is many
+
+
+def operations(aws):
+    return [request.headers["X-Amz-Target"].rsplit(".")[-1] for request in aws.asked]
+
+
+def proc(pid, name):
+    return Path(f"/proc/{pid}/{name}").read_bytes().decode(errors="replace")
+
+
+def children(pid):
+    return [int(child) for child in proc(pid, f"task/{pid}/children").split()]
 
 
 def test_a_rotation(serve, agent, aws, put, good, authority, enclave):
@@ -21,7 +46,390 @@ def test_a_rotation(serve, agent, aws, put, good, authority, enclave):
     second = service.wait("installed", 2)
     assert second["fingerprint"] != first["fingerprint"]
     status, seconds = service.stop()
-    assert status == 0 and seconds < 1
+    assert status == 0 and seconds < PROMPT_S
+
+
+def test_an_empty_target(serve, agent, put, good):
+    service = serve(put(good))
+    assert not agent.dir.exists() or not (agent.dir / "client.crt").exists()
+    service.wait("ready")
+    load_openssl(agent.dir)
+    load_python(agent.dir)
+    assert agent.mode("client.key") == 0o600
+
+
+def test_cycles_that_change_nothing(serve, agent, aws, tmp_path, put, good, enclave):
+    """They ask which version is current, and neither for its value nor the disk to write."""
+    service = serve(put(good), EACH_CYCLE, f"--status-file={tmp_path}/status.json", endpoint=enclave.endpoint)
+    service.wait("ready")
+    service.wait("unchanged")
+    aws.asked.clear()
+    before = snapshot(agent.dir)
+    service.more("unchanged", 4)
+    assert snapshot(agent.dir) == before
+    assert len(aws.asked) >= 3 and set(operations(aws)) == {"DescribeSecret"}
+
+
+def test_a_hangup_refreshes_at_once(serve, aws, put, good, authority):
+    """But for the floor between two cycles."""
+    arn = put(good)
+    service = serve(arn, interval="1h")
+    service.wait("ready")
+    aws.rotate(arn, document(authority.issue("ECS-Client"), authority.pem))
+    service.send(signal.SIGHUP)
+    service.wait("installed", 2)
+
+
+def configure(path, **options):
+    """Each value a line, of a list each item one."""
+    lines = []
+    for name, value in options.items():
+        values = value if isinstance(value, list) else [value]
+        lines += [f"{name.replace('_', '-')} = {each}" for each in values]
+    path.write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture
+def settings(tmp_path, agent, put, good, enclave):
+    """What a configuration file of a run that is set up by it alone holds."""
+    return {
+        "secret": put(good),
+        "dir": agent.dir,
+        "endpoint": [enclave.endpoint],
+        "interval": "400ms",
+        "probe_interval": "300ms",
+        "on_change_exec": "/bin/true",
+        "log_level": "debug",
+        "status_file": tmp_path / "status.json",
+    }
+
+
+@pytest.fixture
+def configured(serve, tmp_path, settings):
+    """Starts one by the file; the service, and the file's path."""
+    path = tmp_path / "agent.conf"
+
+    def start(**options):
+        configure(path, **{**settings, **options})
+        flags = {"interval": None, "probe_interval": None, "dir_flag": False}
+        return serve([], f"--config={path}", **flags), path
+
+    return start
+
+
+def test_a_reload_takes_all(configured, settings, enclave):
+    """An endpoint, both intervals and the log's level, at once though the old ones are long."""
+    service, path = configured(interval="2s", probe_interval="1h", log_level="warning")
+    wait_for(lambda: settings["status_file"].exists() and '"ready"' in settings["status_file"].read_text())
+    assert not service.all("installed")
+    added = f"https://{enclave.endpoint}/health?added"
+    configure(path, **{**settings, "endpoint": [enclave.endpoint, added], "log_level": "debug"})
+    service.send(signal.SIGHUP)
+    assert service.wait("reloaded")["file"] == str(path)
+    service.wait("handshake", endpoint=added, result="accepted", count=2)
+    service.wait("unchanged", 3)
+    assert added in settings["status_file"].read_text()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"dir": "/nowhere"},
+        {"on_change_exec": "/bin/false"},
+        {"on_change_signal": "HUP:1"},
+        {"status_file": "/nowhere/status.json"},
+        {"interval": "soon"},
+        {"no_such_option": "1"},
+        {"secret": ""},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_reload_that_is_refused(configured, settings, enclave, change):
+    """As a whole: of the same file nothing is used, and what was used before goes on."""
+    service, path = configured()
+    service.wait("ready")
+    added = f"https://{enclave.endpoint}/health?added"
+    configure(path, **{**settings, "endpoint": [added], **change})
+    service.send(signal.SIGHUP)
+    refused = service.wait("reload_refused")
+    assert refused["level"] == "error" and refused["code"] == "config" and refused["reason"]
+    service.more("unchanged", 2)
+    service.more("handshake", 2, endpoint=enclave.endpoint, result="accepted")
+    assert not service.all("handshake", endpoint=added) and not service.all("reloaded")
+    configure(path, **{**settings, "endpoint": [added]})
+    service.send(signal.SIGHUP)
+    service.wait("handshake", endpoint=added)
+
+
+def test_a_file_that_is_gone_is_refused(configured):
+    service, path = configured()
+    service.wait("ready")
+    path.unlink()
+    service.send(signal.SIGHUP)
+    service.wait("reload_refused")
+    service.more("unchanged", 2)
+
+
+def test_the_log_file_is_rotated(serve, tmp_path, put, good):
+    log, old = tmp_path / "agent.log", tmp_path / "agent.log.1"
+    service = serve(put(good), f"--log-file={log}")
+    service.wait("ready")
+    log.rename(old)
+    service.send(signal.SIGHUP)
+    service.wait("reloaded")
+    wait_for(lambda: log.exists() and "reloaded" in log.read_text())
+    assert '"ready"' in old.read_text() and "reloaded" not in old.read_text()
+
+
+def test_a_users_signal_logs_the_status(serve, put, good, enclave):
+    service = serve(put(good), endpoint=enclave.endpoint, interval="1h", probe_interval="1h")
+    installed = service.wait("installed")
+    service.wait("handshake", 2)
+    wait_for(lambda: service.send(signal.SIGUSR1) or service.all("status_endpoint", asked_1h=1))
+    assert service.all("status_endpoint")[-1]["accepted_1h"] == 1
+    assert service.all("status_set")[-1]["fingerprint"] == installed["fingerprint"]
+    assert service.all("status", state="ready")
+    assert len(service.all("attempt", step="describe_secret")) <= 1, "it is no refresh"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("busy_with", ["nothing", "aws", "enclave"])
+def test_it_ends_at_once(serve, aws, put, good, enclave, up, number, busy_with):
+    proxy = up(FaultProxy(enclave.port, "hello", "hold"))
+    if busy_with == "aws":
+        aws.faults += [HOLD]
+    endpoint = f"localhost:{proxy.port}" if busy_with == "enclave" else ()
+    service = serve(put(good), endpoint=endpoint, deadline="60s", interval="1h")
+    if busy_with == "nothing":
+        service.wait("ready")
+    else:
+        wait_for(lambda: aws.asked if busy_with == "aws" else proxy.connections)
+    status, seconds = service.stop(number)
+    assert status == 0 and seconds < PROMPT_S
+    assert service.all("stopped", exit_status=0)
+    assert not service.all("error")
+
+
+def test_only_one_on_a_directory(serve, agent, put, good):
+    arn = put(good)
+    first = serve(arn, EACH_CYCLE)
+    first.wait("ready")
+    second = serve(arn)
+    assert second.child.wait(30) == 75
+    assert second.all("error", code="already_running")
+    first.more("unchanged")
+    first.stop()
+    serve(arn).wait("ready")
+
+
+def test_a_fetch_beside_it(serve, agent, put, good):
+    """Is let in: the lock is not the directory's."""
+    arn = put(good)
+    serve(arn).wait("ready")
+    agent.fetch(arn).succeeded("unchanged")
+
+
+IN_A_PID_NAMESPACE = [
+    "unshare",
+    *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]),
+    "--pid",
+    "--fork",
+    "--mount-proc",
+    "--kill-child",
+]
+
+
+def test_as_pid_1(serve, tmp_path, put, good):
+    """As in a container without an init: it ends on SIGTERM, and reaps whatever is left to it."""
+    hook = tmp_path / "hook"
+    hook.write_text("#!/bin/sh\n(sleep 0.2; exit 3) </dev/null >/dev/null 2>&1 &\n")
+    hook.chmod(0o755)
+    service = serve(put(good), EACH_CYCLE, f"--on-change-exec={hook}", prefix=IN_A_PID_NAMESPACE)
+    try:
+        service.wait("hook_done")
+        (agent,) = children(service.pid)
+        assert proc(agent, "status").split("NSpid:")[1].split()[1] == "1"
+        enter = ["nsenter", f"--target={agent}", "--pid", *(["--user"] if os.geteuid() else [])]
+        orphans = "for i in 1 2 3; do sleep 0.1 & done"
+        subprocess.run([*enter, "sh", "-c", orphans], check=True)
+        assert len(children(agent)) == 4  # the orphans are there, with the hook's runner
+        (runner,) = [child for child in children(agent) if proc(child, "comm") == "mtls-agent-hook\n"]
+        wait_for(lambda: children(agent) == [runner] and children(runner) == [])
+        service.more("unchanged")
+    finally:
+        for child in children(service.pid) if service.child.poll() is None else ():
+            os.kill(child, signal.SIGTERM)
+    assert service.child.wait(10) == 0
+    assert service.all("stopped", exit_status=0)
+
+
+def test_several_sets(serve, agent, aws, put, good, authority, enclave):
+    """Each by itself: one rotates, the other is left alone."""
+    one, other = put(good), put(document(authority.issue("Other"), authority.pem))
+    service = serve([f"one={one}", f"other={other}"], EACH_CYCLE, endpoint=enclave.endpoint)
+    service.wait("ready")
+    load_openssl(agent.dir / "one")
+    before = snapshot(agent.dir / "other")
+    aws.rotate(one, document(authority.issue("ECS-Client"), authority.pem))
+    service.wait("installed", 2, set="one")
+    service.more("unchanged", set="one")
+    assert snapshot(agent.dir / "other") == before
+    assert [each["set"] for each in agent.status()["sets"]] == ["one", "other"]
+
+
+def test_one_of_several_sets_fails(serve, agent, put, good):
+    service = serve([f"good={put(good)}", f"bad={put('{}')}"], EACH_CYCLE)
+    service.wait("installed", set="good")
+    service.wait("error")
+    service.wait("unchanged", set="good")
+    assert not service.all("ready")
+    assert [each["outcome"] for each in agent.status()["sets"]] == ["unchanged", "failed"]
+
+
+def test_without_endpoints(serve, agent, put, good):
+    service = serve(put(good), EACH_CYCLE)
+    service.wait("ready")
+    service.more("unchanged", 2)
+    assert not service.all("handshake") and agent.status()["endpoints"] == []
+
+
+def test_without_probes(serve, put, good, enclave):
+    """The rehearsal alone shakes hands."""
+    service = serve(put(good), EACH_CYCLE, endpoint=enclave.endpoint, probe_interval="0s")
+    service.wait("ready")
+    service.wait("unchanged", 3)
+    assert len(service.all("handshake")) == 1
+
+
+def test_a_storm_of_hangups(serve, aws, put, good):
+    """The floor holds: half a second for an interval of one."""
+    service = serve(put(good), interval="1s")
+    service.wait("ready")
+    aws.asked.clear()
+    started = time.monotonic()
+    while time.monotonic() - started < 1.6:
+        service.send(signal.SIGHUP)
+        time.sleep(0.005)
+    count = len(aws.asked)
+    assert 2 <= count <= (time.monotonic() - started) / 0.5 + 1
+
+
+def test_it_goes_on_after_a_pause(serve, aws, put, good, enclave):
+    """Suspended it sleeps; awake again it goes on, and does not make up for what it missed."""
+    service = serve(put(good), EACH_CYCLE, endpoint=enclave.endpoint, interval="200ms", probe_interval="200ms")
+    service.wait("ready")
+    service.wait("unchanged")
+    service.send(signal.SIGSTOP)
+    wait_for(lambda: "State:\tT" in proc(service.pid, "status"))
+    aws.asked.clear()
+    time.sleep(1)
+    assert not aws.asked
+    started = time.monotonic()
+    service.send(signal.SIGCONT)
+    service.more("unchanged", 3)
+    service.more("handshake", 3, result="accepted")
+    assert len(aws.asked) <= (time.monotonic() - started) / 0.1 + 2
+
+
+def test_no_descriptor_is_lost(serve, put, good, enclave, pair, authority, aws):
+    arn = put(good)
+    service = serve(
+        arn,
+        EACH_CYCLE,
+        "--on-change-exec=/bin/true",
+        endpoint=enclave.endpoint,
+        interval="100ms",
+        probe_interval="20ms",
+    )
+
+    def least():
+        """While it does nothing it has the fewest."""
+        return min(len(os.listdir(f"/proc/{service.pid}/fd")) for _ in range(100) if not time.sleep(0.002))
+
+    service.wait("hook_done")
+    service.wait("unchanged", 2)
+    before = least()
+    for number in range(3):
+        aws.rotate(arn, document(authority.issue("ECS-Client"), authority.pem))
+        service.send(signal.SIGHUP)
+        service.wait("hook_done", number + 2)
+    service.more("unchanged", 10)
+    service.wait("handshake", 100)
+    assert least() <= before
+
+
+def switches(pid):
+    """How often its threads have gone to sleep."""
+    tasks = os.listdir(f"/proc/{pid}/task")
+    return sum(int(proc(pid, f"task/{task}/status").split("\nvoluntary_ctxt_switches:")[1].split()[0]) for task in tasks)
+
+
+def test_it_sleeps_when_nothing_is_to_be_done(serve, put, good):
+    service = serve(put(good), interval="1h", probe_interval="0s")
+    service.wait("ready")
+    wait_for(lambda: len(os.listdir(f"/proc/{service.pid}/task")) == 1)
+    wait_for(lambda: "State:\tS" in proc(service.pid, "status"))
+    time.sleep(0.2)
+    before = switches(service.pid)
+    time.sleep(2)
+    assert switches(service.pid) == before
+
+
+def test_it_wakes_for_its_probes_alone(serve, put, good, enclave):
+    """main for each round: the timer, the job's end, and what it waits for to hand over."""
+    service = serve(put(good), endpoint=enclave.endpoint, interval="1h", probe_interval="100ms")
+    service.wait("handshake", 2)
+
+    def main_switches():
+        return int(proc(service.pid, f"task/{service.pid}/status").split("\nvoluntary_ctxt_switches:")[1].split()[0])
+
+    count, before = len(service.all("handshake")), main_switches()
+    service.more("handshake", 10)
+    after, rounds = main_switches(), len(service.all("handshake")) - count
+    assert rounds <= after - before <= 8 * (rounds + 1)
+
+
+def test_nothing_secret_is_seen(serve, agent, aws, tmp_path, put, good, pair, authority, enclave):
+    """In the log, the status, the metrics, and what /proc tells of it and of the hook's runner."""
+    rotated = authority.issue("ECS-Client")
+    arn = put(good)
+    log, metrics = tmp_path / "log", tmp_path / "metrics"
+    service = serve(
+        arn,
+        "--log-level=debug",
+        f"--log-file={log}",
+        f"--metrics-file={metrics}",
+        "--metrics-format=emf",
+        "--on-change-exec=/usr/bin/env",
+        endpoint=enclave.endpoint,
+    )
+    service.wait("hook_done")
+    aws.rotate(arn, document(rotated, authority.pem))
+    service.wait("hook_done", 2)
+    service.send(signal.SIGUSR1)
+    service.wait("status")
+    (runner,) = children(service.pid)
+    assert proc(runner, "comm") == "mtls-agent-hook\n"
+    processes = [proc(pid, name) for pid in (service.pid, runner) for name in ("cmdline", "environ")]
+    assert all("--secret=" in text for text in processes[::2])
+    files = [service.log, service.stdout, log, metrics, agent.dir / "..status.json", agent.dir / "..agent"]
+    pieces = of_key(pair.key) + of_key(rotated.key) + of_text(aws.keys["aws_secret_access_key"])
+    assert_clean("".join(processes + [path.read_text() for path in files]), pieces)
+
+
+def test_many_endpoints_some_of_them_dead(serve, agent, put, good, enclave):
+    alive = [f"https://{enclave.endpoint}/health?{number}" for number in range(36)]
+    dead = [f"localhost:{free_port()}" for _ in range(4)]
+    service = serve(put(good), endpoint=[*alive, *dead], probe_interval="200ms")
+    service.wait("ready")
+    service.more("handshake", 80)
+    wait_for(lambda: all(each["last"] for each in agent.status()["endpoints"]))
+    status = agent.status()
+    assert {each["endpoint"] for each in status["endpoints"] if each["last"] == "accepted"} == set(alive)
+    assert {each["endpoint"] for each in status["endpoints"] if each["last"] == "unreachable"} == set(dead)
+    assert status["sets"][0]["endpoints_accepting"] == 36
+    status, seconds = service.stop()
+    assert status == 0 and seconds < PROMPT_S
 
 
 def test_denied_for_a_while(serve, aws, put, good, authority):
