@@ -1,0 +1,415 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is told of a changed set, by run and by fetch: once for each set, after it is in place, whatever ends the agent."""
+
+import http.client
+import json
+import os
+import signal
+import ssl
+import threading
+from pathlib import Path
+
+import pytest
+
+from agent import snapshot, wait_for
+from servers.pki import document
+from servers.process import Process, start_on
+
+EACH_CYCLE = "--log-level=debug"
+FACTS = ("EVENT", "SET", "FINGERPRINT", "NOT_AFTER", "VERSION_ID")
+
+
+class Hook:
+    """A program that notes what it was told, and then does what the test asks for."""
+
+    def __init__(self, directory):
+        self.told_file, self.fault_file = directory / "told", directory / "fault"
+        self.program = directory / "hook"
+        words = " ".join(f'"$MTLS_AGENT_CHANGE_{fact}"' for fact in FACTS)
+        self.program.write_text(
+            f"#!/bin/sh\nprintf '%s|%s|%s|%s|%s\\n' {words} >>{self.told_file}\n"
+            f"[ ! -e {self.fault_file} ] || . {self.fault_file}\n"
+        )
+        self.program.chmod(0o755)
+
+    @property
+    def option(self):
+        return f"--on-change-exec={self.program}"
+
+    @property
+    def told(self):
+        lines = self.told_file.read_text().splitlines() if self.told_file.exists() else []
+        return [dict(zip(FACTS, line.split("|"))) for line in lines]
+
+    def fail_by(self, command):
+        self.fault_file.write_text(command + "\n")
+
+    def recover(self):
+        self.fault_file.unlink()
+
+
+@pytest.fixture
+def hook(tmp_path):
+    return Hook(tmp_path)
+
+
+def rotate(aws, arn, authority, cn="ECS-Client"):
+    pair = authority.issue(cn)
+    return aws.rotate(arn, document(pair, authority.pem)), pair
+
+
+def test_its_environment(agent, aws, put, good, pair):
+    """Nothing but what is documented."""
+    arn = put(good)
+    result = agent.fetch(arn, "--on-change-exec=/usr/bin/env").succeeded("installed", "hook_done")
+    told = dict(event["line"].split("=", 1) for event in result.all("hook_output"))
+    assert set(told) == {"PATH", "MTLS_AGENT_DIR", *(f"MTLS_AGENT_CHANGE_{fact}" for fact in FACTS)}
+    assert told["MTLS_AGENT_DIR"] == str(agent.dir)
+    assert told["MTLS_AGENT_CHANGE_EVENT"] == "installed" and told["MTLS_AGENT_CHANGE_SET"] == ""
+    assert told["MTLS_AGENT_CHANGE_FINGERPRINT"] == result.event("installed")["fingerprint"]
+    assert told["MTLS_AGENT_CHANGE_NOT_AFTER"] == pair.certificate.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert told["MTLS_AGENT_CHANGE_VERSION_ID"] == aws.secrets.describe_secret(SecretId=arn)["VersionIdsToStages"].popitem()[0]
+
+
+def test_its_arguments_see_no_shell(agent, put, good):
+    command = """/usr/bin/printf '%s\\n' "a  b" '$HOME' * \\; `id`"""
+    result = agent.fetch(put(good), f"--on-change-exec={command}").succeeded("hook_done")
+    assert [event["line"] for event in result.all("hook_output")] == ["a  b", "$HOME", "*", ";", "`id`"]
+
+
+def test_a_set_of_several_is_told_by_its_name(agent, put, good, hook):
+    agent.fetch([f"one={put(good)}", f"other={put(good)}"], hook.option)
+    assert [told["SET"] for told in hook.told] == ["one", "other"]
+
+
+def test_once_for_each_set(serve, aws, put, good, authority, hook):
+    arn = put(good)
+    service = serve(arn, EACH_CYCLE, hook.option)
+    service.wait("hook_done")
+    service.more("unchanged", 2)
+    version, _ = rotate(aws, arn, authority)
+    service.wait("hook_done", 2)
+    service.more("unchanged", 2)
+    assert [told["EVENT"] for told in hook.told] == ["installed", "installed"]
+    assert hook.told[1]["VERSION_ID"] == version
+    assert [told["FINGERPRINT"] for told in hook.told] == [each["fingerprint"] for each in service.all("installed")]
+
+
+def test_after_the_set_is_in_place(agent, put, good, tmp_path):
+    hook = tmp_path / "hook"
+    hook.write_text(f"#!/bin/sh\ncat {agent.dir}/client.crt >{tmp_path}/seen\n")
+    hook.chmod(0o755)
+    agent.fetch(put(good), f"--on-change-exec={hook}").succeeded("hook_done")
+    assert (tmp_path / "seen").read_text() == agent.file("client.crt")
+
+
+def test_not_again_by_who_comes_later(serve, agent, put, good, hook):
+    """Which set was told of stands beside it."""
+    arn = put(good)
+    agent.fetch(arn, hook.option).succeeded("hook_done")
+    agent.fetch(arn, hook.option).succeeded("unchanged")
+    service = serve(arn, EACH_CYCLE, hook.option)
+    service.wait("unchanged", 2)
+    assert len(hook.told) == 1
+
+
+def test_a_healed_set_is_told(agent, put, good, hook):
+    arn = put(good)
+    agent.fetch(arn, hook.option)
+    (agent.dir / "client.crt").resolve().write_text("damaged")
+    agent.fetch(arn, hook.option).succeeded("healed", "hook_done")
+    assert [told["EVENT"] for told in hook.told] == ["installed", "healed"]
+
+
+def test_it_fails_in_fetch(agent, put, good, hook):
+    """The set is in place; who should know was not told, and is by the next fetch."""
+    arn = put(good)
+    hook.fail_by("echo no such service; exit 3")
+    result = agent.fetch(arn, hook.option)
+    assert "3" in result.failed(74, "hook_failed")["reason"]
+    assert result.event("installed") and result.event("hook_output")["line"] == "no such service"
+    before = snapshot((agent.dir / "..data").resolve())
+    agent.fetch(arn, hook.option).failed(74, "hook_failed")
+    hook.recover()
+    agent.fetch(arn, hook.option).succeeded("unchanged", "hook_done")
+    agent.fetch(arn, hook.option).succeeded("unchanged")
+    assert [told["EVENT"] for told in hook.told] == ["installed", "pending", "pending"]
+    assert snapshot((agent.dir / "..data").resolve()) == before
+
+
+def test_a_program_that_is_not_there(agent, put, good):
+    reason = agent.fetch(put(good), "--on-change-exec=/nowhere/hook").failed(74, "hook_failed")["reason"]
+    assert "/nowhere/hook" in reason
+
+
+def test_it_takes_too_long(agent, put, good):
+    result = agent.fetch(put(good), "--on-change-exec=/bin/sleep 60", "--on-change-timeout=200ms")
+    result.failed(74, "hook_failed")
+    assert result.seconds < 30
+
+
+def metric(path, name):
+    return next((float(line.split()[-1]) for line in path.read_text().splitlines() if line.startswith(name + " ")), None)
+
+
+def test_it_fails_in_run(serve, agent, put, good, hook, tmp_path):
+    """Tried again, less and less often, said once, counted; the set stays; and well again it is told."""
+    metrics = tmp_path / "metrics"
+    hook.fail_by("exit 3")
+    service = serve(put(good), EACH_CYCLE, hook.option, f"--metrics-file={metrics}", interval="300ms")
+    wait_for(lambda: len(hook.told) >= 3)
+    wait_for(lambda: agent.status()["sets"][0]["on_change"] == "failed")
+    assert agent.status()["sets"][0]["on_change_error"]["code"] == "hook_failed"
+    assert len(service.all("error", code="hook_failed")) == 1
+    assert service.all("ready") and agent.file("client.crt")
+    hook.recover()
+    service.wait("hook_done")
+    wait_for(lambda: agent.status()["sets"][0]["on_change"] == "done")
+    wait_for(lambda: metric(metrics, 'mtls_agent_hooks_total{result="done"}') == 1)
+    assert metric(metrics, 'mtls_agent_hooks_total{result="failed"}') == len(hook.told) - 1
+    service.more("unchanged", 2)
+    assert metric(metrics, 'mtls_agent_hooks_total{result="done"}') == 1
+    assert len({told["FINGERPRINT"] for told in hook.told}) == 1
+
+
+def test_it_hangs_in_run(serve, agent, aws, put, good, authority, hook, tmp_path):
+    """Its time is limited, and cycles go on meanwhile."""
+    metrics = tmp_path / "metrics"
+    hook.fail_by("exec sleep 60")
+    arn = put(good)
+    service = serve(arn, EACH_CYCLE, hook.option, "--on-change-timeout=1s", f"--metrics-file={metrics}")
+    wait_for(lambda: hook.told)
+    service.wait("unchanged", 2)
+    rotate(aws, arn, authority)
+    service.wait("installed", 2)
+    service.wait("error", code="hook_failed")
+    hook.recover()
+    service.wait("hook_done", seconds=30)
+    wait_for(lambda: metric(metrics, 'mtls_agent_hooks_total{result="timeout"}') >= 1)
+    assert hook.told[-1]["FINGERPRINT"] == service.all("installed")[-1]["fingerprint"]
+
+
+def test_it_is_ended_with_the_agent(serve, tmp_path, put, good):
+    """A hook that is at work when the agent has to go gets what there is of its second, and SIGTERM."""
+    hook = tmp_path / "hook"
+    hook.write_text(f"#!/bin/sh\ntrap 'echo ended >{tmp_path}/ended; exit' TERM\necho $$ >{tmp_path}/pid\nsleep 60 &\nwait\n")
+    hook.chmod(0o755)
+    service = serve(put(good), f"--on-change-exec={hook}")
+    wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+    status, seconds = service.stop()
+    assert status == 0 and seconds < 2
+    wait_for(lambda: (tmp_path / "ended").exists())
+    wait_for(lambda: not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists())
+
+
+@pytest.mark.parametrize("command", ["run", "fetch"])
+def test_a_crash_between_swap_and_hook(serve, agent, put, good, hook, command):
+    """Killed while the hook runs: the next start runs it again, since nobody knows how it went."""
+    arn = put(good)
+    hook.fail_by("exec sleep 60")
+    victim = serve(arn, hook.option) if command == "run" else agent.start(*agent.fetch_arguments(arn, hook.option))
+    wait_for(lambda: hook.told)
+    os.kill(victim.pid, signal.SIGKILL)
+    victim.child.wait(10)
+    hook.recover()
+    service = serve(arn, EACH_CYCLE, hook.option)
+    service.wait("hook_done")
+    service.more("unchanged", 2)
+    assert [told["EVENT"] for told in hook.told] == ["installed", "pending"]
+    assert hook.told[0]["VERSION_ID"] == hook.told[1]["VERSION_ID"]
+
+
+class Listener(Process):
+    """A daemon that notes each SIGHUP, and goes on."""
+
+    def __init__(self, directory):
+        self.notes = directory / "signals"
+        self.notes.write_text("")
+        script = f"trap 'echo HUP >>{self.notes}' HUP; echo ready; while :; do sleep 0.02; done"
+        super().__init__(["sh", "-c", script], directory / "listener.log")
+        assert self.wait_until(lambda: "ready" in self.output())
+
+    @property
+    def count(self):
+        return len(self.notes.read_text().splitlines())
+
+
+@pytest.mark.parametrize("by", ["pid file", "pid"])
+def test_a_signal(serve, aws, put, good, authority, tmp_path, up, by):
+    listener = up(Listener(tmp_path))
+    pid_file = tmp_path / "daemon.pid"
+    pid_file.write_text(f"{listener.pid}\n")
+    arn = put(good)
+    whom = pid_file if by == "pid file" else listener.pid
+    service = serve(arn, EACH_CYCLE, f"--on-change-signal=HUP:{whom}")
+    assert service.wait("hook_signal")["pid"] == listener.pid
+    service.wait("hook_done")
+    wait_for(lambda: listener.count == 1)
+    rotate(aws, arn, authority)
+    service.wait("hook_done", 2)
+    wait_for(lambda: listener.count == 2)
+    service.more("unchanged", 2)
+    assert listener.count == 2
+
+
+def test_a_signal_and_a_program_by_fetch(agent, put, good, hook, tmp_path, up):
+    """All are told, whoever of them fails."""
+    listener = up(Listener(tmp_path))
+    hook.fail_by("exit 1")
+    agent.fetch(put(good), hook.option, f"--on-change-signal=HUP:{listener.pid}").failed(74, "hook_failed")
+    wait_for(lambda: listener.count == 1)
+
+
+@pytest.mark.parametrize("pid_file", ["missing", "stale"])
+def test_nobody_runs(serve, agent, put, good, tmp_path, pid_file):
+    """Then nobody has to be told: a warning, and done."""
+    path = tmp_path / "daemon.pid"
+    if pid_file == "stale":
+        gone = Process(["true"], tmp_path / "gone.log")
+        gone.child.wait()
+        path.write_text(f"{gone.pid}\n")
+    service = serve(put(good), EACH_CYCLE, f"--on-change-signal=HUP:{path}")
+    assert service.wait("hook_nobody")["level"] == "warning"
+    service.wait("hook_done")
+    service.more("unchanged", 2)
+    assert len(service.all("hook_nobody")) == 1 and not service.all("error")
+    assert agent.status()["sets"][0]["on_change"] == "done"
+
+
+# ---- a live nginx ----
+
+NGINX = """\
+daemon off;
+pid {dir}/nginx.pid;
+error_log stderr info;
+worker_processes 1;
+events {{ worker_connections 256; }}
+http {{
+    access_log off;
+    client_body_temp_path {dir}/tmp; proxy_temp_path {dir}/tmp;
+    fastcgi_temp_path {dir}/tmp; uwsgi_temp_path {dir}/tmp; scgi_temp_path {dir}/tmp;
+    server {{
+        listen 127.0.0.1:{port} {ssl};
+        {settings}
+    }}
+}}
+"""
+PROXY = """\
+        location / {{
+            proxy_pass https://{enclave};
+            proxy_ssl_certificate {set}/client.crt; proxy_ssl_certificate_key {set}/client.key;
+            proxy_ssl_trusted_certificate {set}/ca.crt; proxy_ssl_verify on; proxy_ssl_name localhost;
+        }}
+"""
+SERVER = """\
+        ssl_certificate {set}/server.crt; ssl_certificate_key {set}/server.key;
+        location / {{ return 200 served; }}
+"""
+
+
+class LiveNginx:
+    """A master with a worker, as it is deployed."""
+
+    def __init__(self, directory, settings, tls=False):
+        self.dir = directory / "nginx"
+        self.dir.mkdir()
+        self.conf, self.pid_file = self.dir / "nginx.conf", self.dir / "nginx.pid"
+        self._settings, self._ssl = settings, "ssl" if tls else ""
+        self._process, self.port = start_on(None, self._launch)
+
+    def _launch(self, port):
+        self.conf.write_text(NGINX.format(dir=self.dir, port=port, ssl=self._ssl, settings=self._settings))
+        return Process(["nginx", "-e", "stderr", "-c", self.conf, "-p", self.dir], self.dir / "log")
+
+    def stop(self):
+        self._process.stop()
+
+
+class Client:
+    """Asks all the time, each time by a new connection; what came, and what did not."""
+
+    def __init__(self, ask):
+        self.seen, self.failures, self.requests = [], [], 0
+        self._ask = ask
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        while not self._stopping.is_set():
+            self.requests += 1
+            try:
+                answer = self._ask()
+            except Exception as error:
+                self.failures.append(repr(error))
+                continue
+            if answer not in self.seen:
+                self.seen.append(answer)
+
+    def stop(self):
+        self._stopping.set()
+        self._thread.join(30)
+
+
+def test_nginx_is_reloaded_as_a_client_of_the_enclave(serve, agent, aws, put, good, authority, enclave, tmp_path, up):
+    """By a program, through several rotations, while it is asked all the time: no request fails."""
+    arn = put(good)
+    agent.fetch(arn).succeeded("installed")
+    nginx = up(LiveNginx(tmp_path, PROXY.format(enclave=enclave.endpoint, set=agent.dir)))
+
+    def ask():
+        connection = http.client.HTTPConnection("127.0.0.1", nginx.port, timeout=20)
+        connection.request("GET", "/health")
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        assert answer.status == 200, f"{answer.status} {body}"
+        return json.loads(body)["client"]
+
+    client = up(Client(ask))
+    wait_for(lambda: client.seen)
+    command = f"/usr/sbin/nginx -s reload -e stderr -c {nginx.conf} -p {nginx.dir}"
+    service = serve(arn, f"--on-change-exec={command}", endpoint=enclave.endpoint)
+    names = ["CN=ECS-Client"]
+    for number in range(1, 5):
+        rotate(aws, arn, authority, f"ECS-Client-{number}")
+        names.append(f"CN=ECS-Client-{number}")
+        wait_for(lambda: client.seen[-1:] == names[-1:] or client.failures, 20)
+    requests = client.requests
+    wait_for(lambda: client.requests >= requests + 20)
+    client.stop()
+    assert client.failures == [] and client.seen == names
+    assert client.requests > 50 and not service.all("error")
+
+
+def test_nginx_is_reloaded_as_a_server(serve, agent, aws, put, authority, tmp_path, up):
+    """The same by its pid file, with a set that it shows to its own clients."""
+
+    def server_document():
+        pair = authority.issue("localhost", names=["localhost"])
+        serials.append(pair.certificate.serial_number)
+        return json.dumps({"server_cert": pair.cert, "server_key": pair.key})
+
+    serials = []
+    arn = put(server_document())
+    agent.fetch(arn).succeeded("installed")
+    nginx = up(LiveNginx(tmp_path, SERVER.format(set=agent.dir), tls=True))
+    context = ssl.create_default_context(cadata=authority.pem)
+
+    def ask():
+        connection = http.client.HTTPSConnection("localhost", nginx.port, timeout=20, context=context)
+        connection.request("GET", "/")
+        serial = int(connection.sock.getpeercert()["serialNumber"], 16)
+        assert connection.getresponse().read() == b"served"
+        connection.close()
+        return serial
+
+    client = up(Client(ask))
+    wait_for(lambda: client.seen)
+    service = serve(arn, f"--on-change-signal=HUP:{nginx.pid_file}")
+    for _ in range(4):
+        aws.rotate(arn, server_document())
+        wait_for(lambda: client.seen[-1] == serials[-1] or client.failures, 20)
+    client.stop()
+    assert client.failures == [] and client.seen == serials
+    assert client.requests > 50 and not service.all("error")

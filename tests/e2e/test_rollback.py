@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Back to the set before: by hand, and by itself when the enclaves refuse a new one after all."""
+
+import datetime
+import os
+
+import pytest
+
+from agent import snapshot, wait_for
+from servers.enclave import Nginx
+from servers.pki import DAY, Authority, document
+from test_hook_run import Hook, metric
+
+EACH_CYCLE = "--log-level=debug"
+
+
+@pytest.fixture(scope="module")
+def second():
+    """A CA that the enclave trusts for a while."""
+    return Authority("Second-CA")
+
+
+@pytest.fixture
+def rotation(authority, aws, put, good):
+    """A secret, and what makes a new version of it."""
+
+    class Rotation:
+        arn = put(good)
+
+        def rotate(self, issuer=authority, cn="ECS-Client", trust=authority.pem, **options):
+            pair = issuer.issue(cn, **options)
+            aws.rotate(self.arn, document(pair, trust))
+            return pair
+
+    return Rotation()
+
+
+def installed(agent):
+    return agent.file("client.crt")
+
+
+def test_by_hand(agent, rotation, pair, enclave):
+    agent.fetch(rotation.arn, endpoint=enclave.endpoint).succeeded("installed")
+    rotation.rotate()
+    second = agent.fetch(rotation.arn, endpoint=enclave.endpoint).succeeded("installed").event("installed")
+    back = agent.fetch(rotation.arn, "--rollback", endpoint=enclave.endpoint).succeeded("rolled_back", "handshake")
+    assert back.event("rolled_back")["left"] == second["fingerprint"]
+    assert installed(agent) == pair.cert
+    agent.probe(enclave.endpoint).succeeded("handshake")
+
+
+def test_what_was_rolled_back_is_held(serve, agent, rotation, pair):
+    """Until another version comes, by run as by fetch."""
+    agent.fetch(rotation.arn)
+    rotation.rotate()
+    agent.fetch(rotation.arn)
+    agent.fetch(rotation.arn, "--rollback").succeeded("rolled_back")
+    agent.fetch(rotation.arn).succeeded("held_back")
+    service = serve(rotation.arn, EACH_CYCLE)
+    service.wait("held_back", 3)
+    assert service.all("ready") and installed(agent) == pair.cert
+    third = rotation.rotate()
+    service.wait("installed")
+    assert installed(agent) == third.cert
+    service.wait("unchanged", 2)
+    assert not service.all("error")
+
+
+def test_beside_a_run(serve, agent, rotation, pair, tmp_path):
+    """It holds the version back too, and tells the hook of the set that it finds."""
+    hook = Hook(tmp_path)
+    service = serve(rotation.arn, EACH_CYCLE, hook.option)
+    service.wait("hook_done")
+    rotation.rotate()
+    service.wait("hook_done", 2)
+    service.more("unchanged")
+    agent.fetch(rotation.arn, "--rollback").succeeded("rolled_back")
+    service.wait("held_back", 2)
+    service.wait("hook_done", 3)
+    assert installed(agent) == pair.cert
+    assert [told["FINGERPRINT"] for told in hook.told[::2]] == [hook.told[0]["FINGERPRINT"]] * 2
+
+
+def test_by_hand_the_hook_is_told(agent, rotation, tmp_path):
+    hook = Hook(tmp_path)
+    agent.fetch(rotation.arn, hook.option)
+    rotation.rotate()
+    agent.fetch(rotation.arn, hook.option)
+    agent.fetch(rotation.arn, "--rollback", hook.option).succeeded("rolled_back", "hook_done")
+    assert hook.told[2]["FINGERPRINT"] == hook.told[0]["FINGERPRINT"]
+
+
+def refused_as_none(agent, arn, *arguments):
+    before = snapshot(agent.dir)
+    error = agent.fetch(arn, "--rollback", *arguments).failed(73, "no_previous")
+    assert snapshot(agent.dir) == before
+    return error
+
+
+def test_no_set_before(agent, rotation):
+    agent.fetch(rotation.arn)
+    refused_as_none(agent, rotation.arn)
+
+
+def test_only_one_step(agent, rotation):
+    agent.fetch(rotation.arn)
+    for _ in range(2):
+        rotation.rotate()
+        agent.fetch(rotation.arn)
+    agent.fetch(rotation.arn, "--rollback").succeeded("rolled_back")
+    refused_as_none(agent, rotation.arn)
+
+
+def test_an_expired_set_before(agent, rotation):
+    soon = rotation.rotate(lifetime=(-DAY, datetime.timedelta(seconds=4)))
+    agent.fetch(rotation.arn).succeeded("installed")
+    rotation.rotate()
+    agent.fetch(rotation.arn).succeeded("installed")
+    wait_for(lambda: datetime.datetime.now(datetime.timezone.utc) > soon.certificate.not_valid_after_utc)
+    assert "expired" in refused_as_none(agent, rotation.arn)["reason"]
+
+
+def test_a_damaged_set_before(agent, rotation):
+    agent.fetch(rotation.arn)
+    before = (agent.dir / "..data").resolve()
+    rotation.rotate()
+    agent.fetch(rotation.arn)
+    (before / "client.key").write_text((agent.dir / "client.key").read_text())
+    refused_as_none(agent, rotation.arn)
+
+
+def test_by_hand_not_to_what_the_enclave_refuses(agent, rotation, authority, second, enclave):
+    rotation.rotate(second, trust=authority.pem + second.pem)
+    agent.fetch(rotation.arn).succeeded("installed")
+    rotation.rotate()
+    agent.fetch(rotation.arn, endpoint=enclave.endpoint).succeeded("installed")
+    before = snapshot((agent.dir / "..data").resolve())
+    agent.fetch(rotation.arn, "--rollback", endpoint=enclave.endpoint).failed(76, "enclave_refused")
+    assert snapshot((agent.dir / "..data").resolve()) == before
+
+
+class Fickle(Nginx):
+    """Whom it lets in can be changed."""
+
+    def trust(self, *authorities):
+        port = self.port
+        self.stop()
+        self.ca_path.write_text("".join(each.pem for each in authorities))
+        self.start(port)
+
+
+@pytest.fixture
+def fickle(tmp_path, authority, second, up):
+    server = authority.issue("localhost", names=["localhost"])
+    return up(Fickle(tmp_path / "enclave", server, authority.pem + second.pem))
+
+
+@pytest.fixture
+def turned(serve, agent, rotation, authority, second, fickle, tmp_path):
+    """run with a new set that the enclave accepted, and then refuses; what options there are."""
+
+    def start(*options):
+        service = serve(rotation.arn, EACH_CYCLE, *options, endpoint=fickle.endpoint, probe_interval="200ms")
+        service.wait("ready")
+        new = rotation.rotate(second, trust=authority.pem + second.pem)
+        service.wait("installed", 2)
+        assert installed(agent) == new.cert
+        service.more("handshake", result="accepted")
+        fickle.trust(authority)
+        return service, new
+
+    return start
+
+
+def test_by_itself(turned, agent, rotation, pair, authority, second, fickle, tmp_path):
+    """Once for a version; the hook is told; and the enclave's change of mind again does not bring it a second time."""
+    hook, metrics = Hook(tmp_path), tmp_path / "metrics"
+    service, new = turned("--rollback-on-failure", hook.option, f"--metrics-file={metrics}")
+    back = service.wait("rolled_back")
+    assert installed(agent) == pair.cert and back["level"] == "warning"
+    service.wait("hook_done", 3)
+    assert hook.told[2]["EVENT"] == "rolled_back"
+    assert hook.told[2]["FINGERPRINT"] == hook.told[0]["FINGERPRINT"] == back["fingerprint"]
+    service.more("handshake", 3, result="accepted")
+    service.wait("held_back", 2)
+    assert len(service.all("rolled_back")) == 1 and len(hook.told) == 3
+    wait_for(lambda: metric(metrics, f'mtls_agent_rollbacks_total{{set="{agent.dir}"}}') == 1)
+    third = rotation.rotate()
+    service.wait("installed", 3)
+    assert installed(agent) == third.cert
+
+
+def test_by_itself_only_once_for_a_version(turned, agent, pair, authority, second, fickle):
+    """The enclave comes back to it, so that it is installed again; then it stays, come what may."""
+    service, new = turned("--rollback-on-failure")
+    service.wait("rolled_back")
+    fickle.trust(second)
+    service.wait("installed", 3, seconds=30)
+    assert installed(agent) == new.cert
+    fickle.trust(authority)
+    service.wait("not_rolled_back", seconds=30)
+    service.more("handshake", 2)
+    assert len(service.all("rolled_back")) == 1 and installed(agent) == new.cert
+
+
+def test_by_itself_not_to_what_is_refused_too(turned, agent, fickle, stranger):
+    service, new = turned_to_nobody(turned, fickle, stranger)
+    service.wait("not_rolled_back", count=2)
+    assert not service.all("rolled_back") and installed(agent) == new.cert
+
+
+def turned_to_nobody(turned, fickle, stranger):
+    trust = fickle.trust
+    fickle.trust = lambda *_: trust(stranger)
+    return turned("--rollback-on-failure")
+
+
+def test_by_itself_not_to_an_expired_set(serve, agent, rotation, authority, second, fickle):
+    soon = rotation.rotate(lifetime=(-DAY, datetime.timedelta(seconds=6)))
+    options = {"endpoint": fickle.endpoint, "probe_interval": "200ms"}
+    service = serve(rotation.arn, EACH_CYCLE, "--rollback-on-failure", **options)
+    service.wait("ready")
+    new = rotation.rotate(second, trust=authority.pem + second.pem)
+    service.wait("installed", 2)
+    wait_for(lambda: datetime.datetime.now(datetime.timezone.utc) > soon.certificate.not_valid_after_utc)
+    fickle.trust(authority)
+    service.wait("not_rolled_back")
+    assert installed(agent) == new.cert and not service.all("rolled_back")
+
+
+def test_by_default_not_by_itself(turned, agent):
+    service, new = turned()
+    service.more("handshake", 5, result="refused")
+    service.more("unchanged", 2)
+    assert not service.all("rolled_back") and not service.all("not_rolled_back")
+    assert installed(agent) == new.cert
+
+
+def test_unreachable_is_no_refusal(serve, agent, rotation, fickle):
+    """A dead enclave says nothing about a set."""
+    service = serve(rotation.arn, EACH_CYCLE, "--rollback-on-failure", endpoint=fickle.endpoint, probe_interval="200ms")
+    service.wait("ready")
+    new = rotation.rotate()
+    service.wait("installed", 2)
+    fickle.stop()
+    service.wait("handshake", 4, result="unreachable")
+    assert not service.all("rolled_back") and installed(agent) == new.cert
