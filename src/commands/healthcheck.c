@@ -98,29 +98,33 @@ static bool check_age(struct health *health, const struct status *status, json_v
     return fail(health, "the last fetch that succeeded is %" PRId64 " s ago", age);
 }
 
-static bool check_endpoints(struct health *health, const struct status *status, json_value set)
+/* A set that no endpoint was shown has no number: a server's, or one that is new to run. */
+static bool check_endpoints(struct health *health, const struct status *status, json_value set,
+                            size_t *asked)
 {
     const int64_t accepting = status_number(status, set, "endpoints_accepting");
 
-    if (accepting >= health->config->min_endpoints)
+    *asked += accepting >= 0;
+    if (accepting < 0 || accepting >= health->config->min_endpoints)
         return true;
-    if (accepting < 0)
-        return fail(health, "no endpoint was asked yet");
-    return fail(health, "%" PRId64 " of %zu endpoints accept", accepting,
-                health->config->endpoint_count);
+    return fail(health, "%" PRId64 " endpoints accept, fewer than %" PRId64, accepting,
+                health->config->min_endpoints);
 }
 
 static bool check_told(struct health *health, const struct status *status)
 {
     json_value set, sets = json_member(status->json, 0, "sets");
+    size_t asked = 0;
     int at = 0;
 
     while (sets >= 0 && json_item(status->json, sets, &at, &set)) {
         if (health->config->max_fetch_age_ms && !check_age(health, status, set))
             return false;
-        if (health->config->min_endpoints && !check_endpoints(health, status, set))
+        if (health->config->min_endpoints && !check_endpoints(health, status, set, &asked))
             return false;
     }
+    if (health->config->min_endpoints && asked == 0)
+        return fail(health, "no endpoint was asked yet");
     return true;
 }
 
