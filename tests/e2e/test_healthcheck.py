@@ -2,6 +2,7 @@
 """`healthcheck`: one line and 0 or 1, from the directory alone; more only where it is asked for."""
 
 import datetime
+import json
 import os
 import signal
 
@@ -165,7 +166,19 @@ def test_how_many_endpoints_accept(serve, put, good, enclave, check):
     service.wait("ready")
     wait_for(lambda: check("--min-endpoints=2").status == 0)
     assert_healthy(check("--min-endpoints=1"))
-    assert_not(check("--min-endpoints=3"), "2 of")
+    assert_not(check("--min-endpoints=3"), "2 endpoints accept, fewer than 3")
+
+
+def test_a_servers_set_is_shown_to_no_endpoint(serve, agent, put, good, authority, enclave, check):
+    """Beside a client's, which is."""
+    server = authority.issue("localhost", names=["localhost"])
+    other = put(json.dumps({"server_cert": server.cert, "server_key": server.key}))
+    service = serve([f"client={put(good)}", f"server={other}"], endpoint=enclave.endpoint)
+    service.wait("ready")
+    wait_for(lambda: agent.status()["sets"][0]["endpoints_accepting"] == 1)
+    named = [f"--secret=client={other}", f"--secret=server={other}"]
+    assert_healthy(check("--min-endpoints=1", *named))
+    assert_not(check("--min-endpoints=2", *named), "1 endpoints accept, fewer than 2")
 
 
 def test_the_options_need_a_status(serve, tmp_path, put, good, check):

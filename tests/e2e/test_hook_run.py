@@ -14,6 +14,7 @@ import pytest
 from agent import snapshot, wait_for
 from servers.pki import document
 from servers.process import Process, start_on
+from test_run import children
 
 EACH_CYCLE = "--log-level=debug"
 FACTS = ("EVENT", "SET", "FINGERPRINT", "NOT_AFTER", "VERSION_ID")
@@ -200,6 +201,16 @@ def test_it_is_ended_with_the_agent(serve, tmp_path, put, good):
     assert status == 0 and seconds < 2
     wait_for(lambda: (tmp_path / "ended").exists())
     wait_for(lambda: not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists())
+
+
+def test_its_runner_is_gone(serve, put, good, hook):
+    """Nobody could be told any more: run ends, so that whoever started it starts it anew."""
+    service = serve(put(good), hook.option)
+    service.wait("hook_done")
+    (runner,) = children(service.pid)
+    os.kill(runner, signal.SIGKILL)
+    assert service.child.wait(20) == 71
+    assert service.all("error", subject="hook") and service.all("stopped", exit_status=71)
 
 
 @pytest.mark.parametrize("command", ["run", "fetch"])
