@@ -86,7 +86,7 @@ class Running:
 
 class Service:
     """
-    `mtls-agent run`, whose log can be read while it lives. Events are parsed as they come. What each cycle says
+    `mtls-agent run`, whose log can be read while it lives. Events are parsed as they come. What a cycle says
     again comes at level debug alone.
     """
 
@@ -204,7 +204,10 @@ class Agent:
         env=None,
         prefix=(),
     ):
-        """Starts `run`, with time compressed; None: not by a flag. Whoever starts it stops it: see the fixture serve."""
+        """
+        Starts `run`, with time compressed; an interval of None: without that flag. Whoever starts it stops it: see
+        the fixture serve.
+        """
         secrets = [secret] if isinstance(secret, str) else secret
         endpoints = [endpoint] if isinstance(endpoint, str) else endpoint
         environment = {**self.environment, **(env or {})}

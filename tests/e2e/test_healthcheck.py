@@ -21,7 +21,8 @@ def check(agent):
     """As a container's health check runs it: with the directory, and nothing in its environment."""
 
     def run(*arguments, prefix=()):
-        result = Running([*prefix, str(PROGRAM), "healthcheck", f"--dir={agent.dir}", *arguments], {}).finish()
+        argv = [*prefix, str(PROGRAM), "healthcheck", f"--dir={agent.dir}", *arguments]
+        result = Running(argv, {}).finish()
         assert result.stderr == "" and len(result.stdout.splitlines()) == 1, result.stdout + result.stderr
         return result
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is told of a changed set, by run and by fetch: once for each set, after it is in place, whatever ends the agent."""
+"""Who is told of a changed set, by run and by fetch: once for each set, whatever ends the agent."""
 
 import http.client
 import json
@@ -68,8 +68,10 @@ def test_its_environment(agent, aws, put, good, pair):
     assert told["MTLS_AGENT_DIR"] == str(agent.dir)
     assert told["MTLS_AGENT_CHANGE_EVENT"] == "installed" and told["MTLS_AGENT_CHANGE_SET"] == ""
     assert told["MTLS_AGENT_CHANGE_FINGERPRINT"] == result.event("installed")["fingerprint"]
-    assert told["MTLS_AGENT_CHANGE_NOT_AFTER"] == pair.certificate.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ")
-    assert told["MTLS_AGENT_CHANGE_VERSION_ID"] == aws.secrets.describe_secret(SecretId=arn)["VersionIdsToStages"].popitem()[0]
+    end = pair.certificate.not_valid_after_utc
+    assert told["MTLS_AGENT_CHANGE_NOT_AFTER"] == end.strftime("%Y-%m-%dT%H:%M:%SZ")
+    (version,) = aws.secrets.describe_secret(SecretId=arn)["VersionIdsToStages"]
+    assert told["MTLS_AGENT_CHANGE_VERSION_ID"] == version
 
 
 def test_its_arguments_see_no_shell(agent, put, good):
@@ -93,7 +95,8 @@ def test_once_for_each_set(serve, aws, put, good, authority, hook):
     service.more("unchanged", 2)
     assert [told["EVENT"] for told in hook.told] == ["installed", "installed"]
     assert hook.told[1]["VERSION_ID"] == version
-    assert [told["FINGERPRINT"] for told in hook.told] == [each["fingerprint"] for each in service.all("installed")]
+    installed = [each["fingerprint"] for each in service.all("installed")]
+    assert [told["FINGERPRINT"] for told in hook.told] == installed
 
 
 def test_after_the_set_is_in_place(agent, put, good, tmp_path):
@@ -150,7 +153,9 @@ def test_it_takes_too_long(agent, put, good):
 
 
 def metric(path, name):
-    return next((float(line.split()[-1]) for line in path.read_text().splitlines() if line.startswith(name + " ")), None)
+    """None: there is none."""
+    found = [line.split()[-1] for line in path.read_text().splitlines() if line.startswith(name + " ")]
+    return float(found[0]) if found else None
 
 
 def test_it_fails_in_run(serve, agent, put, good, hook, tmp_path):
@@ -193,7 +198,10 @@ def test_it_hangs_in_run(serve, agent, aws, put, good, authority, hook, tmp_path
 def test_it_is_ended_with_the_agent(serve, tmp_path, put, good):
     """A hook that is at work when the agent has to go gets what there is of its second, and SIGTERM."""
     hook = tmp_path / "hook"
-    hook.write_text(f"#!/bin/sh\ntrap 'echo ended >{tmp_path}/ended; exit' TERM\necho $$ >{tmp_path}/pid\nsleep 60 &\nwait\n")
+    hook.write_text(
+        f"#!/bin/sh\ntrap 'kill $!; echo ended >{tmp_path}/ended; exit' TERM\n"
+        f"sleep 60 &\necho $$ >{tmp_path}/pid\nwait\n"
+    )
     hook.chmod(0o755)
     service = serve(put(good), f"--on-change-exec={hook}")
     wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
@@ -218,7 +226,10 @@ def test_a_crash_between_swap_and_hook(serve, agent, put, good, hook, command):
     """Killed while the hook runs: the next start runs it again, since nobody knows how it went."""
     arn = put(good)
     hook.fail_by("exec sleep 60")
-    victim = serve(arn, hook.option) if command == "run" else agent.start(*agent.fetch_arguments(arn, hook.option))
+    if command == "run":
+        victim = serve(arn, hook.option)
+    else:
+        victim = agent.start(*agent.fetch_arguments(arn, hook.option))
     wait_for(lambda: hook.told)
     os.kill(victim.pid, signal.SIGKILL)
     victim.child.wait(10)
@@ -362,7 +373,7 @@ class Client:
         self._thread.join(30)
 
 
-def test_nginx_is_reloaded_as_a_client_of_the_enclave(serve, agent, aws, put, good, authority, enclave, tmp_path, up):
+def test_nginx_is_reloaded_as_a_client(serve, agent, aws, put, good, authority, enclave, tmp_path, up):
     """By a program, through several rotations, while it is asked all the time: no request fails."""
     arn = put(good)
     agent.fetch(arn).succeeded("installed")

@@ -20,7 +20,7 @@ from servers.process import free_port
 
 EACH_CYCLE = "--log-level=debug"
 SCHEMA = jsonschema.Draft202012Validator(json.loads(Path(__file__).with_name("emf.schema.json").read_text()))
-SAMPLE = re.compile(r'(\w+)(?:\{(.*)\})? (\S+)')
+SAMPLE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
@@ -54,7 +54,8 @@ class Metrics:
     def check(self):
         """promtool has nothing to say against it."""
         with open(self.path) as file:
-            done = subprocess.run(["promtool", "check", "metrics"], stdin=file, text=True, capture_output=True)
+            check = ["promtool", "check", "metrics"]
+            done = subprocess.run(check, stdin=file, text=True, capture_output=True)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
@@ -156,18 +157,21 @@ def test_what_is_installed(serve, agent, aws, put, good, pair, authority, metric
     arn = put(good)
     service = serve(arn, metrics.option)
     service.wait("ready")
-    wait_for(metrics.path.exists)
     labels = {"set": str(agent.dir), "certificate": "leaf"}
-    first = pair.certificate
-    assert metrics.get("mtls_agent_certificate_not_after_timestamp_seconds", **labels) == first.not_valid_after_utc.timestamp()
-    assert metrics.get("mtls_agent_certificate_not_before_timestamp_seconds", **labels) == first.not_valid_before_utc.timestamp()
+
+    def end(which):
+        return metrics.get(f"mtls_agent_certificate_not_{which}_timestamp_seconds", **labels)
+
+    wait_for(lambda: metrics.path.exists() and end("after") is not None)
+    assert end("after") == pair.certificate.not_valid_after_utc.timestamp()
+    assert end("before") == pair.certificate.not_valid_before_utc.timestamp()
     (old,) = aws.secrets.describe_secret(SecretId=arn)["VersionIdsToStages"]
     info = {"set": str(agent.dir), "secret": arn}
     assert metrics.get("mtls_agent_secret_version_info", version_id=old, **info) == 1
     new = aws.rotate(arn, document(authority.issue("ECS-Client"), authority.pem))
     service.wait("installed", 2)
     wait_for(lambda: metrics.get("mtls_agent_secret_version_info", version_id=new, **info) == 1)
-    assert metrics.get("mtls_agent_secret_version_info", version_id=old, **info) is None, "it is not installed any more"
+    assert metrics.get("mtls_agent_secret_version_info", version_id=old, **info) is None
 
 
 def test_zeroes_from_the_first_moment(serve, agent, aws, put, good, enclave, metrics):
@@ -277,7 +281,10 @@ def test_cloudwatch(serve, agent, aws, put, good, authority, enclave, refusing):
         return {
             "handshakes": shaken,
             "installs": of("Installs", Outcome="installed", **of_set),
-            "fetches": {result: of("Fetches", Result=result, **of_set) for result in ("installed", "unchanged", "failed")},
+            "fetches": {
+                result: of("Fetches", Result=result, **of_set)
+                for result in ("installed", "unchanged", "failed")
+            },
             "cycles": of("FetchDuration"),
             "denied": of("FetchErrors", Code="aws_denied", **of_set),
             "hooks": (of("Hooks", Result="done"), of("HookDuration")),

@@ -45,12 +45,14 @@ class Manager:
             wait_for(lambda: len(self.all(assignment)) >= count, seconds)
         except AssertionError:
             raise AssertionError(f"{assignment} did not come in {self.messages}") from None
-        return [at for at, message in enumerate(self.messages) if message[0].startswith(assignment)][count - 1]
+        found = [at for at, message in enumerate(self.messages) if message[0].startswith(assignment)]
+        return found[count - 1]
 
 
 @pytest.fixture(params=["path", "abstract"])
 def manager(request, tmp_path, up):
-    return up(Manager(str(tmp_path / "notify") if request.param == "path" else f"@mtls-agent-{tmp_path.name}-{time.time_ns()}"))
+    abstract = f"@mtls-agent-{tmp_path.name}-{time.time_ns()}"
+    return up(Manager(str(tmp_path / "notify") if request.param == "path" else abstract))
 
 
 @pytest.fixture
@@ -148,7 +150,9 @@ def test_the_watchdog_beats_while_aws_hangs(serve, aws, put, good, one):
     one.wait("WATCHDOG=1", len(one.all("WATCHDOG=1")) + 5)
 
 
-@pytest.mark.parametrize("variables", [{"WATCHDOG_USEC": "200000", "WATCHDOG_PID": "1"}, {}], ids=["of another", "none"])
+@pytest.mark.parametrize(
+    "variables", [{"WATCHDOG_USEC": "200000", "WATCHDOG_PID": "1"}, {}], ids=["of another", "none"]
+)
 def test_no_watchdog(serve, put, good, one, variables):
     service = serve(put(good), EACH_CYCLE, env=told_by(one, **variables))
     service.wait("unchanged", 3)
