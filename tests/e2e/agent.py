@@ -205,8 +205,8 @@ class Agent:
         prefix=(),
     ):
         """
-        Starts `run`, with time compressed; an interval of None: without that flag. Whoever starts it stops it: see
-        the fixture serve.
+        Starts `run`, with time compressed; an interval of None: without that flag. Whoever starts it stops it,
+        as the fixture serve does.
         """
         secrets = [secret] if isinstance(secret, str) else secret
         endpoints = [endpoint] if isinstance(endpoint, str) else endpoint
