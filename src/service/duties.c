@@ -209,7 +209,7 @@ void duties_start(struct service *service)
         service_reload(service);
     if (can_tell(service) && now >= service->tell_at)
         start_telling(service);
-    if (service->busy != DUTY_NONE || service->reload)
+    if (service->busy != DUTY_NONE)
         return;
     if (!service->surveyed) {
         service->surveyed = true; /* before AWS is asked, which may take its time */
@@ -233,9 +233,9 @@ int64_t duties_next(const struct service *service)
 
     if (service->busy != DUTY_NONE)
         next = service->job.deadline + JOB_GRACE_MS;
-    else if (!service->reload)
+    else
         next = service->refresh ? service->floor_at : service->cycle_at;
-    if (service->busy == DUTY_NONE && !service->reload && probes(service))
+    if (service->busy == DUTY_NONE && probes(service))
         next = sooner(next, service->probe_at);
     if (can_tell(service))
         next = sooner(next, service->tell_at);
