@@ -195,6 +195,24 @@ def test_it_hangs_in_run(serve, agent, aws, put, good, authority, hook, tmp_path
     assert hook.told[-1]["FINGERPRINT"] == service.all("installed")[-1]["fingerprint"]
 
 
+def test_a_reload_waits_for_it(serve, put, good, hook, enclave):
+    """And nothing else does."""
+    hook.fail_by("exec sleep 60")
+    service = serve(put(good), EACH_CYCLE, hook.option, "--on-change-timeout=2m", endpoint=enclave.endpoint)
+    wait_for(lambda: hook.told)
+    service.wait("ready")
+    service.send(signal.SIGHUP)
+    service.more("unchanged", 3)
+    service.more("handshake", 3)
+    assert not service.all("reloaded")
+    (runner,) = children(service.pid)
+    hook.recover()
+    for program in children(runner):
+        os.kill(program, signal.SIGTERM)
+    service.wait("reloaded")
+    service.wait("hook_done")
+
+
 def test_it_is_ended_with_the_agent(serve, tmp_path, put, good):
     """A hook that is at work when the agent has to go gets what there is of its second, and SIGTERM."""
     hook = tmp_path / "hook"
