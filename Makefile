@@ -92,6 +92,11 @@ build/tests/fleet: $(OUT)/obj/tests/fleet/fleet.o $(AGENT)
 	@echo "  LINK  $@"
 	$(V)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
+build/tests/agent-clock: $(OUT)/obj/tests/programs/agent-clock.o $(OBJ)
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(V)$(CC) $(LDFLAGS) -Wl,--wrap=clock_wall $^ $(LDLIBS) -o $@
+
 build/tests/%: $(OUT)/obj/tests/programs/%.o $(AGENT)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"

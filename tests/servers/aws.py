@@ -52,7 +52,7 @@ class Aws:
         authority = Authority("Test AWS Root")
         self.ca_bundle = directory / "aws-ca.pem"
         self.ca_bundle.write_text(authority.pem)
-        cert, key = authority.issue("localhost", names=["localhost", "127.0.0.1"]).write(directory, "aws")
+        cert, key = authority.issue("localhost", names=["localhost", "aws.test", "127.0.0.1"]).write(directory, "aws")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(cert, key)
 

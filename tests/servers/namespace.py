@@ -94,3 +94,37 @@ class Namespace:
 
     def stop(self):
         self._holder.stop()
+
+
+class Disk:
+    """A small disk of its own for one test, in a mount namespace that a sleeping process holds."""
+
+    def __init__(self, directory, log, size="256k"):
+        directory = Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        mount = f"mount -t tmpfs -o size={size},mode=0755 disk '{directory}' && echo ready && exec sleep infinity"
+        self._user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+        self._holder = Process(["unshare", *self._user, "--mount", "sh", "-c", mount], log)
+        if not self._holder.wait_until(lambda: "ready" in self._holder.output()):
+            raise OSError(self._holder.output().strip())
+        self.dir = Path(f"/proc/{self._holder.pid}/root{directory}")  # as it is seen from outside
+
+    @property
+    def enter(self):
+        """What to put before a command line so that it sees the disk."""
+        user = ["--user", "--preserve-credentials"] if self._user else []
+        return ["nsenter", "--target", str(self._holder.pid), *user, "--mount", "--"]
+
+    def fill(self):
+        """Not a page is free after this; returns the file that takes them."""
+        path = self.dir / "filler"
+        with open(path, "wb", buffering=0) as filler:
+            try:
+                while filler.write(b"x" * 4096):
+                    pass
+            except OSError:
+                pass
+        return path
+
+    def stop(self):
+        self._holder.stop()

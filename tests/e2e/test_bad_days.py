@@ -1,0 +1,482 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Days on which something goes wrong. The good set stays, the log says it once, the status says what it is, and when
+it is over `run` goes on by itself.
+"""
+
+import json
+import os
+import signal
+import threading
+
+import pytest
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from agent import wait_for
+from day import CYCLES, QUICK, Day
+from servers.aws import READ, aws_error
+from servers.container import ContainerCredentials
+from servers.enclave import Nginx
+from servers.namespace import Disk, Namespace
+from servers.pki import Pair, document
+from servers.proxy import FaultProxy
+
+CLIENT = ExtendedKeyUsageOID.CLIENT_AUTH
+
+
+@pytest.fixture
+def begin(serve, agent):
+    """begin(secret, ...) starts a `run`, sees it well, and returns its day."""
+
+    def start(arn, *arguments, endpoint=(), env=None, **options):
+        service = serve(arn, "--log-level=debug", *arguments, endpoint=endpoint, env=env, **{**QUICK, **options})
+        service.wait("ready", seconds=60)
+        service.wait("unchanged", 2, seconds=60)
+        if endpoint:
+            service.wait("handshake", 2, result="accepted", seconds=60)
+        return Day(agent, service)
+
+    return start
+
+
+@pytest.fixture
+def rotate(aws, authority):
+    """rotate(secret) puts the next good version, and returns its pair."""
+
+    def put(arn):
+        pair = authority.issue("ECS-Client")
+        aws.rotate(arn, document(pair, authority.pem))
+        return pair
+
+    return put
+
+
+@pytest.fixture
+def own_enclave(up, tmp_path, authority):
+    """nginx of the test's own, to be stopped and changed."""
+    return up(Nginx(tmp_path / "enclave", authority.issue("localhost", names=["localhost"]), authority.pem))
+
+
+# ---- AWS ----
+
+
+@pytest.fixture
+def way(aws, up):
+    """The way to AWS, which can be let down, and the variables that lead there."""
+    proxy = up(FaultProxy(aws.port))
+    return proxy, {"AWS_ENDPOINT_URL_SECRETS_MANAGER": f"https://localhost:{proxy.port}"}
+
+
+@pytest.mark.parametrize("action, cycles", [("reset", CYCLES), ("hold", 4)])
+def test_aws_does_not_answer(begin, way, put, good, rotate, enclave, action, cycles):
+    """Connections are reset, or taken without an answer ever; probes go on."""
+    arn = put(good)
+    proxy, env = way
+    day = begin(arn, endpoint=enclave.endpoint, env=env)
+    proxy.action, proxy.stage = action, "accept"
+    event = day.endures(("kept_stale", "aws_unreachable"), cycles)
+    assert event["level"] == "warning"
+    day.blames("aws_unreachable", outcome="kept_stale")
+    probed = len(day.since("handshake", result="accepted"))
+    day.wait("handshake", probed + 2, result="accepted")
+    proxy.stage = None
+    day.recovers()
+    day.rotates(rotate(arn))
+
+
+def test_aws_fails(begin, aws, put, good, rotate):
+    """503 for each request, and then all is well."""
+    arn = put(good)
+    day = begin(arn)
+    aws.faults += [aws_error(503, "ServiceUnavailable", "try later")] * 10000
+    day.endures(("kept_stale", "aws_busy"))
+    day.blames("aws_busy", outcome="kept_stale")
+    aws.faults.clear()
+    day.recovers()
+    day.rotates(rotate(arn))
+
+
+def test_a_restart_while_aws_is_down(begin, serve, way, put, good, rotate, agent):
+    """Who comes up while AWS is down serves what is installed, and is ready."""
+    arn = put(good)
+    proxy, env = way
+    begin(arn, env=env).service.stop()
+    proxy.action, proxy.stage = "reset", "accept"
+    service = serve(arn, "--log-level=debug", env=env, **QUICK)
+    service.wait("ready")
+    day = Day(agent, service)
+    service.wait("kept_stale", CYCLES)
+    assert len(service.all("kept_stale", level="warning")) == 1
+    assert day.kept()
+    proxy.stage = None
+    day.recovers()
+    day.rotates(rotate(arn))
+
+
+# ---- names ----
+
+
+class NameServer:
+    """Says that every name is 127.0.0.1, or that it is out of order, or nothing at all."""
+
+    def __init__(self, sock):
+        self.mood = "well"
+        self._socket = sock
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        try:
+            while True:
+                query, peer = self._socket.recvfrom(512)
+                if self.mood != "silent":
+                    self._socket.sendto(self._answer(query), peer)
+        except OSError:
+            pass
+
+    def _answer(self, query):
+        question = query[12 : query.index(b"\0", 12) + 5]
+        servfail = self.mood == "servfail"
+        found = not servfail and question[-4:] == b"\0\1\0\1"
+        head = query[:2] + (b"\x81\x82" if servfail else b"\x81\x80") + b"\0\1\0" + bytes([found]) + b"\0\0\0\0"
+        answer = b"\xc0\x0c\0\1\0\1\0\0\0\1\0\4\x7f\0\0\1"
+        return head + question + answer * found
+
+    def stop(self):
+        self._socket.shutdown(2)
+        self._socket.close()
+
+
+@pytest.mark.parametrize("mood, cycles", [("servfail", CYCLES), ("silent", 4)])
+def test_names_are_dead(begin, aws, up, put, good, rotate, tmp_path, mood, cycles):
+    arn = put(good)
+    network = up(Namespace(tmp_path / "network"))
+    names = NameServer(network.open("udp", "127.0.0.1", 53))
+    way = up(FaultProxy(aws.port, listener=network.open("tcp", "127.0.0.1")))
+    env = {"AWS_ENDPOINT_URL_SECRETS_MANAGER": f"https://aws.test:{way.port}"}
+    day = begin(arn, env=env, prefix=network.enter)
+    names.mood = mood
+    day.endures(("kept_stale", "dns_failed"), cycles)
+    day.blames("dns_failed", outcome="kept_stale")
+    names.mood = "well"
+    day.recovers()
+    day.rotates(rotate(arn))
+    names.stop()
+
+
+# ---- the disk ----
+
+
+@pytest.fixture
+def disk(up, agent, tmp_path):
+    return up(Disk(agent.dir, tmp_path / "disk.log"))
+
+
+def test_the_disk_is_full(serve, agent, disk, put, good, rotate, tmp_path):
+    """The status stands elsewhere, and says so."""
+    arn = put(good)
+    status = tmp_path / "status.json"
+    service = serve(arn, "--log-level=debug", f"--status-file={status}", prefix=disk.enter, **QUICK)
+    service.wait("unchanged", 2)
+    agent.status = lambda: json.loads(status.read_text())
+    day = Day(agent, service, directory=disk.dir, prefix=disk.enter)
+    filler = disk.fill()
+    pair = rotate(arn)
+    day.endures(("error", "install_failed"))
+    assert "No space left" in day.since("error")[0]["reason"]
+    day.blames("install_failed", outcome="failed")
+    filler.unlink()
+    day.rotates(pair)
+    assert len(list(disk.dir.glob("..set-*"))) == 2  # the current one and the one before: nothing is left over
+
+
+def test_the_disk_is_full_for_the_status_too(serve, agent, disk, put, good, rotate):
+    arn = put(good)
+    service = serve(arn, "--log-level=debug", prefix=disk.enter, **QUICK)
+    service.wait("unchanged", 2)
+    agent.status = lambda: json.loads((disk.dir / "..status.json").read_text())
+    day = Day(agent, service, directory=disk.dir, prefix=disk.enter)
+    filler = disk.fill()
+    pair = rotate(arn)
+    day.wait("error", CYCLES, code="install_failed")
+    assert sorted(map(str, day.said())) == ["('error', 'install_failed')", "not_published"]
+    assert day.kept()
+    assert agent.status()["sets"][0]["outcome"] == "unchanged"  # the last one that could be written, whole
+    filler.unlink()
+    day.rotates(pair)
+
+
+# ---- credentials ----
+
+
+@pytest.fixture
+def user(aws):
+    """A user of the test's own who may read secrets: boto3's IAM, its name, and a way to keys."""
+    iam = aws.client("iam")
+    name = "bad-day"
+    iam.create_user(UserName=name)
+    policy = json.dumps(
+        {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": READ, "Resource": "*"}]}
+    )
+
+    class User:
+        keys = []
+
+        def allow(self):
+            iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=policy)
+
+        def deny(self):
+            iam.delete_user_policy(UserName=name, PolicyName="own")
+
+        def new_key(self):
+            self.keys.append(iam.create_access_key(UserName=name)["AccessKey"])
+            return self.keys[-1]
+
+        def revoke(self, key):
+            iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
+            self.keys.remove(key)
+
+    made = User()
+    made.allow()
+    yield made
+    for key in list(made.keys):
+        made.revoke(key)
+    made.deny()
+    iam.delete_user(UserName=name)
+
+
+def write_profile(path, key):
+    """By a rename, as one writes such a file."""
+    text = f"[default]\naws_access_key_id={key['AccessKeyId']}\naws_secret_access_key={key['SecretAccessKey']}\n"
+    path.with_suffix(".tmp").write_text(text)
+    path.with_suffix(".tmp").rename(path)
+
+
+@pytest.fixture
+def by_profile(user, tmp_path):
+    """A profile with a key of the user, and the variables that name it."""
+    path = tmp_path / "credentials"
+    write_profile(path, user.new_key())
+    return path, {
+        "AWS_ACCESS_KEY_ID": None,
+        "AWS_SECRET_ACCESS_KEY": None,
+        "AWS_SHARED_CREDENTIALS_FILE": str(path),
+    }
+
+
+def test_the_key_is_revoked(begin, user, by_profile, put, good, rotate):
+    """Until another one stands in its place."""
+    arn = put(good)
+    path, env = by_profile
+    day = begin(arn, env=env)
+    user.revoke(user.keys[0])
+    day.wait("error", CYCLES, code="credentials_unknown")
+    assert day.said() == ["credentials_refused", ("error", "credentials_unknown")]
+    assert day.kept()
+    day.blames("credentials_unknown", outcome="failed")
+    write_profile(path, user.new_key())
+    day.recovers()
+    day.rotates(rotate(arn))
+
+
+def test_the_policy_is_taken_away(begin, user, by_profile, put, good, rotate):
+    arn = put(good)
+    day = begin(arn, env=by_profile[1])
+    user.deny()
+    day.wait("error", CYCLES, code="aws_denied")
+    # Who may not describe the secret is asked for its value.
+    assert day.said() == ["describe_denied", ("error", "aws_denied")]
+    assert day.kept()
+    day.blames("aws_denied", outcome="failed")
+    user.allow()
+    day.recovers()
+    day.rotates(rotate(arn))
+
+
+def test_the_session_has_expired(begin, aws, up, put, good, rotate):
+    """It was given for hours; AWS does not take it any more, and its source has no other yet."""
+    arn = put(good)
+    source = up(ContainerCredentials(aws.session()))
+    env = {
+        "AWS_ACCESS_KEY_ID": None,
+        "AWS_SECRET_ACCESS_KEY": None,
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": source.full_uri,
+    }
+    day = begin(arn, env=env)
+    expired = aws_error(400, "ExpiredTokenException", "The security token included in the request is expired")
+    aws.faults += [expired] * 10000
+    day.wait("error", CYCLES, code="credentials_expired")
+    assert day.said() == ["credentials_refused", ("error", "credentials_expired")]
+    assert day.kept()
+    day.blames("credentials_expired", outcome="failed")
+    source.session = aws.session()
+    aws.faults.clear()
+    day.recovers()
+    day.rotates(rotate(arn))
+
+
+# ---- the secret ----
+
+
+def test_the_secret_is_deleted_and_restored(begin, aws, put, good, rotate):
+    arn = put(good)
+    day = begin(arn)
+    aws.secrets.delete_secret(SecretId=arn, RecoveryWindowInDays=7)
+    day.endures(("error", "secret_deleted"))
+    day.blames("secret_deleted", outcome="failed")
+    aws.secrets.restore_secret(SecretId=arn)
+    day.recovers()
+    day.rotates(rotate(arn))
+
+
+def test_the_secret_is_gone_and_made_again(begin, aws, names, good, authority):
+    """By its name, as who makes it again has another ARN."""
+    name = next(names)
+    aws.put(name, good)
+    day = begin(name, "--region=eu-central-1")
+    aws.secrets.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+    day.endures(("error", "secret_not_found"))
+    day.blames("secret_not_found", outcome="failed")
+    pair = authority.issue("ECS-Client")
+    aws.put(name, document(pair, authority.pem))
+    day.rotates(pair)
+
+
+def foreign_key(pair, authority):
+    return document(Pair(pair.cert, authority.issue("ECS-Client").key), authority.pem)
+
+
+GARBAGE = {
+    "not_json": ("document_invalid", lambda pair, authority: "-----BEGIN"),
+    "half_a_pem": ("pem_invalid", lambda pair, authority: document(Pair(pair.cert[:300], pair.key), authority.pem)),
+    "foreign_key": ("key_mismatch", foreign_key),
+    "no_key": ("field_missing", lambda pair, authority: json.dumps({"client_cert": pair.cert, "ca_cert": authority.pem})),
+}
+
+
+def values_asked(aws):
+    return sum(request.headers.get("X-Amz-Target", "").endswith("GetSecretValue") for request in aws.asked)
+
+
+@pytest.mark.parametrize("kind", GARBAGE)
+def test_garbage_is_rotated_in(begin, aws, put, good, pair, authority, rotate, kind):
+    """It is not asked for in each cycle; good ones come through at once."""
+    code, make = GARBAGE[kind]
+    arn = put(good)
+    day = begin(arn, interval="150ms")
+    asked = values_asked(aws)
+    aws.rotate(arn, make(pair, authority))
+    day.endures(("error", code))
+    assert len(day.since("error")) >= 2 * (values_asked(aws) - asked)
+    day.blames(code, outcome="failed")
+    day.rotates(rotate(arn))
+
+
+@pytest.mark.parametrize("option", ["--expect-subject=CN=ECS-Client", "--expect-san=client.production.test"])
+def test_the_secret_of_another_environment(begin, aws, put, authority, option):
+    """It is a good identity, but not ours: what is expected says so."""
+
+    def ours():
+        return authority.issue("ECS-Client", names=["client.production.test"], usage=CLIENT)
+
+    arn = put(document(ours(), authority.pem))
+    day = begin(arn, option)
+    theirs = authority.issue("Staging-Client", names=["client.staging.test"], usage=CLIENT)
+    aws.rotate(arn, document(theirs, authority.pem))
+    day.endures(("error", "identity_unexpected"))
+    day.blames("identity_unexpected", outcome="failed")
+    pair = ours()
+    aws.rotate(arn, document(pair, authority.pem))
+    day.rotates(pair)
+
+
+# ---- the enclave ----
+
+
+def test_the_enclave_is_down(begin, own_enclave, put, good, rotate):
+    """Each handshake is on record; what comes meanwhile waits until it can be tried."""
+    arn = put(good)
+    day = begin(arn, endpoint=own_enclave.endpoint)
+    own_enclave.stop()
+    day.wait("handshake", CYCLES, result="unreachable")
+    assert day.said() == [] and day.kept()
+    assert all(event["level"] == "warning" for event in day.since("handshake", result="unreachable"))
+    wait_for(lambda: day.status()["endpoints_accepting"] == 0)
+    pair = rotate(arn)
+    day.endures("kept_unproven", 2)
+    wait_for(lambda: day.status()["outcome"] == "kept_unproven", 60)
+    endpoint = day.agent.status()["endpoints"][0]
+    assert endpoint["last"] == "unreachable" and "refused" in endpoint["failure"]
+    own_enclave.start(own_enclave.port)
+    day.rotates(pair)
+    wait_for(lambda: day.status()["endpoints_accepting"] == 1)
+
+
+def let_in(enclave, authority):
+    """Starts the enclave again for clients of this CA alone."""
+    enclave.stop()
+    enclave.ca_path.write_text(authority.pem)
+    enclave.start(enclave.port)
+
+
+def test_the_enclave_refuses(begin, own_enclave, put, good, rotate, authority, stranger):
+    """It was started with another CA for its clients: the set is as good as before, and stays."""
+    arn = put(good)
+    day = begin(arn, endpoint=own_enclave.endpoint)
+    let_in(own_enclave, stranger)
+    day.wait("handshake", CYCLES, result="refused")
+    assert day.said() == [] and day.kept()
+    wait_for(lambda: day.status()["endpoints_accepting"] == 0)
+    endpoint = day.agent.status()["endpoints"][0]
+    assert endpoint["last"] == "refused" and endpoint["failure"]
+    let_in(own_enclave, authority)
+    day.wait("handshake", len(day.since("handshake", result="accepted")) + 2, result="accepted")
+    wait_for(lambda: day.status()["endpoints_accepting"] == 1)
+    day.rotates(rotate(arn))
+
+
+def test_a_version_that_the_enclave_refuses(begin, aws, own_enclave, put, good, authority, stranger):
+    """It is not tried in each cycle, but comes into place once the enclave takes it."""
+    arn = put(good)
+    day = begin(arn, endpoint=own_enclave.endpoint, interval="150ms")
+    asked = values_asked(aws)
+    pair = stranger.issue("ECS-Client")
+    aws.rotate(arn, document(pair, authority.pem + stranger.pem))
+    day.endures(("error", "enclave_refused"))
+    assert len(day.since("error")) >= 2 * (values_asked(aws) - asked)
+    day.blames("enclave_refused", outcome="failed")
+    own_enclave.stop()
+    own_enclave.ca_path.write_text(authority.pem + stranger.pem)
+    own_enclave.start(own_enclave.port)
+    day.rotates(pair)
+
+
+# ---- the hook ----
+
+
+def script(path, text):
+    path.with_suffix(".new").write_text("#!/bin/sh\n" + text)
+    path.with_suffix(".new").chmod(0o755)
+    path.with_suffix(".new").rename(path)
+
+
+def test_the_hook_hangs(begin, put, good, rotate, tmp_path):
+    """It ignores TERM. Cycles and installs go on, and it is tried again until it has done its work."""
+    arn = put(good)
+    hook = tmp_path / "hook"
+    script(hook, "true\n")
+    day = begin(arn, f"--on-change-exec={hook}", "--on-change-timeout=100ms", interval="150ms")
+    day.service.wait("hook_done")
+    script(hook, "trap '' TERM\nwhile :; do sleep 1; done\n")
+    day.rotates(rotate(arn))
+    day.wait("error", code="hook_failed")
+    day.rotates(rotate(arn))
+    wait_for(lambda: day.status()["on_change"] in ("failed", "running"))
+    tried = len(day.since("unchanged"))
+    day.wait("unchanged", tried + 2 * CYCLES)
+    assert day.said() == [("error", "hook_failed")]
+    assert day.status()["on_change_error"]["code"] == "hook_failed" and day.healthy()
+    script(hook, "true\n")
+    day.wait("hook_done")
+    wait_for(lambda: day.status()["on_change"] == "done")
+    assert day.status()["on_change_error"] is None
+    assert len(day.since("hook_done")) == 1
