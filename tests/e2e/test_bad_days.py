@@ -4,9 +4,14 @@ Days on which something goes wrong. The good set stays, the log says it once, th
 it is over `run` goes on by itself.
 """
 
+import array
+import contextlib
+import fcntl
 import json
 import os
-import signal
+import re
+import socket
+import termios
 import threading
 
 import pytest
@@ -67,7 +72,7 @@ def way(aws, up):
     return proxy, {"AWS_ENDPOINT_URL_SECRETS_MANAGER": f"https://localhost:{proxy.port}"}
 
 
-@pytest.mark.parametrize("action, cycles", [("reset", CYCLES), ("hold", 4)])
+@pytest.mark.parametrize("action, cycles", [("reset", CYCLES), ("hold", 3)])
 def test_aws_does_not_answer(begin, way, put, good, rotate, enclave, action, cycles):
     """Connections are reset, or taken without an answer ever; probes go on."""
     arn = put(good)
@@ -120,7 +125,8 @@ class NameServer:
     """Says that every name is 127.0.0.1, or that it is out of order, or nothing at all."""
 
     def __init__(self, sock):
-        self.mood = "well"
+        self.well = True
+        self.rcode = 0  # where all is not well; None: no answer
         self._socket = sock
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -128,39 +134,41 @@ class NameServer:
         try:
             while True:
                 query, peer = self._socket.recvfrom(512)
-                if self.mood != "silent":
+                if not query:
+                    return
+                if self.well or self.rcode is not None:
                     self._socket.sendto(self._answer(query), peer)
         except OSError:
             pass
 
     def _answer(self, query):
         question = query[12 : query.index(b"\0", 12) + 5]
-        servfail = self.mood == "servfail"
-        found = not servfail and question[-4:] == b"\0\1\0\1"
-        head = query[:2] + (b"\x81\x82" if servfail else b"\x81\x80") + b"\0\1\0" + bytes([found]) + b"\0\0\0\0"
+        found = self.well and question[-4:] == b"\0\1\0\1"  # A, IN
+        flags = b"\x81" + bytes([0x80 + (0 if self.well else self.rcode)])
+        head = query[:2] + flags + b"\0\1\0" + bytes([found]) + b"\0\0\0\0"
         answer = b"\xc0\x0c\0\1\0\1\0\0\0\1\0\4\x7f\0\0\1"
         return head + question + answer * found
 
     def stop(self):
-        self._socket.shutdown(2)
+        with contextlib.suppress(OSError):  # it has no peer, and wakes who reads all the same
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
 
-@pytest.mark.parametrize("mood, cycles", [("servfail", CYCLES), ("silent", 4)])
-def test_names_are_dead(begin, aws, up, put, good, rotate, tmp_path, mood, cycles):
+@pytest.mark.parametrize("rcode, cycles", [(3, CYCLES), (None, 3)], ids=["nxdomain", "silent"])
+def test_names_are_dead(begin, aws, up, put, good, rotate, tmp_path, rcode, cycles):
     arn = put(good)
     network = up(Namespace(tmp_path / "network"))
-    names = NameServer(network.open("udp", "127.0.0.1", 53))
+    names = up(NameServer(network.open("udp", "127.0.0.1", 53)))
     way = up(FaultProxy(aws.port, listener=network.open("tcp", "127.0.0.1")))
     env = {"AWS_ENDPOINT_URL_SECRETS_MANAGER": f"https://aws.test:{way.port}"}
     day = begin(arn, env=env, prefix=network.enter)
-    names.mood = mood
+    names.well, names.rcode = False, rcode
     day.endures(("kept_stale", "dns_failed"), cycles)
     day.blames("dns_failed", outcome="kept_stale")
-    names.mood = "well"
+    names.well = True
     day.recovers()
     day.rotates(rotate(arn))
-    names.stop()
 
 
 # ---- the disk ----
@@ -405,7 +413,7 @@ def test_the_enclave_is_down(begin, own_enclave, put, good, rotate):
     day.endures("kept_unproven", 2)
     wait_for(lambda: day.status()["outcome"] == "kept_unproven", 60)
     endpoint = day.agent.status()["endpoints"][0]
-    assert endpoint["last"] == "unreachable" and "refused" in endpoint["failure"]
+    assert endpoint["last"] == "unreachable" and "Failed to connect" in endpoint["failure"]
     own_enclave.start(own_enclave.port)
     day.rotates(pair)
     wait_for(lambda: day.status()["endpoints_accepting"] == 1)
@@ -480,3 +488,119 @@ def test_the_hook_hangs(begin, put, good, rotate, tmp_path):
     wait_for(lambda: day.status()["on_change"] == "done")
     assert day.status()["on_change_error"] is None
     assert len(day.since("hook_done")) == 1
+
+
+# ---- the log ----
+
+
+class Fifo:
+    """A pipe with a small buffer in place of the agent's standard error (2) or output (1), read only when asked."""
+
+    def __init__(self, path, number):
+        os.mkfifo(path)
+        self._path = path
+        self.prefix = ["sh", "-c", f'exec "$@" {number}>"$0"', path]
+        self._fd = -1
+        self.open()
+
+    def open(self):
+        self._fd = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK)
+        fcntl.fcntl(self._fd, fcntl.F_SETPIPE_SZ, 8192)
+
+    def close(self):
+        os.close(self._fd)
+
+    def lines(self):
+        """The whole lines that are there."""
+        with contextlib.suppress(BlockingIOError):
+            return os.read(self._fd, 65536).decode().splitlines()
+        return []
+
+    def drain_until(self, found, seconds=60):
+        """Reads on until found(line)."""
+        wait_for(lambda: any(found(line) for line in self.lines()), seconds)
+
+    def is_full(self):
+        """Its second and last page is begun: it takes no more."""
+        size = array.array("i", [0])
+        fcntl.ioctl(self._fd, termios.FIONREAD, size)
+        return size[0] > 4096
+
+
+@pytest.fixture
+def begin_by_fifo(serve, agent, tmp_path):
+    """A day whose log can be read from a file, while standard error or output is a FIFO."""
+
+    def start(arn, number, *arguments):
+        fifo = Fifo(tmp_path / "fifo", number)
+        log = tmp_path / "log"
+        log.touch()
+        service = serve(
+            arn, "--log-level=debug", f"--log-file={log}", *arguments, prefix=fifo.prefix, **QUICK
+        )
+        service.log = log
+        return fifo, service
+
+    return start
+
+
+def test_nobody_holds_the_log(begin_by_fifo, agent, put, good, rotate):
+    """The collector has died: writing fails. When another one has come, lines come again."""
+    arn = put(good)
+    fifo, service = begin_by_fifo(arn, 2)
+    fifo.drain_until(lambda line: '"unchanged"' in line)
+    day = Day(agent, service)
+    fifo.close()
+    day.wait("unchanged", CYCLES)
+    day.rotates(rotate(arn))
+    assert day.said() == []
+    fifo.open()
+    fifo.drain_until(lambda line: '"unchanged"' in line)
+    day.rotates(rotate(arn))
+
+
+def test_nobody_reads_the_log(begin_by_fifo, agent, put, good, rotate, tmp_path):
+    """The pipe is full. Nothing waits for it, and what was lost is counted."""
+    arn = put(good)
+    metrics = tmp_path / "metrics.prom"
+    fifo, service = begin_by_fifo(arn, 2, f"--metrics-file={metrics}")
+
+    def lost():
+        found = re.search(r"^mtls_agent_log_lines_dropped_total (\d+)", metrics.read_text(), re.MULTILINE)
+        return int(found.group(1)) if found else 0
+
+    fifo.drain_until(lambda line: '"unchanged"' in line)
+    day = Day(agent, service)
+    wait_for(lost, 60)
+    tried = len(day.since("unchanged"))
+    day.wait("unchanged", tried + CYCLES)
+    day.rotates(rotate(arn))
+    assert day.said() == []
+    fifo.drain_until(lambda line: '"unchanged"' in line)
+    day.rotates(rotate(arn))
+    assert service.stop()[0] == 0
+
+
+def test_nobody_reads_the_log_at_the_end(begin_by_fifo, agent, put, good):
+    """TERM ends it even so."""
+    fifo, service = begin_by_fifo(put(good), 2)
+    service.wait("unchanged", 2)
+    wait_for(fifo.is_full, 60)
+    assert service.stop()[0] == 0
+
+
+def test_nobody_reads_the_metrics(begin_by_fifo, agent, put, good, rotate):
+    """Of CloudWatch's lines on standard output, the same: the work goes on, and TERM ends it."""
+    arn = put(good)
+    fifo, service = begin_by_fifo(arn, 1, "--metrics-format=emf")
+    service.wait("unchanged", 2)
+    day = Day(agent, service)
+    wait_for(fifo.is_full, 60)
+    tried = len(day.since("unchanged"))
+    day.wait("unchanged", tried + CYCLES)
+    day.rotates(rotate(arn))
+    assert day.said() == []
+    fifo.drain_until(lambda line: line.startswith('{"_aws"') and line.endswith("}"))
+    day.rotates(rotate(arn))
+    wait_for(fifo.is_full, 60)
+    assert service.stop()[0] == 0
