@@ -26,8 +26,9 @@ static struct {
     int fd; /* of options.file, -1 without */
     log_observer *observer;
     void *user;
-    bool stuck; /* nobody reads standard error */
-    size_t dropped;
+    bool stuck;     /* nobody reads standard error */
+    size_t lost;    /* lines, since the last one that went out there */
+    size_t dropped; /* lines, in all */
 } sink = {.mutex = PTHREAD_MUTEX_INITIALIZER, .options = {.level = LOG_LEVEL_INFO}, .fd = -1};
 
 static _Thread_local struct log_memory *remembered;
@@ -120,6 +121,14 @@ static void put_field(struct line *line, enum log_format format, const struct lo
         line->len = start;
 }
 
+static void put_end(struct line *line, enum log_format format)
+{
+    const char *end = format == LOG_FORMAT_JSON ? "}\n" : "\n";
+
+    memcpy(line->text + line->len, end, strlen(end));
+    line->len += strlen(end);
+}
+
 static void put_head(struct line *line, enum log_format format, enum log_level level,
                      const char *event)
 {
@@ -156,23 +165,40 @@ static void follow_rename(void)
  * A pipe that nobody empties must not stop the agent. A line is shorter than PIPE_BUF, so that who
  * may write may write all of it. Patience is had once.
  */
-static void send_to_stderr(const struct line *line)
+static bool send_to_stderr(const struct line *line)
 {
     struct pollfd out = {STDERR_FILENO, POLLOUT, 0};
 
-    if (poll(&out, 1, sink.stuck ? 0 : PATIENCE_MS) == 0) {
-        sink.stuck = true;
-        sink.dropped++;
+    sink.stuck = poll(&out, 1, sink.stuck ? 0 : PATIENCE_MS) == 0;
+    return !sink.stuck && fs_write_all(STDERR_FILENO, bytes_of(line->text, line->len)) == 0;
+}
+
+/* That lines are missing is said where they are missing, before the next one. */
+static bool tell_lost(void)
+{
+    const struct log_field lines = log_n("lines", (int64_t)sink.lost);
+    struct line line = {.len = 0};
+
+    put_head(&line, sink.options.format, LOG_LEVEL_WARNING, "log_lines_lost");
+    put_field(&line, sink.options.format, &lines);
+    put_end(&line, sink.options.format);
+    return send_to_stderr(&line);
+}
+
+static void send_or_lose(const struct line *line)
+{
+    if (sink.lost > 0 && tell_lost())
+        sink.lost = 0;
+    if (sink.lost == 0 && send_to_stderr(line))
         return;
-    }
-    sink.stuck = false;
-    (void)fs_write_all(STDERR_FILENO, bytes_of(line->text, line->len));
+    sink.lost++;
+    sink.dropped++;
 }
 
 static void send(const struct line *line)
 {
     pthread_mutex_lock(&sink.mutex);
-    send_to_stderr(line);
+    send_or_lose(line);
     if (sink.fd >= 0) {
         follow_rename();
         (void)fs_write_all(sink.fd, bytes_of(line->text, line->len));
@@ -271,7 +297,6 @@ static bool repeats(const char *event, const struct log_field *fields)
 void log_write(enum log_level level, const char *event, const struct log_field *fields)
 {
     enum log_format format = sink.options.format;
-    const char *end = format == LOG_FORMAT_JSON ? "}\n" : "\n";
     struct line line = {.len = 0};
 
     if (sink.observer)
@@ -284,8 +309,7 @@ void log_write(enum log_level level, const char *event, const struct log_field *
     for (; fields->key; fields++)
         if (fields->text || fields->number != INT64_MIN)
             put_field(&line, format, fields);
-    memcpy(line.text + line.len, end, strlen(end));
-    line.len += strlen(end);
+    put_end(&line, format);
     send(&line);
 }
 

@@ -71,7 +71,11 @@ void log_remember(struct log_memory *memory);
 typedef void log_observer(void *user, const char *event, const struct log_field *fields);
 void log_observe(log_observer *observer, void *user);
 
-/* Lines that were lost, since nobody read what was written before. */
+/*
+ * Lines that did not get out on standard error, as nobody read what was written before or there is
+ * nobody any more. The log itself says how many are missing as soon as it can (event
+ * "log_lines_lost").
+ */
 size_t log_dropped(void);
 
 /* An error, at the edge: event "error" with code, what, subject, reason and remedy. */

@@ -86,7 +86,6 @@ static void measure_process(const struct service *service)
                 METRICS_LABELS(word(facts.core), word(facts.dumpable), word(facts.no_new_privs),
                                word(facts.seccomp)),
                 1);
-    metrics_set(metrics, METRIC_LOG_LINES_DROPPED, NULL, (int64_t)log_dropped());
 }
 
 /* Alarms need a 0 before the first failure. */
@@ -240,9 +239,19 @@ static void tell_manager(const struct service *service)
                      accepting_endpoints(service), service->config->endpoint_count);
 }
 
+static void count_lost_lines(struct service *service)
+{
+    const size_t lost = log_dropped();
+
+    metrics_add(service->metrics, METRIC_LOG_LINES_DROPPED, NULL,
+                (int64_t)(lost - service->lines_lost));
+    service->lines_lost = lost;
+}
+
 void publish(struct service *service)
 {
     measure(service);
+    count_lost_lines(service);
     write_files(service);
     if (service->config->metrics_emf)
         print_emf(service);
