@@ -45,14 +45,21 @@ static bool lasts(struct health *health, const char *which, int64_t end)
     return fail(health, "%s ends in %" PRId64 " hours", which, left / HOUR_S);
 }
 
-/* There, whole, and valid now. */
+/* What was installed was valid then: where it is not valid yet, the clock went back, and no restart
+ * would mend that. */
+static bool is_good(const struct survey *survey)
+{
+    return survey->err.code == ERR_NONE || survey->err.code == ERR_CERTIFICATE_NOT_YET_VALID;
+}
+
+/* There, whole, and not expired. */
 static bool check_set(struct health *health, const char *sub)
 {
     const struct install_target target = agent_target(health->config, sub, health->deadline);
     struct survey survey;
 
     survey_target(&target, &survey);
-    if (survey.err.code != ERR_NONE)
+    if (!is_good(&survey))
         return fail(health, "%s%s%s: %s: %s", health->config->dir, *sub ? "/" : "", sub,
                     err_info(survey.err.code)->what, survey.err.reason);
     return lasts(health, "the certificate", survey.not_after) &&
