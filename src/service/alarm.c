@@ -51,6 +51,12 @@ static void tell_expiry(const struct service *service, size_t set, const char *c
               log_s("not_after", not_after), log_n("hours_left", left > 0 ? left / 3600 : 0));
 }
 
+/* Of a set that does not verify any more, as its CA has expired, the ends are known from before. */
+static int64_t known_end(const struct service_set *set, const struct expiry *ladder, int64_t end)
+{
+    return end == 0 && set->survey.facts.set[0] ? ladder->end : end;
+}
+
 void alarm_check(struct service *service)
 {
     const int64_t now = clock_wall();
@@ -64,8 +70,10 @@ void alarm_check(struct service *service)
         static const char *const names[] = {"leaf", "ca"};
 
         for (which = 0; which < 2; which++) {
-            if (expiry_due(ladders[which], ends[which], now, &next))
-                tell_expiry(service, i, names[which], ends[which]);
+            const int64_t end = known_end(set, ladders[which], ends[which]);
+
+            if (expiry_due(ladders[which], end, now, &next))
+                tell_expiry(service, i, names[which], end);
             if (next && (soonest == 0 || next < soonest))
                 soonest = next;
         }
