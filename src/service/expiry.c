@@ -21,6 +21,14 @@ static unsigned reached(int64_t left)
     return count;
 }
 
+/* A clock that is set back far makes what was told untrue, so that it will be told again in its
+ * time; one that is set back a little does not. */
+static void climb_back(struct expiry *expiry, int64_t left)
+{
+    while (expiry->rung > 0 && left > rungs[expiry->rung - 1] + HOUR)
+        expiry->rung--;
+}
+
 bool expiry_due(struct expiry *expiry, int64_t end, int64_t now, int64_t *next)
 {
     unsigned rung = reached(end - now);
@@ -33,8 +41,8 @@ bool expiry_due(struct expiry *expiry, int64_t end, int64_t now, int64_t *next)
     }
     if (end != expiry->end)
         expiry->rung = 0;
+    climb_back(expiry, end - now);
     due = rung > expiry->rung;
-    /* Not below what was told: a clock that goes back would have it told again. */
     if (due)
         expiry->rung = rung;
     expiry->end = end;

@@ -7,7 +7,8 @@
 
 /*
  * The ladder of warnings before a certificate ends: 28, 7, 3, 2, 1 days, 12, 6, 2, 1 hours, and the
- * end. Each rung is told once for each end, whatever the interval of anything else.
+ * end. Each rung is told once for each end, whatever the interval of anything else; and once more
+ * where the clock was set back by hours in between.
  */
 struct expiry {
     int64_t end;   /* what is told of, seconds since 1970; 0: nothing yet */
