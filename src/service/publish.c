@@ -184,7 +184,7 @@ static int write_status(const struct service *service, struct err *err)
     return result;
 }
 
-/* What cannot be written is said once. */
+/* What cannot be written is said once, and once more when it can be. */
 static void note_failure(struct service *service, const struct err *err)
 {
     const char *reason = err ? err->reason : "";
@@ -192,6 +192,8 @@ static void note_failure(struct service *service, const struct err *err)
     if (err && strcmp(service->unwritten, reason) != 0)
         log_event(LOG_LEVEL_WARNING, "not_published", log_s("file", err->subject),
                   log_s("reason", reason));
+    else if (!err && service->unwritten[0])
+        log_event(LOG_LEVEL_INFO, "published", log_s("file", service->status_path));
     (void)snprintf(service->unwritten, sizeof service->unwritten, "%s", reason);
 }
 
