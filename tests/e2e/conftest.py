@@ -9,6 +9,7 @@ import tempfile
 import pytest
 
 from agent import PROGRAM, Agent
+from day import Clock
 from servers.aws import Aws
 from servers.enclave import KINDS
 from servers.pki import Authority, Commands, document
@@ -140,6 +141,12 @@ def serve(agent):
     yield start
     for service in services:
         service.stop()
+
+
+@pytest.fixture
+def clock(tmp_path):
+    """The wall clock of an agent that is started with its variables as CLOCK."""
+    return Clock(tmp_path / "clock")
 
 
 @pytest.fixture(scope="session")

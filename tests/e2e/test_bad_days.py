@@ -18,7 +18,7 @@ import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from agent import wait_for
-from day import CYCLES, QUICK, Day
+from day import CLOCK, CYCLES, HASTY, QUICK, Day
 from servers.aws import READ, aws_error
 from servers.container import ContainerCredentials
 from servers.enclave import Nginx
@@ -27,6 +27,8 @@ from servers.pki import Pair, document
 from servers.proxy import FaultProxy
 
 CLIENT = ExtendedKeyUsageOID.CLIENT_AUTH
+DAY_S = 86400
+YEAR_S = 365 * DAY_S
 
 
 @pytest.fixture
@@ -77,7 +79,7 @@ def test_aws_does_not_answer(begin, way, put, good, rotate, enclave, action, cyc
     """Connections are reset, or taken without an answer ever; probes go on."""
     arn = put(good)
     proxy, env = way
-    day = begin(arn, endpoint=enclave.endpoint, env=env)
+    day = begin(arn, endpoint=enclave.endpoint, env=env, **HASTY)
     proxy.action, proxy.stage = action, "accept"
     event = day.endures(("kept_stale", "aws_unreachable"), cycles)
     assert event["level"] == "warning"
@@ -92,7 +94,7 @@ def test_aws_does_not_answer(begin, way, put, good, rotate, enclave, action, cyc
 def test_aws_fails(begin, aws, put, good, rotate):
     """503 for each request, and then all is well."""
     arn = put(good)
-    day = begin(arn)
+    day = begin(arn, **HASTY)
     aws.faults += [aws_error(503, "ServiceUnavailable", "try later")] * 10000
     day.endures(("kept_stale", "aws_busy"))
     day.blames("aws_busy", outcome="kept_stale")
@@ -105,12 +107,12 @@ def test_a_restart_while_aws_is_down(begin, serve, way, put, good, rotate, agent
     """Who comes up while AWS is down serves what is installed, and is ready."""
     arn = put(good)
     proxy, env = way
-    begin(arn, env=env).service.stop()
+    begin(arn, env=env, **HASTY).service.stop()
     proxy.action, proxy.stage = "reset", "accept"
-    service = serve(arn, "--log-level=debug", env=env, **QUICK)
+    service = serve(arn, "--log-level=debug", env=env, **HASTY)
     service.wait("ready")
     day = Day(agent, service)
-    service.wait("kept_stale", CYCLES)
+    service.wait("kept_stale", CYCLES, seconds=60)
     assert len(service.all("kept_stale", level="warning")) == 1
     assert day.kept()
     proxy.stage = None
@@ -162,7 +164,7 @@ def test_names_are_dead(begin, aws, up, put, good, rotate, tmp_path, rcode, cycl
     names = up(NameServer(network.open("udp", "127.0.0.1", 53)))
     way = up(FaultProxy(aws.port, listener=network.open("tcp", "127.0.0.1")))
     env = {"AWS_ENDPOINT_URL_SECRETS_MANAGER": f"https://aws.test:{way.port}"}
-    day = begin(arn, env=env, prefix=network.enter)
+    day = begin(arn, env=env, prefix=network.enter, **HASTY)
     names.well, names.rcode = False, rcode
     day.endures(("kept_stale", "dns_failed"), cycles)
     day.blames("dns_failed", outcome="kept_stale")
@@ -211,6 +213,7 @@ def test_the_disk_is_full_for_the_status_too(serve, agent, disk, put, good, rota
     assert agent.status()["sets"][0]["outcome"] == "unchanged"  # the last one that could be written, whole
     filler.unlink()
     day.rotates(pair)
+    assert len(day.since("published")) == 1
 
 
 # ---- credentials ----
@@ -370,11 +373,11 @@ def test_garbage_is_rotated_in(begin, aws, put, good, pair, authority, rotate, k
     """It is not asked for in each cycle; good ones come through at once."""
     code, make = GARBAGE[kind]
     arn = put(good)
-    day = begin(arn, interval="150ms")
+    day = begin(arn)
     asked = values_asked(aws)
     aws.rotate(arn, make(pair, authority))
     day.endures(("error", code))
-    assert len(day.since("error")) >= 2 * (values_asked(aws) - asked)
+    wait_for(lambda: len(day.since("error")) >= values_asked(aws) - asked + CYCLES // 2, 60)
     day.blames(code, outcome="failed")
     day.rotates(rotate(arn))
 
@@ -403,7 +406,7 @@ def test_the_secret_of_another_environment(begin, aws, put, authority, option):
 def test_the_enclave_is_down(begin, own_enclave, put, good, rotate):
     """Each handshake is on record; what comes meanwhile waits until it can be tried."""
     arn = put(good)
-    day = begin(arn, endpoint=own_enclave.endpoint)
+    day = begin(arn, endpoint=own_enclave.endpoint, deadline="2s")
     own_enclave.stop()
     day.wait("handshake", CYCLES, result="unreachable")
     assert day.said() == [] and day.kept()
@@ -445,12 +448,12 @@ def test_the_enclave_refuses(begin, own_enclave, put, good, rotate, authority, s
 def test_a_version_that_the_enclave_refuses(begin, aws, own_enclave, put, good, authority, stranger):
     """It is not tried in each cycle, but comes into place once the enclave takes it."""
     arn = put(good)
-    day = begin(arn, endpoint=own_enclave.endpoint, interval="150ms")
+    day = begin(arn, endpoint=own_enclave.endpoint)
     asked = values_asked(aws)
     pair = stranger.issue("ECS-Client")
     aws.rotate(arn, document(pair, authority.pem + stranger.pem))
     day.endures(("error", "enclave_refused"))
-    assert len(day.since("error")) >= 2 * (values_asked(aws) - asked)
+    wait_for(lambda: len(day.since("error")) >= values_asked(aws) - asked + CYCLES // 2, 60)
     day.blames("enclave_refused", outcome="failed")
     own_enclave.stop()
     own_enclave.ca_path.write_text(authority.pem + stranger.pem)
@@ -472,7 +475,7 @@ def test_the_hook_hangs(begin, put, good, rotate, tmp_path):
     arn = put(good)
     hook = tmp_path / "hook"
     script(hook, "true\n")
-    day = begin(arn, f"--on-change-exec={hook}", "--on-change-timeout=100ms", interval="150ms")
+    day = begin(arn, f"--on-change-exec={hook}", "--on-change-timeout=100ms")
     day.service.wait("hook_done")
     script(hook, "trap '' TERM\nwhile :; do sleep 1; done\n")
     day.rotates(rotate(arn))
@@ -517,8 +520,16 @@ class Fifo:
         return []
 
     def drain_until(self, found, seconds=60):
-        """Reads on until found(line)."""
-        wait_for(lambda: any(found(line) for line in self.lines()), seconds)
+        """Reads on until found(line); all whole lines of JSON that were read."""
+        seen = []
+
+        def come():
+            lines = self.lines()
+            seen.extend(lines)
+            return any(found(line) for line in lines)
+
+        wait_for(come, seconds)
+        return [json.loads(line) for line in seen if line.startswith("{") and line.endswith("}")]
 
     def is_full(self):
         """Its second and last page is begun: it takes no more."""
@@ -555,7 +566,8 @@ def test_nobody_holds_the_log(begin_by_fifo, agent, put, good, rotate):
     day.rotates(rotate(arn))
     assert day.said() == []
     fifo.open()
-    fifo.drain_until(lambda line: '"unchanged"' in line)
+    events = fifo.drain_until(lambda line: '"unchanged"' in line)
+    assert [event["event"] for event in events].count("log_lines_lost") == 1
     day.rotates(rotate(arn))
 
 
@@ -576,9 +588,10 @@ def test_nobody_reads_the_log(begin_by_fifo, agent, put, good, rotate, tmp_path)
     day.wait("unchanged", tried + CYCLES)
     day.rotates(rotate(arn))
     assert day.said() == []
+    events = fifo.drain_until(lambda line: '"log_lines_lost"' in line)
+    assert [event["lines"] > 0 for event in events if event["event"] == "log_lines_lost"] == [True]
     fifo.drain_until(lambda line: '"unchanged"' in line)
     day.rotates(rotate(arn))
-    assert service.stop()[0] == 0
 
 
 def test_nobody_reads_the_log_at_the_end(begin_by_fifo, agent, put, good):
@@ -604,3 +617,65 @@ def test_nobody_reads_the_metrics(begin_by_fifo, agent, put, good, rotate):
     day.rotates(rotate(arn))
     wait_for(fifo.is_full, 60)
     assert service.stop()[0] == 0
+
+
+# ---- the clock ----
+
+
+@pytest.fixture
+def begin_by_clock(serve, agent, clock, enclave):
+    """A day whose wall clock can be set."""
+
+    def start(arn):
+        service = serve(
+            arn, "--log-level=debug", endpoint=enclave.endpoint, program=CLOCK, env=clock.env, **QUICK
+        )
+        service.wait("unchanged", 2)
+        service.wait("handshake", 2, result="accepted")
+        return Day(agent, service, program=CLOCK, env=clock.env)
+
+    return start
+
+
+def test_the_clock_is_set_back_a_year(begin_by_clock, clock, put, good, rotate):
+    """No certificate is valid yet, AWS's as little as ours; it is still the same good set."""
+    arn = put(good)
+    day = begin_by_clock(arn)
+    clock.set(-YEAR_S)
+    day.endures(("error", "aws_untrusted"))
+    day.blames("aws_untrusted", outcome="failed")
+    assert day.status()["problem"]["code"] == "certificate_not_yet_valid"
+    clock.set(0)
+    day.recovers()
+    day.rotates(rotate(arn))
+
+
+def test_the_clock_is_set_forward(begin_by_clock, clock, put, good, rotate):
+    """By 80 days, which the set survives. AWS says what time it is, so that a rotation comes even so."""
+    arn = put(good)
+    day = begin_by_clock(arn)
+    clock.set(80 * DAY_S)
+    day.wait("clock_skew", CYCLES)
+    assert sorted(day.said()) == ["clock_skew", "expires"] and day.kept()
+    day.rotates(rotate(arn))
+    assert sorted(day.said()) == ["clock_skew", "expires", "expires"]  # of the new one, too
+    clock.set(0)
+    tried = len(day.since("unchanged"))
+    day.wait("unchanged", tried + CYCLES)
+    day.rotates(rotate(arn))
+    assert sorted(day.said()) == ["clock_skew", "expires", "expires"]
+
+
+def test_the_clock_is_set_forward_beyond_the_end(begin_by_clock, clock, put, good, rotate):
+    """By 100 days: the set counts as expired, and is left alone until the clock is right."""
+    arn = put(good)
+    day = begin_by_clock(arn)
+    clock.set(100 * DAY_S)
+    day.wait("error", CYCLES, code="aws_untrusted")
+    assert sorted(map(str, day.said())) == ["('error', 'aws_untrusted')", "expired"]
+    assert "expired" in day.healthcheck()
+    assert day.status()["problem"]["code"] == "certificate_expired"
+    clock.set(0)
+    day.recovers()
+    assert day.kept()
+    day.rotates(rotate(arn))

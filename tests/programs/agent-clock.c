@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The agent, with a wall clock that is as many seconds ahead as the file $TEST_CLOCK_FILE says; what
- * measures durations goes on as it does. The machine's own clock is left alone.
+ * The agent, with a wall clock that is as many seconds ahead as the file $TEST_CLOCK_FILE says;
+ * what measures durations goes on as it does. The machine's own clock is left alone.
  */
 #include <fcntl.h>
 #include <stdlib.h>

@@ -9,6 +9,7 @@ import json
 import re
 import ssl
 import sys
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from urllib.parse import parse_qsl
 from urllib.request import Request, urlopen
@@ -25,6 +26,8 @@ REGION = "eu-central-1"
 READ = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"]
 SETUP_ACTIONS = "1000"
 AMZ_JSON = "application/x-amz-json-1.1"
+SIGNATURE_DATE = "%Y%m%dT%H%M%SZ"
+MOST_SKEW = timedelta(minutes=5)
 WIRE_CODES = {
     "AccessDenied": "AccessDeniedException",
     "InvalidClientTokenId": "UnrecognizedClientException",
@@ -174,6 +177,9 @@ class Aws:
             self.disagreements += [found] if found else []
         if self.faults:
             return self.faults.pop(0)
+        skewed = _clock_skew(request.headers.get("X-Amz-Date"))
+        if skewed:
+            return aws_error(400, "InvalidSignatureException", skewed)
         if not request.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded"):
             return _as_aws_says_it(self._ask_moto(request))
         form = dict(parse_qsl(request.body.decode()))
@@ -206,6 +212,20 @@ class Aws:
         body = answer.read()
         moto.close()
         return Answer(answer.status, body, headers)
+
+
+def _clock_skew(date):
+    """What AWS has against a signature of another time."""
+    if not date:
+        return None
+    then, now = datetime.strptime(date, SIGNATURE_DATE), datetime.now(timezone.utc).replace(tzinfo=None)
+    early, late = ((now + sign * MOST_SKEW).strftime(SIGNATURE_DATE) for sign in (-1, 1))
+    at = f"{now.strftime(SIGNATURE_DATE)} {{}} 5 min."
+    if then < now - MOST_SKEW:
+        return f"Signature expired: {date} is now earlier than {early} ({at.format('-')})"
+    if then > now + MOST_SKEW:
+        return f"Signature not yet current: {date} is still later than {late} ({at.format('+')})"
+    return None
 
 
 def _as_aws_says_it(answer):
