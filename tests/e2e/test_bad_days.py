@@ -623,8 +623,9 @@ def test_nobody_reads_the_metrics(begin_by_fifo, agent, put, good, rotate):
 
 
 @pytest.fixture
-def begin_by_clock(serve, agent, clock, enclave):
+def begin_by_clock(serve, agent, aws, clock, enclave):
     """A day whose wall clock can be set."""
+    aws.checks_time = True
 
     def start(arn):
         service = serve(
