@@ -55,17 +55,30 @@ static void another_end_begins_anew(void **state)
     assert_true(expiry_due(&expiry, END + 2 * HOUR, END, &next));
 }
 
-static void a_clock_that_goes_back_tells_nothing_again(void **state)
+static void a_clock_that_goes_back_a_little_tells_nothing_again(void **state)
 {
     struct expiry expiry = {0};
     int64_t next;
 
     (void)state;
     assert_true(expiry_due(&expiry, END, END - HOUR, &next));
-    assert_false(expiry_due(&expiry, END, END - 365 * DAY, &next));
-    assert_int_equal(next, END - 28 * DAY);
+    assert_false(expiry_due(&expiry, END, END - 2 * HOUR + 1, &next));
     assert_false(expiry_due(&expiry, END, END - HOUR, &next));
     assert_true(expiry_due(&expiry, END, END, &next));
+}
+
+/* It was wrong before: what was told then was not true, and will be one day. */
+static void a_clock_that_goes_back_far_begins_again_there(void **state)
+{
+    struct expiry expiry = {0};
+    int64_t next;
+
+    (void)state;
+    assert_true(expiry_due(&expiry, END, END + 1, &next));
+    assert_false(expiry_due(&expiry, END, END - 10 * DAY, &next));
+    assert_int_equal(next, END - 7 * DAY);
+    assert_true(expiry_due(&expiry, END, END - 7 * DAY, &next));
+    assert_false(expiry_due(&expiry, END, END - 7 * DAY, &next));
 }
 
 static void nothing_is_known_of_an_end(void **state)
@@ -85,7 +98,8 @@ int main(void)
         cmocka_unit_test(each_rung_is_told_once),
         cmocka_unit_test(rungs_that_were_passed_are_one),
         cmocka_unit_test(another_end_begins_anew),
-        cmocka_unit_test(a_clock_that_goes_back_tells_nothing_again),
+        cmocka_unit_test(a_clock_that_goes_back_a_little_tells_nothing_again),
+        cmocka_unit_test(a_clock_that_goes_back_far_begins_again_there),
         cmocka_unit_test(nothing_is_known_of_an_end),
     };
 
