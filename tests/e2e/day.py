@@ -97,8 +97,8 @@ class Day:
 
     def endures(self, said, cycles=CYCLES):
         """
-        The trouble is met in so many cycles, and said once; the set stays. said: event, or event and code, of the
-        trouble. Returns what was said.
+        The trouble is met in so many cycles, and said once; the set stays. said: event, or event and code, of
+        the trouble. Returns what was said.
         """
         name, code = said if isinstance(said, tuple) else (said, None)
         self.wait(name, cycles, **({"code": code} if code else {}))
@@ -134,7 +134,7 @@ class Day:
         assert self.healthy()
 
     def _settles(self):
-        """Some good cycles on, the status says so, and the log has said what has changed, and nothing else."""
+        """Some good cycles on, the status says so, and the log has said what changed, and nothing else."""
         self.wait("unchanged", len(self.since("unchanged")) + 3)
         wait_for(lambda: self.status()["outcome"] == "unchanged")
         assert self.status()["error"] is None and self.status()["problem"] is None
@@ -146,7 +146,7 @@ class Day:
                 before = outcome
 
     def log(self):
-        """What happened since, for who reads why a test failed; without what was said before, and handshakes."""
+        """What was said since, for who reads why a test failed; without handshakes."""
         return "".join(
             f"\n{event}"
             for event in self.service.events[self._from :]

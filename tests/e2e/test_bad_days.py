@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Days on which something goes wrong. The good set stays, the log says it once, the status says what it is, and when
-it is over `run` goes on by itself.
+Days on which something goes wrong. The good set stays, the log says it once, the status says what it is, and
+when it is over `run` goes on by itself.
 """
 
 import array
@@ -36,7 +36,8 @@ def begin(serve, agent):
     """begin(secret, ...) starts a `run`, sees it well, and returns its day."""
 
     def start(arn, *arguments, endpoint=(), env=None, **options):
-        service = serve(arn, "--log-level=debug", *arguments, endpoint=endpoint, env=env, **{**QUICK, **options})
+        options = {**QUICK, **options}
+        service = serve(arn, "--log-level=debug", *arguments, endpoint=endpoint, env=env, **options)
         service.wait("ready", seconds=60)
         service.wait("unchanged", 2, seconds=60)
         if endpoint:
@@ -196,7 +197,7 @@ def test_the_disk_is_full(serve, agent, disk, put, good, rotate, tmp_path):
     day.blames("install_failed", outcome="failed")
     filler.unlink()
     day.rotates(pair)
-    assert len(list(disk.dir.glob("..set-*"))) == 2  # the current one and the one before: nothing is left over
+    assert len(list(disk.dir.glob("..set-*"))) == 2  # the current one and the one before, and no leftovers
 
 
 def test_the_disk_is_full_for_the_status_too(serve, agent, disk, put, good, rotate):
@@ -257,7 +258,8 @@ def user(aws):
 
 def write_profile(path, key):
     """By a rename, as one writes such a file."""
-    text = f"[default]\naws_access_key_id={key['AccessKeyId']}\naws_secret_access_key={key['SecretAccessKey']}\n"
+    id_, secret = key["AccessKeyId"], key["SecretAccessKey"]
+    text = f"[default]\naws_access_key_id={id_}\naws_secret_access_key={secret}\n"
     path.with_suffix(".tmp").write_text(text)
     path.with_suffix(".tmp").rename(path)
 
@@ -356,11 +358,19 @@ def foreign_key(pair, authority):
     return document(Pair(pair.cert, authority.issue("ECS-Client").key), authority.pem)
 
 
+def half_a_pem(pair, authority):
+    return document(Pair(pair.cert[:300], pair.key), authority.pem)
+
+
+def without_key(pair, authority):
+    return json.dumps({"client_cert": pair.cert, "ca_cert": authority.pem})
+
+
 GARBAGE = {
     "not_json": ("document_invalid", lambda pair, authority: "-----BEGIN"),
-    "half_a_pem": ("pem_invalid", lambda pair, authority: document(Pair(pair.cert[:300], pair.key), authority.pem)),
+    "half_a_pem": ("pem_invalid", half_a_pem),
     "foreign_key": ("key_mismatch", foreign_key),
-    "no_key": ("field_missing", lambda pair, authority: json.dumps({"client_cert": pair.cert, "ca_cert": authority.pem})),
+    "no_key": ("field_missing", without_key),
 }
 
 
@@ -497,7 +507,7 @@ def test_the_hook_hangs(begin, put, good, rotate, tmp_path):
 
 
 class Fifo:
-    """A pipe with a small buffer in place of the agent's standard error (2) or output (1), read only when asked."""
+    """A pipe with a small buffer as the agent's standard error (2) or output (1), read only when asked."""
 
     def __init__(self, path, number):
         os.mkfifo(path)

@@ -62,7 +62,7 @@ def test_each_rung_once(begin, clock, ending, which):
 
 
 def test_rungs_that_are_jumped_over_are_told_as_one(begin, clock, ending, aws, authority):
-    """After a suspend, say. Back to a time long before, it begins again; a new certificate has a ladder of its own."""
+    """As after a suspend. Set back to long before, it begins again; a new certificate has its own ladder."""
     secret = ending("leaf")
     day = begin(secret)
     clock.set(LIFE_S - 90 * 60)

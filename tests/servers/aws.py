@@ -46,7 +46,8 @@ class Aws:
     The emulator with its identities: keys (may read secrets), value_only_keys (may not describe them),
     denied_keys (may neither), role_arn (may read; session() gives temporary credentials of it), and operator_keys
     and hop_arn, which may assume roles and do nothing else. A web identity is whoever has web_token. Each request
-    uses up the first of faults. With checks_time, signatures of another time than now are refused. What botocore has against a signature goes to disagreements.
+    uses up the first of faults. With checks_time, signatures of another time than now are refused. What botocore
+    has against a signature goes to disagreements.
     """
 
     def __init__(self, directory):
@@ -55,7 +56,8 @@ class Aws:
         authority = Authority("Test AWS Root")
         self.ca_bundle = directory / "aws-ca.pem"
         self.ca_bundle.write_text(authority.pem)
-        cert, key = authority.issue("localhost", names=["localhost", "aws.test", "127.0.0.1"]).write(directory, "aws")
+        names = ["localhost", "aws.test", "127.0.0.1"]
+        cert, key = authority.issue("localhost", names=names).write(directory, "aws")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(cert, key)
 

@@ -102,9 +102,10 @@ class Disk:
     def __init__(self, directory, log, size="256k"):
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
-        mount = f"mount -t tmpfs -o size={size},mode=0755 disk '{directory}' && echo ready && exec sleep infinity"
+        mount = f"mount -t tmpfs -o size={size},mode=0755 disk '{directory}'"
         self._user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-        self._holder = Process(["unshare", *self._user, "--mount", "sh", "-c", mount], log)
+        steps = f"{mount} && echo ready && exec sleep infinity"
+        self._holder = Process(["unshare", *self._user, "--mount", "sh", "-c", steps], log)
         if not self._holder.wait_until(lambda: "ready" in self._holder.output()):
             raise OSError(self._holder.output().strip())
         self.dir = Path(f"/proc/{self._holder.pid}/root{directory}")  # as it is seen from outside
