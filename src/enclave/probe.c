@@ -128,6 +128,9 @@ static void explain_break(const struct http_response *response, char *out, size_
                        tls_error_text(response->tls_error));
     else if (response->result == HTTP_TIMEOUT)
         (void)snprintf(out, size, "timed out in %s", stages[response->stage]);
+    else if (response->os_error)
+        (void)snprintf(out, size, "%s: %s", http_result_text(response->result),
+                       strerror(response->os_error));
     else
         (void)snprintf(out, size, "%s%s%s", http_result_text(response->result),
                        response->cause[0] ? ": " : "", response->cause);

@@ -123,7 +123,8 @@ static void the_program_begins_afresh(void **state)
     (void)signal(SIGCHLD, SIG_IGN); /* as some supervisors leave it */
     use_script(fixture,
                "echo begin; ls /proc/$$/fd; readlink /proc/$$/fd/0; pwd; umask\n"
-               "grep -cE '^Sig(Blk|Ign):.0{16}$' /proc/self/status\n"
+               /* 32 and 33 are the C library's own: some ignore them in all that they start */
+               "grep -cE '^Sig(Blk|Ign):.0{7}[01][08]0{7}$' /proc/self/status\n"
                "set -- $(cat /proc/$$/stat); echo group $(($$ - $5)) session $(($$ - $6)); exit 5");
     open_runner(fixture);
     (void)signal(SIGCHLD, SIG_DFL);
