@@ -36,7 +36,7 @@ HELPERS := $(call objects,$(filter-out tests/unit/test_%.c,$(wildcard tests/unit
 CONFORM := $(call objects,$(sort $(wildcard tests/conformance/*.c)))
 PROGRAM := $(patsubst tests/programs/%.c,build/tests/%,$(wildcard tests/programs/*.c))
 
-.PHONY: all test demo conformance test-unit test-bearssl test-e2e fleet check venv bench-probe install clean distclean help FORCE
+.PHONY: all test demo conformance test-unit test-bearssl test-e2e fleet check venv soak bench-probe install clean distclean help FORCE
 .DELETE_ON_ERROR:
 .PRECIOUS: $(OUT)/obj/tests/%.o
 
@@ -137,6 +137,11 @@ check: all ## format, lint, fences between rooms, size, pages that the program m
 fleet: build/tests/fleet ## what 10,000 hosts ask of AWS, in simulation; draws docs/fleet.svg
 	@$< build/tests/fleet.tsv
 	@tools/fleet-picture build/tests/fleet.tsv >docs/fleet.svg
+
+soak: all venv ## `run` for 10,000 rotations and 100,000 probes, half an hour (SOAK_ROTATIONS=, SOAK_PROBES=)
+	@tools/bootstrap --check e2e
+	@build/venv/bin/python tests/soak/soak.py
+	@tools/soak-picture build/soak/samples.tsv >build/soak/soak.html
 
 bench-probe: all venv ## how long a probe of 900 endpoints takes, and with 100 among them that never answer
 	@build/venv/bin/python tests/bench/probe.py
