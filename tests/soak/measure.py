@@ -25,7 +25,7 @@ class Log(threading.Thread):
         self.notable_bytes = collections.Counter()  # the same; of lines
         self.probes = collections.Counter()  # by endpoint
         self.rehearsed = 0
-        self.latencies = collections.defaultdict(list)  # ms, by endpoint, since take_latencies()
+        self._worst = {}  # ms, by endpoint, since take_worst()
         self.errors = collections.deque(maxlen=20)
         self._in_cycle = False
         self.start()
@@ -55,11 +55,12 @@ class Log(threading.Thread):
             return
         self.probes[event["endpoint"]] += 1
         if event["tls_ms"] >= 0:
-            self.latencies[event["endpoint"]].append(max(event["tcp_ms"], 0) + event["tls_ms"])
+            took = max(event["tcp_ms"], 0) + event["tls_ms"]
+            self._worst[event["endpoint"]] = max(took, self._worst.get(event["endpoint"], 0))
 
-    def take_latencies(self, endpoint):
-        taken, self.latencies[endpoint] = self.latencies[endpoint], []
-        return sorted(taken)
+    def take_worst(self, endpoint):
+        """The longest handshake of a probe; NaN: there was none."""
+        return self._worst.pop(endpoint, float("nan"))
 
     @property
     def probed(self):
@@ -139,17 +140,7 @@ class Sampler(threading.Thread):
 
     PROCESS = ["seconds", "rotations", "fetches", "probes", "hooks", "wakeups", "rss_kib", "runner_kib"]
     PROCESS += ["descriptors", "threads", "cpu_s", "locked_bytes", "peak_bytes"]
-    ENDPOINT = [
-        "accepted",
-        "refused",
-        "unreachable",
-        "other",
-        "sum_s",
-        "count",
-        "p50_ms",
-        "p99_ms",
-        "worst_ms",
-    ]
+    ENDPOINT = ["accepted", "refused", "unreachable", "other", "sum_s", "count", "worst_ms"]
 
     def __init__(self, pid, runner, metrics_file, log, endpoints, path):
         super().__init__(daemon=True)
@@ -175,7 +166,9 @@ class Sampler(threading.Thread):
             columns += [f"{name}_{number}" for name in self.ENDPOINT]
         with open(self.path, "w", encoding="ascii") as file:
             print("\t".join(columns), file=file, flush=True)
-            while not self._ended.wait(1):
+            ended = False
+            while not ended:  # the last row is of the end
+                ended = self._ended.wait(1)
                 row = self.sample()
                 self.rows.append(dict(zip(columns, row)))
                 print("\t".join(f"{value:.10g}" for value in row), file=file, flush=True)
@@ -206,13 +199,10 @@ class Sampler(threading.Thread):
             metrics.sum("handshakes_total", endpoint=endpoint, result=result)
             for result in ("accepted", "refused", "unreachable")
         ]
-        took = self.log.take_latencies(endpoint)
-        quantiles = [took[int(len(took) * part)] if took else float("nan") for part in (0.5, 0.99)]
         return [
             *counts,
             metrics.sum("handshakes_total", endpoint=endpoint) - sum(counts),
             metrics.sum("handshake_duration_seconds_sum", endpoint=endpoint),
             metrics.sum("handshake_duration_seconds_count", endpoint=endpoint),
-            *quantiles,
-            took[-1] if took else float("nan"),
+            self.log.take_worst(endpoint),
         ]

@@ -47,7 +47,8 @@ echo "$MTLS_AGENT_CHANGE_VERSION_ID" >>{told}
 """
 
 passed = failed = 0
-facts = {}  # what is measured beside the samples, for the picture
+# What the picture needs beside the samples.
+facts = {"cores": os.cpu_count(), "rotations_asked": ROTATIONS, "probes_asked": PROBES}
 
 
 def check(name, fine, detail=""):
@@ -244,6 +245,7 @@ def check_work(soak):
     metrics, log = soak.metrics(), soak.log
     installed = metrics.sum("installs_total", outcome="installed")
     made = len(soak.aws.versions)
+    facts.update(rotations=made, probes=log.probed)
     check(
         "every version was installed",
         installed == made == log.events["installed"],
@@ -376,7 +378,7 @@ def soak_all(soak):
         print(f"        CPU of the agent for a {name}: {value:.2f} ms")
         facts[f"ms_for_a_{name.replace(' ', '_')}"] = value
     with open(samples, "a", encoding="ascii") as file:
-        for name, value in {"cores": os.cpu_count(), **facts}.items():
+        for name, value in facts.items():
             print(f"# {name}\t{value:.10g}", file=file)
     check_end(soak)
 
