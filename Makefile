@@ -140,8 +140,8 @@ fleet: build/tests/fleet ## what 10,000 hosts ask of AWS, in simulation; draws d
 
 soak: all venv ## `run` for 10,000 rotations and 100,000 probes, half an hour (SOAK_ROTATIONS=, SOAK_PROBES=)
 	@tools/bootstrap --check e2e
-	@build/venv/bin/python tests/soak/soak.py
-	@tools/soak-picture build/soak/samples.tsv >build/soak/soak.html
+	@build/venv/bin/python tests/soak/soak.py; status=$$?; \
+	tools/soak-picture build/soak/samples.tsv >build/soak/soak.html; exit $$status
 
 bench-probe: all venv ## how long a probe of 900 endpoints takes, and with 100 among them that never answer
 	@build/venv/bin/python tests/bench/probe.py

@@ -136,10 +136,16 @@ def zombies(pid):
 
 
 class Sampler(threading.Thread):
-    """Writes a row a second into a file of tab-separated values, and keeps the rows."""
+    """
+    Writes a row a second into a file of tab-separated values, and keeps the rows. The agent has more descriptors and a
+    second thread while a job runs, so the least of these that was seen in between is kept, too.
+    """
+
+    LOOK_S = 0.04
 
     PROCESS = ["seconds", "rotations", "fetches", "probes", "hooks", "wakeups", "rss_kib", "runner_kib"]
-    PROCESS += ["descriptors", "threads", "cpu_s", "locked_bytes", "peak_bytes"]
+    PROCESS += ["descriptors", "threads", "least_descriptors", "least_threads"]
+    PROCESS += ["cpu_s", "locked_bytes", "peak_bytes"]
     ENDPOINT = ["accepted", "refused", "unreachable", "other", "sum_s", "count", "worst_ms"]
 
     def __init__(self, pid, runner, metrics_file, log, endpoints, path):
@@ -166,14 +172,19 @@ class Sampler(threading.Thread):
             columns += [f"{name}_{number}" for name in self.ENDPOINT]
         with open(self.path, "w", encoding="ascii") as file:
             print("\t".join(columns), file=file, flush=True)
-            ended = False
-            while not ended:  # the last row is of the end
-                ended = self._ended.wait(1)
-                row = self.sample()
+            while not self._ended.is_set():  # the last row is of the end
+                row = self.sample(self._least())
                 self.rows.append(dict(zip(columns, row)))
                 print("\t".join(f"{value:.10g}" for value in row), file=file, flush=True)
 
-    def sample(self):
+    def _least(self):
+        """Looks for a second; the least number of descriptors and of threads."""
+        seen, end = [], time.monotonic() + 1
+        while time.monotonic() < end and not self._ended.wait(self.LOOK_S):
+            seen.append((descriptors(self.pid), threads(self.pid)))
+        return [min(column) for column in zip(*seen)] or [descriptors(self.pid), threads(self.pid)]
+
+    def sample(self, least):
         metrics = Metrics(self.metrics_file)
         row = [
             time.monotonic() - self.started,
@@ -186,6 +197,7 @@ class Sampler(threading.Thread):
             resident_kib(self.runner),
             descriptors(self.pid),
             threads(self.pid),
+            *least,
             cpu_seconds(self.pid),
             metrics.sum("memory_locked_bytes"),
             metrics.sum("memory_peak_bytes"),

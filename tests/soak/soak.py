@@ -6,6 +6,7 @@ SOAK_ROTATIONS and SOAK_PROBES make it shorter.
 """
 
 import collections
+import json
 import os
 import signal
 import statistics
@@ -63,6 +64,19 @@ def wait_for(what, condition, seconds=PATIENCE_S):
         if time.monotonic() > end:
             raise TimeoutError(f"{what} did not come about within {seconds} s")
         time.sleep(0.02)
+
+
+def bring_back(enclave):
+    """On its own port, which somebody's outgoing connection may have meanwhile."""
+
+    def started():
+        try:
+            enclave.start(enclave.port)
+        except RuntimeError:
+            return False
+        return True
+
+    wait_for("the enclave's port", started)
 
 
 class Soak:
@@ -137,12 +151,12 @@ class Soak:
             self.down = down
             self.enclaves[1].stop()
             if not down:
-                self.enclaves[1].start(self.enclaves[1].port)
+                bring_back(self.enclaves[1])
         if refuses != self.refuses:
             self.refuses = refuses
             self.enclaves[2].stop()
             self.enclaves[2].ca_path.write_text((self.stranger if refuses else self.authority).pem)
-            self.enclaves[2].start(self.enclaves[2].port)
+            bring_back(self.enclaves[2])
 
     def sets(self):
         return [path.name for path in self.target.glob("..set-*")]
@@ -179,7 +193,7 @@ def run(soak, sampler):
             raise RuntimeError(
                 f"it goes no further: {soak.child.poll()} {sampler.failure} {list(soak.log.errors)}"
             )
-        if progress >= (said + 1) / 10:
+        if progress >= (said + 1) / 10 and sampler.rows:
             said += 1
             row = sampler.rows[-1]
             print(
@@ -229,8 +243,8 @@ def check_flat(rows):
         early, late = (statistics.median(between(rows, window, column)) for window in (EARLY, LATE))
         most = max(early * (1 + RSS_PART), early + RSS_KIB)
         check(f"{name} is flat", late <= most, f"{early:.0f} KiB early, {late:.0f} late, at most {most:.0f}")
-    for name in ("descriptors", "threads"):  # at work there are more: the least is what is kept
-        early, late = (min(between(rows, window, name)) for window in (EARLY, LATE))
+    for name in ("descriptors", "threads"):
+        early, late = (min(between(rows, window, f"least_{name}")) for window in (EARLY, LATE))
         most = max(row[name] for row in rows)
         check(f"{name} are as many", early == late, f"{early:.0f} early, {late:.0f} late, {most:.0f} at most")
     for column, name in (("locked_bytes", "locked memory"), ("peak_bytes", "its peak")):
@@ -331,6 +345,8 @@ def check_end(soak):
         [PROGRAM, "healthcheck", f"--config={soak.conf}"], env={}, capture_output=True, text=True
     )
     check("it is healthy", healthy.returncode == 0, healthy.stdout.strip() or healthy.stderr.strip())
+    last = [each["last"] for each in json.loads((soak.target / "..status.json").read_text())["endpoints"]]
+    check("all enclaves accept again", last == ["accepted"] * len(soak.endpoints), f"{last}")
     started = time.monotonic()
     soak.child.send_signal(signal.SIGTERM)
     status = soak.child.wait(PATIENCE_S)
