@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Secrets Manager for the soak: one secret, answered by version over TLS, with nothing verified. moto would be the slowest
-part by far, and keeps every version. A new version is made as soon as the last one is installed.
+Secrets Manager for the soak: one secret, answered by version over TLS, with nothing verified. moto keeps every version,
+and would take its share of the cores. A new version is made as soon as the last one is installed.
 """
 
 import json
