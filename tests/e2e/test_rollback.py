@@ -66,6 +66,30 @@ def test_what_was_rolled_back_is_held(serve, agent, rotation, pair):
     assert not service.all("error")
 
 
+def test_no_longer_than_until_then(agent, aws, rotation):
+    """The label may come back to what was rolled back once."""
+    agent.fetch(rotation.arn)
+    second = rotation.rotate()
+    version = agent.fetch(rotation.arn).event("secret")["version_id"]
+    agent.fetch(rotation.arn, "--rollback").succeeded("rolled_back")
+    rotation.rotate()
+    third = agent.fetch(rotation.arn).succeeded("installed").event("secret")["version_id"]
+    aws.secrets.update_secret_version_stage(
+        SecretId=rotation.arn, VersionStage="AWSCURRENT", MoveToVersionId=version, RemoveFromVersionId=third
+    )
+    agent.fetch(rotation.arn).succeeded("installed")
+    assert installed(agent) == second.cert
+
+
+def test_the_very_version_is_not_held(agent, rotation):
+    agent.fetch(rotation.arn)
+    second = rotation.rotate()
+    version = agent.fetch(rotation.arn).event("secret")["version_id"]
+    agent.fetch(rotation.arn, "--rollback").succeeded("rolled_back")
+    agent.fetch(rotation.arn, f"--version-id={version}").succeeded("installed")
+    assert installed(agent) == second.cert
+
+
 def test_beside_a_run(serve, agent, rotation, pair, tmp_path):
     """It holds the version back too, and tells the hook of the set that it finds."""
     hook = Hook(tmp_path)
