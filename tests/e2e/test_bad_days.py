@@ -426,7 +426,7 @@ def test_the_enclave_is_down(begin, own_enclave, put, good, rotate):
     day.endures("kept_unproven", 2)
     wait_for(lambda: day.status()["outcome"] == "kept_unproven", 60)
     endpoint = day.agent.status()["endpoints"][0]
-    assert endpoint["last"] == "unreachable" and "Failed to connect" in endpoint["failure"]
+    assert endpoint["last"] == "unreachable" and "Connection refused" in endpoint["failure"]
     own_enclave.start(own_enclave.port)
     day.rotates(pair)
     wait_for(lambda: day.status()["endpoints_accepting"] == 1)

@@ -262,7 +262,8 @@ class Listener(Process):
         self.notes = directory / "signals"
         self.notes.write_text("")
         script = f"trap 'echo HUP >>{self.notes}' HUP; echo ready; while :; do sleep 0.02; done"
-        super().__init__(["sh", "-c", script], directory / "listener.log")
+        # Whoever started the tests may ignore it, and a shell cannot change that.
+        super().__init__(["env", "--default-signal=HUP", "sh", "-c", script], directory / "listener.log")
         assert self.wait_until(lambda: "ready" in self.output())
 
     @property
