@@ -56,6 +56,11 @@ static bool is_configured(const struct parse *parse)
     return any;
 }
 
+static bool is_command(const struct config *config, const char *name)
+{
+    return config->command && strcmp(config->command, name) == 0;
+}
+
 static int check_whole(struct parse *parse)
 {
     struct config *config = &parse->store->config;
@@ -83,9 +88,10 @@ static int check_whole(struct parse *parse)
         return refuse_option(parse, "dry-run", "proves nothing without an endpoint to ask");
     if (config->rollback && config->dry_run)
         return refuse_option(parse, "rollback", "changes what is installed, and dry-run does not");
-    if (config->command &&
-        (strcmp(config->command, "fetch") == 0 || strcmp(config->command, "run") == 0) &&
-        config->set_count == 0)
+    if (is_command(config, "run") && (config->dry_run || config->rollback))
+        return refuse_option(parse, config->dry_run ? "dry-run" : "rollback",
+                             "is for fetch, once; run stays");
+    if ((is_command(config, "fetch") || is_command(config, "run")) && config->set_count == 0)
         return err_set(parse->err, is_configured(parse) ? ERR_CONFIG : ERR_USAGE, config->file,
                        "%s needs a secret: --secret, MTLS_AGENT_SECRET, or a line "
                        "\"secret = ...\" in the configuration file",

@@ -176,6 +176,27 @@ static void what_cannot_change_is_refused_as_a_whole(void **state)
     assert_not_reloaded("secret = " ARN "\n", "endpoint = a:1\n", "secret");
 }
 
+static void what_is_for_once_is_not_for_run(void **state)
+{
+    static char *const flags[] = {"--dry-run", "--rollback"};
+    struct config *config;
+    struct err err;
+    size_t i;
+
+    (void)state;
+    write_file("secret = " ARN "\nendpoint = enclave:3000\n");
+    for (i = 0; i < sizeof flags / sizeof *flags; i++) {
+        char *argv[] = {"mtls-agent", "run", flag, flags[i], NULL};
+
+        assert_int_equal(config_parse(4, argv, &config, &err), -1);
+        assert_int_equal(err.code, ERR_USAGE);
+        assert_string_equal(err.subject, flags[i]);
+        argv[1] = "fetch";
+        assert_int_equal(config_parse(4, argv, &config, &err), 0);
+        config_free(config);
+    }
+}
+
 static int set_up(void **state)
 {
     int fd = mkstemp(file);
@@ -202,6 +223,7 @@ int main(void)
         cmocka_unit_test(what_is_no_signal),
         cmocka_unit_test(the_file_is_read_again),
         cmocka_unit_test(what_cannot_change_is_refused_as_a_whole),
+        cmocka_unit_test(what_is_for_once_is_not_for_run),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
