@@ -36,7 +36,24 @@ HELPERS := $(call objects,$(filter-out tests/unit/test_%.c,$(wildcard tests/unit
 CONFORM := $(call objects,$(sort $(wildcard tests/conformance/*.c)))
 PROGRAM := $(patsubst tests/programs/%.c,build/tests/%,$(wildcard tests/programs/*.c))
 
-.PHONY: all test demo conformance test-unit test-bearssl test-e2e fleet check venv soak bench-probe install clean distclean help FORCE
+# Agents that stop, or have a lapse, for tests/memory: what each is linked with besides the agent, and what that replaces.
+MEMORY_pausing   := pausing
+MEMORY_unwiped   := pausing unwiped
+MEMORY_elsewhere := elsewhere
+MEMORY_dumping   := dumping
+MEMORY_dumped    := dumping dumped
+MEMORY_flipping  := flipping
+MEMORY_counting  := counting
+WRAP_pausing     := arena_thread_join arena_wipe
+WRAP_unwiped     := wipe heap_alloc
+WRAP_elsewhere   := pthread_attr_setstack
+WRAP_dumping     := setrlimit prctl
+WRAP_dumped      := madvise
+WRAP_flipping    := key_sign
+WRAP_counting    := malloc calloc realloc aligned_alloc
+MEMORY := $(addprefix build/tests/memory/,pausing unwiped elsewhere dumping dumped flipping counting)
+
+.PHONY: all test demo conformance test-unit test-bearssl test-e2e test-memory fleet check venv soak bench-probe install clean distclean help FORCE
 .DELETE_ON_ERROR:
 .PRECIOUS: $(OUT)/obj/tests/%.o
 
@@ -97,6 +114,17 @@ build/tests/agent-clock: $(OUT)/obj/tests/programs/agent-clock.o $(OBJ)
 	@echo "  LINK  $@"
 	$(V)$(CC) $(LDFLAGS) -Wl,--wrap=clock_wall $^ $(LDLIBS) -o $@
 
+# $(1): the agent's name. The map says which object a place in the program is of.
+define memory-agent
+build/tests/memory/$(1): $(OBJ) $(patsubst %,$(OUT)/obj/tests/memory/%.o,$(MEMORY_$(1)))
+	@mkdir -p $$(@D)
+	@echo "  LINK  $$@"
+	$$(V)$$(CC) $$(LDFLAGS) -Wl,-Map=$$@.map \
+	    $$(foreach part,$(MEMORY_$(1)),$$(addprefix -Wl$$(comma)--wrap=,$$(WRAP_$$(part)))) $$^ $$(LDLIBS) -o $$@
+endef
+comma := ,
+$(foreach agent,$(notdir $(MEMORY)),$(eval $(call memory-agent,$(agent))))
+
 build/tests/%: $(OUT)/obj/tests/programs/%.o $(AGENT)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
@@ -112,6 +140,7 @@ test: ## everything: bootstrap, build, then every test and check below
 	$(MAKE) test-unit
 	$(MAKE) test-bearssl
 	$(MAKE) test-e2e
+	$(MAKE) test-memory
 	$(MAKE) check
 
 conformance: build/tests/conformance ## others' test vectors (MTLS_AGENT_VECTORS=FOLDER)
@@ -126,6 +155,10 @@ test-bearssl: $(TP).stamp ## BearSSL's own certificate chains, over the patched 
 test-e2e: all venv $(PROGRAM) ## the program against real servers
 	@tools/bootstrap --check e2e
 	@build/venv/bin/pytest tests/e2e
+
+test-memory: all venv $(PROGRAM) $(MEMORY) ## that no secret is left in memory, or elsewhere (MEMORY_MOMENTS=N looks at more moments)
+	@tools/bootstrap --check e2e
+	@build/venv/bin/pytest -c tests/memory/pytest.ini tests/memory
 
 venv: ## build/venv, with tests/requirements.txt installed
 	@tools/make-venv tests/requirements.txt build/venv

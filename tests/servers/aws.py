@@ -50,7 +50,8 @@ class Aws:
     has against a signature goes to disagreements.
     """
 
-    def __init__(self, directory):
+    def __init__(self, directory, key_log=None):
+        """key_log: a file for its connections' master secrets."""
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         authority = Authority("Test AWS Root")
@@ -60,6 +61,8 @@ class Aws:
         cert, key = authority.issue("localhost", names=names).write(directory, "aws")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(cert, key)
+        if key_log:
+            context.keylog_filename = str(key_log)
 
         self.faults = []
         self.checks_time = False
