@@ -34,14 +34,9 @@ static int keep_as(char **field, const char *value, enum arena_tag tag)
     return 0;
 }
 
-static int keep(char **field, const char *value)
-{
-    return keep_as(field, value, ARENA_CREDENTIALS);
-}
-
 /* Moves a variable's first value into *field. Every entry of that name is zeroed and removed,
  * whatever fails. */
-static int take(const char *name, char **field)
+static int take(const char *name, char **field, enum arena_tag tag)
 {
     char **from = environ, **to = environ, *value;
     int r = 0;
@@ -54,7 +49,7 @@ static int take(const char *name, char **field)
             *to++ = *from;
             continue;
         }
-        r |= keep(field, value);
+        r |= keep_as(field, value, tag);
         wipe(value, strlen(value));
     }
     *to = NULL;
@@ -69,7 +64,7 @@ static int split_proxy(struct environment *environment)
 
     user = user && user < at ? user + 3 : url;
     *at = '\0';
-    r = keep(&environment->proxy_password, user);
+    r = keep_as(&environment->proxy_password, user, ARENA_CREDENTIALS);
     memmove(user, at + 1, strlen(at + 1) + 1);
     environment->proxy = NULL;
     if (r == 0)
@@ -87,7 +82,7 @@ static int take_proxy(const char *name, struct environment *environment)
 
     if (!value || !strchr(value, '@'))
         return 0;
-    r = take(name, &taken);
+    r = take(name, &taken, ARENA_CREDENTIALS);
     if (r < 0 || !taken || environment->proxy) {
         arena_free(taken);
         return r;
@@ -101,11 +96,12 @@ int environment_take(struct environment *environment, struct err *err)
     int r;
 
     *environment = (struct environment){0};
-    r = take("AWS_ACCESS_KEY_ID", &environment->access_key_id);
-    r |= take("AWS_SECRET_ACCESS_KEY", &environment->secret_access_key);
-    r |= take("AWS_SESSION_TOKEN", &environment->session_token);
-    r |= take("AWS_SECURITY_TOKEN", &environment->session_token); /* its older name */
-    r |= take("AWS_CONTAINER_AUTHORIZATION_TOKEN", &environment->container_token);
+    r = take("AWS_ACCESS_KEY_ID", &environment->access_key_id, ARENA_CREDENTIALS);
+    r |= take("AWS_SECRET_ACCESS_KEY", &environment->secret_access_key, ARENA_CREDENTIALS);
+    r |= take("AWS_SESSION_TOKEN", &environment->session_token, ARENA_CREDENTIALS);
+    r |= take("AWS_SECURITY_TOKEN", &environment->session_token,
+              ARENA_CREDENTIALS); /* its older name */
+    r |= take("AWS_CONTAINER_AUTHORIZATION_TOKEN", &environment->container_token, ARENA_TOKEN);
     r |= take_proxy("https_proxy", environment);
     r |= take_proxy("HTTPS_PROXY", environment);
     if (r < 0)
