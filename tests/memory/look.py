@@ -219,8 +219,13 @@ def wait_stopped(pid, seconds=30):
     """All threads."""
 
     def stopped():
-        states = {state_of(f"{pid}/task/{task}") for task in threads(pid)}
-        assert not states & {"Z", "X"}, f"{pid} has ended"
+        states = set()
+        for task in threads(pid):
+            try:
+                states.add(state_of(f"{pid}/task/{task}"))
+            except (FileNotFoundError, ProcessLookupError):
+                states.add("ended")
+        assert state_of(pid) not in "ZX", f"{pid} has ended"
         return states == {"T"}
 
     wait_for(stopped, seconds)
