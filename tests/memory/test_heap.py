@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who uses the ordinary heap: of our objects those that handle no secret, of the libraries who is named here."""
+
+import re
+import subprocess
+
+import pytest
+
+from agent import ROOT
+from conftest import variant
+from servers.imds import Imds
+from servers.namespace import Namespace
+from test_credentials import NO_KEYS
+
+OBJECTS = ROOT / "build" / "x86_64" / "obj" / "src"
+ALLOCATORS = (
+    "malloc calloc realloc reallocarray aligned_alloc posix_memalign memalign strdup strndup asprintf vasprintf "
+    "getline getdelim fopen fdopen fmemopen open_memstream setenv putenv"
+).split()
+# Room or file: what of it is on the ordinary heap.
+PUBLIC = {
+    "config/": "the configuration, in which no credential may stand",
+    "service/": "what run publishes, surveys and metrics",
+    "aws/roots.o": "AWS's roots",
+    "base/buf.o": "of buffers that are marked as public: roots, status, metrics, notes, what probe prints",
+    "commands/fetch.o": "outcomes and errors",
+    "commands/probe.o": "results of probes",
+    "enclave/rehearse.o": "results of probes",
+    "identity/anchors.o": "certificates",
+    "identity/verify.o": "certificates",
+    "identity/report.o": "what inspect says",
+    "net/tls_peer.o": "the chain that a peer sends",
+}
+# Of the libraries: libc itself where it reads a directory and resolves a name. (calloc is malloc's own.)
+LIBRARIES = {"libc.a calloc.lo", "libc.a fdopendir.lo", "libc.a getaddrinfo.lo"}
+
+
+def calls_of(path):
+    names = subprocess.run(["nm", "-u", path], check=True, text=True, stdout=subprocess.PIPE).stdout.split()
+    return {name for name in names if name in ALLOCATORS}
+
+
+def test_our_objects():
+    sources = ROOT / "src"
+    objects = [(OBJECTS / source.relative_to(sources)).with_suffix(".o") for source in sources.rglob("*.c")]
+    found = {str(path.relative_to(OBJECTS)): calls_of(path) for path in objects}
+    users = {name for name, calls in found.items() if calls}
+    assert len(found) > 100 and users
+    stray = {name for name in users if not name.startswith(tuple(PUBLIC))}
+    assert not stray, {name: found[name] for name in stray}
+    assert {room for room in PUBLIC if any(name.startswith(room) for name in users)} == set(PUBLIC), "one is not needed"
+
+
+def places(program):
+    """(start, end, object) of all code, by the linker's map."""
+    found = []
+    text = (program.parent / f"{program.name}.map").read_text()
+    for match in re.finditer(r"^ \.text\S*\s+0x([0-9a-f]+)\s+0x([0-9a-f]+)\s+(\S+)$", text, re.M):
+        start, size = int(match[1], 16), int(match[2], 16)
+        if size:
+            archive = re.fullmatch(r".*/(lib\w+\.a)\(([^)]*)\)", match[3])
+            found.append((start, start + size, f"{archive[1]} {archive[2]}" if archive else match[3]))
+    return found
+
+
+@pytest.fixture
+def nowhere(up, tmp_path):
+    """A network without a name server."""
+    return up(Namespace(tmp_path / "namespace"))
+
+
+def test_libcurl_and_the_rest_at_work(agent, aws, put, good, enclave, up, tmp_path, nowhere):
+    """
+    Every call of the allocator in a fetch with metadata, AWS and an enclave, in one that fails, and in one that
+    has a name to resolve.
+    """
+    imds = up(Imds(aws.session()))
+    program = variant("counting")
+    log = tmp_path / "allocations"
+    environment = {"ALLOCATIONS": str(log), **NO_KEYS, **imds.environment()}
+    arguments = agent.fetch_arguments(put(good), endpoint=enclave.endpoint)
+    agent.run(*arguments, env=environment, program=program).succeeded("installed")
+    arguments = agent.fetch_arguments(put("no JSON"), endpoint=enclave.endpoint)
+    assert agent.run(*arguments, env=environment, program=program).status == 65
+    environment = {"ALLOCATIONS": str(log), "AWS_ENDPOINT_URL_SECRETS_MANAGER": "https://aws.test"}
+    arguments = agent.fetch_arguments(put(good), "--if-unreachable=fail", deadline="1s")
+    assert agent.run(*arguments, env=environment, program=program, prefix=nowhere.enter).status == 69
+
+    known = places(program)
+    callers = set()
+    for line in log.read_text().split():
+        at = int(line, 16)
+        callers |= {name for start, end, name in known if start < at <= end} or {f"nobody at {line}"}
+    ours = {name.partition("/obj/src/")[2] for name in callers if "/obj/src/" in name}
+    assert {"config/config.o", "net/tls_peer.o"} <= ours
+    assert not {name for name in ours if not name.startswith(tuple(PUBLIC))}
+    libraries = {name for name in callers if "/obj/" not in name}
+    assert libraries <= LIBRARIES, libraries - LIBRARIES
+    assert "libc.a getaddrinfo.lo" in libraries
