@@ -181,6 +181,7 @@ static void read_answer(const struct config *config, const struct http_response 
     probe->cipher = tls->cipher_suite ? tls_cipher_name(tls->cipher_suite) : NULL;
     probe->handshake = tls->resumed ? "resumed" : timing->tls > 0 ? "full" : NULL;
     probe->signatures = tls->signatures;
+    probe->signing_failed = tls->signing_failed;
     probe->dns_ms = stage_ms(0, timing->dns);
     probe->tcp_ms = stage_ms(timing->dns, timing->tcp);
     probe->tls_ms = stage_ms(timing->tcp, timing->tls);

@@ -34,6 +34,7 @@ struct probe {
     const char *cipher;    /* OpenSSL's name, or "unknown"; NULL: no handshake came so far */
     const char *handshake; /* "full", or "resumed", without certificates; NULL: not completed */
     unsigned signatures;   /* operations of the private key */
+    bool signing_failed;   /* one of them gave a wrong signature, which was not sent */
     int64_t dns_ms, tcp_ms, tls_ms,
         first_byte_ms; /* each stage by itself; -1 where it was not reached */
     char reason[512];  /* a sentence, unless accepted */

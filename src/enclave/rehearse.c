@@ -38,6 +38,16 @@ static struct tally count_verdicts(const struct probe *probes, size_t count)
     return tally;
 }
 
+/* The first endpoint for which the private key made a wrong signature; count: there is none. */
+static size_t find_damage(const struct probe_request *all, const struct probe *probes)
+{
+    size_t i = 0;
+
+    while (i < all->count && !probes[i].signing_failed)
+        i++;
+    return i;
+}
+
 /* Whether another try could change the outcome: only unreachable ones stand in the way. */
 static bool is_open(const struct probe_request *all, const struct probe *probes)
 {
@@ -45,7 +55,7 @@ static bool is_open(const struct probe_request *all, const struct probe *probes)
     size_t unreachable = tally.verdict[PROBE_UNREACHABLE];
     bool every = all->config->rehearse == REHEARSE_REQUIRE;
 
-    return unreachable > 0 &&
+    return unreachable > 0 && find_damage(all, probes) == all->count &&
            unreachable + (every ? tally.verdict[PROBE_ACCEPTED] : 0) == all->count;
 }
 
@@ -147,8 +157,11 @@ static int decide(const struct probe_request *all, const struct probe *probes, e
     struct tally tally = count_verdicts(probes, all->count);
     bool every = all->config->rehearse == REHEARSE_REQUIRE;
     static const enum probe_verdict against[] = {PROBE_REFUSED, PROBE_NOT_MUTUAL, PROBE_UNTRUSTED};
-    size_t i, accepted = tally.verdict[PROBE_ACCEPTED];
+    size_t i = find_damage(all, probes), accepted = tally.verdict[PROBE_ACCEPTED];
 
+    /* Whatever others say: it would be installed as it is in memory. */
+    if (i < all->count)
+        return err_set(err, ERR_KEY_INVALID, all->endpoints[i].text, "%s", probes[i].reason);
     if (accepted == all->count || (accepted > 0 && !every)) {
         *out = REHEARSAL_PROVEN;
         if (accepted < all->count)

@@ -22,7 +22,8 @@ enum rehearsal {
  * deadline. Where a server doubts it without an alert, the identity installed in the target is
  * tried too: only what accepts the old and not the new one has refused. Unreachable endpoints are
  * tried again a few times. -1 with ERR_ENCLAVE_REFUSED, ERR_ENCLAVE_UNTRUSTED or, under "require",
- * ERR_ENCLAVE_UNREACHABLE: the identity must not be installed.
+ * ERR_ENCLAVE_UNREACHABLE; with ERR_KEY_INVALID where the private key makes wrong signatures: the
+ * identity must not be installed.
  */
 int rehearse(const struct config *config, const struct identity *next,
              const struct install_target *target, enum rehearsal *out, struct err *err);
