@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "config/config.h"
 
 static int harden(struct err *err)
@@ -44,12 +45,23 @@ static int open_signals(struct err *err)
     return fd;
 }
 
+/* Where locking was refused, and the configuration lets that pass: who reads the log knows it. */
+static void tell_of_lock(void)
+{
+    struct arena_stats stats;
+
+    arena_stats(&stats);
+    if (stats.locked == 0)
+        log_event(LOG_LEVEL_WARNING, "memory_unlocked", log_s("backing", stats.backing));
+}
+
 int process_begin(struct process *process, const struct config *config, struct err *err)
 {
     const struct arena_options options = {.lock_preferred = config->memory_lock_preferred};
 
     if (harden(err) < 0 || arena_open(&options, err) < 0)
         return -1;
+    tell_of_lock();
     process->signals = open_signals(err);
     return process->signals < 0 ? -1 : environment_take(&process->environment, err);
 }

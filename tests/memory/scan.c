@@ -104,8 +104,7 @@ static const struct place *find(const struct table *table, const uint8_t *data)
         return NULL;
     for (at = (size_t)(hash >> 20) & table->mask; table->places[at].window;
          at = (at + 1) & table->mask)
-        if (table->places[at].head == head &&
-            memcmp(table->places[at].window, data, WINDOW) == 0)
+        if (table->places[at].head == head && memcmp(table->places[at].window, data, WINDOW) == 0)
             return &table->places[at];
     return NULL;
 }

@@ -437,42 +437,59 @@ static void signatures_are_made_for_sha2_alone(void **state)
     }
 }
 
-/* Flips bits of one value in a key that was read: no signature may leave. */
-static void damage(struct key *key, unsigned char *value, size_t len)
+/*
+ * Flips bits of one value in a key that was read, one at a time, so many of each byte: no signature
+ * may leave.
+ */
+static void damage(struct key *key, unsigned char *value, size_t len, size_t bits)
 {
     static const uint8_t nothing[KEY_SIGNATURE_MAX];
-    size_t places[] = {0, len / 2, len - 1}, i;
     uint8_t out[KEY_SIGNATURE_MAX];
+    size_t i, bit;
 
-    for (i = 0; i < 3; i++) {
-        value[places[i]] ^= 0x04;
+    for (i = 0; i < bits * len; i++) {
+        bit = (i / bits + i) % 8; /* another one in each byte */
+        value[i / bits] ^= (unsigned char)(1u << bit);
         memset(out, 0xFF, sizeof out);
         if (sign(key, br_sha256_ID, 32, out) != 0)
-            fail_msg("a signature by a damaged key, byte %zu of %zu", places[i], len);
+            fail_msg("a signature by a damaged key, bit %zu of byte %zu", bit, i / bits);
         assert_memory_equal(out, nothing, sizeof out);
-        value[places[i]] ^= 0x04;
+        value[i / bits] ^= (unsigned char)(1u << bit);
     }
 }
 
-static void a_damaged_key_makes_no_signature(void **state)
+static void a_damaged_rsa_key_makes_no_signature(void **state)
 {
-    struct key *rsa = read_sample("rsa2048.key"), *ec = read_sample("p256.key");
+    struct key *key = read_sample("rsa2048.key");
     uint8_t out[KEY_SIGNATURE_MAX];
 
     (void)state;
-    damage(rsa, rsa->rsa.p, rsa->rsa.plen);
-    damage(rsa, rsa->rsa.q, rsa->rsa.qlen);
-    damage(rsa, rsa->rsa.dp, rsa->rsa.dplen);
-    damage(rsa, rsa->rsa.dq, rsa->rsa.dqlen);
-    damage(rsa, rsa->rsa.iq, rsa->rsa.iqlen);
-    damage(rsa, rsa->rsa_public.n, rsa->rsa_public.nlen);
-    damage(rsa, rsa->rsa_public.e, rsa->rsa_public.elen);
-    damage(ec, ec->ec.x, ec->ec.xlen);
-    damage(ec, ec->ec_public.q, ec->ec_public.qlen);
-    assert_int_equal(sign(rsa, br_sha256_ID, 32, out), 256);
-    assert_true(sign(ec, br_sha256_ID, 32, out) > 60);
-    key_free(rsa);
-    key_free(ec);
+    damage(key, key->rsa.p, key->rsa.plen, 1);
+    damage(key, key->rsa.q, key->rsa.qlen, 1);
+    damage(key, key->rsa.dp, key->rsa.dplen, 1);
+    damage(key, key->rsa.dq, key->rsa.dqlen, 1);
+    damage(key, key->rsa.iq, key->rsa.iqlen, 1);
+    damage(key, key->rsa_public.n, key->rsa_public.nlen, 1);
+    damage(key, key->rsa_public.e, key->rsa_public.elen, 8);
+    assert_int_equal(sign(key, br_sha256_ID, 32, out), 256);
+    key_free(key);
+}
+
+static void a_damaged_ec_key_makes_no_signature(void **state)
+{
+    static const char *const files[] = {"p256.key", "p384.key"};
+    uint8_t out[KEY_SIGNATURE_MAX];
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof files / sizeof files[0]; i++) {
+        struct key *key = read_sample(files[i]);
+
+        damage(key, key->ec.x, key->ec.xlen, 8);
+        damage(key, key->ec_public.q, key->ec_public.qlen, 1);
+        assert_true(sign(key, br_sha256_ID, 32, out) > 60);
+        key_free(key);
+    }
 }
 
 static void a_freed_key_is_wiped(void **state)
@@ -504,7 +521,8 @@ int main(void)
         cmocka_unit_test(a_curve_named_twice_must_be_one),
         cmocka_unit_test(a_key_matches_its_own_certificate_only),
         cmocka_unit_test(signatures_are_made_for_sha2_alone),
-        cmocka_unit_test(a_damaged_key_makes_no_signature),
+        cmocka_unit_test(a_damaged_rsa_key_makes_no_signature),
+        cmocka_unit_test(a_damaged_ec_key_makes_no_signature),
         cmocka_unit_test(a_freed_key_is_wiped),
     };
 

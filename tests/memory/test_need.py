@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How much memory is locked, and what happens where it cannot be."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from agent import wait_for
+from conftest import READABLE
+from look import mappings
+
+NEED_KIB = 256  # for one secret and one endpoint, as the error says
+NO_RIGHT = ["setpriv", "--bounding-set=-ipc_lock", "--inh-caps=-ipc_lock", "--"]
+
+
+def limited(kib):
+    """A prefix: so much may be locked."""
+    return ["prlimit", f"--memlock={kib * 1024}:{kib * 1024}", "--", *NO_RIGHT]
+
+
+@pytest.mark.parametrize("prefix", [[], READABLE], ids=["memfd_secret", "mlock"])
+def test_the_need(agent, put, client_document, enclave, capsys, prefix):
+    """By the agent's account; with a CA of EC, and keys of EC and RSA 4096."""
+    result = agent.fetch(put(client_document), endpoint=enclave.endpoint, prefix=prefix).succeeded("installed")
+    locked = result.event("finished")["locked_bytes"]
+    with capsys.disabled():
+        print(f" {locked / 1024:.0f} KiB of {NEED_KIB} ", end="")
+    assert 0 < locked <= NEED_KIB * 1024
+
+
+def test_the_need_of_the_readmes_identity(agent, put, pki, up, tmp_path, capsys):
+    """RSA 4096 throughout, the dearest of all."""
+    from conftest import Enclave
+    from servers.pki import document
+
+    server = up(Enclave(tmp_path / "rsa", pki.pair("server"), pki.ca_pem))
+    result = agent.fetch(put(document(pki.pair("client"), pki.ca_pem)), endpoint=server.endpoint)
+    locked = result.succeeded("installed").event("finished")["locked_bytes"]
+    with capsys.disabled():
+        print(f" {locked / 1024:.0f} KiB of {NEED_KIB} ", end="")
+    assert 0 < locked <= NEED_KIB * 1024
+
+
+def test_the_need_suffices(agent, put, client_document, enclave):
+    """With that limit and no right to lock more."""
+    prefix = limited(NEED_KIB)
+    agent.fetch(put(client_document), endpoint=enclave.endpoint, prefix=prefix).succeeded("installed")
+
+
+def test_locked_by_the_kernels_account(launch, agent, put, client_document, enclave):
+    """The arena's mappings, and no others, are locked, left out of cores, and not inherited by a fork."""
+    running = launch(*agent.fetch_arguments(put(client_document), endpoint=enclave.hold().endpoint))
+    wait_for(lambda: enclave.asked, 30)
+    arena = [mapping for mapping in mappings(running.pid) if mapping.is_arena]
+    size = sum(mapping.end - mapping.start for mapping in arena)
+    status = Path(f"/proc/{running.pid}/status").read_text()
+    assert size == int(re.search(r"VmLck:\s+(\d+) kB", status)[1]) * 1024
+    assert all({"lo", "dd", "wf"} <= mapping.flags for mapping in arena)
+
+
+def test_refused_is_an_error(agent, put, good):
+    error = agent.fetch(put(good), prefix=limited(16)).failed(71, "memory_lock")
+    assert f"the limit is 16 KiB; a fetch needs {NEED_KIB} KiB" in error["reason"]
+    assert "LimitMEMLOCK" in error["remedy"] and "--memory-lock=prefer" in error["remedy"]
+    assert not agent.dir.exists()
+
+
+def test_refused_and_preferred(agent, stay, put, good, enclave, tmp_path):
+    """Log, status and metrics say that it is not locked."""
+    result = agent.fetch(put(good), "--memory-lock=prefer", prefix=limited(0)).succeeded("installed")
+    warning = result.event("memory_unlocked")
+    assert (warning["level"], warning["backing"]) == ("warning", "unlocked")
+    assert result.event("finished")["locked_bytes"] == 0
+
+    metrics = tmp_path / "metrics.prom"
+    arguments = ["--memory-lock=prefer", f"--metrics-file={metrics}"]
+    service = stay(put(good), *arguments, endpoint=enclave.endpoint, prefix=limited(0))
+    service.wait("ready", seconds=30)
+    wait_for(metrics.exists)
+    assert service.all("memory_unlocked", backing="unlocked")
+    assert agent.status()["memory"]["backing"] == "unlocked" and agent.status()["memory"]["locked_bytes"] == 0
+    text = metrics.read_text()
+    assert re.search(r'^mtls_agent_memory_lock_info\{backing="unlocked"\} 1$', text, re.M)
+    assert re.search(r"^mtls_agent_memory_locked_bytes 0$", text, re.M)
+
+
+def test_locked_is_not_warned_of(agent, put, good):
+    result = agent.fetch(put(good), "--memory-lock=prefer").succeeded("installed")
+    assert not result.all("memory_unlocked")
+
+
+def test_unlocked_memory_holds_all_of_it(launch, agent, put, client, client_document, secrets, look, enclave):
+    """It is the arena still: out of cores, not inherited, and nothing lies outside."""
+    from look import Frozen
+
+    secrets.key(client.key)
+    arguments = agent.fetch_arguments(put(client_document), "--memory-lock=prefer", endpoint=enclave.hold().endpoint)
+    running = launch(*arguments, prefix=[*limited(0), *READABLE])
+    wait_for(lambda: enclave.asked, 30)
+    with Frozen(running.pid):
+        memory, outside, inside = look(running.pid)
+    arena = [mapping for mapping in memory if mapping.is_arena]
+    assert arena and all({"dd", "wf"} <= mapping.flags and "lo" not in mapping.flags for mapping in arena)
+    assert not outside and inside
+
+
+def test_full_is_a_clear_error(agent, put, client_document, enclave):
+    """Where locked memory ends, so does the fetch: never on the ordinary heap."""
+    result = agent.fetch(put(client_document), endpoint=enclave.endpoint, prefix=limited(128))
+    assert result.status == 71, result.stderr
+    assert result.event("error")["code"] == "memory_full"
+    assert not agent.dir.exists()
