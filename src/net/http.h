@@ -59,7 +59,8 @@ enum http_result {
     HTTP_CLOSED,         /* closed after the handshake, before the first byte of an answer */
     HTTP_BROKEN,         /* closed, reset or malformed within the answer */
     HTTP_TOO_LARGE,
-    HTTP_FAILED /* out of memory, or a request that cannot be sent */
+    HTTP_NO_MEMORY, /* the arena is full */
+    HTTP_FAILED     /* a request that cannot be sent */
 };
 
 enum http_stage { HTTP_STAGE_DNS, HTTP_STAGE_TCP, HTTP_STAGE_TLS, HTTP_STAGE_ANSWER };

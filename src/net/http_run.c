@@ -90,6 +90,8 @@ static int launch(struct http *http, struct exchange *exchange)
         http->count++;
         return 0;
     }
+    if (exchange->refused != refused_by_arena())
+        exchange->response.result = HTTP_NO_MEMORY;
     ground(exchange);
     return -1;
 }

@@ -48,7 +48,7 @@ static enum http_result classify(const struct exchange *exchange, CURLcode code)
     case CURLE_COULDNT_CONNECT:
         return exchange->address_denied ? HTTP_ADDRESS_DENIED : HTTP_UNREACHABLE;
     case CURLE_OPERATION_TIMEDOUT: return HTTP_TIMEOUT;
-    case CURLE_OUT_OF_MEMORY:
+    case CURLE_OUT_OF_MEMORY: return HTTP_NO_MEMORY;
     case CURLE_URL_MALFORMAT: return HTTP_FAILED;
     case CURLE_UNSUPPORTED_PROTOCOL: /* also libcurl's word for an answer that is not HTTP */
     case CURLE_WEIRD_SERVER_REPLY:
@@ -130,6 +130,7 @@ const char *http_result_text(enum http_result result)
         [HTTP_CLOSED] = "the server closed the connection without an answer",
         [HTTP_BROKEN] = "the answer broke off",
         [HTTP_TOO_LARGE] = "the answer is too large",
+        [HTTP_NO_MEMORY] = "the locked memory is full",
         [HTTP_FAILED] = "the request could not be sent",
     };
 

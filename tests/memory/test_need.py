@@ -109,5 +109,5 @@ def test_full_is_a_clear_error(agent, put, client_document, enclave):
     """Where locked memory ends, so does the fetch: never on the ordinary heap."""
     result = agent.fetch(put(client_document), endpoint=enclave.endpoint, prefix=limited(128))
     assert result.status == 71, result.stderr
-    assert result.event("error")["code"] == "memory_full"
+    assert result.event("error")["code"] == "memory_full", result.stderr
     assert not agent.dir.exists()
