@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent import ROOT
-from look import Frozen, Hit, Scanner, Secrets, read_memory, wait_stopped
+from look import Frozen, Hit, Scanner, Secrets, read_memory
 from servers.aws import Aws
 from servers.http import HOLD, Http, json_answer, text_answer
 from servers.pki import document
@@ -181,8 +181,3 @@ def stay(agent):
         if each.child.poll() is None:
             each.child.kill()
         each.child.wait()
-
-
-def next_stop(process):
-    """Waits until a pausing agent stops itself."""
-    wait_stopped(process.pid)

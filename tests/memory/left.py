@@ -9,7 +9,9 @@ NEVER = ("key", "document")  # tags of which not a byte is left
 
 
 def assert_nothing_outside(outside):
-    assert not outside, "\n".join(f"{hit.needle}: {hit.len} bytes at {hit.address:x} in {hit.mapping}" for hit in outside)
+    assert not outside, "\n".join(
+        f"{hit.needle}: {hit.len} bytes at {hit.address:x} in {hit.mapping}" for hit in outside
+    )
 
 
 def assert_only_declared(memory, outside, inside):

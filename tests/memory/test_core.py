@@ -51,7 +51,9 @@ def test_a_core_at_work(dump, agent, put, secrets, client, client_document, encl
     """While the arena is full of secrets. With the arena part of the core they would be found."""
     secrets.key(client.key)
     arguments = agent.fetch_arguments(put(client_document), endpoint=enclave.hold().endpoint)
-    hits = dump(variant("dumped" if lapse else "dumping"), arguments, lambda _: wait_for(lambda: enclave.asked, 30))
+    hits = dump(
+        variant("dumped" if lapse else "dumping"), arguments, lambda _: wait_for(lambda: enclave.asked, 30)
+    )
     kinds = {hit[0].split()[0] for hit in hits}
     assert kinds == ({"key", "credentials", "master"} if lapse else set())
 

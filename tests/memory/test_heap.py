@@ -39,7 +39,9 @@ LIBRARIES = {"libc.a calloc.lo", "libc.a fdopendir.lo", "libc.a getaddrinfo.lo"}
 def test_our_objects():
     sources = ROOT / "src"
     objects = [(OBJECTS / source.relative_to(sources)).with_suffix(".o") for source in sources.rglob("*.c")]
-    symbols = subprocess.run(["nm", "-u", "-A", *objects], check=True, text=True, stdout=subprocess.PIPE).stdout
+    symbols = subprocess.run(
+        ["nm", "-u", "-A", *objects], check=True, text=True, stdout=subprocess.PIPE
+    ).stdout
     found = {}
     for line in symbols.splitlines():
         path, name = line.split(":")[0], line.split()[-1]

@@ -57,7 +57,8 @@ def test_secret_memory_is_closed_to_root(launch, agent, put, secrets, look, clie
     secrets.key(client.key)
     prefix = READABLE[:-3]  # without the denial
     running = launch(
-        *agent.fetch_arguments(put(client_document), endpoint=enclave.hold().endpoint, deadline="2s"), prefix=prefix
+        *agent.fetch_arguments(put(client_document), endpoint=enclave.hold().endpoint, deadline="2s"),
+        prefix=prefix,
     )
     wait_for(lambda: enclave.asked)
     with Frozen(running.pid):

@@ -72,7 +72,9 @@ def test_fetch(launch, agent, put, secrets, glance, client, client_document, enc
     arn = put(client_document)
     moments = 0
     while moments < MOMENTS // 4:
-        running = launch(*agent.fetch_arguments(arn, endpoint=enclave.endpoint, directory=f"{agent.dir}-{moments}"))
+        running = launch(
+            *agent.fetch_arguments(arn, endpoint=enclave.endpoint, directory=f"{agent.dir}-{moments}")
+        )
         try:
             wait_for_erased_environment(running.pid, PROGRAM, secrets)
             while found := glance(running.pid):

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from agent import wait_for
-from conftest import READABLE
-from look import mappings
+from conftest import READABLE, Enclave
+from look import Frozen, mappings
+from servers.pki import document
 
 NEED_KIB = 256  # for one secret and one endpoint, as the error says
 NO_RIGHT = ["setpriv", "--bounding-set=-ipc_lock", "--inh-caps=-ipc_lock", "--"]
@@ -22,7 +23,9 @@ def limited(kib):
 @pytest.mark.parametrize("prefix", [[], READABLE], ids=["memfd_secret", "mlock"])
 def test_the_need(agent, put, client_document, enclave, capsys, prefix):
     """By the agent's account; with a CA of EC, and keys of EC and RSA 4096."""
-    result = agent.fetch(put(client_document), endpoint=enclave.endpoint, prefix=prefix).succeeded("installed")
+    result = agent.fetch(put(client_document), endpoint=enclave.endpoint, prefix=prefix).succeeded(
+        "installed"
+    )
     locked = result.event("finished")["locked_bytes"]
     with capsys.disabled():
         print(f" {locked / 1024:.0f} KiB of {NEED_KIB} ", end="")
@@ -31,9 +34,6 @@ def test_the_need(agent, put, client_document, enclave, capsys, prefix):
 
 def test_the_need_of_the_readmes_identity(agent, put, pki, up, tmp_path, capsys):
     """RSA 4096 throughout, the dearest of all."""
-    from conftest import Enclave
-    from servers.pki import document
-
     server = up(Enclave(tmp_path / "rsa", pki.pair("server"), pki.ca_pem))
     result = agent.fetch(put(document(pki.pair("client"), pki.ca_pem)), endpoint=server.endpoint)
     locked = result.succeeded("installed").event("finished")["locked_bytes"]
@@ -92,10 +92,10 @@ def test_locked_is_not_warned_of(agent, put, good):
 
 def test_unlocked_memory_holds_all_of_it(launch, agent, put, client, client_document, secrets, look, enclave):
     """It is the arena still: out of cores, not inherited, and nothing lies outside."""
-    from look import Frozen
-
     secrets.key(client.key)
-    arguments = agent.fetch_arguments(put(client_document), "--memory-lock=prefer", endpoint=enclave.hold().endpoint)
+    arguments = agent.fetch_arguments(
+        put(client_document), "--memory-lock=prefer", endpoint=enclave.hold().endpoint
+    )
     running = launch(*arguments, prefix=[*limited(0), *READABLE])
     wait_for(lambda: enclave.asked, 30)
     with Frozen(running.pid):

@@ -26,9 +26,24 @@ def test_writes_of_a_fetch(agent, put, secrets, scanner, client, client_document
     """To files, sockets, pipes, and programs: all that it writes, before it is encrypted or after."""
     secrets.key(client.key)
     trace = tmp_path / "trace"
-    strace = ["strace", "-f", "-qq", "-y", "-xx", "-s", "1000000", "-e", f"trace={WRITES}", "-o", str(trace), *READABLE]
+    strace = [
+        "strace",
+        "-f",
+        "-qq",
+        "-y",
+        "-xx",
+        "-s",
+        "1000000",
+        "-e",
+        f"trace={WRITES}",
+        "-o",
+        str(trace),
+        *READABLE,
+    ]
     arguments = ["--log-level=debug", "--combined", "--on-change-exec=/bin/true"]
-    agent.fetch(put(client_document), *arguments, endpoint=enclave.endpoint, prefix=strace).succeeded("installed")
+    agent.fetch(put(client_document), *arguments, endpoint=enclave.endpoint, prefix=strace).succeeded(
+        "installed"
+    )
     found, count = {}, 0
     for path, data in lines_of(trace):
         count += 1
@@ -44,7 +59,9 @@ def test_argv_and_environ_of_what_it_starts(agent, put, secrets, scanner, good, 
     secrets.key(pair.key)
     seen = tmp_path / "seen"
     hook = tmp_path / "hook"
-    hook.write_text(f'#!/bin/sh\ncat /proc/$$/environ /proc/$$/cmdline /proc/$PPID/cmdline /proc/$PPID/environ >{seen}\n')
+    hook.write_text(
+        f"#!/bin/sh\ncat /proc/$$/environ /proc/$$/cmdline /proc/$PPID/cmdline /proc/$PPID/environ >{seen}\n"
+    )
     hook.chmod(0o755)
     agent.fetch(put(good), f"--on-change-exec={hook}").succeeded("hook_done")
     assert b"MTLS_AGENT_" in seen.read_bytes()

@@ -33,7 +33,12 @@ def planted(scanner):
         children.append(plant(lines))
         with Frozen(children[-1].pid):
             memory = read_memory(children[-1].pid)
-        hits = [(hit[0], mapping) for mapping in memory if mapping.data for hit in scanner.scan(needles, mapping.data)]
+        hits = [
+            (hit[0], mapping)
+            for mapping in memory
+            if mapping.data
+            for hit in scanner.scan(needles, mapping.data)
+        ]
         return {name for name, _ in hits}, {mapping.name for _, mapping in hits}
 
     yield found
@@ -47,10 +52,16 @@ def planted(scanner):
 @pytest.mark.parametrize("form", FORMS)
 def test_what_is_planted_is_found(planted, pairs, form):
     """In the program's data, heap, stack and mappings; in BearSSL's own forms, made by its own function."""
-    values = {f"{kind} {part}": value for kind, pair in pairs.items() for part, value in private_values(pair.key).items()}
+    values = {
+        f"{kind} {part}": value
+        for kind, pair in pairs.items()
+        for part, value in private_values(pair.key).items()
+    }
     if form in ("global", "stack"):  # there is one place of them
         values = {"p256 x": values["p256 x"]}
-    needles = {f"{name} {kind}": data for name, value in values.items() for kind, data in forms_of_number(value)}
+    needles = {
+        f"{name} {kind}": data for name, value in values.items() for kind, data in forms_of_number(value)
+    }
     assert planted(needles, [])[0] == set()
     names, _ = planted(needles, [f"{form} {value.hex()}\n" for value in values.values()])
     assert names >= {f"{name} {form if form in ('reversed', 'i31', 'i62') else 'bytes'}" for name in values}
@@ -67,7 +78,9 @@ def test_text_forms_are_found(scanner, pairs, client_document):
     for pair in pairs.values():
         secrets = Secrets().key(pair.key)
         for shift in range(3):
-            names = {hit[0].split()[1] for hit in scanner.scan(secrets.all(), b"-" * shift + pair.key.encode())}
+            names = {
+                hit[0].split()[1] for hit in scanner.scan(secrets.all(), b"-" * shift + pair.key.encode())
+            }
             assert names == set(private_values(pair.key))
         assert not scanner.scan(secrets.all(), pair.cert.encode())
 
@@ -85,7 +98,11 @@ def test_an_agent_at_work_holds_what_is_looked_for(
     with Frozen(running.pid):
         memory, outside, inside = look(running.pid)
     assert {hit.needle.split()[0] for hit in inside} == {"key", "credentials", "session", "master"}
-    found = {hit.needle.split()[1] for hit in inside if hit.needle.startswith("key") and hit.needle.endswith("bytes")}
+    found = {
+        hit.needle.split()[1]
+        for hit in inside
+        if hit.needle.startswith("key") and hit.needle.endswith("bytes")
+    }
     assert found == set(private_values(client.key))
     assert not outside
     arena = Arena(memory)

@@ -56,8 +56,7 @@ static void test_classified_by_transport(void **state)
         {HTTP_TIMEOUT, RETRY_TRANSIENT},    {HTTP_CLOSED, RETRY_TRANSIENT},
         {HTTP_BROKEN, RETRY_TRANSIENT},     {HTTP_UNTRUSTED, RETRY_NEVER},
         {HTTP_ADDRESS_DENIED, RETRY_NEVER}, {HTTP_TOO_LARGE, RETRY_NEVER},
-        {HTTP_NO_MEMORY, RETRY_NEVER},
-        {HTTP_FAILED, RETRY_NEVER},
+        {HTTP_NO_MEMORY, RETRY_NEVER},      {HTTP_FAILED, RETRY_NEVER},
     };
     size_t i;
 
