@@ -3,7 +3,7 @@
 
 from look import Arena, is_zero
 
-# Class of secret: the tag under which it may stay until it expires. Keys, documents, and master secrets are not on it.
+# Class of secret: the tag under which it may stay until it expires. Keys and master secrets are not on it.
 DECLARED = {"credentials": "credentials", "session": "credentials", "token": "token"}
 NEVER = ("key", "document")  # tags of which not a byte is left
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bit of the private key that flips between reading and signing: no signature leaves, and nothing is installed."""
+"""A bit of the private key flips between reading and signing: no signature leaves, nothing is installed."""
 
 import pytest
 

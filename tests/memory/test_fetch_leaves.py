@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a fetch leaves in memory when it has done its work, whatever came of it: an agent that stops there is read."""
+"""What a fetch leaves in memory when its work is done, whatever came of it: the agent stops there to be read."""
 
 import json
 import os
@@ -207,7 +207,7 @@ def test_of_a_target_that_cannot_be_used(leaves, agent, put, secrets, client, cl
 
 
 def test_the_arena_is_read_as_it_is(launch, agent, put, good, look):
-    """The layout that the tests above rely on: every byte of the heap belongs to a block, and keys stay by tag."""
+    """The layout that the tests above rely on: every byte of the heap belongs to a block."""
     running = launch(*agent.fetch_arguments(put(good)), program=variant("pausing"))
     wait_stopped(running.pid)
     memory, _, inside = look(running.pid)

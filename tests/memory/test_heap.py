@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who uses the ordinary heap: of our objects those that handle no secret, of the libraries who is named here."""
+"""Who uses the ordinary heap: of our objects those without a secret, of the libraries who is named here."""
 
+import platform
 import re
 import subprocess
 from pathlib import Path
@@ -13,10 +14,10 @@ from servers.imds import Imds
 from servers.namespace import Namespace
 from test_credentials import NO_KEYS
 
-OBJECTS = ROOT / "build" / "x86_64" / "obj" / "src"
+OBJECTS = ROOT / "build" / platform.machine() / "obj" / "src"
 ALLOCATORS = (
-    "malloc calloc realloc reallocarray aligned_alloc posix_memalign memalign strdup strndup asprintf vasprintf "
-    "getline getdelim fopen fdopen fmemopen open_memstream setenv putenv"
+    "malloc calloc realloc reallocarray aligned_alloc posix_memalign memalign strdup strndup asprintf "
+    "vasprintf getline getdelim fopen fdopen fmemopen open_memstream setenv putenv"
 ).split()
 # Room or file: what of it is on the ordinary heap.
 PUBLIC = {
@@ -75,8 +76,8 @@ def nowhere(up, tmp_path):
 
 def test_libcurl_and_the_rest_at_work(agent, aws, put, good, enclave, up, tmp_path, nowhere):
     """
-    Every call of the allocator in a fetch with metadata, AWS and an enclave, in one that fails, and in one that
-    has a name to resolve.
+    Every call of the allocator in a fetch with metadata, AWS and an enclave, in one that fails, and in
+    one that has a name to resolve.
     """
     imds = up(Imds(aws.session()))
     program = variant("counting")
