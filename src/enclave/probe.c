@@ -16,6 +16,7 @@ struct batch {
     const struct probe_request *request;
     struct probe *probes;
     size_t next;
+    size_t asked, starved; /* how many there were, and for how many there was no memory */
 };
 
 /* One endpoint's request with the text that it points to. */
@@ -222,7 +223,7 @@ static bool next(void *user, struct http_request *http, void *note)
 
 static void done(void *user, struct http_response *response, void *note)
 {
-    const struct batch *batch = user;
+    struct batch *batch = user;
     const struct probe_request *request = batch->request;
     size_t index = ((const struct question *)note)->index;
     const struct endpoint *endpoint = &request->endpoints[index];
@@ -234,6 +235,8 @@ static void done(void *user, struct http_response *response, void *note)
         .cut = response->result == HTTP_TOO_LARGE || response->result == HTTP_BROKEN,
     };
 
+    batch->asked++;
+    batch->starved += response->result == HTTP_NO_MEMORY;
     read_answer(request->config, response, probe);
     report(endpoint, response, probe);
     if (request->told)
@@ -242,7 +245,7 @@ static void done(void *user, struct http_response *response, void *note)
 
 int probe_endpoints(const struct probe_request *request, struct probe *probes, struct err *err)
 {
-    struct batch batch = {request, probes, 0};
+    struct batch batch = {.request = request, .probes = probes};
     const struct http_batch run = {
         .next = next,
         .done = done,
@@ -256,6 +259,9 @@ int probe_endpoints(const struct probe_request *request, struct probe *probes, s
     if (http)
         result = http_run(http, &run, err);
     http_free(http);
+    /* Else it would look as if no enclave could be reached, which lets an identity pass. */
+    if (result == 0 && batch.asked > 0 && batch.starved == batch.asked)
+        return err_set(err, ERR_MEMORY_FULL, NULL, "no room to ask an endpoint");
     return result;
 }
 
