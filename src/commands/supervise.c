@@ -12,6 +12,8 @@
 #include "base/log.h"
 #include "commands/commands.h"
 #include "config/config.h"
+#include "host/hook.h"
+#include "service/confine.h"
 #include "service/process.h"
 
 enum { SIGNAL_STATUS = 128 };
@@ -34,6 +36,7 @@ static void finished(const struct work *work, int status)
     struct arena_stats stats;
     int64_t started = work->deadline - work->config->deadline_ms;
 
+    confine_tell();
     arena_stats(&stats);
     log_event(LOG_LEVEL_INFO, "finished", log_n("exit_status", status),
               log_n("ms", clock_ms() - started), log_n("locked_bytes", (int64_t)stats.locked),
@@ -100,7 +103,10 @@ static int supervise(struct supervised *supervised, struct err *err)
     struct job *job = &supervised->job;
 
     if (process_begin(&supervised->process, supervised->work.config, err) < 0 ||
-        job_open(job, err) < 0 || job_start(job, err) < 0)
+        job_open(job, err) < 0)
+        return -1;
+    confine(supervised->work.config, supervised->work.hook ? supervised->work.hook->pid : 0);
+    if (job_start(job, err) < 0)
         return -1;
     wait_for(supervised);
     return job_finish(job, err);
@@ -116,7 +122,7 @@ int command_supervise(const struct config *config, int (*work)(const struct work
     struct err err;
 
     supervised.work.environment = &supervised.process.environment;
-    supervised.job = (struct job){run, &supervised, supervised.work.deadline, -1, 0};
+    supervised.job = (struct job){run, &supervised, supervised.work.deadline, -1, -1, 0};
     if (supervise(&supervised, &err) < 0)
         supervised.job.status = report(&err);
     finished(&supervised.work, supervised.job.status);

@@ -107,6 +107,7 @@ struct config {
     bool show_chain;
     bool json;
     bool memory_lock_preferred;
+    bool sandbox_off;
     struct log_options log;
     const struct config_variable *variables; /* the file's lines of variables */
 };

@@ -340,6 +340,8 @@ const struct option options[] = {
      .help = "healthcheck fails where fewer endpoints accept what is installed"},
     {"memory-lock", "require|prefer", set_second, AT(memory_lock_preferred), .fallback = "require",
      .flags = OPTION_FIXED, .help = "whether to go on where memory cannot be locked"},
+    {"sandbox", "on|off", set_second, AT(sandbox_off), .fallback = "on", .flags = OPTION_FIXED,
+     .help = "off: keep all rights, to find out whether the sandbox is in the way"},
     {"log-level", "debug|info|warning|error", set_choice, AT(log.level), .fallback = "info",
      .help = "least level that is logged"},
     {"log-format", "text|json", set_choice, AT(log.format), .fallback = "text",

@@ -5,6 +5,7 @@
 #include "base/random.h"
 #include "config/config.h"
 #include "enclave/history.h"
+#include "service/confine.h"
 #include "service/metrics.h"
 #include "service/state.h"
 #include "service/tell.h"
@@ -70,6 +71,7 @@ static void start_job(struct service *service, enum duty duty)
     service->busy_since = clock_ms();
     service->job.function = functions[duty];
     service->job.argument = service;
+    service->job.rules = confine_job(service->config, !service->ready);
     service->job.deadline = service->busy_since + service->config->deadline_ms;
     if (job_start(&service->job, &err) == 0)
         return;

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "config/config.h"
 #include "host/install_hold.h"
+#include "service/confine.h"
 #include "service/metrics.h"
 #include "service/service.h"
 #include "service/state.h"
@@ -174,6 +175,7 @@ static int begin(struct service *service, struct err *err)
     if (install_hold(&target, &service->lock, err) < 0)
         return -1;
     status_tidy(service->config);
+    confine(service->config, service->hook.pid);
     return 0;
 }
 

@@ -39,7 +39,8 @@ enum metric {
     METRIC_MEMORY_LOCKED,          /* bytes */
     METRIC_MEMORY_PEAK,            /* bytes */
     METRIC_MEMORY_LOCK,            /* backing; 1 */
-    METRIC_SANDBOX,                /* core, dumpable, no_new_privs, seccomp; 1 */
+    METRIC_SANDBOX,                /* core, dumpable, no_new_privs, seccomp, landlock; 1 */
+    METRIC_SANDBOX_REFUSALS,
     METRIC_CLOCK_JUMPS,
     METRIC_RELOADS, /* result ("done", "failed") */
     METRIC_WAKEUPS,
@@ -52,7 +53,7 @@ enum metric {
  * ASCII become \xNN, since CloudWatch takes no others. */
 #define METRICS_LABEL_MAX 640
 struct metrics_labels {
-    const char *value[4]; /* NULL: "" */
+    const char *value[5]; /* NULL: "" */
 };
 #define METRICS_LABELS(...) (&(const struct metrics_labels){{__VA_ARGS__}})
 

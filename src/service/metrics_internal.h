@@ -9,7 +9,7 @@
 
 /* What the parts of metrics share. */
 enum {
-    METRIC_LABELS = 4,
+    METRIC_LABELS = 5,
     METRIC_BOUNDS = 11,   /* most of a histogram, without +Inf */
     METRIC_SAMPLES = 100, /* most values of an EMF array */
     METRIC_SLOTS = 4096

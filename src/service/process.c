@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "host/sandbox.h"
 
 static int harden(struct err *err)
 {
@@ -82,6 +83,7 @@ static void on_arena_stack(void *argument)
     struct job *job = argument;
     const uint64_t one = 1;
 
+    sandbox_narrow(job->rules);
     job->status = job->function(job->argument);
     while (write(job->done, &one, sizeof one) < 0 && errno == EINTR)
         continue;

@@ -9,6 +9,8 @@
 #include "base/fs.h"
 #include "config/config.h"
 #include "enclave/history.h"
+#include "host/sandbox.h"
+#include "service/confine.h"
 #include "service/metrics.h"
 #include "service/state.h"
 #include "service/status.h"
@@ -72,10 +74,13 @@ static void measure_process(const struct service *service)
 {
     struct metrics *metrics = service->metrics;
     struct process_facts facts;
+    struct sandbox_facts sandbox;
     struct arena_stats stats;
+    int call;
 
     arena_stats(&stats);
     process_look(&facts);
+    sandbox_look(&sandbox);
     metrics_set(metrics, METRIC_BUILD_INFO, METRICS_LABELS(MTLS_AGENT_VERSION), 1);
     metrics_set(metrics, METRIC_START_TIME, NULL, service->started_at);
     metrics_set(metrics, METRIC_FETCH_INTERVAL, NULL, service->config->interval_ms / 1000);
@@ -84,8 +89,9 @@ static void measure_process(const struct service *service)
     metrics_set(metrics, METRIC_MEMORY_LOCK, METRICS_LABELS(stats.backing), 1);
     metrics_set(metrics, METRIC_SANDBOX,
                 METRICS_LABELS(word(facts.core), word(facts.dumpable), word(facts.no_new_privs),
-                               word(facts.seccomp)),
+                               word(facts.seccomp), word(sandbox.landlock > 0)),
                 1);
+    metrics_set(metrics, METRIC_SANDBOX_REFUSALS, NULL, (int64_t)sandbox_refused(&call));
 }
 
 /* Alarms need a 0 before the first failure. */
@@ -254,6 +260,7 @@ void publish(struct service *service)
 {
     measure(service);
     count_lost_lines(service);
+    confine_tell();
     write_files(service);
     if (service->config->metrics_emf)
         print_emf(service);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "config/config.h"
 #include "enclave/history.h"
+#include "service/confine.h"
 #include "service/metrics.h"
 #include "service/state.h"
 
@@ -118,7 +119,8 @@ static int reload(struct service *service, struct err *err)
 
     if (config_reload(service->config, &config, err) < 0)
         return -1;
-    if (find_room(&room, service, service->config, config, err) < 0) {
+    if (confine_check(config, err) < 0 ||
+        find_room(&room, service, service->config, config, err) < 0) {
         config_free(config);
         return -1;
     }

@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "base/json_write.h"
 #include "enclave/history.h"
+#include "host/sandbox.h"
+#include "service/confine.h"
 #include "service/process.h"
 #include "service/state.h"
 
@@ -150,9 +152,14 @@ static void put_process(struct json_writer *writer)
 {
     struct arena_stats stats;
     struct process_facts facts;
+    struct sandbox_facts sandbox;
+    char absent[CONFINE_ABSENT_MAX];
+    int call;
 
     arena_stats(&stats);
     process_look(&facts);
+    sandbox_look(&sandbox);
+    confine_absent(absent);
     json_open(writer, "memory", '{');
     json_put_number(writer, "locked_bytes", (int64_t)stats.locked);
     json_put_number(writer, "peak_bytes", (int64_t)stats.peak);
@@ -163,6 +170,10 @@ static void put_process(struct json_writer *writer)
     json_put_bool(writer, "dumpable", facts.dumpable);
     json_put_bool(writer, "no_new_privs", facts.no_new_privs);
     json_put_bool(writer, "seccomp", facts.seccomp);
+    json_put_number(writer, "landlock", sandbox.landlock);
+    json_put_text(writer, "capabilities", sandbox.capabilities);
+    json_put_number(writer, "refused", (int64_t)sandbox_refused(&call));
+    json_put_text(writer, "absent", absent[0] ? absent : NULL);
     json_close(writer, '}');
 }
 

@@ -68,7 +68,16 @@ MEMBERS = {
         }
     ],
     "memory": {"locked_bytes": int, "peak_bytes": int, "backing": str},
-    "sandbox": {"core": bool, "dumpable": bool, "no_new_privs": bool, "seccomp": bool},
+    "sandbox": {
+        "core": bool,
+        "dumpable": bool,
+        "no_new_privs": bool,
+        "seccomp": bool,
+        "landlock": int,
+        "capabilities": (str, None),
+        "refused": int,
+        "absent": (str, None),
+    },
 }
 
 

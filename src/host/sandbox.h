@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOST_SANDBOX_H
+#define HOST_SANDBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/*
+ * What the process gives up before it touches a secret or hostile input: capabilities, files
+ * (Landlock), system calls (seccomp). Whatever the kernel lacks is left out and told by
+ * sandbox_look(); nothing here fails.
+ */
+
+/* What may be done below a directory, or with a file. */
+enum sandbox_right {
+    SANDBOX_READ = 1,    /* files are read */
+    SANDBOX_LIST = 2,    /* directories too */
+    SANDBOX_APPEND = 4,  /* files are made, and written */
+    SANDBOX_REPLACE = 8, /* that, and names change hands */
+    SANDBOX_TREE = 31    /* all that the target needs: directories and links, too */
+};
+
+#define SANDBOX_PATH_MAX 1280
+struct sandbox_path {
+    char wanted[SANDBOX_PATH_MAX]; /* by the configuration */
+    char path[SANDBOX_PATH_MAX];   /* what the rule is bound to: resolved, and there */
+    unsigned rights;
+};
+
+/* Grows on the ordinary heap. Zero-initialise it. What finds no memory is left out. */
+struct sandbox_paths {
+    struct sandbox_path *items;
+    size_t count;
+};
+void sandbox_paths_free(struct sandbox_paths *paths);
+
+/*
+ * Adds a directory, and where it is not there what is above it. Adds a file by the directory that
+ * it stands in, and by that of what it links to, since it may be replaced by a rename. A file that
+ * is a mount point, or stands in "/", is added by itself.
+ */
+void sandbox_allow_directory(struct sandbox_paths *paths, const char *directory, unsigned rights);
+void sandbox_allow_file(struct sandbox_paths *paths, const char *file, unsigned rights);
+
+/* The same to be read, for what may stand beside files that are not ours: a link's directory is not
+ * added. alone: nor is that of a plain file, which is found for as long as it is not replaced. */
+void sandbox_allow_neighbour(struct sandbox_paths *paths, const char *file, bool alone);
+
+/* The first of the asked paths that the ones in force do not cover; NULL: none. */
+const struct sandbox_path *sandbox_beyond(const struct sandbox_paths *in_force,
+                                          const struct sandbox_paths *asked);
+
+struct sandbox_options {
+    const struct sandbox_paths *paths;
+    bool network; /* sockets are made */
+    bool writes;  /* files are */
+    bool foreign; /* files of other users are read or written, whatever their modes */
+    pid_t runner; /* may be killed; 0: nobody */
+};
+
+/*
+ * For the calling thread and those that it starts, so before the first one: no new privileges,
+ * capabilities, Landlock, seccomp. For good.
+ */
+void sandbox_begin(const struct sandbox_options *options);
+
+/*
+ * A rule set narrower than what is in force, for one thread and those that it starts. -1: there is
+ * no Landlock here. sandbox_narrow() closes it; -1 is allowed.
+ */
+int sandbox_rules(const struct sandbox_paths *paths);
+void sandbox_narrow(int rules);
+
+/* What is in force by sandbox_begin(); texts are static. */
+struct sandbox_facts {
+    int landlock;                /* the ABI in use; 0: not in force */
+    bool seccomp;                /* the filter is */
+    const char *landlock_absent; /* why not, else NULL; NULL also where nobody asked */
+    const char *seccomp_absent, *capabilities_absent, *no_new_privs_absent;
+    const char *capabilities; /* that are kept; "" : none, NULL: as they were */
+};
+void sandbox_look(struct sandbox_facts *facts);
+
+/* System calls that were refused so far, and the number of the last one, -1 without. */
+size_t sandbox_refused(int *call);
+
+/* The parts, each 0 or -1 with errno. */
+int sandbox_drop_capabilities(bool foreign, const struct sandbox_paths *paths, const char **kept);
+int sandbox_landlock(const struct sandbox_paths *paths, int *abi);
+int sandbox_seccomp(const struct sandbox_options *options);
+
+#endif

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <ucontext.h>
+
+#include "host/sandbox.h"
+#include "host/sandbox_calls.h"
+
+#ifndef SECCOMP_RET_KILL_PROCESS
+#define SECCOMP_RET_KILL_PROCESS 0x80000000U /* Linux 4.14; before, it ends the thread */
+#endif
+
+#if defined __x86_64__
+#define ARCHITECTURE AUDIT_ARCH_X86_64
+#define RESULT(context) ((context)->uc_mcontext.gregs[REG_RAX])
+#elif defined __aarch64__
+#define ARCHITECTURE AUDIT_ARCH_AARCH64
+#define RESULT(context) ((context)->uc_mcontext.regs[0])
+#else
+#error "which system calls are there?"
+#endif
+
+#define X32_BIT        0x40000000U /* of x86_64's other ABI */
+#define SOCKET_KINDS   0xFU        /* the rest of the type are flags */
+#define REFUSED(error) (SECCOMP_RET_TRAP | (error))
+
+enum { PROGRAM_MAX = 512 };
+
+/* Refused by SIGSYS, so that it is counted; the data of the filter's answer are the errno. */
+static atomic_size_t refused;
+static atomic_int last_refused = -1;
+
+static void on_refusal(int signal, siginfo_t *info, void *context)
+{
+    (void)signal;
+    (void)atomic_fetch_add(&refused, 1);
+    atomic_store(&last_refused, info->si_syscall);
+    RESULT((ucontext_t *)context) = -info->si_errno;
+}
+
+size_t sandbox_refused(int *call)
+{
+    *call = atomic_load(&last_refused);
+    return atomic_load(&refused);
+}
+
+struct program {
+    struct sock_filter code[PROGRAM_MAX];
+    size_t len;
+};
+
+static void put(struct program *program, unsigned code, uint32_t value, unsigned jt, unsigned jf)
+{
+    if (program->len < PROGRAM_MAX)
+        program->code[program->len] =
+            (struct sock_filter){(uint16_t)code, (uint8_t)jt, (uint8_t)jf, value};
+    program->len++;
+}
+
+static void answer(struct program *program, uint32_t value)
+{
+    put(program, BPF_RET | BPF_K, value, 0, 0);
+}
+
+/* The lower half of an argument, on machines that are little-endian. */
+static void load_argument(struct program *program, unsigned index)
+{
+    put(program, BPF_LD | BPF_W | BPF_ABS,
+        (uint32_t)(offsetof(struct seccomp_data, args) + index * sizeof(uint64_t)), 0, 0);
+}
+
+static void load_number(struct program *program)
+{
+    put(program, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr), 0, 0);
+}
+
+static void answer_calls(struct program *program, const int *calls, uint32_t value)
+{
+    for (; *calls >= 0; calls++) {
+        put(program, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)*calls, 0, 1);
+        answer(program, value);
+    }
+}
+
+/* What a call's argument has to be: a value of these, or without these bits. */
+struct demand {
+    int call;
+    unsigned argument;
+    uint32_t mask;   /* that is looked at; 0: all of it */
+    uint32_t values[10];
+    size_t count;
+    int error; /* where it is something else */
+};
+
+/* A block for one call, with a jump over it for all others. */
+static void put_demand(struct program *program, const struct demand *demand)
+{
+    const bool masked = demand->mask != 0;
+    const unsigned size = 3 + masked + 2 * (unsigned)demand->count;
+    size_t i;
+
+    put(program, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)demand->call, 0, size - 1);
+    load_argument(program, demand->argument);
+    if (masked)
+        put(program, BPF_ALU | BPF_AND | BPF_K, demand->mask, 0, 0);
+    for (i = 0; i < demand->count; i++) {
+        put(program, BPF_JMP | BPF_JEQ | BPF_K, demand->values[i], 0, 1);
+        answer(program, SECCOMP_RET_ALLOW);
+    }
+    answer(program, REFUSED((uint32_t)demand->error));
+}
+
+static const struct demand demands[] = {
+    {SYS_mmap, 2, PROT_EXEC, {0}, 1, EPERM},
+    {SYS_mprotect, 2, PROT_EXEC, {0}, 1, EPERM},
+    {SYS_clone, 0, CLONE_THREAD, {CLONE_THREAD}, 1, EPERM},
+    {SYS_tkill, 1, 0, {SIGABRT}, 1, EPERM},
+    {SYS_socketpair, 0, 0, {AF_UNIX}, 1, EAFNOSUPPORT},
+    {SYS_ioctl, 1, 0, {FIONBIO, FIONREAD, TIOCGWINSZ, SIOCGIFINDEX}, 4, ENOTTY},
+    {SYS_fcntl,
+     1,
+     0,
+     {F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC, F_GETLK, F_SETLK},
+     8,
+     EPERM},
+    {SYS_prctl,
+     0,
+     0,
+     {PR_GET_DUMPABLE, PR_GET_SECCOMP, PR_GET_NO_NEW_PRIVS, PR_SET_NAME},
+     4,
+     EPERM},
+};
+
+/* Streams and datagrams of the network; of local sockets datagrams: what listens is left alone. */
+static void put_socket(struct program *program, bool network)
+{
+    const uint32_t no = REFUSED(network ? EAFNOSUPPORT : EACCES);
+
+    put(program, BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, network ? 12 : 1);
+    if (!network) {
+        answer(program, no);
+        return;
+    }
+    load_argument(program, 1);
+    put(program, BPF_ALU | BPF_AND | BPF_K, SOCKET_KINDS, 0, 0);
+    put(program, BPF_JMP | BPF_JEQ | BPF_K, SOCK_DGRAM, 2, 0);
+    put(program, BPF_JMP | BPF_JEQ | BPF_K, SOCK_STREAM, 3, 0);
+    answer(program, no);
+    load_argument(program, 0); /* of a datagram's */
+    put(program, BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 3, 1);
+    load_argument(program, 0); /* of a stream's */
+    put(program, BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 1, 0);
+    put(program, BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 0, 1);
+    answer(program, SECCOMP_RET_ALLOW);
+    answer(program, no);
+}
+
+/* The hook runner may be killed, and nobody else be sent a signal. */
+static void put_kill(struct program *program, pid_t runner)
+{
+    if (runner <= 0)
+        return;
+    put(program, BPF_JMP | BPF_JEQ | BPF_K, SYS_kill, 0, 6);
+    load_argument(program, 0);
+    put(program, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)runner, 0, 3);
+    load_argument(program, 1);
+    put(program, BPF_JMP | BPF_JEQ | BPF_K, SIGKILL, 0, 1);
+    answer(program, SECCOMP_RET_ALLOW);
+    answer(program, REFUSED(EPERM));
+}
+
+/* Limits are read, and not set: there is no new one. */
+static void put_prlimit(struct program *program)
+{
+    const uint32_t at = offsetof(struct seccomp_data, args) + 2 * sizeof(uint64_t);
+
+    put(program, BPF_JMP | BPF_JEQ | BPF_K, SYS_prlimit64, 0, 6);
+    put(program, BPF_LD | BPF_W | BPF_ABS, at, 0, 0);
+    put(program, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3);
+    put(program, BPF_LD | BPF_W | BPF_ABS, at + 4, 0, 0);
+    put(program, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1);
+    answer(program, SECCOMP_RET_ALLOW);
+    answer(program, REFUSED(EPERM));
+}
+
+static void put_head(struct program *program)
+{
+    put(program, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch), 0, 0);
+    put(program, BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0);
+    answer(program, SECCOMP_RET_KILL_PROCESS);
+    load_number(program);
+#if defined __x86_64__
+    put(program, BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1);
+    answer(program, SECCOMP_RET_KILL_PROCESS);
+#endif
+}
+
+static void write_program(struct program *program, const struct sandbox_options *options)
+{
+    size_t i;
+
+    put_head(program);
+    answer_calls(program, calls_deadly, SECCOMP_RET_KILL_PROCESS);
+    answer_calls(program, calls_always, SECCOMP_RET_ALLOW);
+    if (options->network)
+        answer_calls(program, calls_network, SECCOMP_RET_ALLOW);
+    if (options->writes)
+        answer_calls(program, calls_writing, SECCOMP_RET_ALLOW);
+    for (i = 0; i < sizeof demands / sizeof *demands; i++)
+        put_demand(program, &demands[i]);
+    put_socket(program, options->network);
+    put_kill(program, options->runner);
+    put_prlimit(program);
+    answer_calls(program, calls_unknown, SECCOMP_RET_ERRNO | ENOSYS);
+    answer(program, REFUSED(EPERM));
+}
+
+int sandbox_seccomp(const struct sandbox_options *options)
+{
+    struct sigaction action = {.sa_sigaction = on_refusal, .sa_flags = SA_SIGINFO | SA_NODEFER};
+    struct program program = {.len = 0};
+    struct sock_fprog filter;
+
+    write_program(&program, options);
+    if (program.len > PROGRAM_MAX) {
+        errno = E2BIG;
+        return -1;
+    }
+    filter = (struct sock_fprog){(unsigned short)program.len, program.code};
+    if (sigaction(SIGSYS, &action, NULL) < 0)
+        return -1;
+    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
+}

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/confine.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "aws/profile.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "host/sandbox.h"
+#include "service/status.h"
+
+/* Groups of files that a command may need. */
+enum need {
+    NEED_TARGET = 1,    /* what is installed, to be read */
+    NEED_INSTALL = 2,   /* to be changed */
+    NEED_NETWORK = 4,   /* sockets, and the files of the resolver */
+    NEED_AWS = 8,       /* shared files, tokens, CA bundles */
+    NEED_RELOAD = 16,   /* the configuration, and the names of users */
+    NEED_STATUS = 32,   /* to be read */
+    NEED_PUBLISH = 64,  /* status and metrics */
+    NEED_OPERAND = 128, /* the file to be inspected */
+};
+
+static const struct {
+    const char *command;
+    unsigned needs;
+} commands[] = {
+    {"fetch", NEED_TARGET | NEED_INSTALL | NEED_NETWORK | NEED_AWS},
+    {"run", NEED_TARGET | NEED_INSTALL | NEED_NETWORK | NEED_AWS | NEED_RELOAD | NEED_PUBLISH},
+    {"probe", NEED_TARGET | NEED_NETWORK},
+    {"inspect", NEED_TARGET | NEED_OPERAND},
+    {"status", NEED_TARGET | NEED_STATUS},
+    {"healthcheck", NEED_TARGET | NEED_STATUS},
+};
+
+static struct {
+    bool on;
+    bool foreign;               /* with the rights to work on other users' files */
+    bool told;                  /* that system calls were refused */
+    struct sandbox_paths paths; /* in force */
+} confinement;
+
+static unsigned needs_of(const char *command)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(commands[i].command, command) == 0)
+            return commands[i].needs;
+    return ~0U;
+}
+
+/* Each subdirectory by itself, too: it may be a link to elsewhere. */
+static void allow_target(struct sandbox_paths *paths, const struct config *config, unsigned rights)
+{
+    char path[SANDBOX_PATH_MAX];
+    size_t i;
+
+    (void)snprintf(path, sizeof path, "%s%s", config->root, config->dir);
+    sandbox_allow_directory(paths, path, rights);
+    for (i = 0; i < config->set_count; i++) {
+        if (!config->sets[i].sub[0])
+            continue;
+        (void)snprintf(path, sizeof path, "%s%s/%s", config->root, config->dir,
+                       config->sets[i].sub);
+        sandbox_allow_directory(paths, path, rights);
+    }
+}
+
+static void allow_named(struct sandbox_paths *paths, const char *file)
+{
+    if (file && *file && strncmp(file, "-----BEGIN ", 11) != 0)
+        sandbox_allow_file(paths, file, SANDBOX_READ);
+}
+
+/* Files that a profile names, whichever profile. */
+static void allow_properties(struct sandbox_paths *paths, const struct profile_file *file)
+{
+    size_t i;
+
+    for (i = 0; i < profile_file_count(file); i++) {
+        const struct profile_line *line = profile_file_line(file, i);
+
+        if (line->name && (strcmp(line->name, "ca_bundle") == 0 ||
+                           strcmp(line->name, "web_identity_token_file") == 0))
+            allow_named(paths, line->value);
+    }
+}
+
+/* Where nobody named the file, a directory that is not there is none to wait for. */
+static void allow_shared_file(struct sandbox_paths *paths, const struct config *config,
+                              enum profile_file_kind kind, const char *variable)
+{
+    char path[PROFILE_PATH_MAX], directory[PROFILE_PATH_MAX];
+    char *slash;
+
+    if (profile_path(config, kind, path) < 0)
+        return;
+    (void)snprintf(directory, sizeof directory, "%s", path);
+    slash = strrchr(directory, '/');
+    if (slash)
+        *slash = '\0';
+    if (config_variable(config, variable) || !slash || access(directory, F_OK) == 0)
+        sandbox_allow_file(paths, path, SANDBOX_READ);
+}
+
+static void allow_aws(struct sandbox_paths *paths, const struct config *config)
+{
+    static const char *const variables[] = {"AWS_CA_BUNDLE", "AWS_WEB_IDENTITY_TOKEN_FILE",
+                                            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"};
+    struct profiles *profiles = NULL;
+    struct err ignored;
+    size_t i;
+
+    allow_named(paths, config->ca_bundle);
+    for (i = 0; i < sizeof variables / sizeof *variables; i++)
+        allow_named(paths, config_variable(config, variables[i]));
+    allow_shared_file(paths, config, PROFILE_CONFIG, "AWS_CONFIG_FILE");
+    allow_shared_file(paths, config, PROFILE_CREDENTIALS, "AWS_SHARED_CREDENTIALS_FILE");
+    if (profiles_load(config, &profiles, &ignored) < 0)
+        return;
+    allow_properties(paths, &profiles->config);
+    allow_properties(paths, &profiles->credentials);
+    profiles_free(profiles);
+}
+
+/* alone: as they are now. */
+static void allow_etc(struct sandbox_paths *paths, unsigned needs, bool alone)
+{
+    if (needs & NEED_NETWORK) {
+        sandbox_allow_neighbour(paths, "/etc/resolv.conf", alone);
+        sandbox_allow_neighbour(paths, "/etc/hosts", alone);
+    }
+    if (needs & NEED_RELOAD) {
+        sandbox_allow_neighbour(paths, "/etc/passwd", true);
+        sandbox_allow_neighbour(paths, "/etc/group", true);
+    }
+}
+
+static void allow_status(struct sandbox_paths *paths, const struct config *config, unsigned needs)
+{
+    static const char other[] = "/run/mtls-agent"; /* a service manager's */
+    char path[STATUS_PATH_MAX];
+
+    status_path(config, path);
+    if (needs & NEED_STATUS)
+        sandbox_allow_file(paths, path, SANDBOX_READ);
+    if (needs & NEED_STATUS && access(other, F_OK) == 0)
+        sandbox_allow_directory(paths, other, SANDBOX_READ);
+    if (needs & NEED_PUBLISH)
+        sandbox_allow_file(paths, path, SANDBOX_REPLACE);
+    if (needs & NEED_PUBLISH && config->metrics_file)
+        sandbox_allow_file(paths, config->metrics_file, SANDBOX_REPLACE);
+}
+
+/* All but what is in /etc. */
+static void allow(struct sandbox_paths *paths, const struct config *config, unsigned needs)
+{
+    const unsigned look = SANDBOX_READ | SANDBOX_LIST;
+
+    if (needs & NEED_TARGET)
+        allow_target(paths, config, needs & NEED_INSTALL ? (unsigned)SANDBOX_TREE : look);
+    if (needs & NEED_AWS)
+        allow_aws(paths, config);
+    if (needs & NEED_RELOAD)
+        allow_named(paths, config->file);
+    if (needs & NEED_OPERAND && config->operand && strcmp(config->operand, "-") != 0)
+        allow_named(paths, config->operand);
+    if (config->log.file)
+        sandbox_allow_file(paths, config->log.file, SANDBOX_APPEND);
+    allow_status(paths, config, needs);
+}
+
+void confine_absent(char out[CONFINE_ABSENT_MAX])
+{
+    struct sandbox_facts facts;
+    size_t i, len = 0;
+
+    sandbox_look(&facts);
+    out[0] = '\0';
+    const struct {
+        const char *part, *why;
+    } parts[] = {{"no_new_privs", facts.no_new_privs_absent},
+                 {"capabilities", facts.capabilities_absent},
+                 {"landlock", facts.landlock_absent},
+                 {"seccomp", facts.seccomp_absent}};
+    for (i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (parts[i].why && len < CONFINE_ABSENT_MAX)
+            len += (size_t)snprintf(out + len, CONFINE_ABSENT_MAX - len, "%s%s: %s",
+                                    len ? "; " : "", parts[i].part, parts[i].why);
+}
+
+static void tell(const struct config *config)
+{
+    const bool stays = strcmp(config->command, "run") == 0;
+    struct sandbox_facts facts;
+    char absent[CONFINE_ABSENT_MAX];
+
+    sandbox_look(&facts);
+    confine_absent(absent);
+    log_event(stays || absent[0] ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "sandbox",
+              log_s("state", confinement.on ? "on" : "off"), log_n("landlock", facts.landlock),
+              log_s("seccomp", facts.seccomp ? "yes" : "no"),
+              log_s("capabilities", facts.capabilities), log_s("absent", absent[0] ? absent : NULL));
+}
+
+void confine(const struct config *config, pid_t runner)
+{
+    const unsigned needs = needs_of(config->command);
+    const struct sandbox_options options = {
+        .paths = &confinement.paths,
+        .network = needs & NEED_NETWORK,
+        .writes = needs & NEED_INSTALL,
+        .foreign = config->owner_set && needs & NEED_INSTALL,
+        .runner = runner,
+    };
+
+    confinement.on = !config->sandbox_off;
+    confinement.foreign = options.foreign;
+    if (confinement.on) {
+        allow(&confinement.paths, config, needs);
+        allow_etc(&confinement.paths, needs, false);
+        sandbox_begin(&options);
+    }
+    tell(config);
+}
+
+int confine_job(const struct config *config, bool starting)
+{
+    const unsigned needs = NEED_TARGET | NEED_INSTALL | NEED_NETWORK | NEED_AWS;
+    struct sandbox_paths paths = {0};
+    int rules;
+
+    if (!confinement.on)
+        return -1;
+    allow(&paths, config, needs);
+    allow_etc(&paths, needs, !starting);
+    rules = sandbox_rules(&paths);
+    sandbox_paths_free(&paths);
+    return rules;
+}
+
+static int check_owner(const struct config *config, struct err *err)
+{
+    struct sandbox_facts facts;
+
+    sandbox_look(&facts);
+    if (!config->owner_set || confinement.foreign || geteuid() != 0 || !facts.capabilities ||
+        strstr(facts.capabilities, "dac_override"))
+        return 0;
+    return err_set(err, ERR_CONFIG, config->file,
+                   "owner needs a restart: the sandbox holds no right to other users' files");
+}
+
+int confine_check(const struct config *config, struct err *err)
+{
+    struct sandbox_paths asked = {0};
+    const struct sandbox_path *beyond;
+    int result = 0;
+
+    if (!confinement.on)
+        return 0;
+    allow(&asked, config, needs_of(config->command));
+    beyond = sandbox_beyond(&confinement.paths, &asked);
+    if (beyond)
+        result = err_set(err, ERR_CONFIG, config->file,
+                         "%s needs a restart: the sandbox does not let the agent there",
+                         beyond->wanted);
+    sandbox_paths_free(&asked);
+    return result < 0 ? result : check_owner(config, err);
+}
+
+void confine_tell(void)
+{
+    int call;
+    const size_t count = sandbox_refused(&call);
+
+    if (count == 0 || confinement.told)
+        return;
+    confinement.told = true;
+    log_event(LOG_LEVEL_WARNING, "sandbox_refused", log_n("system_call", call),
+              log_n("count", (int64_t)count));
+}
