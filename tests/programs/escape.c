@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What an attacker would do who has taken over the agent. Begins as the command that its arguments
+ * say, sandbox included, and then tries what it must not be able to do:
+ *
+ *   escape WHAT [OPERAND] -- COMMAND [OPTION]...
+ *
+ * On the thread that handles secrets, or with "main-" before WHAT on the first one. Prints "done",
+ * or why it could not; or is killed.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "host/sandbox.h"
+#include "service/confine.h"
+#include "service/process.h"
+
+static const char *operand;
+
+static int read_file(void)
+{
+    return open(operand, O_RDONLY | O_CLOEXEC);
+}
+
+static int write_file(void)
+{
+    return open(operand, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+}
+
+static int remove_file(void)
+{
+    return unlink(operand);
+}
+
+static int execute(void)
+{
+    char *const argv[] = {"true", NULL};
+
+    return execve("/bin/true", argv, NULL);
+}
+
+static int execute_at(void)
+{
+    char *const argv[] = {"true", NULL};
+
+    return (int)syscall(SYS_execveat, AT_FDCWD, "/bin/true", argv, NULL, 0);
+}
+
+static int bind_any(int fd)
+{
+    const struct sockaddr_in any = {.sin_family = AF_INET,
+                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+
+    return bind(fd, (const struct sockaddr *)&any, sizeof any);
+}
+
+static int bind_stream(void)
+{
+    return bind_any(socket(AF_INET, SOCK_STREAM, 0));
+}
+
+static int bind_datagram(void) /* as musl's resolver does */
+{
+    return bind_any(socket(AF_INET, SOCK_DGRAM, 0));
+}
+
+static int listen_stream(void)
+{
+    return listen(socket(AF_INET, SOCK_STREAM, 0), 1);
+}
+
+static int make_local(void)
+{
+    return socket(AF_UNIX, SOCK_STREAM, 0);
+}
+
+static int make_raw(void)
+{
+    return socket(AF_PACKET, SOCK_RAW, 0);
+}
+
+static int make_network(void)
+{
+    return socket(AF_INET, SOCK_STREAM, 0);
+}
+
+static int trace(void)
+{
+    return (int)ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+}
+
+static int read_process(void)
+{
+    char from = 0, to = 0;
+    const struct iovec local = {&to, 1}, remote = {&from, 1};
+
+    return (int)process_vm_readv(getppid(), &local, 1, &remote, 1, 0);
+}
+
+static int load_bpf(void)
+{
+    return (int)syscall(SYS_bpf, 0, NULL, 0);
+}
+
+static int load_module(void)
+{
+    return (int)syscall(SYS_finit_module, -1, "", 0);
+}
+
+/* fork(2) blocks SIGSYS meanwhile, and would be killed instead. */
+static int make_process(void)
+{
+    const long child = syscall(SYS_clone, (long)SIGCHLD, 0L, 0L, 0L, 0L);
+
+    if (child == 0)
+        _exit(0);
+    if (child > 0)
+        (void)waitpid((pid_t)child, NULL, 0);
+    return (int)child;
+}
+
+static int map_code(void)
+{
+    /* Not by musl, which takes EPERM for ENOMEM. */
+    return syscall(SYS_mmap, NULL, 4096L, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1L,
+                   0L) == -1
+               ? -1
+               : 0;
+}
+
+static int make_code(void)
+{
+    void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return mprotect(page, 4096, PROT_READ | PROT_EXEC);
+}
+
+static int signal_parent(void)
+{
+    return kill(getppid(), SIGCONT);
+}
+
+static int dump_core(void)
+{
+    const struct rlimit none = {0, 0};
+
+    return setrlimit(RLIMIT_CORE, &none);
+}
+
+static int become_dumpable(void)
+{
+    return prctl(PR_SET_DUMPABLE, 1L, 0L, 0L, 0L);
+}
+
+static int see_network(void)
+{
+    return unshare(CLONE_NEWNET);
+}
+
+#ifdef __x86_64__
+static int other_abi(void) /* i386's getpid(2) */
+{
+    int result;
+
+    __asm__ volatile("int $0x80" : "=a"(result) : "a"(20) : "memory");
+    return result > 0 ? 0 : -1;
+}
+
+static int x32_abi(void)
+{
+    return (int)syscall(0x40000000 + SYS_getpid);
+}
+#endif
+
+/* Without a vDSO these are system calls. */
+static int read_clocks(void)
+{
+    struct timespec moment = {0};
+    struct timeval now;
+
+    return syscall(SYS_clock_gettime, CLOCK_REALTIME, &moment) |
+                   syscall(SYS_clock_gettime, CLOCK_BOOTTIME, &moment) |
+                   syscall(SYS_gettimeofday, &now, NULL) |
+                   syscall(SYS_clock_getres, CLOCK_MONOTONIC, &moment)
+               ? -1
+               : 0;
+}
+
+static int give_up(void)
+{
+    abort();
+}
+
+static const struct attempt {
+    const char *name;
+    int (*function)(void);
+} attempts[] = {
+    {"read", read_file},           {"write", write_file},
+    {"remove", remove_file},       {"execve", execute},
+    {"execveat", execute_at},      {"bind-stream", bind_stream},
+    {"bind-datagram", bind_datagram}, {"listen", listen_stream},
+    {"local-stream", make_local},  {"raw-socket", make_raw},
+    {"socket", make_network},      {"ptrace", trace},
+    {"process-vm", read_process},  {"bpf", load_bpf},
+    {"module", load_module},       {"fork", make_process},
+    {"map-code", map_code},        {"make-code", make_code},
+    {"signal", signal_parent},     {"setrlimit", dump_core},
+    {"dumpable", become_dumpable}, {"unshare", see_network},
+    {"clocks", read_clocks},       {"abort", give_up},
+#ifdef __x86_64__
+    {"i386", other_abi},           {"x32", x32_abi},
+#endif
+};
+
+static int attempt(void *argument)
+{
+    const struct attempt *which = argument;
+    int call;
+
+    if (which->function() >= 0)
+        printf("done");
+    else
+        printf("%d", errno);
+    printf(", %zu refused\n", sandbox_refused(&call));
+    fflush(stdout);
+    return 0;
+}
+
+static const struct attempt *find(const char *name)
+{
+    for (size_t i = 0; i < sizeof attempts / sizeof *attempts; i++)
+        if (strcmp(attempts[i].name, name) == 0)
+            return &attempts[i];
+    fprintf(stderr, "escape: what is %s?\n", name);
+    exit(2);
+}
+
+static int on_job(struct job *job, const struct config *config, struct err *err)
+{
+    job->deadline = 0;
+    job->rules = confine_job(config, false);
+    return job_open(job, err) < 0 || job_start(job, err) < 0 || job_finish(job, err) < 0 ? -1 : 0;
+}
+
+int main(int argc, char *argv[])
+{
+    const bool by_main = argc > 1 && strncmp(argv[1], "main-", 5) == 0;
+    const struct attempt *which = find(argc > 1 ? argv[1] + 5 * by_main : "");
+    const int rest = argc > 2 && strcmp(argv[2], "--") == 0 ? 2 : 3;
+    struct process process;
+    struct config *config;
+    struct job job = {attempt, (void *)(uintptr_t)which, 0, -1, -1, 0};
+    struct err err;
+
+    operand = rest == 3 ? argv[2] : NULL;
+    if (config_parse(argc - rest, argv + rest, &config, &err) < 0 ||
+        process_begin(&process, config, &err) < 0) {
+        log_error(&err);
+        return 2;
+    }
+    confine(config, 0);
+    if (by_main)
+        return attempt((void *)(uintptr_t)which);
+    if (on_job(&job, config, &err) < 0) {
+        log_error(&err);
+        return 2;
+    }
+    return job.status;
+}
