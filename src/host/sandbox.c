@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 
-static struct sandbox_facts facts;
+static struct sandbox_facts in_force;
 
 /* For people: what an errno of these calls means. */
 static const char *why(int error)
@@ -25,20 +25,20 @@ void sandbox_begin(const struct sandbox_options *options)
     int abi;
 
     if (prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L) < 0)
-        facts.no_new_privs_absent = why(errno);
-    if (sandbox_drop_capabilities(options->foreign, options->paths, &facts.capabilities) < 0)
-        facts.capabilities_absent = why(errno);
+        in_force.no_new_privs_absent = why(errno);
+    if (sandbox_drop_capabilities(options->foreign, options->paths, &in_force.capabilities) < 0)
+        in_force.capabilities_absent = why(errno);
     if (sandbox_landlock(options->paths, &abi) < 0)
-        facts.landlock_absent = why(errno);
+        in_force.landlock_absent = why(errno);
     else
-        facts.landlock = abi;
+        in_force.landlock = abi;
     if (sandbox_seccomp(options) < 0)
-        facts.seccomp_absent = why(errno);
+        in_force.seccomp_absent = why(errno);
     else
-        facts.seccomp = true;
+        in_force.seccomp = true;
 }
 
-void sandbox_look(struct sandbox_facts *out)
+void sandbox_look(struct sandbox_facts *facts)
 {
-    *out = facts;
+    *facts = in_force;
 }

@@ -129,20 +129,20 @@ static const int calls_always[] = {
 
 /* listen(2) and accept(2) are missing on purpose; musl's resolver binds its socket. */
 static const int calls_network[] = {
-    SYS_connect,     SYS_bind,        SYS_sendto,     SYS_sendmsg,    SYS_sendmmsg,
-    SYS_recvfrom,    SYS_recvmsg,     SYS_recvmmsg,   SYS_shutdown,   SYS_getsockname,
-    SYS_getpeername, SYS_setsockopt,  SYS_getsockopt, -1,
+    SYS_connect,     SYS_bind,       SYS_sendto,     SYS_sendmsg,  SYS_sendmmsg,
+    SYS_recvfrom,    SYS_recvmsg,    SYS_recvmmsg,   SYS_shutdown, SYS_getsockname,
+    SYS_getpeername, SYS_setsockopt, SYS_getsockopt, -1,
 };
 
 static const int calls_writing[] = {
-    SYS_mkdirat, SYS_unlinkat, SYS_renameat2, SYS_symlinkat,
-    SYS_fchmod,  SYS_fchmodat, SYS_fchown,    SYS_fchownat, SYS_ftruncate,
+    SYS_mkdirat,  SYS_unlinkat, SYS_renameat2, SYS_symlinkat, SYS_fchmod,
+    SYS_fchmodat, SYS_fchown,   SYS_fchownat,  SYS_ftruncate,
 #ifdef SYS_renameat
     SYS_renameat,
 #endif
 #ifdef SYS_open
-    SYS_mkdir,   SYS_rmdir,    SYS_unlink,    SYS_rename,   SYS_symlink,
-    SYS_chmod,   SYS_chown,    SYS_lchown,
+    SYS_mkdir,    SYS_rmdir,    SYS_unlink,    SYS_rename,    SYS_symlink,
+    SYS_chmod,    SYS_chown,    SYS_lchown,
 #endif
     -1,
 };
@@ -150,12 +150,10 @@ static const int calls_writing[] = {
 /* A library that tries these goes on without. Numbers: musl's headers are older than the calls, or
  * lack them on one of the two. */
 static const int calls_unknown[] = {
-    SYS_rseq,
-    SYS_io_uring_setup,
-    435, /* clone3 */
-    436, /* close_range */
-    437, /* openat2 */
-    452, /* fchmodat2 */
+    SYS_rseq, SYS_io_uring_setup, 435, /* clone3 */
+    436,                               /* close_range */
+    437,                               /* openat2 */
+    452,                               /* fchmodat2 */
     -1,
 };
 

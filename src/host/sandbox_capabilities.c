@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <stdint.h>
-#include <string.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -89,14 +89,12 @@ static const char *names_of(uint64_t kept)
                  {CAP_DAC_OVERRIDE, "dac_override"},
                  {CAP_DAC_READ_SEARCH, "dac_read_search"}};
     static char text[80];
-    size_t i;
+    size_t i, len = 0;
 
     for (i = 0; i < sizeof known / sizeof *known; i++) {
-        if (!(kept & BIT(known[i].capability)))
-            continue;
-        if (text[0])
-            (void)strcat(text, " ");
-        (void)strcat(text, known[i].name);
+        if (kept & BIT(known[i].capability))
+            len += (size_t)snprintf(text + len, sizeof text - len, "%s%s", len ? " " : "",
+                                    known[i].name);
     }
     return text;
 }

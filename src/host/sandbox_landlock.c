@@ -13,27 +13,27 @@
  * The kernel's interface, as of its ABI 7: headers on build machines are older. What a kernel does
  * not know yet is left out, by the ABI that it tells.
  */
-#define CREATE_RULESET   444 /* the same numbers on every architecture */
-#define ADD_RULE         445
-#define RESTRICT_SELF    446
-#define VERSION_FLAG     1U
-#define RULE_PATH        1
-#define FS_WRITE_FILE    (UINT64_C(1) << 1)
-#define FS_READ_FILE     (UINT64_C(1) << 2)
-#define FS_READ_DIR      (UINT64_C(1) << 3)
-#define FS_REMOVE_DIR    (UINT64_C(1) << 4)
-#define FS_REMOVE_FILE   (UINT64_C(1) << 5)
-#define FS_MAKE_DIR      (UINT64_C(1) << 7)
-#define FS_MAKE_REG      (UINT64_C(1) << 8)
-#define FS_MAKE_SYM      (UINT64_C(1) << 12)
-#define FS_ABI_1         ((UINT64_C(1) << 13) - 1)
-#define FS_REFER         (UINT64_C(1) << 13) /* ABI 2 */
-#define FS_TRUNCATE      (UINT64_C(1) << 14) /* ABI 3 */
-#define FS_IOCTL_DEV     (UINT64_C(1) << 15) /* ABI 5 */
-#define FS_OF_FILES      (FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE)
-#define NET_BIND_TCP     UINT64_C(1)         /* ABI 4 */
-#define SCOPE_ABSTRACT   UINT64_C(1)         /* ABI 6 */
-#define SCOPE_SIGNAL     UINT64_C(2)
+#define CREATE_RULESET 444 /* the same numbers on every architecture */
+#define ADD_RULE       445
+#define RESTRICT_SELF  446
+#define VERSION_FLAG   1U
+#define RULE_PATH      1
+#define FS_WRITE_FILE  (UINT64_C(1) << 1)
+#define FS_READ_FILE   (UINT64_C(1) << 2)
+#define FS_READ_DIR    (UINT64_C(1) << 3)
+#define FS_REMOVE_DIR  (UINT64_C(1) << 4)
+#define FS_REMOVE_FILE (UINT64_C(1) << 5)
+#define FS_MAKE_DIR    (UINT64_C(1) << 7)
+#define FS_MAKE_REG    (UINT64_C(1) << 8)
+#define FS_MAKE_SYM    (UINT64_C(1) << 12)
+#define FS_ABI_1       ((UINT64_C(1) << 13) - 1)
+#define FS_REFER       (UINT64_C(1) << 13) /* ABI 2 */
+#define FS_TRUNCATE    (UINT64_C(1) << 14) /* ABI 3 */
+#define FS_IOCTL_DEV   (UINT64_C(1) << 15) /* ABI 5 */
+#define FS_OF_FILES    (FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE)
+#define NET_BIND_TCP   UINT64_C(1) /* ABI 4 */
+#define SCOPE_ABSTRACT UINT64_C(1) /* ABI 6 */
+#define SCOPE_SIGNAL   UINT64_C(2)
 
 struct ruleset {
     uint64_t fs, net, scoped;

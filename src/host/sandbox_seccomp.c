@@ -25,10 +25,10 @@
 #endif
 
 #if defined __x86_64__
-#define ARCHITECTURE AUDIT_ARCH_X86_64
+#define ARCHITECTURE    AUDIT_ARCH_X86_64
 #define RESULT(context) ((context)->uc_mcontext.gregs[REG_RAX])
 #elif defined __aarch64__
-#define ARCHITECTURE AUDIT_ARCH_AARCH64
+#define ARCHITECTURE    AUDIT_ARCH_AARCH64
 #define RESULT(context) ((context)->uc_mcontext.regs[0])
 #else
 #error "which system calls are there?"
@@ -100,7 +100,7 @@ static void answer_calls(struct program *program, const int *calls, uint32_t val
 struct demand {
     int call;
     unsigned argument;
-    uint32_t mask;   /* that is looked at; 0: all of it */
+    uint32_t mask; /* that is looked at; 0: all of it */
     uint32_t values[10];
     size_t count;
     int error; /* where it is something else */

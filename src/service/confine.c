@@ -204,7 +204,8 @@ static void tell(const struct config *config)
     log_event(stays || absent[0] ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "sandbox",
               log_s("state", confinement.on ? "on" : "off"), log_n("landlock", facts.landlock),
               log_s("seccomp", facts.seccomp ? "yes" : "no"),
-              log_s("capabilities", facts.capabilities), log_s("absent", absent[0] ? absent : NULL));
+              log_s("capabilities", facts.capabilities),
+              log_s("absent", absent[0] ? absent : NULL));
 }
 
 void confine(const struct config *config, pid_t runner)
@@ -266,9 +267,9 @@ int confine_check(const struct config *config, struct err *err)
     allow(&asked, config, needs_of(config->command));
     beyond = sandbox_beyond(&confinement.paths, &asked);
     if (beyond)
-        result = err_set(err, ERR_CONFIG, config->file,
-                         "%s needs a restart: the sandbox does not let the agent there",
-                         beyond->wanted);
+        result =
+            err_set(err, ERR_CONFIG, config->file,
+                    "%s needs a restart: the sandbox does not let the agent there", beyond->wanted);
     sandbox_paths_free(&asked);
     return result < 0 ? result : check_owner(config, err);
 }

@@ -308,8 +308,8 @@ def test_a_reload_that_leads_elsewhere(agent, serve, tmp_path, put, good, option
     service.wait("reloaded")
 
 
-def test_a_bundle_and_a_token_of_a_profile(agent, serve, aws, tmp_path, put, good):
-    """Files that only the shared configuration names."""
+def test_a_bundle_of_a_profile(agent, serve, aws, tmp_path, put, good):
+    """A file that only the shared configuration names."""
     bundle, config = tmp_path / "pki" / "ca.pem", tmp_path / "aws" / "config"
     bundle.parent.mkdir()
     config.parent.mkdir()
