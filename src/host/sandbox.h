@@ -43,6 +43,10 @@ void sandbox_paths_free(struct sandbox_paths *paths);
 void sandbox_allow_directory(struct sandbox_paths *paths, const char *directory, unsigned rights);
 void sandbox_allow_file(struct sandbox_paths *paths, const char *file, unsigned rights);
 
+/* A file of a directory that is added: it will be read, whoever owns it; where a link of it leads
+ * out, that is not followed. */
+void sandbox_allow_below(struct sandbox_paths *paths, const char *directory, const char *file);
+
 /* The same to be read, for what may stand beside files that are not ours: a link's directory is not
  * added. alone: nor is that of a plain file, which is found for as long as it is not replaced. */
 void sandbox_allow_neighbour(struct sandbox_paths *paths, const char *file, bool alone);

@@ -70,6 +70,14 @@ void sandbox_allow_directory(struct sandbox_paths *paths, const char *directory,
         add(paths, directory, real, rights);
 }
 
+void sandbox_allow_below(struct sandbox_paths *paths, const char *directory, const char *file)
+{
+    char real[PATH_MAX];
+
+    if (resolve(directory, real))
+        add(paths, file, real, SANDBOX_READ);
+}
+
 /* The directory that a path's last name stands in. What is only read is not worth all of "/". */
 static void allow_parent(struct sandbox_paths *paths, const char *wanted, const char *path,
                          unsigned rights)

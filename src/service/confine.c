@@ -9,7 +9,9 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "host/install.h"
 #include "host/sandbox.h"
+#include "identity/bundle.h"
 #include "service/status.h"
 
 /* Groups of files that a command may need. */
@@ -53,6 +55,23 @@ static unsigned needs_of(const char *command)
     return ~0U;
 }
 
+/* Keys may be another user's: then the rights to them are kept. */
+static void allow_set(struct sandbox_paths *paths, const char *directory, unsigned rights)
+{
+    char file[SANDBOX_PATH_MAX];
+    int field;
+
+    sandbox_allow_directory(paths, directory, rights);
+    for (field = 0; field <= BUNDLE_FIELDS; field++) {
+        const char *name =
+            field < BUNDLE_FIELDS ? bundle_field_file((enum bundle_field)field) : INSTALL_COMBINED;
+
+        if (snprintf(file, sizeof file, "%s/%s", directory, name) < (int)sizeof file &&
+            access(file, F_OK) == 0)
+            sandbox_allow_below(paths, directory, file);
+    }
+}
+
 /* Each subdirectory by itself, too: it may be a link to elsewhere. */
 static void allow_target(struct sandbox_paths *paths, const struct config *config, unsigned rights)
 {
@@ -60,13 +79,13 @@ static void allow_target(struct sandbox_paths *paths, const struct config *confi
     size_t i;
 
     (void)snprintf(path, sizeof path, "%s%s", config->root, config->dir);
-    sandbox_allow_directory(paths, path, rights);
+    allow_set(paths, path, rights);
     for (i = 0; i < config->set_count; i++) {
         if (!config->sets[i].sub[0])
             continue;
         (void)snprintf(path, sizeof path, "%s%s/%s", config->root, config->dir,
                        config->sets[i].sub);
-        sandbox_allow_directory(paths, path, rights);
+        allow_set(paths, path, rights);
     }
 }
 

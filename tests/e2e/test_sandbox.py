@@ -340,7 +340,7 @@ def test_capabilities_are_dropped(agent, serve, put, good):
 
 
 @needs_root
-@pytest.mark.parametrize("whose", ["directory", "token", "owner"])
+@pytest.mark.parametrize("whose", ["directory", "token", "plain key", "owner"])
 def test_others_files_are_still_used(agent, serve, tmp_path, put, good, up, session, whose):
     """Where modes and owners would keep root from its work, it keeps the right to override them."""
     tmp_path.chmod(0o755)
@@ -348,6 +348,11 @@ def test_others_files_are_still_used(agent, serve, tmp_path, put, good, up, sess
     if whose == "directory":
         agent.dir.mkdir(mode=0o700)
         os.chown(agent.dir, 12345, 12345)
+    elif whose == "plain key":
+        agent.dir.mkdir()
+        (agent.dir / "client.key").write_text("by hand")
+        (agent.dir / "client.key").chmod(0o600)
+        os.chown(agent.dir / "client.key", 12345, 12345)
     elif whose == "token":
         token = tmp_path / "token"
         token.write_text("one")
@@ -365,6 +370,14 @@ def test_others_files_are_still_used(agent, serve, tmp_path, put, good, up, sess
     assert "dac_override" in service.wait("sandbox")["capabilities"]
     assert int(status_of(service.pid)["CapEff"], 16) & (DAC_OVERRIDE | DAC_READ_SEARCH)
     assert not service.all("error")
+
+
+@needs_root
+def test_a_key_of_its_owner_is_looked_at(agent, put, good, enclave):
+    """By commands that were not told whose it is."""
+    agent.fetch(put(good), "--owner=12345:12345").succeeded("installed")
+    assert agent.probe(enclave.endpoint).status == 0
+    assert agent.run("inspect", f"--dir={agent.dir}").status == 0
 
 
 # ---- what it says about it ----
