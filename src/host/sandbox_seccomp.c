@@ -27,9 +27,11 @@
 #if defined __x86_64__
 #define ARCHITECTURE    AUDIT_ARCH_X86_64
 #define RESULT(context) ((context)->uc_mcontext.gregs[REG_RAX])
+typedef greg_t result;
 #elif defined __aarch64__
 #define ARCHITECTURE    AUDIT_ARCH_AARCH64
 #define RESULT(context) ((context)->uc_mcontext.regs[0])
+typedef unsigned long result;
 #else
 #error "which system calls are there?"
 #endif
@@ -49,7 +51,7 @@ static void on_refusal(int signal, siginfo_t *info, void *context)
     (void)signal;
     (void)atomic_fetch_add(&refused, 1);
     atomic_store(&last_refused, info->si_syscall);
-    RESULT((ucontext_t *)context) = -info->si_errno;
+    RESULT((ucontext_t *)context) = (result)-info->si_errno;
 }
 
 size_t sandbox_refused(int *call)
