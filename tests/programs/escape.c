@@ -31,7 +31,6 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "config/config.h"
-#include "host/sandbox.h"
 #include "service/confine.h"
 #include "service/process.h"
 
@@ -248,14 +247,13 @@ static const struct attempt {
 static int attempt(void *argument)
 {
     const struct attempt *which = argument;
-    int call;
 
     if (which->function() >= 0)
-        printf("done");
+        printf("done\n");
     else
-        printf("%d", errno);
-    printf(", %zu refused\n", sandbox_refused(&call));
+        printf("%d\n", errno);
     fflush(stdout);
+    confine_tell();
     return 0;
 }
 
