@@ -190,8 +190,8 @@ def replace(path, text):
 @pytest.mark.parametrize("form", ["plain", "link"])
 def test_resolv_conf_is_replaced(agent, serve, aws, up, tmp_path, put, good, enclave, form):
     """
-    Again and again, in an /etc of the test's own. Nobody serves at 127.0.0.9, nor at 127.0.0.1, which musl asks
-    where it cannot read the file.
+    Again and again, in an /etc of the test's own. Nobody serves at 127.0.0.9, nor at 127.0.0.1, which musl
+    asks where it cannot read the file.
     """
     network = up(Namespace(tmp_path / "network"))
     to_aws = up(FaultProxy(aws.port, listener=network.open("tcp", "127.0.0.1")))
@@ -432,7 +432,8 @@ def test_no_sandbox(agent, serve, put, good):
 def test_a_kernel_without(agent, serve, put, good, enclave, kind, words):
     """It works as always, and says what is not in force."""
     secret = put(good)
-    service = serve(secret, "--on-change-exec=/bin/true", endpoint=enclave.endpoint, prefix=[OLD_KERNEL, kind])
+    old = [OLD_KERNEL, kind]
+    service = serve(secret, "--on-change-exec=/bin/true", endpoint=enclave.endpoint, prefix=old)
     service.wait("ready")
     service.wait("hook_done")
     service.wait("handshake", result="accepted")
@@ -441,7 +442,7 @@ def test_a_kernel_without(agent, serve, put, good, enclave, kind, words):
     assert f"landlock: {words}" in said["absent"] and "seccomp: " in said["absent"]
     assert agent.status()["sandbox"]["absent"] == said["absent"]
     assert not service.all("error")
-    assert "landlock: " in agent.fetch(secret, prefix=[OLD_KERNEL, kind]).event("sandbox")["absent"]
+    assert "landlock: " in agent.fetch(secret, prefix=old).event("sandbox")["absent"]
 
 
 def test_a_once_only_command_says_it_when_asked(agent, put, good):
