@@ -215,12 +215,13 @@ void confine_absent(char out[CONFINE_ABSENT_MAX])
 static void tell(const struct config *config)
 {
     const bool stays = strcmp(config->command, "run") == 0;
+    const bool installs = needs_of(config->command) & NEED_INSTALL;
     struct sandbox_facts facts;
     char absent[CONFINE_ABSENT_MAX];
 
     sandbox_look(&facts);
     confine_absent(absent);
-    log_event(stays || absent[0] ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "sandbox",
+    log_event(stays || (installs && absent[0]) ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "sandbox",
               log_s("state", confinement.on ? "on" : "off"), log_n("landlock", facts.landlock),
               log_s("seccomp", facts.seccomp ? "yes" : "no"),
               log_s("capabilities", facts.capabilities),
