@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/random.h"
@@ -375,6 +376,22 @@ static void get_ready(struct service *service)
     log_event(LOG_LEVEL_INFO, "ready", log_s("dir", service->config->dir));
 }
 
+/*
+ * Whether somebody removed the directory, or the lock in it: what the sandbox allows went with it,
+ * and nobody can tell any more that this agent lives.
+ */
+static bool is_homeless(const struct service *service, struct err *err)
+{
+    struct stat status;
+
+    if (fstat(service->lock, &status) < 0 || status.st_nlink > 0)
+        return false;
+    (void)err_set(err, ERR_TARGET_INVALID, service->config->dir,
+                  "it was removed; a restart makes "
+                  "it anew");
+    return true;
+}
+
 void duties_finish(struct service *service)
 {
     const enum duty duty = service->busy;
@@ -382,7 +399,7 @@ void duties_finish(struct service *service)
     size_t i;
 
     service->busy = DUTY_NONE;
-    if (job_finish(&service->job, &err) < 0) {
+    if (job_finish(&service->job, &err) < 0 || is_homeless(service, &err)) {
         service_fail(service, &err);
         return;
     }

@@ -76,7 +76,6 @@ static void measure_process(const struct service *service)
     struct process_facts facts;
     struct sandbox_facts sandbox;
     struct arena_stats stats;
-    int call;
 
     arena_stats(&stats);
     process_look(&facts);
@@ -91,7 +90,6 @@ static void measure_process(const struct service *service)
                 METRICS_LABELS(word(facts.core), word(facts.dumpable), word(facts.no_new_privs),
                                word(facts.seccomp), word(sandbox.landlock > 0)),
                 1);
-    metrics_set(metrics, METRIC_SANDBOX_REFUSALS, NULL, (int64_t)sandbox_refused(&call));
 }
 
 /* Alarms need a 0 before the first failure. */
@@ -247,19 +245,22 @@ static void tell_manager(const struct service *service)
                      accepting_endpoints(service), service->config->endpoint_count);
 }
 
-static void count_lost_lines(struct service *service)
+/* What others count, the one since it was asked last, the other since the start. */
+static void count_losses(struct service *service)
 {
-    const size_t lost = log_dropped();
+    int call;
+    const size_t refused = sandbox_refused(&call);
 
-    metrics_add(service->metrics, METRIC_LOG_LINES_DROPPED, NULL,
-                (int64_t)(lost - service->lines_lost));
-    service->lines_lost = lost;
+    metrics_add(service->metrics, METRIC_LOG_LINES_DROPPED, NULL, (int64_t)log_dropped());
+    metrics_add(service->metrics, METRIC_SANDBOX_REFUSALS, NULL,
+                (int64_t)(refused - service->refusals));
+    service->refusals = refused;
 }
 
 void publish(struct service *service)
 {
     measure(service);
-    count_lost_lines(service);
+    count_losses(service);
     confine_tell();
     write_files(service);
     if (service->config->metrics_emf)

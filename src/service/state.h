@@ -52,7 +52,7 @@ struct service {
     struct history *histories; /* one for each endpoint */
     struct log_memory cycle_log, probe_log;
     struct metrics *metrics;
-    size_t lines_lost; /* of the log, as the metrics know it */
+    size_t refusals; /* of the sandbox, as the metrics know them */
 
     struct schedule schedule;
     int64_t cycle_at, probe_at; /* on clock_ms() */

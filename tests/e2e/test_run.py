@@ -4,6 +4,7 @@
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -381,3 +382,16 @@ def test_nobody_reads_the_metrics(agent, put, good, enclave):
         running.child.kill()
         lines = running.finish().stdout.splitlines()
     assert lines and all("_aws" in json.loads(line) for line in lines)
+
+
+def test_somebody_removes_the_directory(serve, agent, put, good):
+    """Then it ends, and who starts it again has a set again."""
+    arn = put(good)
+    service = serve(arn)
+    service.wait("ready")
+    shutil.rmtree(agent.dir)
+    assert service.child.wait(20) == 73
+    assert service.all("error", code="target_invalid")
+    again = serve(arn)
+    again.wait("installed")
+    assert agent.run("healthcheck", f"--dir={agent.dir}").status == 0
