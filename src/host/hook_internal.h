@@ -22,9 +22,9 @@ void hook_fail(struct hook_result *result, enum hook_outcome outcome, const char
 struct hook_program {
     char *const *argv;
     char *const *environment;
-    int64_t deadline; /* on clock_ms() */
-    int agent;        /* its end ends the program */
-    int children;     /* signalfd(2) of SIGCHLD */
+    int64_t limit_ms;
+    int agent;    /* its end ends the program */
+    int children; /* signalfd(2) of SIGCHLD */
 };
 int hook_program_run(const struct hook_program *program, struct hook_result *result);
 

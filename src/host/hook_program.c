@@ -132,14 +132,17 @@ static int step(struct run *run, const struct hook_program *program)
     return 0;
 }
 
-static void judge(const struct run *run, const char *name, int64_t ms, struct hook_result *result)
+static void judge(const struct run *run, const struct hook_program *program,
+                  struct hook_result *result)
 {
+    const char *name = program->argv[0];
     int status = 0;
 
     if (waitpid(run->pid, &status, WNOHANG) == run->pid)
         result->status = WIFEXITED(status) ? WEXITSTATUS(status) : SIGNAL_STATUS + WTERMSIG(status);
     if (run->killed > 0)
-        hook_fail(result, HOOK_TIMEOUT, "%.200s did not end within %lld ms", name, (long long)ms);
+        hook_fail(result, HOOK_TIMEOUT, "%.200s did not end within %lld ms", name,
+                  (long long)program->limit_ms);
     else if (*run->failure != 0)
         hook_fail(result, HOOK_FAILED, "%.200s cannot be executed: %s", name,
                   strerror(*run->failure));
@@ -152,8 +155,6 @@ static void judge(const struct run *run, const char *name, int64_t ms, struct ho
 static int run_to_end(struct run *run, const struct hook_program *program,
                       struct hook_result *result)
 {
-    const int64_t ms = clock_left(program->deadline);
-
     if (start(run, program) < 0) {
         hook_fail(result, HOOK_FAILED, "%.200s cannot be started: %s", program->argv[0],
                   strerror(errno));
@@ -167,13 +168,13 @@ static int run_to_end(struct run *run, const struct hook_program *program,
     if (run->killed > 0)
         signal_group(run, SIGKILL);
     hook_output_end(&run->output);
-    judge(run, program->argv[0], ms, result);
+    judge(run, program, result);
     return 0;
 }
 
 int hook_program_run(const struct hook_program *program, struct hook_result *result)
 {
-    struct run run = {.pid = -1, .deadline = program->deadline, .output = {.fd = -1}};
+    struct run run = {.pid = -1, .deadline = clock_ms() + program->limit_ms, .output = {.fd = -1}};
     void *shared =
         mmap(NULL, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     int outcome;

@@ -140,7 +140,7 @@ static int run_program(const struct runner *runner, const struct request *reques
     struct hook_program program = {
         .argv = runner->options->argv,
         .environment = environment.entries,
-        .deadline = clock_ms() + (request->limit_ms < most ? request->limit_ms : most),
+        .limit_ms = request->limit_ms < most ? request->limit_ms : most,
         .agent = runner->agent,
         .children = runner->children,
     };
