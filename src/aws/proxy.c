@@ -54,9 +54,9 @@ int proxy_read(struct proxy *proxy, const struct aws *aws, struct err *err)
                    strncasecmp(text, "http://", 7) == 0 ? "" : "http://", text);
     if (url_parse(&url, proxy->url) < 0)
         return err_set(err, ERR_CONFIG, "HTTPS_PROXY", "it is no http:// URL of a host");
-    end = url.host[0] == '[' ? strchr(url.host, ']') : url.host;
+    end = strchr(url.host, ']'); /* of an IPv6 address, whose colons are no port's */
     (void)snprintf(proxy->url, sizeof proxy->url, "http://%s%s", url.host,
-                   strchr(end, ':') ? "" : ":80");
+                   strchr(end ? end : url.host, ':') ? "" : ":80");
     proxy->http.url = proxy->url;
     proxy->http.except = aws->config->no_proxy;
     if (!proxy->http.except)

@@ -216,7 +216,9 @@ static int append_lower(struct buf *out, struct bytes text)
 
 static bool is_repeated(const struct sorted_list *headers, size_t i)
 {
-    return i > 0 && compare_header_names(&headers->at[i - 1], &headers->at[i]) == 0;
+    if (i == 0)
+        return false;
+    return compare_header_names(&headers->at[i - 1], &headers->at[i]) == 0;
 }
 
 static int append_headers(struct buf *out, const struct sorted_list *headers)

@@ -99,21 +99,29 @@ static void put_keys(struct buf *out, const struct report *report)
                 report->keys[i].kind, report->keys[i].fits ? ", of the certificate" : "");
 }
 
+/* Climbs from a leaf to its root, or as far as it goes; how many stand in path then. */
+static int climb(const struct report *report, int leaf, int path[DEPTH_MAX])
+{
+    int count = 1;
+
+    for (path[0] = leaf; count < DEPTH_MAX; count++) {
+        path[count] = report->certs[path[count - 1]].issuer;
+        if (path[count] < 0 || path[count] == path[count - 1])
+            break;
+    }
+    return count;
+}
+
 /* The way from a leaf to its root, the root first. */
 static void put_chain(struct buf *out, const struct report *report, int leaf)
 {
-    int path[DEPTH_MAX], count = 0, depth = 0, at = leaf;
+    int path[DEPTH_MAX], count = climb(report, leaf, path), depth = 0;
+    const struct report_cert *entry = &report->certs[path[count - 1]];
     char text[NAME_TEXT_MAX];
-    const struct report_cert *entry;
 
-    for (; at >= 0 && count < DEPTH_MAX; at = report->certs[at].issuer) {
-        path[count++] = at;
-        if (report->certs[at].issuer == at)
-            break;
-    }
     put(out, "\nchain\n");
-    if (at < 0) {
-        cert_subject_text(report->certs[path[count - 1]].cert.issuer, text, sizeof text);
+    if (entry->issuer < 0) {
+        cert_subject_text(entry->cert.issuer, text, sizeof text);
         put(out, "  %s (not here)\n", text);
         depth++;
     }

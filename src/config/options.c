@@ -174,30 +174,28 @@ static const char *set_secret(struct parse *parse, const struct option *option, 
     return NULL;
 }
 
-/* Room for one more endpoint: it doubles at each power of two. */
-static int grow_endpoints(struct config *config)
+/* The endpoints with room for one more, or NULL: it doubles at each power of two. */
+static struct endpoint *grow_endpoints(const struct config *config)
 {
     size_t count = config->endpoint_count;
-    struct endpoint *more;
 
     if (count & (count - 1))
-        return 0;
-    more = realloc(config->endpoints, (count ? 2 * count : 1) * sizeof *more);
-    if (!more)
-        return -1;
-    config->endpoints = more;
-    return 0;
+        return config->endpoints;
+    return realloc(config->endpoints, (count ? 2 * count : 1) * sizeof *config->endpoints);
 }
 
 static const char *set_endpoint(struct parse *parse, const struct option *option, const char *text)
 {
     struct config *config = &parse->store->config;
+    struct endpoint *endpoints;
 
     (void)option;
     if (config->endpoint_count == CONFIG_ENDPOINTS_MAX)
         return clause(parse, "is one too many: at most %d", CONFIG_ENDPOINTS_MAX);
-    if (grow_endpoints(config))
+    endpoints = grow_endpoints(config);
+    if (!endpoints)
         return "does not fit into memory";
+    config->endpoints = endpoints;
     config->endpoints[config->endpoint_count] = (struct endpoint){0};
     return value_endpoint(text, &config->endpoints[config->endpoint_count++]);
 }

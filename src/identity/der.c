@@ -15,8 +15,8 @@ static bool take_byte(struct bytes *in, uint8_t *byte)
 /* The shortest form of a length has no leading zero, and no second byte for a length under 128. */
 static bool take_length(struct bytes *in, size_t *len)
 {
-    uint8_t first, byte;
-    unsigned count;
+    uint8_t first;
+    size_t count, i;
 
     if (!take_byte(in, &first))
         return false;
@@ -26,10 +26,9 @@ static bool take_length(struct bytes *in, size_t *len)
     count = first & 0x7Fu;
     if (count == 0 || count > LENGTH_BYTES_MAX || in->len < count || in->data[0] == 0)
         return false;
-    for (*len = 0; count > 0; count--) {
-        (void)take_byte(in, &byte);
-        *len = *len << 8 | byte;
-    }
+    for (*len = i = 0; i < count; i++)
+        *len = *len << 8 | in->data[i];
+    *in = bytes_of(in->data + count, in->len - count);
     return *len >= LONG_LENGTH;
 }
 

@@ -57,8 +57,10 @@ static int find_room(struct room *room, const struct service *service, const str
                      const struct config *after, struct err *err)
 {
     room->histories = carry_over(before, service->histories, after);
-    if (!room->histories)
-        return err_set(err, ERR_SYSTEM, NULL, "no room to watch the endpoints");
+    if (!room->histories) {
+        (void)err_set(err, ERR_SYSTEM, NULL, "no room to watch the endpoints");
+        return -1;
+    }
     if (watch_open(&room->watch, after, err) == 0)
         return 0;
     free(room->histories);
