@@ -12,14 +12,25 @@
 
 #include "base/err.h"
 #include "base/heap.h"
+#include "base/redzone.h"
 
 #ifndef SYS_memfd_secret
 #define SYS_memfd_secret 447 /* on every architecture; musl 1.2.5 names it on some only */
 #endif
 
+/*
+ * Builds that sanitizers or valgrind watch have larger frames, and another C library: its
+ * pthread_join(3) waits on a word of the stack by a futex that the kernel refuses in secret memory.
+ */
+#ifdef ARENA_WATCHED
+#define STACK_KIB 1024
+#else
+#define STACK_KIB 64
+#endif
+
 enum {
     GUARD_SIZE = 64 * 1024, /* a multiple of any page size */
-    STACK_SIZE = 64 * 1024,
+    STACK_SIZE = STACK_KIB * 1024,
     HEAP_CAP = 4 * 1024 * 1024,
     /* Locked for one fetch of one secret, at most, and where many endpoints are asked: tests check
        both. */
@@ -135,13 +146,18 @@ size_t arena_secret_prefix(const void *text, size_t len)
 /* Not under the mutex: this must come to an end even where another thread holds it. */
 void arena_wipe(void)
 {
+    redzone_open(arena.heap.base, arena.heap.size);
     wipe(arena.heap.base, arena.heap.size);
 }
 
 /* A file of secret memory for stack and heap, or -1 where the kernel has none. */
 static int secret_file(void)
 {
+#ifdef ARENA_WATCHED
+    int fd = -1;
+#else
     int fd = (int)syscall(SYS_memfd_secret, (unsigned)O_CLOEXEC);
+#endif
 
     if (fd >= 0 && ftruncate(fd, STACK_SIZE + HEAP_CAP) < 0) {
         close(fd);
@@ -251,6 +267,7 @@ int arena_thread_join(struct err *err)
         errno = failure;
         return err_set_errno(err, ERR_SYSTEM, "thread", "cannot join");
     }
+    redzone_open(arena.stack, STACK_SIZE);
     wipe(arena.stack, STACK_SIZE);
     return 0;
 }

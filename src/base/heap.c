@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/redzone.h"
+
 enum { SEGMENT_SIZE = 32 * 1024, ALIGNMENT = 16 };
 
 /*
@@ -32,6 +34,13 @@ static struct block *block_after(const struct heap *heap, struct block *block)
     return block == heap->last ? NULL : (struct block *)(void *)(payload(block) + block->size);
 }
 
+/* Closes what of a block is not in use to all but this file. */
+static void guard(struct block *block)
+{
+    redzone_open(payload(block), block->asked);
+    redzone_close(payload(block) + block->asked, block->size - block->asked);
+}
+
 static struct block *block_of(void *memory)
 {
     struct block *block = (struct block *)memory - 1;
@@ -55,29 +64,33 @@ static void merge_after(struct heap *heap, struct block *block)
     if (next == heap->last)
         heap->last = block;
     wipe(next, sizeof *next);
-    if (block != heap->last)
-        block_after(heap, block)->before = block;
+    redzone_close(next, sizeof *next);
+    next = block_after(heap, block);
+    if (next)
+        next->before = block;
 }
 
 /* Cuts a block down to size and makes the rest a free block, if that is worth a header. */
 static void split(struct heap *heap, struct block *block, size_t size)
 {
-    struct block *rest;
+    struct block *rest, *next = block_after(heap, block);
 
     if (block->size < size + sizeof *rest + ALIGNMENT)
         return;
     rest = (struct block *)(void *)(payload(block) + size);
+    redzone_open(rest, sizeof *rest);
     rest->size = block->size - size - sizeof *rest;
     rest->asked = 0;
     rest->before = block;
     rest->tag = 0;
     rest->state = BLOCK_FREE;
-    if (block == heap->last)
-        heap->last = rest;
+    if (next)
+        next->before = rest;
     else
-        block_after(heap, block)->before = rest;
+        heap->last = rest;
     block->size = size;
     merge_after(heap, rest);
+    guard(rest);
 }
 
 /* Has more of the range backed, so that the last block is free and holds size bytes at least. */
@@ -94,6 +107,7 @@ static struct block *grow(struct heap *heap, size_t size)
     heap->size += more;
     if (extend) {
         heap->last->size += more;
+        guard(heap->last);
         return heap->last;
     }
     block = (struct block *)(void *)end;
@@ -101,6 +115,7 @@ static struct block *grow(struct heap *heap, size_t size)
     block->before = heap->last;
     block->state = BLOCK_FREE;
     heap->last = block;
+    guard(block);
     return block;
 }
 
@@ -130,7 +145,7 @@ static void account(struct heap *heap, const struct block *block, bool used)
 
 static size_t rounded(size_t size)
 {
-    return (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    return (size + REDZONE + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
 void *heap_alloc(struct heap *heap, size_t size, enum arena_tag tag)
@@ -150,6 +165,7 @@ void *heap_alloc(struct heap *heap, size_t size, enum arena_tag tag)
     block->asked = size;
     block->tag = tag;
     block->state = BLOCK_USED;
+    guard(block);
     account(heap, block, true);
     return payload(block);
 }
@@ -157,10 +173,12 @@ void *heap_alloc(struct heap *heap, size_t size, enum arena_tag tag)
 static void release(struct heap *heap, struct block *block)
 {
     account(heap, block, false);
+    redzone_open(payload(block), block->size);
     wipe(payload(block), block->size);
     block->asked = 0;
     block->tag = 0;
     block->state = BLOCK_FREE;
+    guard(block);
     merge_after(heap, block);
     if (block->before && block->before->state == BLOCK_FREE)
         merge_after(heap, block->before);
@@ -183,6 +201,7 @@ static bool resize(struct heap *heap, struct block *block, size_t size)
         wipe(payload(block) + size, block->asked - size);
     split(heap, block, rounded(size));
     block->asked = size;
+    guard(block);
     account(heap, block, true);
     return true;
 }

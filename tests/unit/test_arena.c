@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <alloca.h>
 #include <cmocka.h>
 #include <errno.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/redzone.h"
 
 static int open_arena(void **state)
 {
@@ -25,10 +27,12 @@ static int open_arena(void **state)
     return arena_open(&options, &err);
 }
 
+/* Of freed memory as well: the arena stays mapped, and reading it is defined here. */
 static bool all_zero(const void *memory, size_t len)
 {
     const uint8_t *at = memory;
 
+    redzone_open(memory, len);
     while (len > 0 && *at == 0) {
         at++;
         len--;
@@ -52,7 +56,7 @@ static void freed_memory_is_wiped(void **state)
     assert_non_null(secret);
     memset(secret, 'x', 100);
     arena_free(secret);
-    assert_true(all_zero(secret, 100)); /* the arena stays mapped: reading it is defined here */
+    assert_true(all_zero(secret, 100));
 }
 
 static void fresh_memory_is_zero_and_aligned(void **state)
@@ -94,7 +98,8 @@ static void a_shrunk_block_loses_its_tail(void **state)
     (void)state;
     memset(memory, 'x', 256);
     assert_ptr_equal(arena_realloc(memory, 100, ARENA_KEY), memory);
-    assert_null(memchr(memory + 100, 'x', 156));
+    redzone_open(memory + 100, 156);
+    assert_null(memchr(memory + 100, 'x', 156)); /* the next block's header lies there */
     arena_free(memory);
 }
 
@@ -201,14 +206,16 @@ static void public_buffers_take_no_locked_memory(void **state)
     buf_free(&buf);
 }
 
+enum { TRACE_SIZE = 256 };
+
 static uintptr_t stack_address;
 
 static void leave_a_trace(void *argument)
 {
-    volatile char secret[256];
+    volatile char *secret = alloca(TRACE_SIZE); /* arrays are where a sanitizer has them */
     size_t i;
 
-    for (i = 0; i < sizeof secret; i++)
+    for (i = 0; i < TRACE_SIZE; i++)
         secret[i] = *(char *)argument;
     stack_address = (uintptr_t)secret;
 }
@@ -221,7 +228,7 @@ static void the_stack_is_wiped(void **state)
     (void)state;
     assert_int_equal(arena_thread_start(leave_a_trace, &mark, &err), 0);
     assert_int_equal(arena_thread_join(&err), 0);
-    assert_true(all_zero((void *)stack_address, 256));
+    assert_true(all_zero((void *)stack_address, TRACE_SIZE));
 }
 
 /* Runs check() in a child whose memlock limit is zero and that has no privilege to pass over it. */

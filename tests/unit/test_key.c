@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/redzone.h"
 #include "identity/cert.h"
 #include "identity/der.h"
 #include "identity/key_impl.h"
@@ -502,6 +503,7 @@ static void a_freed_key_is_wiped(void **state)
     memcpy(scalar, place, sizeof scalar);
     key_free(key);
     key_free(NULL);
+    redzone_open(place, sizeof scalar);
     assert_memory_not_equal(place, scalar, sizeof scalar);
 }
 
