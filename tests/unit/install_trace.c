@@ -32,10 +32,27 @@ bool trace_to_next_stop(pid_t pid, int *status)
     return waitpid(pid, status, 0) == pid && WIFSTOPPED(*status);
 }
 
+#ifdef __x86_64__
+/* A sanitizer gives up where one of its own calls fails. */
+static bool is_sanitizers(pid_t pid)
+{
+#ifdef __SANITIZE_ADDRESS__
+    long call = ptrace(PTRACE_PEEKUSER, pid, offsetof(struct user, regs.orig_rax), NULL);
+
+    return call == SYS_mmap || call == SYS_munmap || call == SYS_sigaltstack;
+#else
+    (void)pid;
+    return false;
+#endif
+}
+#endif
+
 /* Replaces the result of the system call that a traced process is about to enter. */
 static bool fail_call(pid_t pid, int error, int *status)
 {
 #ifdef __x86_64__
+    if (is_sanitizers(pid))
+        return true;
     return ptrace(PTRACE_POKEUSER, pid, offsetof(struct user, regs.orig_rax), -1L) == 0 &&
            trace_to_next_stop(pid, status) &&
            ptrace(PTRACE_POKEUSER, pid, offsetof(struct user, regs.rax), (long)-error) == 0;

@@ -423,7 +423,7 @@ int main(int argc, char *argv[])
     /* Again, with a secret in the environment that the kernel made for it. */
     if (argc > 0 && !getenv(SECRET_NAME)) {
         (void)setenv(SECRET_NAME, SECRET_VALUE, 1);
-        (void)execv("/proc/self/exe", argv);
+        (void)execv(argv[0], argv);
         return 1;
     }
     return cmocka_run_group_tests_name("hook", tests, NULL, NULL);

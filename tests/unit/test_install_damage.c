@@ -238,7 +238,8 @@ static void leftovers_of_a_killed_run_are_swept(void **state)
 /* Mounts a small file system on the target, in a namespace that goes with this process. */
 static bool mount_small(struct fixture *fixture)
 {
-    return unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+    return unshare(CLONE_NEWNS) == 0 &&
+           mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 &&
            mount("none", fixture->dir, "tmpfs", 0, "size=64k,mode=0755") == 0;
 }
 
@@ -297,7 +298,7 @@ static void full_file_system(void **state)
 static int read_only_steps(struct fixture *fixture)
 {
     STEP(1, fixture_install(fixture, 1) == INSTALL_DONE);
-    STEP(2, mount(NULL, fixture->dir, NULL, MS_REMOUNT | MS_RDONLY, NULL) == 0);
+    STEP(2, mount("none", fixture->dir, "none", MS_REMOUNT | MS_RDONLY, NULL) == 0);
     STEP(3, fixture_install(fixture, 2) == -1);
     STEP(4, fixture->err.code == ERR_INSTALL_FAILED);
     STEP(5, strstr(fixture->err.reason, "Read-only file system"));
