@@ -12,6 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(os.environ.get("MTLS_AGENT") or ROOT / "build" / "mtls-agent").resolve()
+PROGRAMS = Path(os.environ.get("MTLS_AGENT_PROGRAMS") or ROOT / "build" / "tests").resolve()  # for tests alone
 PATIENCE_S = 90  # longer than any deadline that a test gives
 
 

@@ -4,10 +4,9 @@
 import os
 from pathlib import Path
 
-from agent import PROGRAM, snapshot, wait_for
-from servers.process import BUILD
+from agent import PROGRAM, PROGRAMS, snapshot, wait_for
 
-CLOCK = BUILD / "tests" / "agent-clock"  # the agent, with a wall clock that can be set
+CLOCK = PROGRAMS / "agent-clock"  # the agent, with a wall clock that can be set
 CYCLES = 8  # so many go wrong
 QUICK = {"deadline": "10s", "interval": "120ms", "probe_interval": "150ms"}
 HASTY = {**QUICK, "deadline": "1s"}  # one try of AWS a cycle

@@ -15,7 +15,7 @@ from cryptography.x509 import DNSName
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import PolicyBuilder, Store
 
-from agent import ROOT, snapshot
+from agent import PROGRAMS, ROOT, snapshot
 from servers.enclave import HERE, KINDS, Nginx, go_program
 from servers.loaders import LOADERS
 from servers.pki import Pair, openssl
@@ -81,7 +81,7 @@ def test_a_verifier_by_rfc_5280_takes_it(made):
 
 def test_the_strict_profile_takes_it(made, tmp_path):
     """As the agent looks at AWS."""
-    program = ROOT / "build/tests/conformance"
+    program = PROGRAMS / "conformance"
     if not program.exists():
         pytest.skip("make conformance builds it")
     case = {

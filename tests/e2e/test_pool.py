@@ -9,10 +9,10 @@ import subprocess
 
 import pytest
 
-from agent import ROOT
+from agent import PROGRAMS
 from servers.enclave import KINDS
 
-POOL_TRAP = ROOT / "build" / "tests" / "pool-trap"
+POOL_TRAP = PROGRAMS / "pool-trap"
 
 
 @pytest.fixture(scope="module")
