@@ -5,12 +5,21 @@ ARCH    ?= x86_64
 PREFIX  ?= /usr/local
 VECTORS ?= $(or $(MTLS_AGENT_VECTORS),$(wildcard ../shared/vectors))
 VERSION := $(shell cat VERSION)
+comma   := ,
 
-OUT := build/$(ARCH)
-TP  := $(OUT)/third_party
-CC  := $(TP)/bin/musl-gcc
-BIN := $(OUT)/mtls-agent
-V   ?= @
+# SANITIZE: nothing for the program that ships; else what it is built to be looked at with, from this machine's own compiler
+# and C library: address,undefined by the sanitizers, none by valgrind.
+SANITIZE ?=
+OUT_     := build/$(ARCH)
+OUT_none := build/host
+OUT_address,undefined := build/sanitized
+
+OUT   := $(or $(OUT_$(SANITIZE)),$(error SANITIZE is address$(comma)undefined or none))
+TP    := $(if $(SANITIZE),build/host,$(OUT))/third_party
+CC    := $(if $(SANITIZE),gcc,$(TP)/bin/musl-gcc)
+BIN   := $(OUT)/mtls-agent
+TESTS := $(if $(SANITIZE),$(OUT),build)/tests
+V     ?= @
 
 CPPFLAGS := -Isrc -D_GNU_SOURCE -DMTLS_AGENT_VERSION='"$(VERSION)"'
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Werror -Wvla -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes
@@ -22,6 +31,18 @@ CFLAGS   := -std=c11 $(WARN) $(HARDEN) $(SMALL) -ffile-prefix-map=$(CURDIR)=. \
 LDFLAGS  := -static-pie -Wl,--gc-sections,--build-id=none,--hash-style=gnu \
             -Wl,-z,relro,-z,now,-z,noexecstack,-z,pack-relative-relocs
 LDLIBS   := -lcurl -lbearssl -pthread
+ifneq ($(SANITIZE),)
+# The sanitizers want a dynamic program, and frames between red zones a larger stack. A finding ends the process. Warnings
+# are the other build's: code with checks in it sets off false ones.
+CHECKED  := $(if $(filter-out none,$(SANITIZE)),-fsanitize=$(SANITIZE) -fsanitize=bounds-strict \
+            -fsanitize=float-cast-overflow -fno-sanitize-recover=all)
+FINDINGS := $(OUT)/findings
+WATCHED  := tools/watched $(if $(CHECKED),sanitized,valgrind) $(FINDINGS)
+CPPFLAGS += -isystem $(TP)/include -DARENA_WATCHED \
+            $(if $(CHECKED),-DSANITIZE_FINDINGS='"$(CURDIR)/$(FINDINGS)"',-DARENA_MEMCHECK)
+CFLAGS   := -std=c11 -w -fPIE -O1 -g -fno-omit-frame-pointer $(CHECKED)
+LDFLAGS  := -pie $(CHECKED) $(if $(CHECKED),-static-libasan -static-libubsan) -L$(TP)/lib
+endif
 # Tests compare signed with unsigned and define functions that no header knows.
 TEST_CFLAGS := $(filter-out -Wconversion -Wmissing-prototypes,$(CFLAGS)) -Itests/unit
 
@@ -29,12 +50,12 @@ TEST_CFLAGS := $(filter-out -Wconversion -Wmissing-prototypes,$(CFLAGS)) -Itests
 objects = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 
 SRC     := $(sort $(shell find src -name '*.c'))
-OBJ     := $(call objects,$(SRC))
+OBJ     := $(call objects,$(SRC) $(if $(CHECKED),tests/sanitize/options.c))
 AGENT   := $(filter-out $(OUT)/obj/src/main.o,$(OBJ))
-UNIT    := $(patsubst tests/unit/%.c,build/tests/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
+UNIT    := $(patsubst tests/unit/%.c,$(TESTS)/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
 HELPERS := $(call objects,$(filter-out tests/unit/test_%.c,$(wildcard tests/unit/*.c)))
 CONFORM := $(call objects,$(sort $(wildcard tests/conformance/*.c)))
-PROGRAM := $(patsubst tests/programs/%.c,build/tests/%,$(wildcard tests/programs/*.c))
+PROGRAM := $(patsubst tests/programs/%.c,$(TESTS)/%,$(wildcard tests/programs/*.c))
 
 # Agents that stop, or have a lapse, for tests/memory: what each is linked with besides the agent, and what that replaces.
 MEMORY_pausing   := pausing
@@ -53,11 +74,11 @@ WRAP_flipping    := key_sign
 WRAP_counting    := malloc calloc realloc aligned_alloc
 MEMORY := $(addprefix build/tests/memory/,pausing unwiped elsewhere dumping dumped flipping counting)
 
-.PHONY: all test demo conformance test-unit test-bearssl test-e2e test-memory fleet check venv soak bench-probe install clean distclean help FORCE
+.PHONY: all test demo conformance test-sanitized test-e2e-sanitized test-valgrind test-unit test-bearssl test-e2e test-memory fleet check analyse venv soak bench-probe install clean distclean help FORCE
 .DELETE_ON_ERROR:
 .PRECIOUS: $(OUT)/obj/tests/%.o
 
-all: $(BIN) build/mtls-agent ## the program (build/x86_64/mtls-agent, linked as build/mtls-agent)
+all: $(BIN) $(if $(SANITIZE),,build/mtls-agent) ## the program (build/x86_64/mtls-agent, linked as build/mtls-agent)
 
 # ---- third-party libraries -------------------------------------------------------------------------------------------------
 
@@ -66,7 +87,7 @@ $(TP).stamp: third_party/pins third_party/fetch third_party/build $(wildcard thi
              $(if $(wildcard $(TP)/lib/libcurl.a),,FORCE)
 	@mkdir -p $(@D)
 	@tools/bootstrap --check build
-	@third_party/build $(ARCH) $(TP)
+	@third_party/build $(if $(SANITIZE),host,$(ARCH)) $(TP)
 	@touch $@
 
 # ---- the program -----------------------------------------------------------------------------------------------------------
@@ -82,7 +103,7 @@ $(BIN).debug: $(OBJ)
 
 $(BIN): $(BIN).debug
 	@echo "  STRIP $@"
-	$(V)$(if $(filter $(ARCH),$(shell uname -m)),,$(ARCH)-linux-gnu-)strip -s $< -o $@
+	$(V)$(if $(SANITIZE),cp $< $@,$(if $(filter $(ARCH),$(shell uname -m)),,$(ARCH)-linux-gnu-)strip -s $< -o $@)
 
 build/mtls-agent: $(BIN)
 	@ln -sfn $(ARCH)/mtls-agent $@
@@ -94,22 +115,22 @@ $(OUT)/obj/tests/%.o: tests/%.c $(TP).stamp Makefile VERSION
 	@echo "  CC    $<"
 	$(V)$(CC) $(CPPFLAGS) $(TEST_CFLAGS) -MMD -MP -c $< -o $@
 
-build/tests/unit/%: $(OUT)/obj/tests/unit/%.o $(HELPERS) $(AGENT)
+$(TESTS)/unit/%: $(OUT)/obj/tests/unit/%.o $(HELPERS) $(AGENT)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
-	$(V)$(CC) $(LDFLAGS) $^ -lcmocka $(LDLIBS) -o $@
+	$(V)$(CC) $(LDFLAGS) -Wl,--wrap=_cmocka_run_group_tests $^ -lcmocka $(LDLIBS) -o $@
 
-build/tests/conformance: $(CONFORM) $(AGENT)
+$(TESTS)/conformance: $(CONFORM) $(AGENT)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
 	$(V)$(CC) $(LDFLAGS) -Wl,--wrap=http_perform,--wrap=fs_read $^ $(LDLIBS) -o $@
 
-build/tests/fleet: $(OUT)/obj/tests/fleet/fleet.o $(AGENT)
+$(TESTS)/fleet: $(OUT)/obj/tests/fleet/fleet.o $(AGENT)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
 	$(V)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
-build/tests/agent-clock: $(OUT)/obj/tests/programs/agent-clock.o $(OBJ)
+$(TESTS)/agent-clock: $(OUT)/obj/tests/programs/agent-clock.o $(OBJ)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
 	$(V)$(CC) $(LDFLAGS) -Wl,--wrap=clock_wall $^ $(LDLIBS) -o $@
@@ -125,7 +146,7 @@ endef
 comma := ,
 $(foreach agent,$(notdir $(MEMORY)),$(eval $(call memory-agent,$(agent))))
 
-build/tests/%: $(OUT)/obj/tests/programs/%.o $(AGENT)
+$(TESTS)/%: $(OUT)/obj/tests/programs/%.o $(AGENT)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
 	$(V)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
@@ -142,19 +163,32 @@ test: ## everything: bootstrap, build, then every test and check below
 	$(MAKE) test-e2e
 	$(MAKE) test-memory
 	$(MAKE) check
+	$(MAKE) analyse
+	$(MAKE) test-sanitized
+	$(MAKE) test-valgrind
 
-conformance: build/tests/conformance ## others' test vectors (MTLS_AGENT_VECTORS=FOLDER)
-	@MTLS_AGENT_VECTORS="$(VECTORS)" tests/conformance/run $<
+conformance: $(TESTS)/conformance ## others' test vectors (MTLS_AGENT_VECTORS=FOLDER)
+	@MTLS_AGENT_VECTORS="$(VECTORS)" $(WATCHED) tests/conformance/run $<
+
+test-sanitized: ## unit and conformance tests of a program built with AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(MAKE) --no-print-directory SANITIZE=address,undefined test-unit conformance
+
+test-e2e-sanitized: ## the program so built against real servers; 8 minutes
+	@$(MAKE) --no-print-directory SANITIZE=address,undefined test-e2e
+
+test-valgrind: ## unit tests by valgrind
+	@tools/bootstrap --check valgrind
+	@$(MAKE) --no-print-directory SANITIZE=none test-unit
 
 test-unit: $(UNIT) ## tests of single rooms, in C
-	@tools/run-unit $^
+	@$(WATCHED) tools/run-unit $^
 
 test-bearssl: $(TP).stamp ## BearSSL's own certificate chains, over the patched library
 	@tools/run-bearssl $(TP)/share/bearssl
 
 test-e2e: all venv $(PROGRAM) ## the program against real servers
 	@tools/bootstrap --check e2e
-	@build/venv/bin/pytest tests/e2e
+	@MTLS_AGENT=$(BIN) MTLS_AGENT_PROGRAMS=$(TESTS) $(WATCHED) build/venv/bin/pytest tests/e2e
 
 test-memory: all venv $(PROGRAM) $(MEMORY) ## that no secret is left in memory, or elsewhere (MEMORY_MOMENTS=N looks at more moments)
 	@tools/bootstrap --check e2e
@@ -167,7 +201,11 @@ check: all ## format, lint, fences between rooms, size, pages that the program m
 	@tools/bootstrap --check check
 	@tools/check $(BIN) -- -std=c11 $(CPPFLAGS) -nostdlibinc -isystem $(TP)/include
 
-fleet: build/tests/fleet ## what 10,000 hosts ask of AWS, in simulation; draws docs/fleet.svg
+analyse: $(TP).stamp ## gcc -fanalyzer and cppcheck over src/
+	@tools/bootstrap --check check
+	@tools/analyse $(CC) $(CPPFLAGS) $(CFLAGS)
+
+fleet: $(TESTS)/fleet ## what 10,000 hosts ask of AWS, in simulation; draws docs/fleet.svg
 	@$< build/tests/fleet.tsv
 	@tools/fleet-picture build/tests/fleet.tsv >docs/fleet.svg
 
@@ -196,8 +234,9 @@ distclean: clean ## that, and the cached libraries and sources
 	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/mtls-agent"
 
 help: ## this list
-	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 20
 	@echo
+	@echo 'SANITIZE=address,undefined builds for sanitizers into build/sanitized, SANITIZE=none for valgrind into build/host.'
 	@echo 'SOURCES=FOLDER takes third-party tarballs from there first; V= shows the commands.'
 
 -include $(shell find $(OUT)/obj -name '*.d' 2>/dev/null)

@@ -2,13 +2,14 @@
 """What the tests share: the servers, started once, and an agent with a directory of its own for each test."""
 
 import itertools
+import os
 import shutil
 import sys
 import tempfile
 
 import pytest
 
-from agent import PROGRAM, Agent
+from agent import PROGRAM, ROOT, Agent
 from day import Clock
 from servers.aws import Aws
 from servers.enclave import KINDS
@@ -21,6 +22,22 @@ def pytest_configure(config):
         pytest.exit(f"{PROGRAM} does not exist: run make first", 2)
     if not config.option.basetemp:  # --basetemp=DIR keeps what the tests leave
         config.own_basetemp = config.option.basetemp = tempfile.mkdtemp(prefix="mtls-agent-e2e-")
+
+
+def pytest_collection_modifyitems(items):
+    """Leaves out what tests/left-out names for the kind of program that is under test."""
+    for line in (ROOT / "tests/left-out").read_text().splitlines():
+        kind, _, rest = line.partition(" ")
+        place, _, reason = rest.partition(" ")
+        path, _, name = place.partition("::")
+        here = [item for item in items if ROOT / path == item.path]
+        named = [item for item in here if item.originalname == name]
+        if kind != os.environ.get("TEST_KIND") or not here:
+            continue
+        if not named and here[0].config.option.keyword == "":
+            raise pytest.UsageError(f"tests/left-out: no test {place}")
+        for item in named:
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 def pytest_terminal_summary(terminalreporter):
