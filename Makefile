@@ -58,13 +58,13 @@ CONFORM := $(call objects,$(sort $(wildcard tests/conformance/*.c)))
 PROGRAM := $(patsubst tests/programs/%.c,$(TESTS)/%,$(wildcard tests/programs/*.c))
 
 # Agents that stop, or have a lapse, for tests/memory: what each is linked with besides the agent, and what that replaces.
-MEMORY_pausing   := pausing
-MEMORY_unwiped   := pausing unwiped
+MEMORY_pausing   := pausing free
+MEMORY_unwiped   := pausing unwiped free
 MEMORY_elsewhere := elsewhere
-MEMORY_dumping   := dumping
-MEMORY_dumped    := dumping dumped
+MEMORY_dumping   := dumping free
+MEMORY_dumped    := dumping dumped free
 MEMORY_flipping  := flipping
-MEMORY_counting  := counting
+MEMORY_counting  := counting free
 WRAP_pausing     := arena_thread_join arena_wipe
 WRAP_unwiped     := wipe heap_alloc
 WRAP_elsewhere   := pthread_attr_setstack
@@ -72,6 +72,7 @@ WRAP_dumping     := setrlimit prctl
 WRAP_dumped      := madvise
 WRAP_flipping    := key_sign
 WRAP_counting    := malloc calloc realloc aligned_alloc
+WRAP_free        := confine confine_job
 MEMORY := $(addprefix build/tests/memory/,pausing unwiped elsewhere dumping dumped flipping counting)
 
 .PHONY: all test demo conformance test-sanitized test-e2e-sanitized test-valgrind test-unit test-bearssl test-e2e test-memory fleet check analyse venv soak bench-probe install clean distclean help FORCE

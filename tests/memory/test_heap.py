@@ -28,6 +28,7 @@ PUBLIC = {
     "commands/fetch.o": "outcomes and errors",
     "commands/probe.o": "results of probes",
     "enclave/rehearse.o": "results of probes",
+    "host/sandbox_paths.o": "paths, of the configuration",
     "identity/anchors.o": "certificates",
     "identity/verify.o": "certificates",
     "identity/report.o": "what inspect says",
