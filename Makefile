@@ -41,7 +41,9 @@ WATCHED  := tools/watched $(if $(CHECKED),sanitized,valgrind) $(FINDINGS)
 CPPFLAGS += -isystem $(TP)/include -DARENA_WATCHED \
             $(if $(CHECKED),-DSANITIZE_FINDINGS='"$(CURDIR)/$(FINDINGS)"',-DARENA_MEMCHECK)
 CFLAGS   := -std=c11 -w -fPIE -O1 -g -fno-omit-frame-pointer $(CHECKED)
-LDFLAGS  := -pie $(CHECKED) $(if $(CHECKED),-static-libasan -static-libubsan) -L$(TP)/lib
+# Nor do they get along with the sandbox: they call what it refuses.
+LDFLAGS  := -pie $(CHECKED) $(if $(CHECKED),-static-libasan -static-libubsan) -L$(TP)/lib \
+            -Wl,--wrap=confine,--wrap=confine_job
 endif
 # Tests compare signed with unsigned and define functions that no header knows.
 TEST_CFLAGS := $(filter-out -Wconversion -Wmissing-prototypes,$(CFLAGS)) -Itests/unit
@@ -50,7 +52,7 @@ TEST_CFLAGS := $(filter-out -Wconversion -Wmissing-prototypes,$(CFLAGS)) -Itests
 objects = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 
 SRC     := $(sort $(shell find src -name '*.c'))
-OBJ     := $(call objects,$(SRC) $(if $(CHECKED),tests/sanitize/options.c))
+OBJ     := $(call objects,$(SRC) $(if $(CHECKED),tests/sanitize/options.c) $(if $(SANITIZE),tests/memory/free.c))
 AGENT   := $(filter-out $(OUT)/obj/src/main.o,$(OBJ))
 UNIT    := $(patsubst tests/unit/%.c,$(TESTS)/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
 HELPERS := $(call objects,$(filter-out tests/unit/test_%.c,$(wildcard tests/unit/*.c)))

@@ -393,5 +393,5 @@ def test_somebody_removes_the_directory(serve, agent, put, good):
     assert service.child.wait(20) == 73
     assert service.all("error", code="target_invalid")
     again = serve(arn)
-    again.wait("installed")
+    again.wait("ready")
     assert agent.run("healthcheck", f"--dir={agent.dir}").status == 0

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The agent without its sandbox, which would not let it stop, or write what a test asks for. */
+/*
+ * The agent without its sandbox, which would not let it stop, write what a test asks for, or do what
+ * sanitizers do.
+ */
 #include "service/confine.h"
 
 void __wrap_confine(const struct config *config, pid_t runner);
