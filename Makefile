@@ -25,7 +25,7 @@ CPPFLAGS := -Isrc -D_GNU_SOURCE -DMTLS_AGENT_VERSION='"$(VERSION)"'
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Werror -Wvla -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes
 # No _FORTIFY_SOURCE: musl's headers have no checks for it to switch on.
 HARDEN   := -fPIE -fstack-protector-strong -fstack-clash-protection -ftrivial-auto-var-init=zero
-SMALL    := -Os -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables
+SMALL    := -Oz -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables
 CFLAGS   := -std=c11 $(WARN) $(HARDEN) $(SMALL) -ffile-prefix-map=$(CURDIR)=. \
             $(if $(filter aarch64,$(ARCH)),-mno-outline-atomics)
 LDFLAGS  := -static-pie -Wl,--gc-sections,--build-id=none,--hash-style=gnu \

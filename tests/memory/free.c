@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The agent without its sandbox, which would not let it stop, write what a test asks for, or do what
- * sanitizers do.
+ * The agent without its sandbox, which would not let it stop, write what a test asks for, or do
+ * what sanitizers do.
  */
 #include "service/confine.h"
 
