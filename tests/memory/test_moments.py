@@ -66,6 +66,24 @@ def test_run(busy, aws, secrets, glance, scanner, pairs, authority):
     assert not scanner.scan(secrets.all(), busy.log.read_bytes() + busy.stdout.read_bytes())
 
 
+def test_run_of_a_profile(stay, aws, put, good, secrets, glance, tmp_path):
+    """The shared file is read by both threads: by main for the sandbox's sake, which has no arena's stack."""
+    path = tmp_path / "credentials"
+    secrets.aws_key(aws.keys["aws_secret_access_key"])
+    path.write_text("[default]\n" + "".join(f"{name} = {value}\n" for name, value in aws.keys.items()))
+    environment = {**NO_KEYS, "AWS_SHARED_CREDENTIALS_FILE": str(path), "AWS_CONFIG_FILE": "/nonexistent"}
+    service = stay(put(good), interval="100ms", env=environment)
+    service.wait("installed", seconds=30)
+    seen, moments = set(), 0
+    while moments < MOMENTS or "credentials" not in seen:
+        assert moments < MOMENTS * PATIENCE, f"only {seen} were seen at work"
+        time.sleep(random.uniform(0, 0.04))
+        found = glance(service.pid)
+        assert_nothing_outside(found[1])
+        seen |= {hit.needle.split()[0].split("-")[0] for hit in found[2]}
+        moments += 1
+
+
 def test_fetch(launch, agent, put, secrets, glance, client, client_document, enclave):
     """One after the other, from the moment on at which the environment is erased."""
     secrets.key(client.key)
