@@ -200,7 +200,8 @@ static void describe_overlap(const struct delivery *delivery)
     }
 }
 
-void delivery_conclude(const struct delivery *delivery, const char *outcome)
+/* Notes and logs how it ended: "installed". */
+static void conclude_delivery(const struct delivery *delivery, const char *outcome)
 {
     delivery->told->outcome = outcome;
     log_event(LOG_LEVEL_INFO, outcome, log_s("set", delivery_name(delivery)),
@@ -244,7 +245,7 @@ static int install(const struct delivery *delivery, struct err *err)
     atomic_store(&delivery->agent->writing, false);
     if (result < 0)
         return -1;
-    delivery_conclude(delivery, events[outcome]);
+    conclude_delivery(delivery, events[outcome]);
     if (outcome == INSTALL_DONE)
         lift_hold(delivery);
     if (outcome != INSTALL_UNCHANGED)
@@ -265,7 +266,7 @@ static int require_proof(const struct delivery *delivery, struct err *err)
 static int set_aside(const struct delivery *delivery, struct err *err)
 {
     if (delivery->aside == ASIDE_HELD) {
-        delivery_conclude(delivery, "held_back");
+        conclude_delivery(delivery, "held_back");
         return 0;
     }
     *err = delivery->told->refused.err;

@@ -44,9 +44,6 @@ const char *delivery_name(const struct delivery *delivery);
 int delivery_expect(const struct delivery *delivery, const struct identity *identity,
                     struct err *err);
 
-/* Notes and logs how it ended: "installed", with fields of the log's. */
-void delivery_conclude(const struct delivery *delivery, const char *outcome);
-
 /*
  * agent_keep.c: when what is installed stays. keep_stale(): AWS cannot be asked, and a whole set on
  * disk is better than a host that does not come up. keep_unproven(): no enclave could be asked.

@@ -386,9 +386,7 @@ static bool is_homeless(const struct service *service, struct err *err)
 
     if (fstat(service->lock, &status) < 0 || status.st_nlink > 0)
         return false;
-    (void)err_set(err, ERR_TARGET_INVALID, service->config->dir,
-                  "it was removed; a restart makes "
-                  "it anew");
+    (void)err_set(err, ERR_TARGET_INVALID, service->config->dir, "it was removed: start again");
     return true;
 }
 
