@@ -191,7 +191,7 @@ test-bearssl: $(TP).stamp ## BearSSL's own certificate chains, over the patched 
 
 test-e2e: all venv $(PROGRAM) ## the program against real servers
 	@tools/bootstrap --check e2e
-	@MTLS_AGENT=$(BIN) MTLS_AGENT_PROGRAMS=$(TESTS) $(WATCHED) build/venv/bin/pytest tests/e2e
+	@MTLS_AGENT=$(BIN) MTLS_AGENT_PROGRAMS=$(TESTS) $(WATCHED) build/venv/bin/pytest -n 3 --dist loadfile tests/e2e
 
 test-memory: all venv $(PROGRAM) $(MEMORY) ## that no secret is left in memory, or elsewhere (MEMORY_MOMENTS=N looks at more moments)
 	@tools/bootstrap --check e2e
