@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""System calls by their names, which errors each may give, and the agent with one of them disturbed."""
+
+import errno
+import functools
+import json
+import os
+import re
+import subprocess
+from dataclasses import dataclass, field
+
+from agent import PROGRAM, PROGRAMS
+
+ERRORS = ("EIO", "ENOSPC", "EINTR", "EAGAIN", "EMFILE", "ENOMEM", "EDQUOT", "EROFS")
+PATIENCE_S = 60  # for what its own deadline ends after seconds
+
+OPEN = {"open", "openat"}
+CHANGE = {"mkdirat", "symlinkat", "renameat", "renameat2", "fchmod", "fchown", "ftruncate"}
+LOOK = {"access", "faccessat", "newfstatat", "stat", "lstat", "fstat", "statx", "readlinkat", "getdents64"}
+DATA = {"read", "write", "readv", "writev", "pread64", "lseek"}
+NETWORK = {"socket", "bind", "connect", "sendto", "recvfrom", "sendmsg", "recvmsg"}
+NETWORK |= {"setsockopt", "getsockopt", "getsockname", "getpeername", "socketpair", "shutdown"}
+MEMORY = {"mmap", "brk", "mprotect", "mremap", "munmap", "madvise", "mlock", "clone"}
+RIGHTS = {"landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "seccomp", "prctl"}
+WAIT = {"poll", "ppoll", "futex", "nanosleep", "clock_nanosleep", "flock", "wait4", "fcntl"}
+EVENTS = {"eventfd2", "pipe2", "timerfd_create", "signalfd4", "epoll_create1"}
+
+# Where each error applies: what the manual pages or a file system's own code give for the call.
+MAY_FAIL = {
+    "EIO": OPEN | CHANGE | LOOK | DATA | {"close", "fsync", "unlinkat", "sendto", "recvfrom"},
+    "ENOSPC": OPEN | CHANGE | {"write", "writev", "fsync", "close"},
+    "EDQUOT": OPEN | CHANGE | {"write", "writev", "fsync", "close"},
+    "EROFS": OPEN | CHANGE | {"unlinkat"},
+    "EMFILE": OPEN | EVENTS | {"socket", "socketpair", "landlock_create_ruleset"},
+    "EINTR": OPEN | DATA | WAIT | {"close", "fsync", "connect", "sendto", "recvfrom", "sendmsg", "recvmsg"},
+    "EAGAIN": {"read", "write", "poll", "futex", "flock", "fcntl", "getrandom", "connect", "clone", "mmap"}
+    | {"mlock", "sendto", "recvfrom", "sendmsg", "recvmsg"},
+    "ENOMEM": OPEN | CHANGE | LOOK | DATA | NETWORK | MEMORY | RIGHTS | EVENTS | {"unlinkat", "poll", "capset"},
+}
+# Those that cannot fail as they are called; they are killed at like all others.
+NEVER_FAIL = {"exit", "exit_group", "geteuid", "getuid", "getegid", "getpid", "gettid", "umask"}
+NEVER_FAIL |= {"rt_sigprocmask", "rt_sigaction", "rt_sigreturn", "set_tid_address", "capget", "sched_getaffinity"}
+CUT = {"read", "write", "sendto", "recvfrom"}
+
+
+@functools.cache
+def numbers():
+    """The kernel's number of each call, by name, as the compiler's headers have them."""
+    text = subprocess.run(
+        ["cc", "-E", "-dM", "-include", "sys/syscall.h", "-x", "c", os.devnull],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    return {name: int(number) for name, number in re.findall(r"#define __NR_(\w+) (\d+)\n", text)}
+
+
+@functools.cache
+def names():
+    return {number: name for name, number in numbers().items()}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is done at which call: none, kill, short, an error's name, or swap=DIR:TO."""
+
+    action: str
+    call: str = "exit"
+    number: int = 0
+
+    def __str__(self):
+        return f"{self.action} at {self.call} {self.number}"
+
+    @property
+    def argument(self):
+        return f"fail={getattr(errno, self.action)}" if self.action in ERRORS else self.action
+
+
+@dataclass
+class Outcome:
+    status: int
+    stderr: str
+    done: bool = False  # it came to that call
+    fd: int = -1  # that call's first argument
+    hung: bool = False
+    counts: dict = field(default_factory=dict)
+
+    @property
+    def events(self):
+        """What it logged; a line that a fault has cut is left out."""
+        found = []
+        for line in self.stderr.splitlines():
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                pass
+        return found
+
+    def names(self):
+        return [event["event"] for event in self.events]
+
+
+def command(report, fault, argv):
+    return [
+        PROGRAMS / "inject",
+        report,
+        str(PATIENCE_S),
+        fault.argument,
+        str(numbers()[fault.call]),
+        str(fault.number),
+        PROGRAM,
+        *argv,
+    ]
+
+
+def read_report(report, outcome):
+    for line in report.read_text().splitlines():
+        word, *rest = line.split()
+        if word == "call":
+            outcome.counts[names()[int(rest[0])]] = int(rest[1])
+        elif word == "done":
+            outcome.done, outcome.fd = True, int(rest[0])
+        else:
+            outcome.hung = True
+    return outcome
+
+
+def disturbed(argv, env, report, fault):
+    """Runs the agent with a fault."""
+    child = subprocess.run(
+        command(report, fault, argv),
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        timeout=PATIENCE_S + 30,
+        check=False,
+    )
+    return read_report(report, Outcome(child.returncode, child.stderr))
+
+
+def faults(kind, counts):
+    """Every fault of a kind for a program that makes so many of each call."""
+    unknown = set(counts) - set.union(*MAY_FAIL.values()) - NEVER_FAIL
+    assert not unknown, f"whether these can fail is not said: {sorted(unknown)}"
+    calls = counts if kind == "kill" else CUT if kind == "short" else MAY_FAIL[kind]
+    return [Fault(kind, call, n) for call in sorted(counts) if call in calls for n in range(1, counts[call] + 1)]
