@@ -21,14 +21,16 @@ _e2e = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_e2e)
 globals().update({name: value for name, value in vars(_e2e).items() if not name.startswith("_")})
 
-STRIDE = 30 if os.environ.get("FAULTS") == "sample" else 1  # every so manieth fault
+STRIDE = int(os.environ.get("FAULTS", 1))  # every so manieth fault
 counted = collections.Counter()
 
 
 def pytest_terminal_summary(terminalreporter):
     _e2e.pytest_terminal_summary(terminalreporter)
     for what, count in counted.items():
-        terminalreporter.write_line(f"{count:8}  {what}")
+        terminalreporter.write_line(f"{count:12,}  {what}")
+    for line in getattr(terminalreporter.config, "readings", []):
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +41,7 @@ def tally():
 
 @pytest.fixture(scope="session")
 def some():
-    """some(list): all of it, or with FAULTS=sample a part that is spread over it; another part each time."""
+    """some(list): all of it, or with FAULTS=30 a thirtieth that is spread over it; another part each time."""
     turn = itertools.count()
     return lambda faults: faults[next(turn) % STRIDE :: STRIDE]
 
@@ -102,6 +104,6 @@ def scenes(memory, aws_server, enclave, authority, old, new):
 
 @pytest.fixture(scope="session")
 def stages(memory, aws_server):
-    """A stage for each core."""
+    """As many as keep the cores busy: an agent mostly waits."""
     environment = {"PATH": "/usr/bin:/bin", "AWS_EC2_METADATA_DISABLED": "true", **aws_server.environment()}
-    return [Stage(memory / f"stage-{n}", environment) for n in range(os.cpu_count())]
+    return [Stage(memory / f"stage-{n}", environment) for n in range(2 * os.cpu_count())]
