@@ -9,7 +9,7 @@ import re
 import subprocess
 from dataclasses import dataclass, field
 
-from agent import PROGRAM, PROGRAMS
+from agent import PROGRAMS
 
 ERRORS = ("EIO", "ENOSPC", "EINTR", "EAGAIN", "EMFILE", "ENOMEM", "EDQUOT", "EROFS")
 PATIENCE_S = 60  # for what its own deadline ends after seconds
@@ -100,17 +100,10 @@ class Outcome:
         return [event["event"] for event in self.events]
 
 
-def command(report, fault, argv):
-    return [
-        PROGRAMS / "inject",
-        report,
-        str(PATIENCE_S),
-        fault.argument,
-        str(numbers()[fault.call]),
-        str(fault.number),
-        PROGRAM,
-        *argv,
-    ]
+def injecting(report, fault):
+    """What is to be put before a command."""
+    number = numbers()[fault.call]
+    return [PROGRAMS / "inject", report, str(PATIENCE_S), fault.argument, str(number), str(fault.number)]
 
 
 def read_report(report, outcome):
@@ -125,10 +118,10 @@ def read_report(report, outcome):
     return outcome
 
 
-def disturbed(argv, env, report, fault):
-    """Runs the agent with a fault."""
+def disturbed(argv, env, report, fault, prefix=()):
+    """Runs a command with a fault; prefix runs all of that."""
     child = subprocess.run(
-        command(report, fault, argv),
+        [*prefix, *injecting(report, fault), *argv],
         env=env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

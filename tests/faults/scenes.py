@@ -5,7 +5,7 @@ import os
 import shutil
 import stat
 
-from agent import snapshot
+from agent import PROGRAM
 from disturb import Fault, disturbed
 
 NAMES = ("client.crt", "client.key", "ca.crt", "client.pem")
@@ -120,15 +120,24 @@ def loses_lines(fault, outcome):
 
 
 class Stage:
-    """A place where scenes are played, over and over."""
+    """
+    A place where scenes are played, over and over. within: a command that runs the agent; prefix: one that runs that,
+    where the target may have another name.
+    """
 
-    def __init__(self, directory, environment):
+    def __init__(self, directory, environment, target=None, name=None):
         directory.mkdir()
-        self.target, self.report, self.environment = directory / "mtls", directory / "report", environment
+        self.report, self.environment = directory / "report", environment
+        self.target = target or directory / "mtls"
+        self.name = name or self.target
+        self.within, self.prefix = [], []
+
+    def argv(self, scene, *arguments):
+        return [PROGRAM, *scene.arguments, f"--dir={self.name}", *arguments]
 
     def play(self, scene, fault=Fault("none"), *arguments):
-        argv = [*scene.arguments, f"--dir={self.target}", *arguments]
-        return disturbed(argv, self.environment, self.report, fault)
+        argv = [*self.within, *self.argv(scene, *arguments)]
+        return disturbed(argv, self.environment, self.report, fault, self.prefix)
 
     def counts(self, scene, *arguments):
         """How many of each call it makes when nothing is wrong: the most of a few times."""
@@ -155,6 +164,3 @@ class Stage:
         if after.status != 0 or state != "new" or not set(after.names()) & INSTALLED:
             return [f"ends with {after.status}, {state}: {after.stderr}"]
         return [*scene.wrong_attributes(self.target), *(f"left: {each}" for each in scene.debris(self.target))]
-
-
-__all__ = ["Scene", "Stage", "restore", "snapshot"]

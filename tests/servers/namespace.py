@@ -99,10 +99,11 @@ class Namespace:
 class Disk:
     """A small disk of its own for one test, in a mount namespace that a sleeping process holds."""
 
-    def __init__(self, directory, log, size="256k"):
+    def __init__(self, directory, log, size="256k", inodes=0):
+        """inodes: how many there are; 0: as many as are asked for."""
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
-        mount = f"mount -t tmpfs -o size={size},mode=0755 disk '{directory}'"
+        mount = f"mount -t tmpfs -o size={size},nr_inodes={inodes},mode=0755 disk '{directory}'"
         self._user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
         steps = f"{mount} && echo ready && exec sleep infinity"
         self._holder = Process(["unshare", *self._user, "--mount", "sh", "-c", steps], log)
@@ -126,6 +127,17 @@ class Disk:
             except OSError:
                 pass
         return path
+
+    def use_up(self):
+        """Not an inode is free after this; returns the files that take them."""
+        taken = []
+        try:
+            while True:
+                path = self.dir / f"taken-{len(taken)}"
+                path.touch()
+                taken.append(path)
+        except OSError:
+            return taken
 
     def stop(self):
         self._holder.stop()

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Directories as platforms give them, mounted for one run, and the agent with and without root's rights."""
+
+import os
+import shutil
+import socket
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from agent import snapshot
+from servers.pki import document
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount and give up its rights")
+
+USER, GROUP = 4321, 8765
+ROOT = ()
+ORDINARY = ("setpriv", f"--reuid={USER}", f"--regid={GROUP}", "--clear-groups", "--")
+IN_GROUP = ("setpriv", f"--reuid={USER}", f"--regid={USER}", f"--groups={GROUP}", "--")
+
+# Mode and group of a volume; who runs the agent; what comes of it; whether others may write there.
+VOLUMES = {
+    "emptyDir, root": (0o777, 0, ROOT, 0, True),
+    "emptyDir": (0o777, 0, ORDINARY, 0, True),
+    "emptyDir with fsGroup": (0o2777, GROUP, IN_GROUP, 0, True),
+    "fsGroup alone": (0o2775, GROUP, IN_GROUP, 0, False),
+    "tmpfs, root": (0o1777, 0, ROOT, 0, False),
+    "tmpfs": (0o1777, 0, ORDINARY, 0, False),
+    "made by dockerd, root": (0o755, 0, ROOT, 0, False),
+    "made by dockerd": (0o755, 0, ORDINARY, 73, False),
+}
+
+
+@pytest.fixture
+def reachable(agent, aws, tmp_path):
+    """pytest's folders are their owner's alone; what an ordinary user needs is let through."""
+    for path in (aws.ca_bundle, *aws.ca_bundle.parents, *agent.dir.parents):
+        if str(path).startswith("/tmp/mtls-agent") or path == aws.ca_bundle:
+            path.chmod(path.stat().st_mode | 0o055 | (0o044 if path.is_file() else 0))
+    return agent
+
+
+def mounted(agent, how, prefix=()):
+    """What runs the agent where its target is mounted."""
+    return ["unshare", "--mount", "sh", "-c", f'{how} && exec "$@"', "sh", *prefix]
+
+
+@pytest.mark.parametrize("name", VOLUMES)
+def test_volumes(reachable, put, good, pair, tmp_path, name):
+    """Bound from a folder, which keeps what was installed."""
+    mode, group, who, status, open_to_others = VOLUMES[name]
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    os.chown(volume, 0, group)
+    volume.chmod(mode)
+    agent, arn = reachable, put(good)
+    agent.dir.mkdir()
+    there = mounted(agent, f"mount --bind {volume} {agent.dir}", who)
+    result = agent.fetch(arn, prefix=there)
+    assert result.status == status, result.stderr
+    if status:
+        error = result.failed(73, "install_failed")
+        assert "Permission denied" in error["reason"] and str(agent.dir) in error["subject"]
+        assert list(volume.iterdir()) == []
+        return
+    result.succeeded("installed")
+    assert bool(result.all("target_writable_by_others")) == open_to_others, result.stderr
+    key = volume / os.readlink(volume / "..data") / "client.key"
+    assert key.read_text() == pair.key
+    facts = key.stat()
+    assert stat.S_IMODE(facts.st_mode) == 0o600 and facts.st_uid == (USER if who else 0)
+    assert stat.S_IMODE(volume.stat().st_mode) == mode
+    agent.fetch(arn, prefix=there).succeeded("unchanged")
+
+
+def test_who_can_read_in_a_sticky_directory(reachable, put, good, tmp_path):
+    """Whose links the kernel lets others follow there (fs.protected_symlinks), as docs/install.md says."""
+    careful = Path("/proc/sys/fs/protected_symlinks").read_text() == "1\n"
+    agent, arn = reachable, put(good)
+
+    def reads(user):
+        other = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--"]
+        return subprocess.run([*other, "cat", agent.dir / "ca.crt"], capture_output=True).returncode == 0
+
+    for owner, who, all_may in ((0, ROOT, True), (0, ORDINARY, not careful), (USER, ORDINARY, True)):
+        shutil.rmtree(agent.dir, ignore_errors=True)
+        agent.dir.mkdir()
+        os.chown(agent.dir, owner, owner)
+        agent.dir.chmod(0o1777)
+        agent.fetch(arn, prefix=who).succeeded("installed")
+        assert reads(USER) and reads(USER + 1) == all_may, (owner, who)
+
+
+def test_a_read_only_mount(agent, put, good, aws, authority, tmp_path):
+    """What is right there is right; nothing else can be made so."""
+    arn = put(good)
+    agent.fetch(arn).succeeded("installed")
+    read_only = mounted(agent, f"mount --bind {agent.dir} {agent.dir} && mount -o remount,bind,ro {agent.dir}")
+    before = snapshot(agent.dir)
+    agent.fetch(arn, prefix=read_only).succeeded("unchanged")
+    aws.rotate(arn, document(authority.issue("ECS-Client"), authority.pem))
+    error = agent.fetch(arn, prefix=read_only).failed(73, "install_failed")
+    assert "Read-only file system" in error["reason"]
+    assert snapshot(agent.dir) == before
+
+
+# Places that belong to the agent, and what it does where something else stands there.
+PLACES = {
+    "client.crt": "refused",
+    "client.key": "refused",
+    "ca.crt": "refused",
+    "..data": "refused",
+    "SET": "refused",
+    "SET/client.key": "healed",
+    "SET/manifest": "healed",
+    "..data.tmp": "replaced",
+    "..agent": "ignored",
+    "..agent.tmp": "ignored",
+}
+
+
+def fifo(path, _):
+    os.mkfifo(path, 0o666)
+
+
+def device(path, _):
+    os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+
+
+def zeros(path, _):
+    os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 5))
+
+
+def bound_socket(path, _):
+    here = os.getcwd()
+    os.chdir(path.parent)  # its name may be too long
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(path.name)
+    os.chdir(here)
+
+
+def link(path, victim):
+    path.symlink_to(victim)
+
+
+def loop(path, _):
+    path.symlink_to(path.name)
+
+
+def hard_link(path, victim):
+    os.link(victim, path)
+
+
+KINDS = (fifo, device, zeros, bound_socket, link, loop, hard_link)
+# Links to elsewhere are damage where a set is installed; a second name of a file is a plain file.
+HEALED = {(name, kind) for name in ("client.crt", "client.key", "ca.crt") for kind in (link, loop, hard_link)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("place", PLACES)
+def test_something_else_in_place(agent, put, good, aws, authority, tmp_path, place, kind):
+    """It is neither followed, nor waited for, nor written to."""
+    arn = put(good)
+    agent.fetch(arn).succeeded("installed")
+    victim = tmp_path / "victim"
+    victim.write_text("theirs")
+    path = agent.dir / place.replace("SET", os.readlink(agent.dir / "..data"))
+    if path.is_dir() and not path.is_symlink():
+        path.rename(tmp_path / "away")
+    path.unlink(missing_ok=True)
+    kind(path, victim)
+    new = authority.issue("ECS-Client")
+    aws.rotate(arn, document(new, authority.pem))
+    before = snapshot(agent.dir)
+    result = agent.fetch(arn)
+    assert victim.read_text() == "theirs"
+    if PLACES[place] == "refused" and (place, kind) not in HEALED:
+        assert place.replace("SET", "..set-") in result.failed(73, "target_invalid")["reason"]
+        assert snapshot(agent.dir) == before
+    else:
+        assert result.status == 0 and agent.file("client.key") == new.key, result.stderr
