@@ -7,13 +7,22 @@
 #include "host/hook.h"
 #include "service/tell.h"
 
+static int report(const struct err *err)
+{
+    log_error(err);
+    return err_info(err->code)->exit_status;
+}
+
 static int fetch(const struct work *work)
 {
     struct agent *agent = calloc(1, sizeof *agent); /* no secret, and much for this stack */
     int status, told = 0;
+    struct err err;
 
-    if (!agent)
-        return err_info(ERR_SYSTEM)->exit_status;
+    if (!agent) {
+        (void)err_set(&err, ERR_SYSTEM, "memory", "no room to work in");
+        return report(&err);
+    }
     agent->config = work->config;
     agent->environment = work->environment;
     if (work->config->rollback)
@@ -32,10 +41,8 @@ int command_fetch(const struct config *config)
     struct err err;
     int status;
 
-    if (tell_open(&hook, config, &err) < 0) {
-        log_error(&err);
-        return err_info(err.code)->exit_status;
-    }
+    if (tell_open(&hook, config, &err) < 0)
+        return report(&err);
     status = command_supervise(config, fetch, &hook);
     if (hook.pid > 0)
         hook_close(&hook);

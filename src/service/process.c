@@ -25,6 +25,8 @@ static int harden(struct err *err)
         return err_set_errno(err, ERR_SYSTEM, "RLIMIT_CORE", "cannot forbid core dumps");
     if (prctl(PR_SET_DUMPABLE, 0L, 0L, 0L, 0L) < 0)
         return err_set_errno(err, ERR_SYSTEM, "PR_SET_DUMPABLE", "cannot forbid tracing");
+    if (signal(SIGXFSZ, SIG_IGN) == SIG_ERR) /* too long a file is an error like any other */
+        return err_set_errno(err, ERR_SYSTEM, "signals", "cannot ignore them");
     return 0;
 }
 

@@ -15,8 +15,10 @@ ERRORS = ("EIO", "ENOSPC", "EINTR", "EAGAIN", "EMFILE", "ENOMEM", "EDQUOT", "ERO
 PATIENCE_S = 60  # for what its own deadline ends after seconds
 
 OPEN = {"open", "openat"}
-CHANGE = {"mkdirat", "symlinkat", "renameat", "renameat2", "fchmod", "fchown", "ftruncate"}
-LOOK = {"access", "faccessat", "newfstatat", "stat", "lstat", "fstat", "statx", "readlinkat", "getdents64"}
+CHANGE = {"mkdirat", "symlinkat", "rename", "renameat", "renameat2", "fchmod", "fchown", "ftruncate"}
+REMOVE = {"unlink", "unlinkat"}
+LOOK = {"access", "faccessat", "faccessat2", "newfstatat", "stat", "lstat", "fstat", "statx"}
+LOOK |= {"readlink", "readlinkat", "getdents64"}
 DATA = {"read", "write", "readv", "writev", "pread64", "lseek"}
 NETWORK = {"socket", "bind", "connect", "sendto", "recvfrom", "sendmsg", "recvmsg"}
 NETWORK |= {"setsockopt", "getsockopt", "getsockname", "getpeername", "socketpair", "shutdown"}
@@ -27,19 +29,20 @@ EVENTS = {"eventfd2", "pipe2", "timerfd_create", "signalfd4", "epoll_create1"}
 
 # Where each error applies: what the manual pages or a file system's own code give for the call.
 MAY_FAIL = {
-    "EIO": OPEN | CHANGE | LOOK | DATA | {"close", "fsync", "unlinkat", "sendto", "recvfrom"},
+    "EIO": OPEN | CHANGE | REMOVE | LOOK | DATA | {"close", "fsync", "sendto", "recvfrom"},
     "ENOSPC": OPEN | CHANGE | {"write", "writev", "fsync", "close"},
     "EDQUOT": OPEN | CHANGE | {"write", "writev", "fsync", "close"},
-    "EROFS": OPEN | CHANGE | {"unlinkat"},
+    "EROFS": OPEN | CHANGE | REMOVE,
     "EMFILE": OPEN | EVENTS | {"socket", "socketpair", "landlock_create_ruleset"},
     "EINTR": OPEN | DATA | WAIT | {"close", "fsync", "getrandom", "connect", "sendto", "recvfrom", "sendmsg", "recvmsg"},
     "EAGAIN": {"read", "write", "poll", "futex", "flock", "fcntl", "connect", "clone", "mmap"}
     | {"mlock", "sendto", "recvfrom", "sendmsg", "recvmsg"},
-    "ENOMEM": OPEN | CHANGE | LOOK | DATA | NETWORK | MEMORY | RIGHTS | EVENTS | {"unlinkat", "poll", "capset"},
+    "ENOMEM": OPEN | CHANGE | REMOVE | LOOK | DATA | NETWORK | MEMORY | RIGHTS | EVENTS | {"poll", "capset"},
 }
 # Those that cannot fail as they are called; they are killed at like all others.
 NEVER_FAIL = {"exit", "exit_group", "geteuid", "getuid", "getegid", "getpid", "gettid", "umask"}
 NEVER_FAIL |= {"rt_sigprocmask", "rt_sigaction", "rt_sigreturn", "set_tid_address", "capget", "sched_getaffinity"}
+NEVER_FAIL |= {"timerfd_settime", "prlimit64"}
 CUT = {"read", "write", "sendto", "recvfrom"}
 
 
@@ -87,13 +90,14 @@ class Outcome:
 
     @property
     def events(self):
-        """What it logged; a line that a fault has cut is left out."""
+        """What it logged; a line that a fault has cut is left out. It is text before the configuration is read."""
         found = []
         for line in self.stderr.splitlines():
             try:
                 found.append(json.loads(line))
             except ValueError:
-                pass
+                early = re.match(r'\S+ error error code=(\w+) .*reason="(.+?)"', line)
+                found += [{"event": "error", "code": early[1], "reason": early[2]}] if early else []
         return found
 
     def names(self):
