@@ -207,8 +207,11 @@ int service_run(const struct config *config)
     struct service *service = calloc(1, sizeof *service);
     struct err err;
 
-    if (!service)
-        return err_info(ERR_SYSTEM)->exit_status;
+    if (!service) {
+        (void)err_set(&err, ERR_SYSTEM, "memory", "no room to work in");
+        log_error(&err);
+        return err_info(err.code)->exit_status;
+    }
     service->config = service->agent.config = config;
     service->agent.stays = true;
     service->started_at = clock_wall();
