@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from agent import PROGRAM
-from disturb import Fault
+from disturb import Fault, Outcome
 from scenes import Stage, complaints, restore
 from servers.namespace import Disk
 
@@ -116,3 +116,28 @@ def test_limits(scenes, stages, tally, name, limit):
         stage.within = []
     assert enough == 5 and set(statuses) - {0}, statuses
     tally[f"limits on {limit}"] += len(statuses)
+
+
+def test_run_says_what_it_lacks(scenes, stages, tally):
+    """With too little memory for `run` to begin at all."""
+    stage, enough, errors = stages[0], 0, 0
+    argv = stage.argv(scenes["first"])
+    argv[1] = "run"
+    restore(None, stage.target)
+    for value in LIMITS["as"][0]:
+        within = ["prlimit", f"--as={value}:{value}", "--"]
+        if not starts(within):
+            continue
+        with subprocess.Popen([*within, *argv], env=stage.environment, stderr=subprocess.PIPE, text=True) as child:
+            told = ""
+            while '"event":"started"' not in told and (line := child.stderr.readline()):
+                told += line
+            child.terminate()
+            told += child.stderr.read()
+        failures = [event for event in Outcome(child.returncode, told).events if event["event"] == "error"]
+        assert child.returncode == 0 or (child.returncode, len(failures)) == (71, 1), told
+        errors, enough = errors + (child.returncode != 0), enough + 1 if child.returncode == 0 else 0
+        if enough == 5:
+            break
+    assert errors > 0 and enough == 5
+    tally["limits on as"] += errors + enough
