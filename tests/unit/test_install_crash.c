@@ -205,22 +205,18 @@ static void lock_is_waited_for_until_the_deadline(void **state)
 
 enum { READ_MIXED = 1, READ_NOTHING = 2 };
 
-/* Reads pairs until the target holds "stop"; its exit status tells what it saw. */
-static pid_t start_reader(const struct fixture *fixture, int (*read_pair)(const struct fixture *),
-                          int missing_is)
+/* Opens the one name until the target holds "stop": it must be there at each moment. */
+static pid_t start_reader(const struct fixture *fixture)
 {
     pid_t pid = fork();
-    int pair, whole = 0;
+    int whole = 0;
 
     if (pid != 0)
         return pid;
     while (access(in_target(fixture, "stop"), F_OK) < 0) {
-        pair = read_pair(fixture);
-        if (pair == -2)
-            _exit(READ_MIXED);
-        if (pair == -1 && missing_is)
-            _exit(missing_is);
-        whole += pair > 0;
+        if (number_in(fixture, "client.key") < 0)
+            _exit(READ_NOTHING);
+        whole++;
     }
     _exit(whole > 100 ? 0 : READ_NOTHING);
 }
@@ -231,22 +227,6 @@ static void rotate_often(struct fixture *fixture)
     for (int number = 3; number < 500; number++)
         if (install_here(fixture, number) != INSTALL_DONE)
             _exit(99);
-}
-
-static void readers_during_rotations_see_no_mixed_pair(void **state)
-{
-    struct fixture *fixture = *state;
-    pid_t pinned, again;
-
-    assert_int_equal(fixture_install(fixture, 1), INSTALL_DONE);
-    pinned = start_reader(fixture, pinned_pair, 0);
-    again = start_reader(fixture, pinned_pair, 0);
-    fixture->prepare = rotate_often;
-    assert_int_equal(fixture_install(fixture, 2), INSTALL_DONE);
-    put_file(in_target(fixture, "stop"), "");
-    assert_int_equal(fixture_wait(pinned), 0);
-    assert_int_equal(fixture_wait(again), 0);
-    assert_installed(fixture, 2);
 }
 
 static void read_while_rotated(struct fixture *fixture)
@@ -274,12 +254,6 @@ static void own_reader_gets_whole_sets(void **state)
     assert_int_equal(fixture_wait(reader), 0);
 }
 
-/* Opens the one name again and again: it must be there at each moment. */
-static int key_alone(const struct fixture *fixture)
-{
-    return number_in(fixture, "client.key");
-}
-
 static void readers_during_adoption_miss_nothing(void **state)
 {
     (void)state;
@@ -291,7 +265,7 @@ static void readers_during_adoption_miss_nothing(void **state)
         assert_int_equal(fixture_setup(&own), 0);
         fixture = own;
         plain_files_there(fixture);
-        reader = start_reader(fixture, key_alone, READ_NOTHING);
+        reader = start_reader(fixture);
         assert_int_equal(fixture_install(fixture, 2), INSTALL_ADOPTED);
         clock_sleep(20, INT64_MAX);
         put_file(in_target(fixture, "stop"), "");
@@ -311,7 +285,6 @@ int main(void)
         ROW(two_agents_at_once),
         ROW(two_agents_that_make_the_directory),
         ROW(lock_is_waited_for_until_the_deadline),
-        ROW(readers_during_rotations_see_no_mixed_pair),
         ROW(own_reader_gets_whole_sets),
         cmocka_unit_test(readers_during_adoption_miss_nothing),
     };
