@@ -67,19 +67,25 @@ static uint64_t rights_of(unsigned rights)
     return sum;
 }
 
-/* A path that went away meanwhile has no rule. */
-static void add_rule(int ruleset, uint64_t handled, const struct sandbox_path *item)
+/* A path that went away meanwhile has no rule. -1 where one that is needed cannot be made. */
+static int add_rule(int ruleset, uint64_t handled, const struct sandbox_path *item)
 {
     struct path_rule rule = {.allowed = rights_of(item->rights) & handled};
     struct stat status;
+    long result;
 
     rule.fd = open(item->path, O_PATH | O_CLOEXEC);
     if (rule.fd < 0)
-        return;
-    if (fstat(rule.fd, &status) == 0 && !S_ISDIR(status.st_mode))
+        return errno == ENOENT || errno == ENOTDIR || errno == EACCES ? 0 : -1;
+    result = fstat(rule.fd, &status);
+    if (result == 0 && !S_ISDIR(status.st_mode))
         rule.allowed &= FS_OF_FILES;
-    (void)syscall(ADD_RULE, ruleset, RULE_PATH, &rule, 0U);
+    if (result == 0)
+        result = syscall(ADD_RULE, ruleset, RULE_PATH, &rule, 0U);
+    if (result < 0 && errno == ENOMSG) /* it allows nothing */
+        result = 0;
     close(rule.fd);
+    return (int)result;
 }
 
 /* Structures of later ABIs are longer: the kernel takes those that end in zeroes only. */
@@ -104,7 +110,10 @@ static int make(const struct sandbox_paths *paths, uint64_t scopes, int *abi)
         attributes.scoped = scopes;
     fd = (int)syscall(CREATE_RULESET, &attributes, sizeof attributes, 0U);
     for (i = 0; fd >= 0 && i < paths->count; i++)
-        add_rule(fd, attributes.fs, &paths->items[i]);
+        if (add_rule(fd, attributes.fs, &paths->items[i]) < 0) {
+            close(fd);
+            fd = -1;
+        }
     return fd;
 }
 
