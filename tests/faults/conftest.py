@@ -5,8 +5,10 @@ import collections
 import importlib.util
 import itertools
 import os
+import queue
 import shutil
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -107,3 +109,24 @@ def stages(memory, aws_server):
     """As many as keep the cores busy: an agent mostly waits."""
     environment = {"PATH": "/usr/bin:/bin", "AWS_EC2_METADATA_DISABLED": "true", **aws_server.environment()}
     return [Stage(memory / f"stage-{n}", environment) for n in range(2 * os.cpu_count())]
+
+
+@pytest.fixture(scope="session")
+def everywhere(stages):
+    """everywhere(play, faults) is play(stage, fault) of each fault, on all stages at once."""
+    free = queue.SimpleQueue()
+    for stage in stages:
+        free.put(stage)
+
+    def one(play, fault):
+        stage = free.get()
+        try:
+            return play(stage, fault)
+        finally:
+            free.put(stage)
+
+    def each(play, faults):
+        with ThreadPoolExecutor(len(stages)) as pool:
+            return [*pool.map(lambda fault: one(play, fault), faults)]
+
+    return each

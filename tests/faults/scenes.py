@@ -6,7 +6,7 @@ import shutil
 import stat
 
 from agent import PROGRAM
-from disturb import Fault, disturbed
+from disturb import ERRORS, Fault, disturbed
 
 NAMES = ("client.crt", "client.key", "ca.crt", "client.pem")
 MODES = {"client.key": 0o600, "client.pem": 0o600}
@@ -92,12 +92,14 @@ def complaints(scene, directory, fault, outcome):
     elif outcome.status == 0:
         yield from false_claims(scene, state, fault, outcome)
     else:
-        yield from bad_failures(state, fault, outcome)
+        yield from bad_failures(scene, state, fault, outcome)
 
 
 def false_claims(scene, state, fault, outcome):
-    """Success is that the set is there, or that a good one was kept as the log says."""
+    """Success is that the set is there to stay, or that a good one was kept as the log says."""
     told = set(outcome.names())
+    if fault.call == "fsync" and fault.action in ERRORS and fault.action != "EINTR" and outcome.done:
+        yield "claims success, and a sync has failed"
     if state == "new" and (told & INSTALLED or loses_lines(fault, outcome)):
         return
     if state == "before" and scene.before["client.key"] and told & KEPT:
@@ -105,12 +107,14 @@ def false_claims(scene, state, fault, outcome):
     yield f"claims success: {state}, {sorted(told)}"
 
 
-def bad_failures(state, fault, outcome):
+def bad_failures(scene, state, fault, outcome):
     """One error that says what failed; what was there is there still."""
     errors = [event for event in outcome.events if event["event"] == "error"]
     if not loses_lines(fault, outcome) and [bool(each["code"] and each["reason"]) for each in errors] != [True]:
         yield f"ends with {outcome.status} and errors {errors}"
-    if outcome.status == 73 and state == "new":
+    if any("Permission denied" in each["reason"] for each in errors):  # which no fault here gives
+        yield f"its own sandbox is in the way: {errors}"
+    if outcome.status == 73 and state == "new" and not scene.by_name:
         yield f"cannot install, and the new set is there: {errors}"
 
 

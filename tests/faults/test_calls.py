@@ -4,9 +4,6 @@ The whole program, killed at each system call and failed at each, from the first
 each the target is looked at, and the agent is run once more.
 """
 
-import queue
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
 
 from disturb import ERRORS, faults
@@ -17,22 +14,11 @@ LITTLE = 10  # without the sandbox: every tenth fault
 
 
 @pytest.fixture
-def suffer(stages, tally):
-    """suffer(scene, faults, ...) plays all of them on all stages, and fails with what was wrong."""
-    free = queue.SimpleQueue()
-    for stage in stages:
-        free.put(stage)
-
-    def one(scene, fault, arguments):
-        stage = free.get()
-        try:
-            return stage.suffer(scene, fault, *arguments)
-        finally:
-            free.put(stage)
+def suffer(everywhere, tally):
+    """suffer(scene, faults, ...) plays all of them, and fails with what was wrong."""
 
     def all_of(scene, chosen, *arguments):
-        with ThreadPoolExecutor(len(stages)) as pool:
-            done = [*pool.map(lambda fault: one(scene, fault, arguments), chosen)]
+        done = everywhere(lambda stage, fault: stage.suffer(scene, fault, *arguments), chosen)
         reached = sum(outcome.done for outcome, _ in done)
         tally["calls disturbed"] += reached
         tally[f"of them by {chosen[0].action}"] += reached
