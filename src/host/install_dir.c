@@ -150,6 +150,21 @@ static int next_name(struct walk *walk)
     return 1;
 }
 
+/* Others who can write on the way can replace whole sets; a volume may be so on purpose. */
+static void warn_if_writable(const struct walk *walk, int fd)
+{
+    const struct place *place = walk->place;
+    char path[PLACE_PATH_MAX];
+    struct stat status;
+
+    if (fstat(fd, &status) < 0 || (place_trusts(place, status.st_uid) &&
+                                   (!(status.st_mode & S_IWOTH) || (status.st_mode & S_ISVTX))))
+        return;
+    (void)snprintf(path, sizeof path, "%.*s", (int)(walk->rest - place->path), place->path);
+    log_event(LOG_LEVEL_WARNING, "target_writable_by_others", log_s("dir", path),
+              log_n("owner", status.st_uid));
+}
+
 static int walk_to_end(struct walk *walk, int at)
 {
     int next, more;
@@ -159,6 +174,8 @@ static int walk_to_end(struct walk *walk, int at)
         close(at);
         if (next < 0)
             return -1;
+        if (walk->create)
+            warn_if_writable(walk, next);
         at = next;
     }
     if (more == 0)
@@ -183,19 +200,6 @@ static int join_path(struct place *place, struct err *err)
     return 0;
 }
 
-/* Others who can write here can replace whole sets; a volume may be so on purpose. */
-static void warn_if_writable(const struct place *place)
-{
-    struct stat status;
-
-    if (fstat(place->fd, &status) < 0)
-        return;
-    if (((status.st_mode & S_IWOTH) && !(status.st_mode & S_ISVTX)) ||
-        !place_trusts(place, status.st_uid))
-        log_event(LOG_LEVEL_WARNING, "target_writable_by_others", log_s("dir", place->path),
-                  log_n("owner", status.st_uid));
-}
-
 int place_open(struct place *place, const struct install_target *target, bool create,
                struct err *err)
 {
@@ -216,8 +220,6 @@ int place_open(struct place *place, const struct install_target *target, bool cr
     place->fd = openat(at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (place->fd < 0)
         (void)fail_errno(&walk, ERR_TARGET_INVALID, "cannot be read");
-    else if (create)
-        warn_if_writable(place);
     close(at);
     return place->fd < 0 ? -1 : 0;
 }

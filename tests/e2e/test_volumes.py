@@ -75,6 +75,19 @@ def test_volumes(reachable, put, good, pair, tmp_path, name):
     agent.fetch(arn, prefix=there).succeeded("unchanged")
 
 
+def test_a_parent_that_others_may_write_to(agent, put, good, tmp_path):
+    """It is named: who can rename there can put another directory in the target's place."""
+    arn, parent = put(good), tmp_path / "open" / "to-all"
+    (parent / "below").mkdir(parents=True)
+    for mode, owner, warned in ((0o777, 0, True), (0o1777, 0, False), (0o755, USER, True), (0o755, 0, False)):
+        parent.chmod(mode)
+        os.chown(parent, owner, owner)
+        result = agent.fetch(arn, directory=parent / "below" / "mtls")
+        assert result.status == 0
+        named = {event["dir"] for event in result.all("target_writable_by_others")}
+        assert named == ({str(parent)} if warned else set()), (mode, owner)
+
+
 def test_who_can_read_in_a_sticky_directory(reachable, put, good, tmp_path):
     """Whose links the kernel lets others follow there (fs.protected_symlinks), as docs/install.md says."""
     careful = Path("/proc/sys/fs/protected_symlinks").read_text() == "1\n"
