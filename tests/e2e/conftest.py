@@ -136,7 +136,8 @@ def enclaves(work, pki):
 @pytest.fixture(scope="session")
 def enclave(work, authority):
     """nginx with certificates of authority."""
-    server = authority.issue("localhost", names=["localhost", "enclave.test", "127.0.0.1", "::1"])
+    names = ["localhost", "enclave.test", "enclave.example.com", "127.0.0.1", "::1"]
+    server = authority.issue("localhost", names=names)
     running = KINDS["nginx"](work / "enclave", server, authority.pem)
     yield running
     running.stop()

@@ -57,7 +57,7 @@ class Aws:
         authority = Authority("Test AWS Root")
         self.ca_bundle = directory / "aws-ca.pem"
         self.ca_bundle.write_text(authority.pem)
-        names = ["localhost", "aws.test", "127.0.0.1"]
+        names = ["localhost", "aws.test", "127.0.0.1", f"secretsmanager.{REGION}.amazonaws.com"]
         cert, key = authority.issue("localhost", names=names).write(directory, "aws")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(cert, key)
