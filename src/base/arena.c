@@ -35,7 +35,8 @@ enum {
     /* Locked for one fetch of one secret, at most, and where many endpoints are asked: tests check
        both. */
     NEED_KIB = 256,
-    NEED_MOST_KIB = 512
+    NEED_MOST_KIB = 512,
+    HEAP_NEED = (NEED_KIB - 64 - 1) * 1024 /* of that, beside the stack and a block's header */
 };
 
 static struct {
@@ -44,6 +45,7 @@ static struct {
     struct heap heap;
     int fd; /* of memfd_secret, -1 without */
     bool locked;
+    bool lock_preferred;
     pthread_t thread;
     struct arena_stats stats;
 } arena = {.mutex = PTHREAD_MUTEX_INITIALIZER, .fd = -1};
@@ -85,7 +87,7 @@ static int map_private(char *address, size_t len)
     return arena.locked ? mlock(address, len) : 0;
 }
 
-/* Backs reserved memory by locked memory. */
+/* Backs reserved memory in the way that is in use. */
 static int commit(char *address, size_t len)
 {
     if ((arena.fd >= 0 ? map_secret(address, len) : map_private(address, len)) < 0)
@@ -93,6 +95,21 @@ static int commit(char *address, size_t len)
     if (arena.locked)
         arena.stats.locked += len;
     return 0;
+}
+
+/* The same for the heap: what is over the limit stays unlocked, if that is allowed. */
+static int commit_heap(char *address, size_t len)
+{
+    if (commit(address, len) == 0)
+        return 0;
+    if (!arena.lock_preferred || !arena.locked)
+        return -1;
+    if (arena.fd >= 0)
+        close(arena.fd);
+    arena.fd = -1;
+    arena.locked = false;
+    arena.stats.backing = "unlocked";
+    return commit(address, len);
 }
 
 void *arena_alloc(size_t size, enum arena_tag tag)
@@ -182,7 +199,7 @@ static int refuse_lock(struct err *err)
  * Tries the backings from the best on: secret file, locked memory and, if that is allowed, plain
  * memory.
  */
-static int back_stack(const struct arena_options *options, struct err *err)
+static int back_stack(struct err *err)
 {
     arena.locked = true;
     arena.fd = secret_file();
@@ -195,7 +212,7 @@ static int back_stack(const struct arena_options *options, struct err *err)
     arena.stats.backing = "mlock";
     if (commit(arena.stack, STACK_SIZE) == 0)
         return 0;
-    if (!options->lock_preferred)
+    if (!arena.lock_preferred)
         return refuse_lock(err);
     arena.locked = false;
     arena.stats.backing = "unlocked";
@@ -215,10 +232,16 @@ int arena_open(const struct arena_options *options, struct err *err)
     arena.heap = (struct heap){
         .base = arena.stack + STACK_SIZE + GUARD_SIZE,
         .cap = HEAP_CAP,
-        .commit = commit,
+        .commit = commit_heap,
         .stats = &arena.stats,
     };
-    return back_stack(options, err);
+    arena.lock_preferred = options->lock_preferred;
+    if (back_stack(err) < 0)
+        return -1;
+    /* Whether a fetch's need can be locked is told at the start, not found out in the middle. */
+    if (arena.lock_preferred && heap_reserve(&arena.heap, HEAP_NEED) < 0)
+        return err_set_errno(err, ERR_SYSTEM, "memory", "cannot map the heap");
+    return 0;
 }
 
 struct thread_start {

@@ -119,6 +119,11 @@ static struct block *grow(struct heap *heap, size_t size)
     return block;
 }
 
+int heap_reserve(struct heap *heap, size_t size)
+{
+    return grow(heap, size) ? 0 : -1;
+}
+
 static struct block *find_free(const struct heap *heap, size_t size)
 {
     struct block *block = heap->last ? (struct block *)(void *)heap->base : NULL;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -54,7 +55,7 @@ static void tell_of_lock(void)
     struct arena_stats stats;
 
     arena_stats(&stats);
-    if (stats.locked == 0)
+    if (strcmp(stats.backing, "unlocked") == 0)
         log_event(LOG_LEVEL_WARNING, "memory_unlocked", log_s("backing", stats.backing));
 }
 

@@ -85,6 +85,18 @@ def test_refused_and_preferred(agent, stay, put, good, enclave, tmp_path):
     assert re.search(r"^mtls_agent_memory_locked_bytes 0$", text, re.M)
 
 
+@pytest.mark.parametrize("kib", [64, 200])
+def test_too_little_and_preferred(agent, put, good, enclave, kib):
+    """A limit that the stack keeps to, or some of the heap, and the whole does not: told at the start, and used."""
+    result = agent.fetch(
+        put(good), "--memory-lock=prefer", endpoint=enclave.endpoint, prefix=limited(kib)
+    ).succeeded("installed")
+    names = result.names()
+    assert names.index("memory_unlocked") < names.index("attempt")
+    finished = result.event("finished")
+    assert finished["backing"] == "unlocked" and finished["locked_bytes"] <= kib * 1024
+
+
 def test_locked_is_not_warned_of(agent, put, good):
     result = agent.fetch(put(good), "--memory-lock=prefer").succeeded("installed")
     assert not result.all("memory_unlocked")
