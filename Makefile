@@ -22,6 +22,9 @@ TESTS := $(if $(SANITIZE),$(OUT),build)/tests
 V     ?= @
 FAULTS ?= 1
 
+# Containers of several users take root to make.
+AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo)
+
 CPPFLAGS := -Isrc -D_GNU_SOURCE -DMTLS_AGENT_VERSION='"$(VERSION)"'
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Werror -Wvla -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes
 # No _FORTIFY_SOURCE: musl's headers have no checks for it to switch on.
@@ -78,7 +81,7 @@ WRAP_counting    := malloc calloc realloc aligned_alloc
 WRAP_free        := confine confine_job
 MEMORY := $(addprefix build/tests/memory/,pausing unwiped elsewhere dumping dumped flipping counting)
 
-.PHONY: all test demo conformance test-sanitized test-e2e-sanitized test-valgrind test-unit test-bearssl test-e2e test-faults test-memory fleet check analyse venv soak bench-probe install clean distclean help FORCE
+.PHONY: all test demo conformance test-sanitized test-e2e-sanitized test-valgrind test-unit test-bearssl test-e2e test-faults test-memory fleet check analyse venv soak bench-probe install clean distclean help test-containers FORCE
 .DELETE_ON_ERROR:
 .PRECIOUS: $(OUT)/obj/tests/%.o
 
@@ -167,6 +170,7 @@ test: ## everything: bootstrap, build, then every test and check below
 	$(MAKE) test-e2e
 	$(MAKE) test-faults FAULTS=50
 	$(MAKE) test-memory
+	$(MAKE) test-containers
 	$(MAKE) check
 	$(MAKE) analyse
 	$(MAKE) test-sanitized
@@ -202,6 +206,12 @@ test-faults: all venv $(PROGRAM) ## killed, failed, out of everything, power cut
 test-memory: all venv $(PROGRAM) $(MEMORY) ## that no secret is left in memory, or elsewhere (MEMORY_MOMENTS=N looks at more moments)
 	@tools/bootstrap --check e2e
 	@build/venv/bin/pytest -c tests/memory/pytest.ini tests/memory
+
+test-containers: all venv ## what platform/ecs and platform/bottlerocket hold, in containers; as root, or by sudo
+	@tools/bootstrap --check e2e
+	@tools/bootstrap --check containers
+	@$(AS_ROOT) env MTLS_AGENT=$(BIN) PYTHONDONTWRITEBYTECODE=1 \
+	    build/venv/bin/pytest -c tests/containers/pytest.ini tests/containers
 
 venv: ## build/venv, with tests/requirements.txt installed
 	@tools/make-venv tests/requirements.txt build/venv

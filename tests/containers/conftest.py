@@ -2,15 +2,19 @@
 """The servers of tests/e2e, in a network in which they have the names and addresses that tasks and hosts know."""
 
 import importlib.util
+import json
 
 import pytest
 
 from agent import ROOT
+from images import images
 from oci import Runtime, bind
 from servers.container import ContainerCredentials
 from servers.imds import Imds
 from servers.namespace import Namespace
+from servers.pki import document
 from servers.proxy import FaultProxy
+from task import Task
 
 # The hooks and fixtures of the other conftest.py are ours as well.
 _spec = importlib.util.spec_from_file_location("e2e_conftest", ROOT / "tests" / "e2e" / "conftest.py")
@@ -19,6 +23,8 @@ _spec.loader.exec_module(_e2e)
 globals().update({name: value for name, value in vars(_e2e).items() if not name.startswith("_")})
 
 TASK_CREDENTIALS, INSTANCE_METADATA = "169.254.170.2", "169.254.169.254"
+# The one in our files.
+SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:confidential-cluster-mtls-cert-AbCdEf"
 NAMES = "localhost enclave.example.com secretsmanager.eu-central-1.amazonaws.com"
 
 
@@ -43,6 +49,17 @@ class Surroundings:
         self.task_role = ContainerCredentials(session, listener=listen("tcp", TASK_CREDENTIALS, 80))
         self.instance_role = Imds(session, listener=listen("tcp", INSTANCE_METADATA, 80))
 
+    @property
+    def variables(self):
+        """What ECS gives a task's containers; and, which stands for Amazon's roots, what the emulator shows."""
+        return {
+            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": self.task_role.path,
+            "ECS_CONTAINER_METADATA_URI_V4": "http://169.254.170.2/v4/0f5b9c36",
+            "AWS_EXECUTION_ENV": "AWS_ECS_EC2",
+            "AWS_CA_BUNDLE": "/aws-ca.pem",
+        }
+
     def restore(self):
         for way in (self.to_aws, self.to_enclave):
             way.stage, way.action = None, "hold"
@@ -64,3 +81,48 @@ def surroundings(_surroundings, aws):
     """All is well in them when a test begins."""
     _surroundings.restore()
     return _surroundings
+
+
+@pytest.fixture
+def secret(names, aws, authority):
+    """A secret with the identity ECS-Client, to be rotated."""
+
+    class Secret:
+        name = next(names)
+        arn = aws.put(name, document(authority.issue("ECS-Client"), authority.pem))
+
+        @staticmethod
+        def rotate(cn):
+            aws.rotate(Secret.name, document(authority.issue(cn), authority.pem))
+
+    return Secret
+
+
+@pytest.fixture
+def task(tmp_path, surroundings, secret, aws_server):
+    """task(path) is the task definition there as a Task, with the secret's ARN filled in; it stops with the test."""
+    tasks = []
+    def make(path, app="follow.py", change=lambda definition: None, host=tmp_path / "host", **environment):
+        definition = json.loads(path.read_text().replace(SECRET, secret.arn))
+        change(definition)
+        directory = tmp_path / f"task-{len(tasks)}"
+        tasks.append(
+            Task(
+                definition,
+                Runtime(directory, surroundings.network),
+                images(directory / "images", aws_server.ca_bundle, app),
+                host,
+                surroundings.variables,
+                # `run` asks at most so often; else as it stands.
+                {"MTLS_AGENT_INTERVAL": "1s", "MTLS_AGENT_PROBE_INTERVAL": "1s", **environment},
+                surroundings.mounts,
+            )
+        )
+        return tasks[-1]
+
+    yield make
+    for each in reversed(tasks):
+        each.stop()
+    for each in tasks:
+        for container in each.containers.values():
+            assert "sandbox_refused" not in container.said() and "PRIVATE KEY" not in container.said()

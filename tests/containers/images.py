@@ -11,16 +11,17 @@ from oci import bind
 from task import Image
 
 APPS = Path(__file__).resolve().parent / "apps"
-AGENT = (10001, 10001)
+AGENT, ROOT_USER = (10001, 10001), (0, 0)
 
 
-def agent_image(directory, ca_bundle, owner):
+def agent_image(directory, owner, ca_bundle=None):
     """A scratch image: /mtls-agent, and where it installs. The bundle stands for Amazon's roots, which it embeds."""
     root = Path(directory)
     (root / "etc/ecs/mtls").mkdir(parents=True)
     os.chown(root / "etc/ecs/mtls", *owner)
     shutil.copy(PROGRAM, root / "mtls-agent")
-    shutil.copy(ca_bundle, root / "aws-ca.pem")
+    if ca_bundle:
+        shutil.copy(ca_bundle, root / "aws-ca.pem")
     return Image(root, ["/mtls-agent"], "{}:{}".format(*owner))
 
 
@@ -42,8 +43,8 @@ def images(directory, ca_bundle, app="follow.py"):
     """By the part of an image's name behind the registry."""
     directory = Path(directory)
     return {
-        "mtls-agent:nonroot": agent_image(directory / "nonroot", ca_bundle, AGENT),
-        "mtls-agent:host": agent_image(directory / "host", ca_bundle, (0, 0)),
+        "mtls-agent:nonroot": agent_image(directory / "nonroot", AGENT, ca_bundle),
+        "mtls-agent:host": agent_image(directory / "host", ROOT_USER, ca_bundle),
         "app:1": app_image(directory / "app", app),
         "pause": app_image(directory / "pause", "pause.py"),
     }

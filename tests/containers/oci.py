@@ -41,7 +41,14 @@ class Runtime:
 
     def inside(self, *argv):
         """Runs a command in the namespace, with which its mounts go."""
-        subprocess.run([*self.network.enter, *map(str, argv)], check=True, stdin=subprocess.DEVNULL)
+        self.output(*argv)
+
+    def output(self, *argv):
+        """The same, for what it writes."""
+        command = [*self.network.enter, *map(str, argv)]
+        return subprocess.run(
+            command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        ).stdout
 
     def crun(self, *argv):
         command = ["crun", "--root", self.dir / "crun", "--cgroup-manager=disabled", *argv]
@@ -141,6 +148,15 @@ class Container:
         except AssertionError:
             raise AssertionError(f"{self.name} has no event {name} {fields}:\n{self.said()}") from None
         return found()[-1]
+
+    def says(self, *lines):
+        """Waits until it has written these lines to its standard output, and no others."""
+
+        def heard():
+            return self.stdout.read_text().splitlines()
+
+        wait_for(lambda: heard() == list(lines) or self.exit_status is not None, PATIENCE_S)
+        assert heard() == list(lines) and self.exit_status is None, self.said()
 
     def exec(self, *argv, user=None):
         """Runs a command in it, as its own process is run, or as another user: the finished process."""

@@ -36,7 +36,7 @@ class Volumes:
     def path(self, volume):
         source = volume.get("host", {}).get("sourcePath")
         path = self.host / source.lstrip("/") if source else self.dir / volume["name"]
-        path.mkdir(parents=True, exist_ok=True)  # root's, 0755, as dockerd makes what is not there
+        self.runtime.inside("mkdir", "-p", "-m", "0755", path)  # root's, as dockerd makes what is not there
         return path
 
     def attach(self, volume, image, destination):

@@ -1,83 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every task definition of platform/ecs at work: as far as they say it, and as far as ECS would do it."""
 
-import json
-
 import pytest
 
 from agent import ROOT, wait_for
-from images import images
-from oci import Runtime
 from servers.aws import aws_error
-from servers.pki import document
-from task import Stopped, Task, mounted
+from task import Stopped, mounted
 
 ECS = ROOT / "platform" / "ecs"
-SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:confidential-cluster-mtls-cert-AbCdEf"
-TARGET = "/etc/ecs/mtls"
 PATIENCE_S = 60
 STRANGER = (30001, 30001)
 
 INIT = pytest.mark.parametrize("name", ["init-ec2", "init-fargate"])
 SIDECAR = pytest.mark.parametrize("name", ["sidecar-ec2", "sidecar-fargate", "tmpfs-ec2"])
 BOTH = pytest.mark.parametrize("name", ["init-and-sidecar-ec2", "init-and-sidecar-fargate"])
-
-
-@pytest.fixture
-def secret(names, aws, authority):
-    """A secret with the identity ECS-Client, to be rotated."""
-
-    class Secret:
-        name = next(names)
-        arn = aws.put(name, document(authority.issue("ECS-Client"), authority.pem))
-
-        @staticmethod
-        def rotate(cn):
-            aws.rotate(Secret.name, document(authority.issue(cn), authority.pem))
-
-    return Secret
-
-
-@pytest.fixture
-def task(tmp_path, surroundings, secret, aws_server):
-    """task(path) is the task definition there as a Task, with the secret's ARN filled in; it stops with the test."""
-    tasks = []
-    injected = {
-        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": surroundings.task_role.path,
-        "ECS_CONTAINER_METADATA_URI_V4": "http://169.254.170.2/v4/0f5b9c36",
-        "AWS_EXECUTION_ENV": "AWS_ECS_EC2",
-        "AWS_CA_BUNDLE": "/aws-ca.pem",  # ours: what the emulator shows
-    }
-
-    def make(path, app="follow.py", change=lambda definition: None, **environment):
-        definition = json.loads(path.read_text().replace(SECRET, secret.arn))
-        change(definition)
-        directory = tmp_path / f"task-{len(tasks)}"
-        tasks.append(
-            Task(
-                definition,
-                Runtime(directory, surroundings.network),
-                images(directory / "images", aws_server.ca_bundle, app),
-                tmp_path / "host",
-                injected,
-                # `run` asks at most so often; else as it stands.
-                {"MTLS_AGENT_INTERVAL": "1s", "MTLS_AGENT_PROBE_INTERVAL": "1s", **environment},
-                surroundings.mounts,
-            )
-        )
-        return tasks[-1]
-
-    yield make
-    for each in reversed(tasks):
-        each.stop()
-
-
-def says(container, *lines):
-    """Waits until an application has said that, and no more."""
-    heard = lambda: container.stdout.read_text().splitlines()  # noqa: E731
-    wait_for(lambda: heard() == list(lines) or container.exit_status is not None, PATIENCE_S)
-    assert heard() == list(lines) and container.exit_status is None, container.said()
 
 
 def who(cn="ECS-Client"):
@@ -100,7 +36,7 @@ def read_only(app):
 @INIT
 def test_the_application_starts_with_its_identity(task, name):
     running = task(ECS / f"{name}.json").start()
-    says(running["app"], who())
+    running["app"].says(who())
     unlocked = [each for each in running["mtls-init"].events if each["event"] == "memory_unlocked"]
     assert bool(unlocked) == (name == "init-fargate")  # where the limit cannot be set, and may be anything
     closed_to_strangers(running["app"])
@@ -118,12 +54,20 @@ def test_no_application_without_an_identity(task, surroundings, aws, name):
     assert running["mtls-init"].event("error")["code"] == "aws_denied"
 
 
+def test_a_volume_that_is_roots(task):
+    """An image that has no directory there, or one of root's, leaves the volume to root."""
+    running = task(ECS / "init-ec2.json")
+    (running.images["mtls-agent:nonroot"].root / "etc/ecs/mtls").rmdir()
+    with pytest.raises(Stopped, match="mtls-init did not succeed: 73"):
+        running.start()
+
+
 @SIDECAR
 def test_the_application_waits_for_health_and_sees_a_rotation(task, secret, name):
     running = task(ECS / f"{name}.json").start()
-    says(running["app"], who())
+    running["app"].says(who())
     secret.rotate("ECS-Client-2")
-    says(running["app"], who(), who("ECS-Client-2"))
+    running["app"].says(who(), who("ECS-Client-2"))
     closed_to_strangers(running["app"])
     read_only(running["app"])
 
@@ -131,14 +75,14 @@ def test_the_application_waits_for_health_and_sees_a_rotation(task, secret, name
 @SIDECAR
 def test_a_sidecar_that_was_killed_comes_back(task, secret, name):
     running = task(ECS / f"{name}.json").start()
-    says(running["app"], who())
+    running["app"].says(who())
     agent = running["mtls-agent"]
     agent.kill("KILL")
     assert agent.wait() == 137
     running.restart("mtls-agent")
     wait_for(lambda: running.is_healthy("mtls-agent"), PATIENCE_S)
     secret.rotate("ECS-Client-2")
-    says(running["app"], who(), who("ECS-Client-2"))
+    running["app"].says(who(), who("ECS-Client-2"))
 
 
 @SIDECAR
@@ -150,12 +94,13 @@ def test_no_health_without_an_identity(task, surroundings, name):
     assert not running.is_healthy("mtls-agent")
     surroundings.restore()
     running.start()
-    says(running["app"], who())
+    running["app"].says(who())
 
 
 def test_the_tmpfs_is_one(task, surroundings):
     """In memory alone, and not there any more when the last container has left it."""
     running = task(ECS / "tmpfs-ec2.json").start()
+    running["app"].says(who())
     directory = running.volumes.path({"name": "mtls"})
     assert mounted(directory, surroundings.network) == "tmpfs"
     running.stop()
@@ -165,20 +110,20 @@ def test_the_tmpfs_is_one(task, surroundings):
 @BOTH
 def test_init_and_sidecar(task, secret, name):
     running = task(ECS / f"{name}.json").start()
-    says(running["app"], who())
+    running["app"].says(who())
     running["mtls-agent"].event("ready")
     assert [each["event"] for each in running["mtls-agent"].events if each["event"] == "installed"] == []
     wait_for(lambda: running.is_healthy("mtls-agent"), PATIENCE_S)
     secret.rotate("ECS-Client-2")
-    says(running["app"], who(), who("ECS-Client-2"))
+    running["app"].says(who(), who("ECS-Client-2"))
     closed_to_strangers(running["app"])
 
 
 def test_a_signal_tells_the_application(task, secret):
     running = task(ECS / "signal.json", "reload.py").start()
-    says(running["app"], who())
+    running["app"].says(who())
     secret.rotate("ECS-Client-2")
-    says(running["app"], who(), who("ECS-Client-2"))
+    running["app"].says(who(), who("ECS-Client-2"))
     assert running["mtls-agent"].event("hook_signal")["signal"] == "HUP"
 
 
@@ -193,7 +138,7 @@ def test_a_signal_tells_the_application(task, secret):
 )
 def test_a_signal_needs_a_namespace_and_a_user(task, secret, change, reason):
     running = task(ECS / "signal.json", "reload.py", change).start()
-    says(running["app"], who())
+    running["app"].says(who())
     secret.rotate("ECS-Client-2")
     assert reason in running["mtls-agent"].event("error", code="hook_failed")["reason"]
     running["mtls-agent"].event("installed")  # the set is new nevertheless
@@ -205,9 +150,9 @@ def test_a_daemon_for_the_host(task, secret, tmp_path):
     wait_for(lambda: daemon.is_healthy("mtls-agent"), PATIENCE_S)
     assert (tmp_path / "host/etc/ecs/mtls/client.key").exists()
     app = task(ECS / "app-host.json").start()["app"]
-    says(app, who())
+    app.says(who())
     secret.rotate("ECS-Client-2")
-    says(app, who(), who("ECS-Client-2"))
+    app.says(who(), who("ECS-Client-2"))
     closed_to_strangers(app)
     read_only(app)
 
@@ -219,4 +164,4 @@ def test_a_daemon_takes_over_from_the_boot(task, secret, tmp_path, agent):
     daemon = task(ECS / "daemon-host.json").start()
     daemon["mtls-agent"].event("healed")
     assert (agent.dir / "client.key").stat().st_gid == 10001
-    says(task(ECS / "app-host.json").start()["app"], who())
+    task(ECS / "app-host.json").start()["app"].says(who())

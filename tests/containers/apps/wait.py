@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An application that starts before its identity is there, and waits for it."""
+
+import os
+import time
+
+import watermark
+
+print("waiting", flush=True)
+while not os.path.exists(f"{watermark.CERT_DIR}/client.key"):
+    time.sleep(0.1)
+import follow  # noqa: E402, F401  it goes on as that one does
