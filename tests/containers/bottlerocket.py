@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-A Bottlerocket host as far as its containers see it: file systems, what host-ctr mounts into a bootstrap or host
-container, its rights, and what its end means for the boot. SELinux is stood for by a read-only /etc.
+A Bottlerocket host as far as its containers see it: file systems, what host-ctr mounts into a bootstrap or
+host container, its rights, and what its end means for the boot. SELinux is stood for by a read-only /etc.
 """
 
 import base64
@@ -31,7 +31,7 @@ def read_settings(path):
 
 
 class Host:
-    """Its root in the test's mount namespace: / is read-only, /run in memory, /var and /local on the data partition."""
+    """Its root in the test's mount namespace: / is read-only, /run in memory; /var and /local stay."""
 
     def __init__(self, runtime, directory, mounts):
         self.runtime, self._mounts = runtime, list(mounts)
@@ -88,6 +88,9 @@ class Host:
 
     def installed(self, directory):
         """The names in a directory of the host, with modes and owners."""
-        return self.runtime.output("stat", "-Lc", "%n %a %u:%g", *[
-            self.root / directory.lstrip("/") / name for name in ("client.crt", "client.key", "ca.crt")
-        ])
+        return self.runtime.output(
+            "stat",
+            "-Lc",
+            "%n %a %u:%g",
+            *[self.root / directory.lstrip("/") / name for name in ("client.crt", "client.key", "ca.crt")],
+        )

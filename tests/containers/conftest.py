@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The servers of tests/e2e, in a network in which they have the names and addresses that tasks and hosts know."""
+"""The servers of tests/e2e, in a network in which they have the names and addresses that hosts know."""
 
 import importlib.util
 import json
@@ -30,8 +30,8 @@ NAMES = "localhost enclave.example.com secretsmanager.eu-central-1.amazonaws.com
 
 class Surroundings:
     """
-    What containers find around them. to_aws, to_enclave: ways that a test may bar; task_role and instance_role give
-    out credentials; mounts: the files that every platform gives its containers.
+    What containers find around them. to_aws, to_enclave: ways that a test may bar; task_role, instance_role:
+    who gives out credentials; mounts: the files that every platform gives its containers.
     """
 
     def __init__(self, directory, aws, enclave):
@@ -51,7 +51,7 @@ class Surroundings:
 
     @property
     def variables(self):
-        """What ECS gives a task's containers; and, which stands for Amazon's roots, what the emulator shows."""
+        """What ECS gives a task's containers; and a bundle in place of Amazon's roots, for the emulator."""
         return {
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": self.task_role.path,
@@ -100,8 +100,9 @@ def secret(names, aws, authority):
 
 @pytest.fixture
 def task(tmp_path, surroundings, secret, aws_server):
-    """task(path) is the task definition there as a Task, with the secret's ARN filled in; it stops with the test."""
+    """task(path) is that task definition as a Task, with the secret's ARN; it stops with the test."""
     tasks = []
+
     def make(path, app="follow.py", change=lambda definition: None, host=tmp_path / "host", **environment):
         definition = json.loads(path.read_text().replace(SECRET, secret.arn))
         change(definition)

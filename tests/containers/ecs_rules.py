@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What is wrong with a task definition: by the model that the SDKs have of ECS, and by rules that its documentation
-has and the model lacks. problems() lists them in words.
+What is wrong with a task definition: by the model that the SDKs have of ECS, and by rules that its
+documentation has and the model lacks. problems() lists them in words.
 """
 
 import botocore.loaders

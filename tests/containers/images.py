@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The roots that containers run on: the agent's own, with the program alone, and one with Python for applications."""
+"""The roots that containers run on: the agent's own, with the program alone, and one with Python."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ AGENT, ROOT_USER = (10001, 10001), (0, 0)
 
 
 def agent_image(directory, owner, ca_bundle=None):
-    """A scratch image: /mtls-agent, and where it installs. The bundle stands for Amazon's roots, which it embeds."""
+    """A scratch image: /mtls-agent, and where it installs; the bundle in place of Amazon's roots."""
     root = Path(directory)
     (root / "etc/ecs/mtls").mkdir(parents=True)
     os.chown(root / "etc/ecs/mtls", *owner)

@@ -14,6 +14,8 @@ DEFAULT_CAPABILITIES = (
 ).split()
 MASKED = ["/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/scsi"]
 READ_ONLY = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
+# Should the tests die before they have stopped a container: crun passes the signal on.
+NOT_LEFT_BEHIND = ["setpriv", "--pdeathsig", "TERM", "--"]
 DEVICES = [{"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"]}]
 
 
@@ -57,8 +59,8 @@ class Runtime:
 
 class Container:
     """
-    One container, started at once. user: (uid, gid); root: its read-only root; memlock: bytes; pid: the process
-    whose PID namespace it joins, 0 for that of the host, None for its own.
+    One container, started at once. user: (uid, gid); memlock: bytes; pid: the process whose PID namespace it
+    joins, 0 for that of the host, None for its own.
     """
 
     def __init__(
@@ -106,7 +108,7 @@ class Container:
     def _start(self):
         with open(self.log, "ab") as log, open(self.stdout, "ab") as out:
             return subprocess.Popen(
-                self.runtime.crun("run", "--bundle", self.bundle, self.name),
+                [*NOT_LEFT_BEHIND, *self.runtime.crun("run", "--bundle", self.bundle, self.name)],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=log,
@@ -173,14 +175,21 @@ class Container:
     def kill(self, signal):
         """Sends its process a signal."""
         subprocess.run(
-            self.runtime.crun("kill", self.name, signal), check=True, stdin=subprocess.DEVNULL, timeout=PATIENCE_S
+            self.runtime.crun("kill", self.name, signal),
+            check=True,
+            stdin=subprocess.DEVNULL,
+            timeout=PATIENCE_S,
         )
 
     @property
     def pid(self):
         """Of its first process, as the machine numbers it."""
         state = subprocess.run(
-            self.runtime.crun("state", self.name), check=True, capture_output=True, text=True, timeout=PATIENCE_S
+            self.runtime.crun("state", self.name),
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
         )
         return json.loads(state.stdout)["pid"]
 

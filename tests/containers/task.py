@@ -69,8 +69,8 @@ class Stopped(Exception):
 
 class Task:
     """
-    images: an Image for each name in the task definition's images, without registry. injected: variables that ECS
-    sets. environment: overrides, as RunTask takes them, for every container of the agent's.
+    images: an Image for each name in the task definition's images, without registry. injected: variables that
+    ECS sets. environment: overrides, as RunTask takes them, for every container of the agent's.
     """
 
     def __init__(self, definition, runtime, images, host, injected, environment=(), common_mounts=()):
@@ -109,7 +109,9 @@ class Task:
         if condition == "HEALTHY":
             wait_for(lambda: self.is_healthy(name) or container.exit_status is not None, PATIENCE_S)
             if container.exit_status is not None:
-                raise Stopped(f"{name} ended before it was healthy: {container.exit_status}\n{container.said()}")
+                raise Stopped(
+                    f"{name} ended before it was healthy: {container.exit_status}\n{container.said()}"
+                )
         elif condition in ("COMPLETE", "SUCCESS"):
             status = container.wait()
             self._detach(name)
@@ -153,7 +155,9 @@ class Task:
         """What the restart policy does for a container that has ended by itself."""
         policy = self._by_name[name].get("restartPolicy", {})
         status = self.containers[name].exit_status
-        assert policy.get("enabled") and status not in policy.get("ignoredExitCodes", []), f"{name} is not restarted"
+        assert policy.get("enabled") and status not in policy.get(
+            "ignoredExitCodes", []
+        ), f"{name} is not restarted"
         self.containers[name].restart()
 
     def _detach(self, name):

@@ -39,13 +39,15 @@ def host(tmp_path, surroundings):
 
 @pytest.fixture
 def settings(secret, aws_server):
-    """settings(name): those of the file, with the emulator's secret and CA in its user-data; and other lines."""
+    """settings(name): the file's, with the emulator's secret and CA, and other lines, in its user-data."""
 
     def change(name, **lines):
         _, _, read = read_settings(PLATFORM / f"{name}.toml")
         text = base64.b64decode(read["user-data"]).decode().replace(SECRET, secret.arn)
         for option, value in lines.items():
-            text, count = re.subn(f"(?m)^{option.replace('_', '-')} = .*$", f"{option.replace('_', '-')} = {value}", text)
+            text, count = re.subn(
+                f"(?m)^{option.replace('_', '-')} = .*$", f"{option.replace('_', '-')} = {value}", text
+            )
             assert count == 1
         text += f"ca-bundle = {aws_server.ca_bundle.read_text()}"
         return {**read, "user-data": base64.b64encode(text.encode()).decode()}
@@ -82,7 +84,7 @@ def test_the_guide_shows_the_same_file():
 @pytest.mark.parametrize("memlock", [0, 65536, 8388608])
 @BOTH
 def test_first_boot(host, settings, image, name, directory, memlock):
-    """Whatever may be locked; and the log, which has the agent's command line nowhere, goes to standard error."""
+    """Whatever may be locked; and all that it says goes to standard error."""
     container, goes_on = host.boot(settings(name), image, memlock=memlock)
     assert goes_on and container.exit_status == 0, container.said()
     assert "installed" in container.said() and container.stdout.read_text() == ""
@@ -113,12 +115,14 @@ def test_memory_forgets_at_a_reboot(host, settings, image, surroundings):
 
 @BOTH
 def test_a_wrong_secret(host, settings, image, aws, secret, name, directory):
-    """The reason is on standard error, which Bottlerocket sends to the console; only an essential one halts the boot."""
+    """The reason is on standard error, which goes to the console; only an essential one halts the boot."""
     aws.rotate(secret.name, '{"client_cert": "none"}')
     container, goes_on = host.boot(settings(name), image)
     assert container.exit_status == 65
     assert goes_on == (name == "bootstrap-container-kept")
-    assert re.search(r'^\S+ error error code=\w+ .*reason=".+" remedy=".+"$', container.said(), re.M), container.said()
+    assert re.search(
+        r'^\S+ error error code=\w+ .*reason=".+" remedy=".+"$', container.said(), re.M
+    ), container.said()
 
 
 @BOTH

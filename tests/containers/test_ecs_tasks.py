@@ -132,7 +132,10 @@ def test_a_signal_tells_the_application(task, secret):
     [
         # The first process that it numbers is itself.
         (lambda definition: definition.pop("pidMode"), "the process to be told is in another PID namespace"),
-        (lambda definition: definition["containerDefinitions"][1].update(user="0:0"), "Operation not permitted"),
+        (
+            lambda definition: definition["containerDefinitions"][1].update(user="0:0"),
+            "Operation not permitted",
+        ),
     ],
     ids=["no pidMode", "another uid"],
 )
@@ -158,7 +161,7 @@ def test_a_daemon_for_the_host(task, secret, tmp_path):
 
 
 def test_a_daemon_takes_over_from_the_boot(task, secret, tmp_path, agent):
-    """What `fetch` has installed as root when the host started, the daemon goes on with: owner and modes are its own."""
+    """The daemon goes on with what `fetch` has installed as root at boot; owner and modes become its own."""
     agent.dir = tmp_path / "host/etc/ecs/mtls"
     agent.fetch(secret.arn).succeeded("installed")
     daemon = task(ECS / "daemon-host.json").start()

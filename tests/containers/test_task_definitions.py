@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The task definitions as files: what ECS would say to them, and whether the agent knows what they tell it."""
+"""The task definitions as files: what ECS would say to them, and whether the agent knows what it is told."""
 
 import copy
 import json
@@ -62,15 +62,19 @@ def contains(kept, sent):
 
 @EACH_AGENT
 def test_the_agent_knows_what_it_is_told(container):
-    """Each variable is an option, each value is taken, and the secret, the enclave and the directory are there."""
+    """Each variable is an option, each value is taken; secret, enclave and directory are there."""
     command = container["command"]
     assert command[0] in ("fetch", "run")
     told = variables(container)
-    listed = subprocess.run([PROGRAM, command[0], "--help"], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        [PROGRAM, command[0], "--help"], capture_output=True, text=True, check=True
+    ).stdout
     options = {f"MTLS_AGENT_{name.upper().replace('-', '_')}" for name in re.findall(r"--([a-z-]+)", listed)}
     assert {name for name in told if name.startswith("MTLS_AGENT_")} <= options
     # What is wrong with the configuration is said before anything is done: here, that there is no set yet.
-    done = subprocess.run([PROGRAM, "healthcheck", "--dir=/nowhere"], env=told, capture_output=True, text=True)
+    done = subprocess.run(
+        [PROGRAM, "healthcheck", "--dir=/nowhere"], env=told, capture_output=True, text=True
+    )
     assert done.returncode == 1, done.stderr
     assert "MTLS_AGENT_SECRET" in told and "ENCLAVE_ENDPOINT" in told
     assert [each["containerPath"] for each in container["mountPoints"]] == ["/etc/ecs/mtls"]
@@ -85,7 +89,7 @@ def test_the_agent_has_few_rights(container):
 
 @EACH
 def test_the_application_only_reads(path):
-    """But for the one that leaves its number there; and agent and application are told of the same enclave."""
+    """But for the one that leaves its number there; and both are told of the same enclave."""
     containers = {each["name"]: each for each in json.loads(path.read_text())["containerDefinitions"]}
     if "app" not in containers:
         return
@@ -142,7 +146,10 @@ WRONG = {
         "restartAttemptPeriod is out of bounds",
     ),
     "a tmpfs that nobody holds": (TMPFS_INIT, "is empty again when mtls-init has ended"),
-    "Fargate on the host's network": (change("ecs/init-fargate.json", None, networkMode="host"), "not awsvpc"),
+    "Fargate on the host's network": (
+        change("ecs/init-fargate.json", None, networkMode="host"),
+        "not awsvpc",
+    ),
     "Fargate of an odd size": (change("ecs/init-fargate.json", None, memory="600"), "no such pair"),
     "Fargate and a host's path": (
         change("ecs/init-fargate.json", None, volumes=[{"name": "mtls", "host": {"sourcePath": "/x"}}]),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An application that follows rotations by itself: says as whom the enclave knows it, whenever that changes."""
+"""An application that follows rotations: says as whom the enclave knows it, whenever that changes."""
 
 import signal
 import sys

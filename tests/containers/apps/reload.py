@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An application that reads its identity at its start and at SIGHUP alone, and leaves its number for the agent."""
+"""An application that reads its identity at its start and at SIGHUP alone, and leaves its number there."""
 
 import os
 import signal
