@@ -43,14 +43,13 @@ def test_the_application_starts_with_its_identity(task, name):
     read_only(running["app"])
 
 
-@INIT
-def test_no_application_without_an_identity(task, surroundings, aws, name):
-    aws.faults.append(aws_error(400, "AccessDeniedException", "not authorized"))
+@pytest.mark.parametrize("name", [*INIT.args[1], *BOTH.args[1]])
+def test_no_application_without_an_identity(task, aws, name):
     aws.faults.append(aws_error(400, "AccessDeniedException", "not authorized"))
     running = task(ECS / f"{name}.json")
     with pytest.raises(Stopped, match="mtls-init did not succeed: 77"):
         running.start()
-    assert "app" not in running.containers
+    assert list(running.containers) == ["mtls-init"]
     assert running["mtls-init"].event("error")["code"] == "aws_denied"
 
 
