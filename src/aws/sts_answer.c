@@ -13,7 +13,9 @@
 #include "base/err.h"
 #include "base/json.h"
 
-enum { ANSWER_PATH_MAX = 128 };
+enum { ANSWER_PATH_MAX = 128, EXPONENT_MAX = 99 };
+
+static const int64_t SECONDS_MAX = 1000000000000;
 
 /* The answer being read, and where the credentials stand in it. */
 struct answer {
@@ -59,19 +61,42 @@ static int read_secret(const struct answer *answer, const char *name, char **fie
     return r;
 }
 
-/* "2026-11-23T10:00:00Z", or seconds since 1970, perhaps as 1.76E9. */
+/* Seconds since 1970 as JSON writes numbers: 1790000000, 1790000000.5, 1.79E9. By hand, since
+ * strtod(3) and the long doubles behind it are 10 KB of program on aarch64. */
+static int parse_seconds(const char *text, int64_t *seconds)
+{
+    int64_t value = 0;
+    long shift = 0, exponent = 0; /* of the decimal point, to the right */
+    bool fraction = false;
+    char *end;
+
+    for (; (*text >= '0' && *text <= '9') || (*text == '.' && !fraction); text++) {
+        if (*text == '.')
+            fraction = true;
+        else if (value >= SECONDS_MAX)
+            shift += !fraction;
+        else {
+            value = value * 10 + (*text - '0');
+            shift -= fraction;
+        }
+    }
+    if (*text == 'e' || *text == 'E') {
+        exponent = strtol(text + 1, &end, 10);
+        text = end == text + 1 ? text : end;
+    }
+    if (*text != '\0' || exponent < -EXPONENT_MAX || exponent > EXPONENT_MAX)
+        return -1;
+    for (shift += exponent; shift > 0 && value > 0 && value < SECONDS_MAX; shift--)
+        value *= 10;
+    for (; shift < 0 && value > 0; shift++)
+        value /= 10;
+    *seconds = value;
+    return value > 0 && value < SECONDS_MAX ? 0 : -1;
+}
+
 static int parse_time(const char *text, int64_t *time)
 {
-    char *end;
-    double seconds;
-
-    if (clock_parse(text, time) == 0)
-        return 0;
-    seconds = strtod(text, &end);
-    if (end == text || *end != '\0' || !(seconds > 0 && seconds < 1e12))
-        return -1;
-    *time = (int64_t)seconds;
-    return 0;
+    return clock_parse(text, time) == 0 ? 0 : parse_seconds(text, time);
 }
 
 static int read_expiration(const struct answer *answer, int64_t *expires, const char *role,

@@ -153,7 +153,10 @@ static void assert_reads(const char *answer)
 
 static void test_answers(void **state)
 {
-    static const char *const times[] = {"2000000000", "2.0E9", "\"2033-05-18T03:33:20Z\""};
+    static const char *const times[] = {
+        "2000000000", "2000000000.75",          "2.0E9",
+        "2e+9",       "20000000007E-1",         "20000000000000E-4",
+        "0.2e10",     "2000000000.00000000001", "\"2033-05-18T03:33:20Z\""};
     char json[512];
     size_t i;
 
@@ -180,7 +183,10 @@ static void test_strange_answers_are_refused(void **state)
         "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>A B</AccessKeyId>"
         "</Credentials></AssumeRoleResult></AssumeRoleResponse>",
     };
-    static const char *const times[] = {"null", "true", "-1", "1e400", "{}", "\"\"", "\"never\""};
+    static const char *const times[] = {
+        "null",  "true",   "-1",       "1e400",           "1e12",      "0",
+        "0e9",   "0.5",    "2e-9",     "2000000000000E9", "{}",        "\"\"",
+        "\".\"", "\"2E\"", "\"2e9s\"", "\"1.2.3e9\"",     "\"never\"", "2e9223372036854775807"};
     char json[512];
     size_t i;
 
