@@ -5,6 +5,7 @@ ARCH    ?= x86_64
 PREFIX  ?= /usr/local
 VECTORS ?= $(or $(MTLS_AGENT_VECTORS),$(wildcard ../shared/vectors))
 VERSION := $(shell cat VERSION)
+E2E     ?= tests/e2e
 comma   := ,
 
 # SANITIZE: nothing for the program that ships; else what it is built to be looked at with, from this machine's own compiler
@@ -14,11 +15,14 @@ OUT_     := build/$(ARCH)
 OUT_none := build/host
 OUT_address,undefined := build/sanitized
 
+# What is built for another machine than this one is tested by an emulator.
+FOREIGN := $(filter-out $(shell uname -m),$(ARCH))
+
 OUT   := $(or $(OUT_$(SANITIZE)),$(error SANITIZE is address$(comma)undefined or none))
 TP    := $(if $(SANITIZE),build/host,$(OUT))/third_party
 CC    := $(if $(SANITIZE),gcc,$(TP)/bin/musl-gcc)
 BIN   := $(OUT)/mtls-agent
-TESTS := $(if $(SANITIZE),$(OUT),build)/tests
+TESTS := $(if $(SANITIZE)$(FOREIGN),$(OUT),build)/tests
 V     ?= @
 FAULTS ?= 1
 
@@ -30,11 +34,14 @@ WARN     := -Wall -Wextra -Wshadow -Wconversion -Werror -Wvla -Wformat=2 -Wstric
 # No _FORTIFY_SOURCE: musl's headers have no checks for it to switch on.
 HARDEN   := -fPIE -fstack-protector-strong -fstack-clash-protection -ftrivial-auto-var-init=zero
 SMALL    := -Oz -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables
-CFLAGS   := -std=c11 $(WARN) $(HARDEN) $(SMALL) -ffile-prefix-map=$(CURDIR)=. \
-            $(if $(filter aarch64,$(ARCH)),-mno-outline-atomics)
+# As in third_party/build. GNU ld before 2.42 cannot pack its relocations, and pads the file to its pages of 64 KiB.
+CFLAGS_aarch64  := -mno-outline-atomics -mcmodel=tiny -fomit-frame-pointer
+LDFLAGS_aarch64 := -fuse-ld=lld -B/usr/lib/llvm-19/bin -Wl,-O2
+CFLAGS   := -std=c11 $(WARN) $(HARDEN) $(SMALL) -ffile-prefix-map=$(CURDIR)=. $(CFLAGS_$(ARCH))
 LDFLAGS  := -static-pie -Wl,--gc-sections,--build-id=none,--hash-style=gnu \
-            -Wl,-z,relro,-z,now,-z,noexecstack,-z,pack-relative-relocs
+            -Wl,-z,relro,-z,now,-z,noexecstack,-z,pack-relative-relocs $(LDFLAGS_$(ARCH))
 LDLIBS   := -lcurl -lbearssl -pthread
+WATCHED  := $(if $(FOREIGN),tools/emulated $(ARCH))
 ifneq ($(SANITIZE),)
 # The sanitizers want a dynamic program, and frames between red zones a larger stack. A finding ends the process. Warnings
 # are the other build's: code with checks in it sets off false ones.
@@ -49,8 +56,8 @@ CFLAGS   := -std=c11 -w -fPIE -O1 -g -fno-omit-frame-pointer $(CHECKED)
 LDFLAGS  := -pie $(CHECKED) $(if $(CHECKED),-static-libasan -static-libubsan) -L$(TP)/lib \
             -Wl,--wrap=confine,--wrap=confine_job
 endif
-# Tests compare signed with unsigned and define functions that no header knows.
-TEST_CFLAGS := $(filter-out -Wconversion -Wmissing-prototypes,$(CFLAGS)) -Itests/unit
+# Tests compare signed with unsigned and define functions that no header knows. cmocka.h would define what musl has.
+TEST_CFLAGS := $(filter-out -Wconversion -Wmissing-prototypes,$(CFLAGS)) -Itests/unit -DHAVE_UINTPTR_T
 
 # $(call objects,SOURCES): where each source's object goes.
 objects = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
@@ -81,11 +88,11 @@ WRAP_counting    := malloc calloc realloc aligned_alloc
 WRAP_free        := confine confine_job
 MEMORY := $(addprefix build/tests/memory/,pausing unwiped elsewhere dumping dumped flipping counting)
 
-.PHONY: all test demo conformance test-sanitized test-e2e-sanitized test-valgrind test-unit test-bearssl test-e2e test-faults test-memory fleet check analyse venv soak bench-probe install clean distclean help test-containers FORCE
+.PHONY: $(shell sed -n 's/^\([a-z][a-z0-9-]*\):.*## .*/\1/p' Makefile) FORCE
 .DELETE_ON_ERROR:
 .PRECIOUS: $(OUT)/obj/tests/%.o
 
-all: $(BIN) $(if $(SANITIZE),,build/mtls-agent) ## the program (build/x86_64/mtls-agent, linked as build/mtls-agent)
+all: $(BIN) $(if $(SANITIZE)$(FOREIGN),,build/mtls-agent) ## the program (build/x86_64/mtls-agent, linked as build/mtls-agent)
 
 # ---- third-party libraries -------------------------------------------------------------------------------------------------
 
@@ -94,6 +101,7 @@ $(TP).stamp: third_party/pins third_party/fetch third_party/build $(wildcard thi
              $(if $(wildcard $(TP)/lib/libcurl.a),,FORCE)
 	@mkdir -p $(@D)
 	@tools/bootstrap --check build
+	@tools/bootstrap --check $(ARCH)
 	@third_party/build $(if $(SANITIZE),host,$(ARCH)) $(TP)
 	@touch $@
 
@@ -110,10 +118,16 @@ $(BIN).debug: $(OBJ)
 
 $(BIN): $(BIN).debug
 	@echo "  STRIP $@"
-	$(V)$(if $(SANITIZE),cp $< $@,$(if $(filter $(ARCH),$(shell uname -m)),,$(ARCH)-linux-gnu-)strip -s $< -o $@)
+	$(V)$(if $(SANITIZE),cp $< $@,$(if $(FOREIGN),$(ARCH)-linux-gnu-)strip -s $< -o $@)
 
 build/mtls-agent: $(BIN)
 	@ln -sfn $(ARCH)/mtls-agent $@
+
+# ---- what is handed on -----------------------------------------------------------------------------------------------------
+
+both: ## the program for x86_64 and for aarch64
+	@$(MAKE) --no-print-directory ARCH=x86_64 all
+	@$(MAKE) --no-print-directory ARCH=aarch64 all
 
 # ---- test programs ---------------------------------------------------------------------------------------------------------
 
@@ -189,6 +203,13 @@ test-valgrind: ## unit tests by valgrind
 	@tools/bootstrap --check valgrind
 	@$(MAKE) --no-print-directory SANITIZE=none test-unit
 
+# Of the tests against real servers those that go through all of the program and need nothing that QEMU lacks.
+test-aarch64: ## unit and conformance tests, and the core of those against real servers, for aarch64 by QEMU
+	@$(MAKE) --no-print-directory ARCH=aarch64 conformance
+	@$(MAKE) --no-print-directory ARCH=aarch64 test-unit
+	@$(MAKE) --no-print-directory ARCH=aarch64 test-e2e \
+	    E2E="$(patsubst %,tests/e2e/test_%.py,fetch enclave tls credentials versions target healthcheck run)"
+
 test-unit: $(UNIT) ## tests of single rooms, in C
 	@$(WATCHED) tools/run-unit $^
 
@@ -197,7 +218,7 @@ test-bearssl: $(TP).stamp ## BearSSL's own certificate chains, over the patched 
 
 test-e2e: all venv $(PROGRAM) ## the program against real servers
 	@tools/bootstrap --check e2e
-	@MTLS_AGENT=$(BIN) MTLS_AGENT_PROGRAMS=$(TESTS) $(WATCHED) build/venv/bin/pytest -n 3 --dist loadfile tests/e2e
+	@MTLS_AGENT=$(BIN) MTLS_AGENT_PROGRAMS=$(TESTS) $(WATCHED) build/venv/bin/pytest -c tests/e2e/pytest.ini -n 3 --dist loadfile $(E2E)
 
 test-faults: all venv $(PROGRAM) ## killed, failed, out of everything, power cut, swapped, read meanwhile (FAULTS=N: every Nth fault)
 	@tools/bootstrap --check e2e

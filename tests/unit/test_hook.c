@@ -50,7 +50,7 @@ static void the_environment_is_the_documented_one(void **state)
  * not count. */
 static bool memory_holds(pid_t pid, const char *piece)
 {
-    static char block[1 << 20];
+    static char block[1 << 18];
     char path[64], line[512];
     unsigned long from, to, at;
     bool found = false;
