@@ -129,6 +129,18 @@ both: ## the program for x86_64 and for aarch64
 	@$(MAKE) --no-print-directory ARCH=x86_64 all
 	@$(MAKE) --no-print-directory ARCH=aarch64 all
 
+# The same bytes from every checkout of a commit: its time is that of all files.
+dist images: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+dist images: export REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
+
+dist: both ## build/dist: both programs and what goes with them, checksums, SBOM (DIST_KEY=SSH-KEY signs)
+	@tools/bootstrap --check dist
+	@tools/dist build/dist
+
+images: both ## build/images: container images for both, in an OCI layout
+	@tools/bootstrap --check dist
+	@tools/oci-images build/images
+
 # ---- test programs ---------------------------------------------------------------------------------------------------------
 
 $(OUT)/obj/tests/%.o: tests/%.c $(TP).stamp Makefile VERSION
@@ -209,6 +221,15 @@ test-aarch64: ## unit and conformance tests, and the core of those against real 
 	@$(MAKE) --no-print-directory ARCH=aarch64 test-unit
 	@$(MAKE) --no-print-directory ARCH=aarch64 test-e2e \
 	    E2E="$(patsubst %,tests/e2e/test_%.py,fetch enclave tls credentials versions target healthcheck run)"
+
+test-dist: dist images venv ## what is handed on: complete, signed, described, and the same from another checkout
+	@tools/bootstrap --check check
+	@build/venv/bin/pytest -c tests/dist/pytest.ini tests/dist
+
+test-images: images venv ## the images in containers that are given no more than ECS gives
+	@tools/bootstrap --check e2e
+	@tools/bootstrap --check containers
+	@build/venv/bin/pytest -c tests/images/pytest.ini tests/images
 
 test-unit: $(UNIT) ## tests of single rooms, in C
 	@$(WATCHED) tools/run-unit $^

@@ -62,6 +62,11 @@ class Namespace:
         ]
 
     @property
+    def pid(self):
+        """Of the process that holds it."""
+        return self._holder.pid
+
+    @property
     def enter(self):
         """What to put before a command line so that it runs inside."""
         user = ["--user", "--preserve-credentials"] if self._user else []
