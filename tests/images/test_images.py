@@ -153,12 +153,13 @@ def test_fetch_by_a_user_of_no_rights(make, volume, pair):
     make("nonroot", volume).run().succeeded("unchanged")
 
 
-def test_the_sandbox_holds_in_a_container(make, volume):
-    """Landlock and seccomp get through Docker's own profile."""
-    sandbox = (
-        make("nonroot", volume, env={"MTLS_AGENT_LOG_LEVEL": "debug"}).run().succeeded().event("sandbox")
-    )
-    assert sandbox["seccomp"] == "yes"
+def test_the_sandbox_is_what_it_is_outside(make, volume, agent, put, good):
+    """Docker's own profile keeps nothing of it from the agent."""
+    debug = {"MTLS_AGENT_LOG_LEVEL": "debug"}
+    inside = make("nonroot", volume, env=debug).run().succeeded().event("sandbox")
+    outside = agent.fetch(put(good), env=debug).succeeded().event("sandbox")
+    assert inside["seccomp"] == "yes"
+    assert (inside["landlock"], inside.get("absent")) == (outside["landlock"], outside.get("absent"))
 
 
 def test_fetch_for_a_host(make, tmp_path, pair):
