@@ -27,6 +27,7 @@ static const struct command {
     {"status", command_status, false, LOG_LEVEL_WARNING, "show what run says about itself"},
     {"healthcheck", command_healthcheck, false, LOG_LEVEL_ERROR,
      "exit 0 where all is well, else 1, and why"},
+    {"purge", command_purge, false, LOG_LEVEL_DEBUG, "remove all that was ever installed here"},
 };
 
 static void print(const char *text)

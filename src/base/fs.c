@@ -118,3 +118,13 @@ int fs_replace(const char *path, struct bytes text, mode_t mode)
     errno = saved;
     return -1;
 }
+
+int fs_remove(const char *path)
+{
+    char temporary[PATH_MAX];
+    int n = snprintf(temporary, sizeof temporary, "%s.tmp", path);
+
+    if (n > 0 && (size_t)n < sizeof temporary && unlink(temporary) < 0 && errno != ENOENT)
+        return -1;
+    return unlink(path) < 0 && errno != ENOENT ? -1 : 0;
+}

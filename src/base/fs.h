@@ -30,4 +30,8 @@ int fs_write_all(int fd, struct bytes data);
  */
 int fs_replace(const char *path, struct bytes text, mode_t mode);
 
+/* Removes what that has made, also under its temporary name. What is not there is good. 0; -1 with
+ * errno. */
+int fs_remove(const char *path);
+
 #endif

@@ -15,6 +15,7 @@ int command_inspect(const struct config *config);
 int command_run(const struct config *config);
 int command_status(const struct config *config);
 int command_healthcheck(const struct config *config);
+int command_purge(const struct config *config);
 
 /*
  * Runs a verb's work the safe way: no core dumps, not traceable, arena open, the environment's

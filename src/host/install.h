@@ -17,7 +17,8 @@ struct err;
  * them at once. A manifest beside them says which secrets and versions they came from and the
  * digest of each.
  */
-#define INSTALL_COMBINED  "client.pem" /* key, leaf and chain in one file */
+#define INSTALL_COMBINED  "client.pem"    /* key, leaf and chain in one file */
+#define INSTALL_STATUS    "..status.json" /* of run, where it has no other place */
 #define INSTALL_NAME_SIZE sizeof "..set-0123456789abcdef"
 
 struct install_file {

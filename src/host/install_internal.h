@@ -2,6 +2,8 @@
 #ifndef HOST_INSTALL_INTERNAL_H
 #define HOST_INSTALL_INTERNAL_H
 
+#include <dirent.h>
+
 #include "base/buf.h"
 #include "base/hash.h"
 #include "host/install.h"
@@ -147,5 +149,11 @@ struct buf *field_prepare(const struct place *place, enum bundle_field field,
  * nothing, and temporary files. A set that cannot be removed is logged.
  */
 void sweep(const struct place *place);
+
+/* Removes the directory of a set, unless a stranger made one of such a name; false with errno. */
+bool set_remove(const struct place *place, const char *name);
+
+/* The entries of an open directory, through a descriptor of their own. */
+DIR *directory_list(int directory);
 
 #endif

@@ -16,8 +16,7 @@ static int open_directory(int at, const char *name)
     return openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-/* The entries of an open directory, through a descriptor of their own. */
-static DIR *list(int directory)
+DIR *directory_list(int directory)
 {
     int fd = open_directory(directory, ".");
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -72,7 +71,7 @@ static void find_previous(const struct place *place, const char *current,
 /* All that can be removed, so that a key never stays for the sake of what lies beside it. */
 static void remove_files(int set)
 {
-    DIR *dir = list(set);
+    DIR *dir = directory_list(set);
     const struct dirent *entry;
 
     while (dir && (entry = readdir(dir)))
@@ -83,12 +82,12 @@ static void remove_files(int set)
         (void)closedir(dir);
 }
 
-/* Removes the directory of a set, unless a stranger made one of such a name. */
-static void remove_set(const struct place *place, const char *name)
+bool set_remove(const struct place *place, const char *name)
 {
     int set = open_directory(place->fd, name);
     struct stat status;
     bool removed = false;
+    int saved;
 
     if (set >= 0 && fstat(set, &status) == 0 && place_trusts(place, status.st_uid)) {
         remove_files(set);
@@ -96,11 +95,18 @@ static void remove_set(const struct place *place, const char *name)
     } else if (set >= 0) {
         errno = EPERM;
     }
-    if (!removed)
-        log_event(LOG_LEVEL_WARNING, "sweep_failed", log_s("dir", place->path), log_s("set", name),
-                  log_s("reason", strerror(errno)));
+    saved = errno;
     if (set >= 0)
         close(set);
+    errno = saved;
+    return removed;
+}
+
+static void sweep_set(const struct place *place, const char *name)
+{
+    if (!set_remove(place, name))
+        log_event(LOG_LEVEL_WARNING, "sweep_failed", log_s("dir", place->path), log_s("set", name),
+                  log_s("reason", strerror(errno)));
 }
 
 /* A link of ours whose file no set holds any more, or what never got its name. */
@@ -123,12 +129,12 @@ void sweep(const struct place *place)
     if (data_read(place, current, &ignored) < 0)
         return;
     find_previous(place, current, previous);
-    dir = list(place->fd);
+    dir = directory_list(place->fd);
     while (dir && (entry = readdir(dir))) {
         if (!set_name_valid(entry->d_name))
             remove_if_stale(place, entry->d_name);
         else if (strcmp(entry->d_name, current) != 0 && strcmp(entry->d_name, previous) != 0)
-            remove_set(place, entry->d_name);
+            sweep_set(place, entry->d_name);
     }
     if (dir)
         (void)closedir(dir);

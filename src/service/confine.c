@@ -36,6 +36,7 @@ static const struct {
     {"inspect", NEED_TARGET | NEED_OPERAND},
     {"status", NEED_TARGET | NEED_STATUS},
     {"healthcheck", NEED_TARGET | NEED_STATUS},
+    {"purge", NEED_TARGET | NEED_INSTALL | NEED_STATUS | NEED_PUBLISH},
 };
 
 static struct {
@@ -161,14 +162,14 @@ static void allow_etc(struct sandbox_paths *paths, unsigned needs, bool alone)
 
 static void allow_status(struct sandbox_paths *paths, const struct config *config, unsigned needs)
 {
-    static const char other[] = "/run/mtls-agent"; /* a service manager's */
+    const unsigned rights = needs & NEED_PUBLISH ? (unsigned)SANDBOX_REPLACE : SANDBOX_READ;
     char path[STATUS_PATH_MAX];
 
     status_path(config, path);
     if (needs & NEED_STATUS)
         sandbox_allow_file(paths, path, SANDBOX_READ);
-    if (needs & NEED_STATUS && access(other, F_OK) == 0)
-        sandbox_allow_directory(paths, other, SANDBOX_READ);
+    if (needs & NEED_STATUS && access(STATUS_ELSEWHERE, F_OK) == 0)
+        sandbox_allow_directory(paths, STATUS_ELSEWHERE, rights);
     if (needs & NEED_PUBLISH)
         sandbox_allow_file(paths, path, SANDBOX_REPLACE);
     if (needs & NEED_PUBLISH && config->metrics_file)

@@ -15,8 +15,9 @@ struct service;
  * thing that it did. docs/status.md has its members; "format" is STATUS_FORMAT, and goes up when
  * one changes its meaning.
  */
-#define STATUS_FORMAT   1
-#define STATUS_PATH_MAX 1280
+#define STATUS_FORMAT    1
+#define STATUS_PATH_MAX  1280
+#define STATUS_ELSEWHERE "/run/mtls-agent" /* a service manager's RUNTIME_DIRECTORY */
 
 /* Where run writes it: --status-file, else in $RUNTIME_DIRECTORY, else in the target directory. */
 void status_path(const struct config *config, char out[STATUS_PATH_MAX]);
@@ -25,13 +26,16 @@ void status_path(const struct config *config, char out[STATUS_PATH_MAX]);
  * today's. */
 void status_tidy(const struct config *config);
 
+/* Removes all that status_open() would find: a stopped run has left it. ERR_INSTALL_FAILED. */
+int status_remove(const struct config *config, struct err *err);
+
 /* -1: no memory. */
 int status_render(const struct service *service, struct buf *out);
 
 /*
  * The one that run writes, read by who may not run under the service manager: as status_path(), or
- * else where a service manager's run has it, /run/mtls-agent. ERR_NO_STATUS where there is none, or
- * it is none; ERR_SYSTEM, ERR_MEMORY_FULL. status_close() in any case.
+ * else where a service manager's run has it, STATUS_ELSEWHERE. ERR_NO_STATUS where there is none,
+ * or it is none; ERR_SYSTEM, ERR_MEMORY_FULL. status_close() in any case.
  */
 struct json;
 struct status {

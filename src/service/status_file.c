@@ -10,6 +10,7 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "config/config.h"
+#include "host/install.h"
 #include "service/status.h"
 
 enum { FILE_MAX = 4 * 1024 * 1024 };
@@ -28,7 +29,7 @@ static bool in_runtime_directory(char out[STATUS_PATH_MAX])
 
 static void in_target(const struct config *config, char out[STATUS_PATH_MAX])
 {
-    (void)snprintf(out, STATUS_PATH_MAX, "%s%s/..status.json", config->root, config->dir);
+    (void)snprintf(out, STATUS_PATH_MAX, "%s%s/" INSTALL_STATUS, config->root, config->dir);
 }
 
 void status_path(const struct config *config, char out[STATUS_PATH_MAX])
@@ -55,6 +56,18 @@ static int read_file(struct status *status, const char *path)
     return fs_read(AT_FDCWD, path, &status->text);
 }
 
+int status_remove(const struct config *config, struct err *err)
+{
+    char path[STATUS_PATH_MAX];
+    int result;
+
+    status_path(config, path);
+    result = fs_remove(path);
+    if (result == 0 && !config->status_file)
+        result = fs_remove(STATUS_ELSEWHERE "/status.json");
+    return result < 0 ? err_set_errno(err, ERR_INSTALL_FAILED, path, "cannot be removed") : 0;
+}
+
 /* The first that is there. */
 static int find_file(struct status *status, const struct config *config)
 {
@@ -65,7 +78,7 @@ static int find_file(struct status *status, const struct config *config)
         return 0;
     if (config->status_file || errno != ENOENT)
         return -1;
-    if (read_file(status, "/run/mtls-agent/status.json") == 0)
+    if (read_file(status, STATUS_ELSEWHERE "/status.json") == 0)
         return 0;
     in_target(config, path);
     return read_file(status, path);

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent.h"
+#include "base/err.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "commands/commands.h"
+#include "host/install_purge.h"
+#include "service/status.h"
+
+/* Of sets that are configured, also those whose subdirectory is a link to elsewhere. */
+static int purge_sets(const struct work *work, struct purged *purged, struct err *err)
+{
+    const struct config *config = work->config;
+    struct install_target target = agent_target(config, "", work->deadline);
+    int result = install_purge(&target, purged, err);
+    size_t i;
+
+    for (i = 0; result == 0 && i < config->set_count; i++) {
+        target = agent_target(config, config->sets[i].sub, work->deadline);
+        if (config->sets[i].sub[0])
+            result = install_purge(&target, purged, err);
+    }
+    return result;
+}
+
+static int remove_metrics(const struct config *config, struct err *err)
+{
+    const char *file = config->metrics_file;
+
+    if (!file || fs_remove(file) == 0)
+        return 0;
+    return err_set_errno(err, ERR_INSTALL_FAILED, file, "cannot be removed");
+}
+
+static int purge(const struct work *work)
+{
+    const struct config *config = work->config;
+    struct purged purged = {0};
+    struct err err;
+
+    if (purge_sets(work, &purged, &err) < 0 || status_remove(config, &err) < 0 ||
+        remove_metrics(config, &err) < 0) {
+        log_error(&err);
+        return err_info(err.code)->exit_status;
+    }
+    log_event(LOG_LEVEL_INFO, "purged", log_s("dir", config->dir),
+              log_n("removed", (int64_t)purged.removed), log_n("left", (int64_t)purged.left));
+    return 0;
+}
+
+int command_purge(const struct config *config)
+{
+    return command_supervise(config, purge, NULL);
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "host/install_purge.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "host/install_hold.h"
+#include "host/install_internal.h"
+
+/* One directory, and how it goes there. */
+struct purge {
+    struct place place;
+    bool inner; /* a subdirectory: a set's own, or somebody else's */
+    struct purged *purged;
+    size_t removed, failed;
+};
+
+/* Names that nobody but the agent gives. The lock is not among them: it goes last. */
+static bool is_ours(const struct place *place, const char *name)
+{
+    static const char *const ours[] = {MEMORY_FILE, TEMPORARY_MEMORY, TEMPORARY_LINK,
+                                       INSTALL_STATUS, INSTALL_STATUS ".tmp"};
+    char set[SET_NAME_SIZE];
+    size_t i;
+
+    for (i = 0; i < sizeof ours / sizeof *ours; i++)
+        if (strcmp(name, ours[i]) == 0)
+            return true;
+    return strcmp(name, DATA_LINK) == 0 ? data_name(place, set) : link_is_ours(place, name);
+}
+
+static void note(struct purge *purge, const char *name, bool removed)
+{
+    if (removed) {
+        purge->removed++;
+        purge->purged->removed++;
+        return;
+    }
+    purge->failed++;
+    log_event(LOG_LEVEL_WARNING, "purge_failed", log_s("dir", purge->place.path),
+              log_s("name", name), log_s("reason", strerror(errno)));
+}
+
+static void leave(const struct purge *purge, const char *name)
+{
+    purge->purged->left++;
+    log_event(LOG_LEVEL_WARNING, "purge_left", log_s("dir", purge->place.path),
+              log_s("name", name));
+}
+
+static int purge_place(struct purge *purge, struct err *err);
+
+/* Goes with all that is in it, or else is told of as one. */
+static int purge_inner(struct purge *outer, const char *name, struct err *err)
+{
+    struct purge inner = {.place = outer->place, .inner = true, .purged = outer->purged};
+    int result = 0;
+
+    inner.place.fd = openat(outer->place.fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (inner.place.fd < 0)
+        return err_set_errno(err, ERR_INSTALL_FAILED, outer->place.path, "cannot open %s", name);
+    (void)snprintf(inner.place.path, sizeof inner.place.path, "%.900s/%.100s", outer->place.path,
+                   name);
+    result = purge_place(&inner, err);
+    place_close(&inner.place);
+    outer->failed += inner.failed;
+    if (inner.removed == 0 || unlinkat(outer->place.fd, name, AT_REMOVEDIR) < 0)
+        leave(outer, name);
+    return result;
+}
+
+/* 0; -1 where a subdirectory cannot be worked on. */
+static int purge_entry(struct purge *purge, const char *name, struct err *err)
+{
+    const struct place *place = &purge->place;
+    struct stat status;
+    bool directory;
+
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, RUN_FILE) == 0 ||
+        fstatat(place->fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+        return 0;
+    directory = S_ISDIR(status.st_mode);
+    if (place_trusts(place, status.st_uid)) {
+        if (directory && set_name_valid(name)) {
+            note(purge, name, set_remove(place, name));
+            return 0;
+        }
+        if (!directory && is_ours(place, name)) {
+            note(purge, name, unlinkat(place->fd, name, 0) == 0);
+            return 0;
+        }
+        if (directory && !purge->inner)
+            return purge_inner(purge, name, err);
+    }
+    if (!purge->inner)
+        leave(purge, name);
+    return 0;
+}
+
+static int purge_place(struct purge *purge, struct err *err)
+{
+    const struct dirent *entry;
+    int result = 0;
+    DIR *dir;
+
+    if (place_lock(&purge->place, err) < 0)
+        return -1;
+    dir = directory_list(purge->place.fd);
+    if (!dir)
+        return err_set_errno(err, ERR_INSTALL_FAILED, purge->place.path, "cannot be listed");
+    while (result == 0 && (entry = readdir(dir)))
+        result = purge_entry(purge, entry->d_name, err);
+    (void)closedir(dir);
+    if (result == 0 && sync_fd(purge->place.fd) < 0)
+        return err_set_errno(err, ERR_INSTALL_FAILED, purge->place.path, "cannot be synced");
+    return result;
+}
+
+/* With the lock of `run` held. */
+static int purge_held(struct purge *purge, struct err *err)
+{
+    int result = purge_place(purge, err);
+
+    if (result == 0 && unlinkat(purge->place.fd, RUN_FILE, 0) < 0)
+        note(purge, RUN_FILE, false);
+    if (result == 0 && purge->failed > 0)
+        result = err_set(err, ERR_INSTALL_FAILED, purge->place.path, "%zu names are still there",
+                         purge->failed);
+    return result;
+}
+
+int install_purge(const struct install_target *target, struct purged *purged, struct err *err)
+{
+    struct purge purge = {.purged = purged};
+    int result = -1, held = -1;
+
+    if (place_open(&purge.place, target, false, err) < 0)
+        return err->code == ERR_NO_IDENTITY ? 0 : -1;
+    if (install_hold(target, &held, err) == 0) {
+        result = purge_held(&purge, err);
+        close(held);
+    }
+    place_close(&purge.place);
+    return result;
+}
