@@ -197,6 +197,7 @@ test: ## everything: bootstrap, build, then every test and check below
 	$(MAKE) test-faults FAULTS=50
 	$(MAKE) test-memory
 	$(MAKE) test-containers
+	$(MAKE) test-hosts
 	$(MAKE) check
 	$(MAKE) analyse
 	$(MAKE) test-sanitized
@@ -255,6 +256,12 @@ test-containers: all venv ## what platform/ecs and platform/bottlerocket hold, i
 	@$(AS_ROOT) env MTLS_AGENT=$(BIN) PYTHONDONTWRITEBYTECODE=1 \
 	    build/venv/bin/pytest -c tests/containers/pytest.ini tests/containers
 
+test-hosts: all venv ## hosts that boot: systemd, cloud-init, Image Builder; as root (SUITE=trixie for another Debian)
+	@tools/bootstrap --check e2e
+	@tools/bootstrap --check hosts
+	@rm -rf build/hosts && $(MAKE) --no-print-directory -s install DESTDIR=build/hosts
+	@$(if $(filter 0,$(shell id -u)),,sudo -E) build/venv/bin/pytest -c tests/hosts/pytest.ini tests/hosts
+
 venv: ## build/venv, with tests/requirements.txt installed
 	@tools/make-venv tests/requirements.txt build/venv
 
@@ -285,8 +292,17 @@ demo: ## the program at work against an emulator on this machine
 
 # ---- housekeeping ----------------------------------------------------------------------------------------------------------
 
-install: all ## DESTDIR and PREFIX are honoured
+install: all ## program, systemd units and man page; DESTDIR and PREFIX are honoured
 	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/mtls-agent
+	install -D -m 644 platform/man/mtls-agent.8 $(DESTDIR)$(PREFIX)/share/man/man8/mtls-agent.8
+	install -D -m 644 platform/systemd/fail-open.conf $(DESTDIR)$(PREFIX)/share/mtls-agent/fail-open.conf
+	install -D -m 644 platform/systemd/mtls-agent.tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/mtls-agent.conf
+	install -D -m 644 platform/systemd/mtls-agent.sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/mtls-agent.conf
+	install -D -m 644 platform/systemd/mtls-agent.logrotate $(DESTDIR)/etc/logrotate.d/mtls-agent
+	for unit in $(notdir $(wildcard platform/systemd/*.service platform/systemd/*.mount)); do \
+	    install -D -m 644 platform/systemd/$$unit $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit && \
+	    sed -i 's|=/usr/local/|=$(PREFIX)/|' $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit || exit; \
+	done
 
 clean: ## what was built from this tree
 	rm -rf build
