@@ -195,3 +195,24 @@ class Machine:
 def drop_in(machine, unit, *lines, name="test"):
     """A part of a unit's settings."""
     machine.write(f"/etc/systemd/system/{unit}.d/{name}.conf", "\n".join(lines) + "\n")
+
+
+# What Amazon's and Debian's images do with user data, and none of the rest, which needs more of an image than is here.
+CLOUD_CFG = """\
+datasource_list: [NoCloud]
+cloud_init_modules: [write-files]
+cloud_config_modules: [runcmd]
+cloud_final_modules: [scripts-user]
+"""
+
+
+def user_data(machine, layout, text):
+    """What cloud-init does at the first boot, on an image of that kind ("amazon", "debian")."""
+    machine.write("/etc/cloud/cloud.cfg.d/99-test.cfg", CLOUD_CFG)
+    machine.write("/var/lib/cloud/seed/nocloud/meta-data", "instance-id: i-0123456789abcdef0\n")
+    machine.write("/var/lib/cloud/seed/nocloud/user-data", text)
+    if layout == "amazon":
+        # There cloud-final does not wait for multi-user.target: the ECS agent, which that wants, waits for it.
+        upstream = machine.run("cat", "/usr/lib/systemd/system/cloud-final.service")
+        amazon = upstream.replace("After=multi-user.target\n", "")
+        machine.write("/etc/systemd/system/cloud-final.service", amazon)

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What comes before what when a host boots, and what it comes to when there is no identity."""
+
+import pytest
+
+from agent import wait_for
+from machine import drop_in, user_data
+
+AGENT, FETCH, MOUNT = "mtls-agent.service", "mtls-agent-fetch.service", "etc-ecs-mtls.mount"
+KEY = "/etc/ecs/mtls/client.key"
+FAIL_OPEN = f"/etc/systemd/system/{FETCH}.d/fail-open.conf"
+PATIENCE_S = 90
+
+
+@pytest.fixture
+def image(host, secret, place):
+    """An AMI with everything in it, of Debian's or of Amazon's kind; cloud-init is off unless asked for."""
+
+    def make(layout="debian", cloud_init=False):
+        machine = host.machine
+        host.config(secret)
+        host.install()
+        place(machine, "docker.service", f"ecs.{layout}.service")
+        machine.systemctl("enable", "--quiet", "docker.service", "ecs.service")
+        if not cloud_init:
+            machine.write("/etc/cloud/cloud-init.disabled", "")
+        return host
+
+    return make
+
+
+@pytest.mark.parametrize("layout", ["amazon", "debian"])
+def test_order(image, layout, secret):
+    """The whole of cloud-init with it, which writes the configuration: no cycle, and one after the other."""
+    host = image(layout, cloud_init=True)
+    machine = host.machine
+    config = machine.path("/etc/mtls-agent.conf")
+    indented = "".join(f"      {line}\n" for line in config.read_text().splitlines())
+    config.unlink()
+    user_data(
+        machine, layout, f"#cloud-config\nwrite_files:\n  - path: /etc/mtls-agent.conf\n    content: |\n{indented}"
+    )
+    machine.boot()
+    journal = machine.journal("--boot")
+    assert "ordering cycle" not in journal and "deleted to break" not in journal
+    assert machine.systemctl("--failed", "--no-legend") == ""
+    times = [
+        int(machine.property(MOUNT, "ActiveEnterTimestampMonotonic")),
+        machine.started_at(FETCH),
+        int(machine.property(FETCH, "ExecMainExitTimestampMonotonic")),
+        machine.started_at("docker.service"),
+        machine.started_at("ecs.service"),
+    ]
+    assert 0 not in times and times == sorted(times)
+    assert machine.started_at(AGENT) > times[2]
+    assert machine.run("cat", "/run/ecs-saw").endswith(f" {KEY}\n")
+    assert machine.run("cloud-init", "status").strip() == "status: done"
+
+
+def short(machine):
+    """An operator's patience with AWS."""
+    drop_in(machine, FETCH, "[Service]", "Environment=MTLS_AGENT_DEADLINE=3s")
+
+
+def test_no_identity_no_ecs(image):
+    """And when AWS is back, the agent by itself and the ECS agent by hand."""
+    host = image()
+    machine = host.machine
+    host.aws_is_down()
+    short(machine)
+    machine.boot(wait=False)
+    wait_for(lambda: machine.state(FETCH) == "failed", PATIENCE_S)
+    wait_for(lambda: machine.property("multi-user.target", "ActiveState") == "active", PATIENCE_S)
+    assert machine.property(FETCH, "Result") == "exit-code"
+    assert machine.state("ecs.service") == "inactive" and machine.started_at("ecs.service") == 0
+    assert "Dependency failed for ecs.service" in machine.journal("--boot")
+    assert machine.state("docker.service") == "active" and machine.state(AGENT) == "activating"
+    assert "aws_unreachable" in machine.run("cat", "/var/log/ecs-init.log")
+    host.aws_is_down(False)
+    wait_for(lambda: machine.state(AGENT) == "active", PATIENCE_S)
+    machine.systemctl("start", "ecs.service")
+    assert machine.state(FETCH) == machine.state("ecs.service") == "active"
+    machine.shut_down()
+
+
+def test_fail_open(image):
+    host = image()
+    machine = host.machine
+    host.aws_is_down()
+    machine.write(FAIL_OPEN, machine.run("cat", "/usr/local/share/mtls-agent/fail-open.conf"))
+    short(machine)
+    machine.systemctl("reenable", "--quiet", FETCH)
+    machine.boot(wait=False)
+    wait_for(lambda: machine.state("ecs.service") == "active", PATIENCE_S)
+    assert machine.state(FETCH) == "failed"
+    assert not machine.path(KEY).exists()
+
+
+@pytest.mark.parametrize("disk", [False, True], ids=["memory", "disk"])
+def test_a_reboot_without_aws(image, disk):
+    """On a disk the identity serves on; in memory it is gone, and so is the ECS agent."""
+    host = image()
+    machine = host.machine
+    if disk:
+        machine.systemctl("mask", MOUNT)
+    short(machine)
+    machine.boot()
+    assert machine.state("ecs.service") == "active"
+    machine.shut_down()
+    assert machine.disk(KEY).is_symlink() is disk
+    assert list(machine.disk("/etc/ecs/mtls").rglob("*.key")) == [] or disk
+    host.aws_is_down()
+    machine.boot(wait=False)
+    wait_for(lambda: machine.state(FETCH) in ("active", "failed"), PATIENCE_S)
+    assert machine.state(FETCH) == ("active" if disk else "failed")
+    assert ("kept_stale" in machine.run("cat", "/var/log/ecs-init.log")) is disk
+    if disk:
+        wait_for(lambda: machine.state("ecs.service") == "active", PATIENCE_S)
+        wait_for(lambda: machine.state(AGENT) == "active", PATIENCE_S)
+    else:
+        wait_for(lambda: machine.property("multi-user.target", "ActiveState") == "active", PATIENCE_S)
+        assert machine.started_at("ecs.service") == 0
