@@ -10,6 +10,7 @@ import pytest
 
 from agent import ROOT
 from machine import Machine
+from release import Release
 from servers.imds import Imds
 from servers.namespace import Namespace
 from servers.proxy import FaultProxy
@@ -111,3 +112,8 @@ def place():
             machine.write(f"/etc/systemd/system/{first}.{last}", (UNITS / name).read_text())
 
     return put
+
+
+@pytest.fixture(scope="session")
+def release(tmp_path_factory):
+    return Release(tmp_path_factory.mktemp("release"), INSTALLED)
