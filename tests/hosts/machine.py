@@ -106,7 +106,7 @@ class Machine:
         """Runs a program there; what it wrote."""
         environment = ["env", "-i", f"PATH={PATH}", "HOME=/root", "SYSTEMD_PAGER="]
         if self._leader:
-            prefix = ["nsenter", "--target", self._leader, "--all", "--wd=/", "--", *environment]
+            prefix = ["nsenter", "--target", self._leader, "--all", "--", *environment]
         else:
             prefix = [*self._network.enter, *OFFLINE, self._disk / "root", *environment]
         done = subprocess.run(
