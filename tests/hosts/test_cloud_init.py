@@ -27,7 +27,7 @@ def test_schema(host, layout):
     """By cloud-init's own."""
     host.machine.write("/root/user-data", FILES[layout].read_text())
     said = host.machine.run("cloud-init", "schema", "--config-file", "/root/user-data")
-    assert "Valid cloud-config" in said and FILES[layout].stat().st_size < EC2_LIMIT
+    assert said.startswith("Valid ") and FILES[layout].stat().st_size < EC2_LIMIT
 
 
 @pytest.mark.parametrize("layout", FILES)
@@ -69,7 +69,7 @@ class FirstBoot:
         wait_for(done, PATIENCE_S)
 
     def log(self):
-        return self.machine.run("journalctl", "--no-pager", "--output=cat", "--unit=cloud-final.service")
+        return self.machine.run("cat", "/var/log/cloud-init-output.log")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ SYSTEMD = ROOT / "platform" / "systemd"
 UNITS = sorted(path.name for kind in ("service", "mount") for path in SYSTEMD.glob(f"*.{kind}"))
 SERVICES = [name for name in UNITS if name.endswith(".service")]
 # What platform/systemd/README.md explains, and nothing beyond: out of 10, in tenths.
-MOST_EXPOSURE = 24
+MOST_EXPOSURE = 26
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_exposure(installed, service, capfd):
         print(f"\n  {last}")
         for item in open_items:
             print(f"    {float(item['exposure']):.1f} {item['name']}: {item['description']}")
-    explained = (SYSTEMD / "README.md").read_text()
+    explained = (SYSTEMD / "README.md").read_text().replace("\\|", "|")
     assert [item["name"] for item in open_items if f"`{item['name']}`" not in explained] == []
     installed.run(
         "systemd-analyze", "security", "--offline=true", f"--threshold={MOST_EXPOSURE}", service
