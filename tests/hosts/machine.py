@@ -206,13 +206,18 @@ cloud_final_modules: [scripts-user]
 """
 
 
+def cloud_init(machine, layout):
+    """What is different on Amazon Linux: there cloud-final does not wait for multi-user.target, since the ECS agent,
+    which that wants, waits for cloud-final."""
+    if layout == "amazon":
+        upstream = machine.run("cat", "/usr/lib/systemd/system/cloud-final.service")
+        amazon = upstream.replace("After=multi-user.target\n", "")
+        machine.write("/etc/systemd/system/cloud-final.service", amazon)
+
+
 def user_data(machine, layout, text):
     """What cloud-init does at the first boot, on an image of that kind ("amazon", "debian")."""
     machine.write("/etc/cloud/cloud.cfg.d/99-test.cfg", CLOUD_CFG)
     machine.write("/var/lib/cloud/seed/nocloud/meta-data", "instance-id: i-0123456789abcdef0\n")
     machine.write("/var/lib/cloud/seed/nocloud/user-data", text)
-    if layout == "amazon":
-        # There cloud-final does not wait for multi-user.target: the ECS agent, which that wants, waits for it.
-        upstream = machine.run("cat", "/usr/lib/systemd/system/cloud-final.service")
-        amazon = upstream.replace("After=multi-user.target\n", "")
-        machine.write("/etc/systemd/system/cloud-final.service", amazon)
+    cloud_init(machine, layout)
