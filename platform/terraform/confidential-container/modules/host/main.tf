@@ -1,0 +1,24 @@
+locals {
+  bottlerocket = var.ami_os == "bottlerocket"
+  path         = var.mtls_certificate_path != null ? var.mtls_certificate_path : local.bottlerocket ? "/run/mtls-agent" : "/etc/ecs/mtls"
+
+  identities = [for name, arns in var.secrets : {
+    name = can(keys(var.secrets)) ? name : ""
+    arns = flatten([arns])
+  }]
+  secrets     = flatten(local.identities[*].arns)
+  directories = [for identity in local.identities : identity.name == "" ? local.path : "${local.path}/${identity.name}"]
+
+  # The file that the agent reads: /etc/mtls-agent.conf, or Bottlerocket's user data of the bootstrap container.
+  config = join("\n", concat(
+    ["# Written by Terraform."],
+    local.bottlerocket ? ["command = fetch", "root = /.bottlerocket/rootfs", "memory-lock = prefer"] : [],
+    ["dir = ${local.path}"],
+    flatten([for identity in local.identities : [
+      for arn in identity.arns : "secret = ${identity.name == "" ? "" : "${identity.name}="}${arn}"
+    ]]),
+    [for endpoint in var.endpoints : "endpoint = ${endpoint}"],
+    [for name, value in var.agent_options : "${name} = ${value}"],
+    [""],
+  ))
+}
