@@ -256,11 +256,15 @@ test-containers: all venv ## what platform/ecs and platform/bottlerocket hold, i
 	@$(AS_ROOT) env MTLS_AGENT=$(BIN) PYTHONDONTWRITEBYTECODE=1 \
 	    build/venv/bin/pytest -c tests/containers/pytest.ini tests/containers
 
-test-hosts: all venv ## hosts that boot: systemd, cloud-init, Image Builder; as root (SUITE=trixie for another Debian)
+test-hosts: all venv host-archive ## hosts that boot, and the Terraform module that makes them; as root (SUITE=trixie for another Debian)
 	@tools/bootstrap --check e2e
 	@tools/bootstrap --check hosts
+	@tools/make-tofu build/tofu
 	@rm -rf build/hosts && $(MAKE) --no-print-directory -s install DESTDIR=build/hosts
 	@$(if $(filter 0,$(shell id -u)),,sudo -E) build/venv/bin/pytest -c tests/hosts/pytest.ini tests/hosts
+
+test-terraform: ## the Terraform module by your own terraform or tofu, with the AWS provider from its registry
+	@tools/test-terraform platform/terraform/confidential-container
 
 venv: ## build/venv, with tests/requirements.txt installed
 	@tools/make-venv tests/requirements.txt build/venv
@@ -303,6 +307,14 @@ install: all ## program, systemd units and man page; DESTDIR and PREFIX are hono
 	    install -D -m 644 platform/systemd/$$unit $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit && \
 	    sed -i 's|=/usr/local/|=$(PREFIX)/|' $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit || exit; \
 	done
+
+# What hosts unpack to /: always the same bytes, so that its SHA-256 changes with the content alone.
+HOST_ROOT := build/host-archive
+host-archive: all ## build/mtls-agent-host.tar.gz, which the Terraform module has hosts fetch
+	@rm -rf $(HOST_ROOT) && $(MAKE) --no-print-directory -s install DESTDIR=$(HOST_ROOT)
+	@cd $(HOST_ROOT) && tar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@$${SOURCE_DATE_EPOCH:-0} -c * | \
+	    gzip -9n >../mtls-agent-host.tar.gz
+	@cd build && sha256sum mtls-agent-host.tar.gz
 
 clean: ## what was built from this tree
 	rm -rf build

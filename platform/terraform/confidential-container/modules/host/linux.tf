@@ -15,14 +15,21 @@ locals {
     ${join("\n", [for directory in local.directories : "AssertPathExists=${directory}/..data"])}
   EOT
 
-  fetch_drop_in = <<-EOT
+  poweroff_drop_in = <<-EOT
     [Unit]
     FailureAction=poweroff
   EOT
 
+  # The units may write to /etc/ecs/mtls, and to no other place.
+  path_drop_in = <<-EOT
+    [Service]
+    ExecStartPre=+/bin/mkdir -p ${local.path}
+    ReadWritePaths=-${local.path}
+  EOT
+
   log_config = jsonencode({
     logs = { logs_collected = { files = { collect_list = [{
-      file_path       = "/var/log/ecs-init.log"
+      file_path       = "/var/log/mtls-agent/ecs-init.log"
       log_group_name  = var.log_group_name
       log_stream_name = "{instance_id}"
     }] } } }
@@ -31,11 +38,14 @@ locals {
   files = concat(
     [["/etc/ecs/ecs.config", "0644", local.ecs_config]],
     !var.enable_enclave_mtls ? [] : [
-      ["/etc/mtls-agent.conf", "0600", local.config],
+      ["/etc/mtls-agent.conf", "0644", local.config],
       ["/etc/systemd/system/ecs.service.d/mtls-agent.conf", "0644", local.ecs_drop_in],
     ],
     var.enable_enclave_mtls && var.on_fetch_failure == "poweroff" ? [
-      ["/etc/systemd/system/mtls-agent-fetch.service.d/poweroff.conf", "0644", local.fetch_drop_in],
+      ["/etc/systemd/system/mtls-agent-fetch.service.d/poweroff.conf", "0644", local.poweroff_drop_in],
+    ] : [],
+    var.enable_enclave_mtls && local.path != "/etc/ecs/mtls" ? [
+      for unit in ["mtls-agent-fetch", "mtls-agent"] : ["/etc/systemd/system/${unit}.service.d/path.conf", "0644", local.path_drop_in]
     ] : [],
     var.enable_enclave_mtls && var.log_group_name != null ? [
       ["/etc/mtls-agent-logs.json", "0644", local.log_config],
@@ -48,7 +58,6 @@ locals {
     source_region = coalesce(try(var.agent_source.s3.region, null), var.region)
     region        = var.region
     dns_suffix    = var.dns_suffix
-    path          = local.path
     poweroff      = var.enable_enclave_mtls && var.on_fetch_failure == "poweroff"
     ubuntu        = var.ami_os == "ubuntu"
     logs          = var.enable_enclave_mtls && var.log_group_name != null
