@@ -12,7 +12,8 @@ ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / "build/tofu"
 SCHEMA = ROOT / "tests/hosts/terraform/schema.py"
 TERRAFORM = ROOT / "platform/terraform"
-PROVIDER = "registry.opentofu.org/hashicorp/aws/6.25.0/linux_amd64"
+MACHINE = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
+PROVIDER = f"registry.opentofu.org/hashicorp/aws/6.25.0/linux_{MACHINE}"
 SETTINGS = 'provider_installation {{\n  filesystem_mirror {{\n    path = "{}"\n  }}\n}}\n'
 
 

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The script in the Terraform module's user data, run: in a root and a network of its own, with instance metadata at its own
+address and S3 under its own name. What systemd and package managers are told is written down, and not done.
+"""
+
+import hashlib
+import json
+import os
+import ssl
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from agent import ROOT
+from servers.aws import REGION
+from servers.http import Answer, Http
+from servers.imds import Imds
+from servers.namespace import Namespace
+from servers.pki import Authority
+from tofu import Host, Tofu
+
+ARCHIVE = ROOT / "build/mtls-agent-host.tar.gz"
+BUCKET, KEY = "host-archives", "mtls-agent/host.tar.gz"
+METADATA = "169.254.169.254"
+S3_NAME = f"s3.{REGION}.amazonaws.com"
+ECS_PACKAGE = f"/amazon-ecs-agent-{REGION}/amazon-ecs-init-latest.amd64.deb"
+TOLD = ["systemctl", "systemd-sysusers", "systemd-tmpfiles", "apt-get", "dpkg", "dnf"]
+
+# `systemctl cat` finds no ECS, as on Canonical's image.
+WRITES_DOWN = """#!/bin/sh
+echo "${0##*/} $*" >>/calls
+[ "$*" != "cat ecs.service" ]
+"""
+WATCHED_CURL = """#!/bin/sh
+echo "curl $*" >>/calls
+exec /usr/bin/curl "$@"
+"""
+ENTER = """
+root=$1
+mount --rbind /usr "$root/usr"
+mount --bind "$root/local" "$root/usr/local"
+mount --rbind /dev "$root/dev"
+exec chroot "$root" /bin/sh -c "$2"
+"""
+
+
+class Machine:
+    """A root with this machine's /usr, and nothing else of it."""
+
+    def __init__(self, directory, authority):
+        self.root = directory / "root"
+        for name in ("usr", "local", "dev", "etc", "tmp", "stubs"):
+            (self.root / name).mkdir(parents=True)
+        for name in ("bin", "sbin", "lib", "lib64"):
+            if Path("/", name).is_symlink():
+                (self.root / name).symlink_to(os.readlink(Path("/", name)))
+        for name, text in {**dict.fromkeys(TOLD, WRITES_DOWN), "curl": WATCHED_CURL}.items():
+            (self.root / "stubs" / name).write_text(text)
+            (self.root / "stubs" / name).chmod(0o755)
+        (self.root / "ca.pem").write_text(authority.pem)
+        (self.root / ".curlrc").write_text(f'cacert = "/ca.pem"\nresolve = "{S3_NAME}:443:127.0.0.1"\n')
+        (self.root / "calls").touch()
+
+    def run(self, network, script):
+        command = [*network.enter, "unshare", "--mount", "sh", "-euc", ENTER, "sh", self.root, script]
+        environment = {"PATH": "/stubs:/usr/sbin:/usr/bin:/sbin:/bin", "CURL_HOME": "/", "HOME": "/"}
+        return subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    @property
+    def calls(self):
+        return (self.root / "calls").read_text().splitlines()
+
+    @property
+    def told(self):
+        return [call for call in self.calls if not call.startswith("curl ")]
+
+    @property
+    def program(self):
+        return self.root / "local/bin/mtls-agent"
+
+
+class S3:
+    """moto's, which checks signatures and rights, behind the name that AWS's has."""
+
+    def __init__(self, aws, directory, authority, network):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*authority.issue(S3_NAME, names=[S3_NAME]).write(directory, "s3"))
+        self._aws = aws
+        self._http = Http(self._answer, context=context, listener=network.open("tcp", "127.0.0.1", 443))
+        self.client = aws.client("s3")
+        self.client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        self.client.put_object(Bucket=BUCKET, Key=KEY, Body=ARCHIVE.read_bytes())
+
+    def _answer(self, request):
+        if request.path == ECS_PACKAGE:
+            return Answer(200, b"package")
+        return self._aws._ask_moto(request)
+
+    def stop(self):
+        self._http.stop()
+        self.client.delete_object(Bucket=BUCKET, Key=KEY)
+        self.client.delete_bucket(Bucket=BUCKET)
+
+
+@pytest.fixture(scope="module")
+def render(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("host")
+    host = Host(Tofu(directory), directory)
+    good = hashlib.sha256(ARCHIVE.read_bytes()).hexdigest()
+
+    def render(sha256=good, **inputs):
+        source = {"bucket": BUCKET, "key": KEY, "sha256": sha256, "region": None}
+        return host(agent_source={"s3": source, "image": None, "preinstalled": False}, **inputs)
+
+    return render
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return Authority("Test AWS Root")
+
+
+@pytest.fixture
+def network(tmp_path):
+    network = Namespace(tmp_path / "network", [METADATA])
+    yield network
+    network.stop()
+
+
+@pytest.fixture
+def s3(aws_server, tmp_path, authority, network):
+    s3 = S3(aws_server, tmp_path, authority, network)
+    yield s3
+    s3.stop()
+
+
+@pytest.fixture
+def session(aws_server, render):
+    """Credentials of a role with the policy that the module gives to hosts."""
+    iam = aws_server.client("iam")
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    arn = iam.create_role(RoleName="tf-host", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    iam.put_role_policy(RoleName="tf-host", PolicyName="own", PolicyDocument=render()["instance_policy"])
+    yield aws_server.session(arn)
+    iam.delete_role_policy(RoleName="tf-host", PolicyName="own")
+    iam.delete_role(RoleName="tf-host")
+
+
+@pytest.fixture
+def machine(tmp_path, authority):
+    return Machine(tmp_path, authority)
+
+
+@pytest.fixture
+def boot(machine, network, s3, session, render):
+    """Runs the script that these inputs give."""
+    imds = Imds(session, listener=network.open("tcp", METADATA, 80))
+
+    def boot(**inputs):
+        ((_, _, script),) = yaml.safe_load(render(**inputs)["user_data"])["runcmd"]
+        return machine.run(network, script)
+
+    yield boot
+    imds.stop()
+
+
+def test_installs_and_starts(machine, boot, session):
+    done = boot()
+    assert done.returncode == 0, done.stdout
+    version = subprocess.run([machine.program, "--version"], stdout=subprocess.PIPE, text=True)
+    assert (ROOT / "VERSION").read_text().strip() in version.stdout
+    assert machine.told == [
+        "systemd-sysusers ",
+        "systemd-tmpfiles --create --prefix=/var/log/ecs-init.log",
+        "systemctl daemon-reload",
+        "systemctl enable mtls-agent-fetch.service mtls-agent.service",
+        "systemctl start --no-block mtls-agent-fetch.service mtls-agent.service",
+        "systemctl start --no-block ecs.service",
+    ]
+    for secret in ("AccessKeyId", "SecretAccessKey", "SessionToken"):
+        assert session[secret] not in "\n".join(machine.calls)
+    assert list((machine.root / "tmp").iterdir()) == []
+
+
+def test_another_archive_is_not_unpacked(machine, boot):
+    done = boot(sha256="0" * 64)
+    assert done.returncode != 0 and "FAILED" in done.stdout
+    assert not machine.program.exists() and machine.told == []
+
+
+def test_another_archive_ends_the_host(machine, boot):
+    assert boot(sha256="0" * 64, on_fetch_failure="poweroff").returncode != 0
+    assert not machine.program.exists() and machine.told == ["systemctl poweroff"]
+
+
+def test_ubuntu_gets_ecs_after_the_agent(machine, boot):
+    done = boot(ami_os="ubuntu")
+    assert done.returncode == 0, done.stdout
+    told = [call.split()[0:2] for call in machine.told]
+    assert told.index(["systemctl", "enable"]) < told.index(["apt-get", "install"]) < told.index(["dpkg", "--force-confold"])
+    assert machine.told[-1] == "systemctl start --no-block ecs.service"
+
+
+def test_a_missing_log_is_no_reason_to_stop(machine, boot):
+    done = boot(log_group_name="/ecs/mtls", on_fetch_failure="poweroff")
+    assert done.returncode == 0, done.stdout
+    assert "no CloudWatch agent" in done.stdout and "systemctl poweroff" not in machine.told
