@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from tofu import ROOT, TERRAFORM, Tofu
+from tofu import OTHERS, ROOT, TERRAFORM, Tofu
 
 MODULE = TERRAFORM / "confidential-container"
 EXAMPLE = MODULE / "examples/seed"
@@ -126,6 +126,15 @@ def test_it_would_be_seen_there(tofu, example):
     step.write_text(text)
     line = KEY_LINE.search((example / "certs/client.key").read_text())[1]
     assert line in plan_and_state(tofu, example)
+
+
+def test_ids_that_are_known_only_after_apply(tofu, module):
+    """A first apply makes network, secret, load balancer and cluster together: whatever is counted must not need them."""
+    folder = module / "examples/first"
+    shutil.copytree(OTHERS / "first", folder)
+    tofu.succeeds("init", cwd=folder)
+    done = tofu("test", "-no-color", cwd=folder)
+    assert done.returncode == 0, done.stdout
 
 
 def test_without_the_archive_the_plan_says_what_to_do(tofu, module, example, tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / "build/tofu"
-SCHEMA = ROOT / "tests/hosts/terraform/schema.py"
+OTHERS = ROOT / "tests/hosts/terraform"
 TERRAFORM = ROOT / "platform/terraform"
 MACHINE = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
 PROVIDER = f"registry.opentofu.org/hashicorp/aws/6.25.0/linux_{MACHINE}"
@@ -25,7 +25,7 @@ class Tofu:
         provider = self.directory / "mirror" / PROVIDER
         provider.mkdir(parents=True)
         shutil.copy(TOOLS / "terraform-provider-aws", provider)
-        schema = [sys.executable, SCHEMA, TOOLS / "bindings.whl", TERRAFORM]
+        schema = [sys.executable, OTHERS / "schema.py", TOOLS / "bindings.whl", TERRAFORM, OTHERS]
         (provider / "schema.json").write_bytes(subprocess.run(schema, check=True, stdout=subprocess.PIPE).stdout)
         (self.directory / "tofu.rc").write_text(SETTINGS.format(self.directory / "mirror"))
 

@@ -97,6 +97,7 @@ resource "aws_autoscaling_group" "this" {
   vpc_zone_identifier   = var.subnet_ids
   health_check_type     = "EC2"
   protect_from_scale_in = var.enable_managed_scaling # ECS takes hosts away, once their tasks are
+  force_delete          = true                       # or `destroy` would wait for those
 
   launch_template {
     id      = aws_launch_template.this.id

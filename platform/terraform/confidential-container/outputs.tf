@@ -6,11 +6,13 @@ output "security_group_id" {
 output "cluster_name" {
   description = "Name of the ECS cluster"
   value       = aws_ecs_cluster.this.name
+  depends_on  = [aws_ecs_cluster_capacity_providers.this] # services want it
 }
 
 output "cluster_arn" {
   description = "ARN of the ECS cluster"
   value       = aws_ecs_cluster.this.arn
+  depends_on  = [aws_ecs_cluster_capacity_providers.this] # services want it
 }
 
 output "capacity_provider_name" {
