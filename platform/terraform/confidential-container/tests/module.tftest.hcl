@@ -247,8 +247,9 @@ run "bottlerocket" {
     error_message = "nothing can write to /etc there"
   }
   assert {
-    condition     = length(aws_launch_template.this.block_device_mappings) == 2
-    error_message = "Bottlerocket has two volumes"
+    condition = (length(aws_launch_template.this.block_device_mappings) == 2
+    && alltrue([for volume in aws_launch_template.this.block_device_mappings : tobool(volume.ebs[0].encrypted)]))
+    error_message = "Bottlerocket has two volumes, both encrypted"
   }
 }
 
