@@ -6,11 +6,9 @@ import json
 import subprocess
 import tomllib
 
-import boto3
 import parliament
 import pytest
 import yaml
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from agent import PROGRAM
@@ -18,8 +16,8 @@ from servers.aws import REGION
 from tofu import Host, Tofu
 
 S3 = {"bucket": "agents", "key": "mtls-agent/host.tar.gz", "sha256": "0" * 64, "region": None}
-FROM_S3 = {"s3": S3, "image": None, "preinstalled": False}
-FROM_IMAGE = {"s3": None, "image": "registry.example.com/mtls-agent@sha256:" + "0" * 64, "preinstalled": False}
+FROM_S3 = {"s3": S3, "image": None}
+FROM_IMAGE = {"s3": None, "image": "registry.example.com/mtls-agent@sha256:" + "0" * 64}
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
 SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:"
 OTHER = SECRET + "another-AbCdEf"
@@ -49,7 +47,9 @@ def read_by_agent(tmp_path, text):
     config.write_text(text.replace("/.bottlerocket/rootfs", str(tmp_path)))
     environment = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(tmp_path)}
     command = [PROGRAM, "fetch", "--config", config, "--deadline=5s", "--memory-lock=prefer"]
-    done = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
     return done.returncode, done.stderr
 
 
@@ -72,7 +72,13 @@ def test_bottlerocket_settings(render):
     container = settings["bootstrap-containers"]["mtls-agent"]
     assert base64.b64decode(container.pop("user-data")).decode() == told["config"]
     assert container == {"source": FROM_IMAGE["image"], "mode": "always", "essential": True}
-    assert "command = fetch\n" in told["config"] and "dir = /run/mtls-agent\n" in told["config"]
+    for line in (
+        "command = fetch",
+        "root = /.bottlerocket/rootfs",
+        "dir = /run/mtls-agent",
+        "memory-lock = prefer",
+    ):
+        assert line in told["config"].splitlines()
 
 
 def test_bottlerocket_without_an_enclave(render):
@@ -110,14 +116,21 @@ def test_poweroff(render):
 def test_own_path(render):
     files, _ = cloud_config(render(mtls_certificate_path="/srv/mtls")["user_data"])
     for unit in ("mtls-agent-fetch", "mtls-agent"):
-        assert "ReadWritePaths=-/srv/mtls\n" in files[f"/etc/systemd/system/{unit}.service.d/path.conf"]["content"]
+        assert (
+            "ReadWritePaths=-/srv/mtls\n"
+            in files[f"/etc/systemd/system/{unit}.service.d/path.conf"]["content"]
+        )
 
 
 @pytest.mark.parametrize("ami_os", LINUX)
-@pytest.mark.parametrize("more", [{}, {"agent_source": FROM_S3, "log_group_name": "/ecs/mtls", "on_fetch_failure": "poweroff"}])
+@pytest.mark.parametrize(
+    "more", [{}, {"agent_source": FROM_S3, "log_group_name": "/ecs/mtls", "on_fetch_failure": "poweroff"}]
+)
 def test_script_is_good_shell(render, ami_os, more):
     _, script = cloud_config(render(ami_os=ami_os, **more)["user_data"])
-    checked = subprocess.run(["shellcheck", "--shell=sh", "-"], input=script, stdout=subprocess.PIPE, text=True)
+    checked = subprocess.run(
+        ["shellcheck", "--shell=sh", "-"], input=script, stdout=subprocess.PIPE, text=True
+    )
     assert checked.stdout == ""
     assert "systemctl start ecs" not in script  # cloud-init would wait for ECS, which waits for cloud-init
 
@@ -125,8 +138,11 @@ def test_script_is_good_shell(render, ami_os, more):
 @pytest.mark.parametrize("ami_os", [*LINUX, "bottlerocket"])
 def test_fits_into_user_data(render, ami_os):
     """With 16 identities and 64 enclaves, and all that can be asked for."""
-    more = {"agent_source": FROM_IMAGE} if ami_os == "bottlerocket" else {
-        "agent_source": FROM_S3, "log_group_name": "/ecs/mtls", "on_fetch_failure": "poweroff"}
+    more = (
+        {"agent_source": FROM_IMAGE}
+        if ami_os == "bottlerocket"
+        else {"agent_source": FROM_S3, "log_group_name": "/ecs/mtls", "on_fetch_failure": "poweroff"}
+    )
     told = render(
         ami_os=ami_os,
         secrets={f"identity-{i}": f"{SECRET}a-name-of-some-length-{i}-AbCdEf" for i in range(16)},
@@ -160,11 +176,13 @@ def test_refused(render, says, inputs):
     assert says in render.refuses(**inputs)
 
 
-# ---- policies --------------------------------------------------------------------------------------------------------------
+# ---- policies ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("output", ["instance_policy", "task_role_policy_document"])
-@pytest.mark.parametrize("more", [{}, {"kms_key_arns": [KEY], "agent_source": FROM_S3, "log_group_name": "/ecs/mtls"}])
+@pytest.mark.parametrize(
+    "more", [{}, {"kms_key_arns": [KEY], "agent_source": FROM_S3, "log_group_name": "/ecs/mtls"}]
+)
 def test_policy_is_sound(render, output, more):
     document = render(**more)[output]
     found = [str(finding) for finding in parliament.analyze_policy_string(document).findings]
@@ -202,7 +220,10 @@ def test_tasks_get_no_more_than_the_identity(render):
 def role(aws_server):
     """Makes a role with a policy; its credentials, as instance metadata gives them."""
     iam = aws_server.client("iam")
-    trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}]}
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}],
+    }
     made = []
 
     def make(document):
@@ -220,7 +241,9 @@ def role(aws_server):
 
 def test_aws_takes_the_policy(render, aws_server, role):
     """moto refuses a document that IAM would refuse, and what a role may not do."""
-    session = role(render(kms_key_arns=[KEY], agent_source=FROM_S3, log_group_name="/ecs/mtls")["instance_policy"])
+    session = role(
+        render(kms_key_arns=[KEY], agent_source=FROM_S3, log_group_name="/ecs/mtls")["instance_policy"]
+    )
     s3 = aws_server.client("s3")
     s3.create_bucket(Bucket=S3["bucket"], CreateBucketConfiguration={"LocationConstraint": REGION})
     keys = {

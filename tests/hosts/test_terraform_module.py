@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Terraform module as its users meet it: formatted, valid by the AWS provider's schema, tested with mocks, documented."""
+"""The Terraform module as users meet it: formatted, valid by the provider's schema, planned, documented."""
 
 import json
 import re
@@ -122,14 +122,16 @@ def test_the_key_never_enters_the_state(tofu, example):
 def test_it_would_be_seen_there(tofu, example):
     """By the form without _wo, in which many have it."""
     step = example / "step1-certificates.tf"
-    text = re.sub(r"\n *secret_string_wo_version.*", "", step.read_text()).replace("secret_string_wo", "secret_string")
+    text = re.sub(r"\n *secret_string_wo_version.*", "", step.read_text()).replace(
+        "secret_string_wo", "secret_string"
+    )
     step.write_text(text)
     line = KEY_LINE.search((example / "certs/client.key").read_text())[1]
     assert line in plan_and_state(tofu, example)
 
 
 def test_ids_that_are_known_only_after_apply(tofu, module):
-    """A first apply makes network, secret, load balancer and cluster together: whatever is counted must not need them."""
+    """A first apply makes network, secrets and cluster together: what is counted must not need their ids."""
     folder = module / "examples/first"
     shutil.copytree(OTHERS / "first", folder)
     tofu.succeeds("init", cwd=folder)
@@ -146,7 +148,11 @@ def test_without_the_archive_the_plan_says_what_to_do(tofu, module, example, tmp
 
 
 def declared(folder, kind):
-    return [name for file in folder.glob("*.tf") for name in re.findall(rf'^{kind} "(\w+)"', file.read_text(), re.M)]
+    return [
+        name
+        for file in folder.glob("*.tf")
+        for name in re.findall(rf'^{kind} "(\w+)"', file.read_text(), re.M)
+    ]
 
 
 @pytest.mark.parametrize("kind, heading", [("variable", "## Inputs"), ("output", "## Outputs")])

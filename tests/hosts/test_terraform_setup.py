@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The script in the Terraform module's user data, run: in a root and a network of its own, with instance metadata at its own
-address and S3 under its own name. What systemd and package managers are told is written down, and not done.
+The script in the Terraform module's user data, run in a root and a network of its own, with instance metadata
+at its own address and S3 under its own name. What systemd and apt are told is written down, not done.
 """
 
 import hashlib
@@ -67,7 +67,9 @@ class Machine:
     def run(self, network, script):
         command = [*network.enter, "unshare", "--mount", "sh", "-euc", ENTER, "sh", self.root, script]
         environment = {"PATH": "/stubs:/usr/sbin:/usr/bin:/sbin:/bin", "CURL_HOME": "/", "HOME": "/"}
-        return subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return subprocess.run(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
 
     @property
     def calls(self):
@@ -113,7 +115,7 @@ def render(tmp_path_factory):
 
     def render(sha256=good, **inputs):
         source = {"bucket": BUCKET, "key": KEY, "sha256": sha256, "region": None}
-        return host(agent_source={"s3": source, "image": None, "preinstalled": False}, **inputs)
+        return host(agent_source={"s3": source, "image": None}, **inputs)
 
     return render
 
@@ -201,7 +203,11 @@ def test_ubuntu_gets_ecs_after_the_agent(machine, boot):
     done = boot(ami_os="ubuntu")
     assert done.returncode == 0, done.stdout
     told = [call.split()[0:2] for call in machine.told]
-    assert told.index(["systemctl", "enable"]) < told.index(["apt-get", "install"]) < told.index(["dpkg", "--force-confold"])
+    assert (
+        told.index(["systemctl", "enable"])
+        < told.index(["apt-get", "install"])
+        < told.index(["dpkg", "--force-confold"])
+    )
     assert machine.told[-1] == "systemctl start --no-block ecs.service"
 
 
@@ -209,3 +215,4 @@ def test_a_missing_log_is_no_reason_to_stop(machine, boot):
     done = boot(log_group_name="/ecs/mtls", on_fetch_failure="poweroff")
     assert done.returncode == 0, done.stdout
     assert "no CloudWatch agent" in done.stdout and "systemctl poweroff" not in machine.told
+    assert list((machine.root / "tmp").iterdir()) == []

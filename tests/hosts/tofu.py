@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OpenTofu as tools/make-tofu has built it, on copies of configurations, with the stand-in for the AWS provider."""
+"""OpenTofu as tools/make-tofu has built it, with the stand-in for the AWS provider, on copies of modules."""
 
 import json
 import os
@@ -26,7 +26,9 @@ class Tofu:
         provider.mkdir(parents=True)
         shutil.copy(TOOLS / "terraform-provider-aws", provider)
         schema = [sys.executable, OTHERS / "schema.py", TOOLS / "bindings.whl", TERRAFORM, OTHERS]
-        (provider / "schema.json").write_bytes(subprocess.run(schema, check=True, stdout=subprocess.PIPE).stdout)
+        (provider / "schema.json").write_bytes(
+            subprocess.run(schema, check=True, stdout=subprocess.PIPE).stdout
+        )
         (self.directory / "tofu.rc").write_text(SETTINGS.format(self.directory / "mirror"))
 
     def __call__(self, *arguments, cwd):
@@ -63,7 +65,7 @@ class Host:
         "kms_key_arns": [],
         "endpoints": ["enclave.example.com:3000", "10.0.1.100:3000"],
         "mtls_certificate_path": None,
-        "agent_source": {"s3": None, "image": None, "preinstalled": True},
+        "agent_source": {"s3": None, "image": None},
         "agent_options": {},
         "log_group_name": None,
         "on_fetch_failure": "keep",
@@ -81,7 +83,9 @@ class Host:
     def _apply(self, inputs):
         (self._directory / "in.tfvars.json").write_text(json.dumps(self.defaults | inputs))
         (self._directory / "terraform.tfstate").unlink(missing_ok=True)
-        return self._tofu("apply", "-auto-approve", "-no-color", "-var-file=in.tfvars.json", cwd=self._directory)
+        return self._tofu(
+            "apply", "-auto-approve", "-no-color", "-var-file=in.tfvars.json", cwd=self._directory
+        )
 
     def __call__(self, **inputs):
         done = self._apply(inputs)

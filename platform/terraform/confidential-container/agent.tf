@@ -66,8 +66,7 @@ module "host" {
   region                = data.aws_region.this.region
 
   agent_source = {
-    image        = local.agent_source.image
-    preinstalled = local.agent_source.preinstalled == true
+    image = local.agent_source.image
     s3 = local.upload ? {
       bucket = aws_s3_bucket.agent[0].id
       key    = aws_s3_object.agent[0].key

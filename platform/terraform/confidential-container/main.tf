@@ -83,6 +83,11 @@ resource "aws_launch_template" "this" {
     create_before_destroy = true
 
     precondition {
+      condition     = var.ami_id != null || try(var.agent_source.preinstalled, null) != true
+      error_message = "agent_source.preinstalled needs ami_id: the public images do not have the agent."
+    }
+
+    precondition {
       condition     = length(module.host.user_data) <= 16384
       error_message = "User data has more than the 16 KiB that EC2 takes: fewer endpoints or secrets."
     }

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The AWS provider's schema, as far as configurations here use it: schema.py BINDINGS FOLDER... prints it as JSON.
+The AWS provider's schema, as far as configurations use it: schema.py BINDINGS FOLDER... prints it as JSON.
 
-BINDINGS is the wheel of cdktf-cdktf-provider-aws, which is generated from the provider's own schema: each TypeScript source
-(kept in its source map) names every argument with "computed", "optional" and "required", and every block.
+BINDINGS is the wheel of cdktf-cdktf-provider-aws, which is generated from the provider's own schema: each
+source, kept in its source map, names every argument with "computed", "optional" and "required", and every block.
 """
 
 import base64
@@ -20,7 +20,9 @@ CLASS = re.compile(r"^export class (\w+) extends cdktf\.(\w+) \{\n(.*?)^\}", re.
 MEMBER = re.compile(
     r"// (\w+) - computed: (\w+), optional: (\w+), required: (\w+)\n(.*?)(?=\n  // \w+ - computed|\Z)", re.S
 )
-ARGUMENT = re.compile(r'(\w+): \{\n +value: .*\n +isBlock: (\w+),\n +type: "(\w+)",\n +storageClassType: "(\w+)"')
+ARGUMENT = re.compile(
+    r'(\w+): \{\n +value: .*\n +isBlock: (\w+),\n +type: "(\w+)",\n +storageClassType: "(\w+)"'
+)
 GETTER = re.compile(r"this\.get(\w+)Attribute\(")
 SIMPLE = {"string": "string", "number": "number", "boolean": "bool", "any": "dynamic"}
 
@@ -36,9 +38,12 @@ def attribute_type(kind, storage):
 def getter_type(text):
     """The same for what can only be read. What has a structure of its own is not told apart."""
     getter = GETTER.search(text)
-    return {"String": "string", "Number": "number", "StringMap": ["map", "string"], "List": ["list", "string"]}.get(
-        getter[1] if getter else "", "dynamic"
-    )
+    return {
+        "String": "string",
+        "Number": "number",
+        "StringMap": ["map", "string"],
+        "List": ["list", "string"],
+    }.get(getter[1] if getter else "", "dynamic")
 
 
 class Bindings:
@@ -69,7 +74,10 @@ class Bindings:
         }
 
     def _block(self, members, arguments):
-        kinds = {name: (is_block == "true", kind, storage) for name, is_block, kind, storage in ARGUMENT.findall(arguments)}
+        kinds = {
+            name: (is_block == "true", kind, storage)
+            for name, is_block, kind, storage in ARGUMENT.findall(arguments)
+        }
         block = {"attributes": {}, "blocks": {}}
         for name, computed, optional, required, text in MEMBER.findall(members):
             is_block, kind, storage = kinds.get(name, (False, None, None))
@@ -115,7 +123,10 @@ def main(wheel, *folders):
                 schema[kind][name] = block
     if wanted:
         sys.exit(f"the provider has no such thing: {', '.join(sorted(wanted))}")
-    json.dump({"provider": schema["provider"][None], "resources": schema["resource"], "data": schema["data"]}, sys.stdout)
+    json.dump(
+        {"provider": schema["provider"][None], "resources": schema["resource"], "data": schema["data"]},
+        sys.stdout,
+    )
 
 
 main(*sys.argv[1:])

@@ -164,10 +164,10 @@ run "enclave_addresses" {
 run "ports_not_known_before_apply" {
   command = plan
   variables {
-    enclave_ports = [3000]
+    enclave_ports = [4000]
   }
   assert {
-    condition     = keys(aws_vpc_security_group_egress_rule.enclave) == ["0-3000"]
+    condition     = keys(aws_vpc_security_group_egress_rule.enclave) == ["0-4000"]
     error_message = "enclave_ports are not taken"
   }
 }

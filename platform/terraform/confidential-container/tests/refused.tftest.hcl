@@ -246,6 +246,14 @@ run "no_way_to_names" {
   expect_failures = [aws_security_group.hosts]
 }
 
+run "agent_in_a_public_image" {
+  command = plan
+  variables {
+    agent_source = { preinstalled = true }
+  }
+  expect_failures = [aws_launch_template.this]
+}
+
 run "no_archive" {
   command = plan
   variables {

@@ -34,11 +34,10 @@ variable "mtls_certificate_path" {
 }
 
 variable "agent_source" {
-  description = "One of s3, image and preinstalled"
+  description = "s3, image, or neither where the agent is in the host's image"
   type = object({
-    s3           = object({ bucket = string, key = string, sha256 = string, region = string })
-    image        = string
-    preinstalled = bool
+    s3    = object({ bucket = string, key = string, sha256 = string, region = string })
+    image = string
   })
 }
 
