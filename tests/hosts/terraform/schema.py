@@ -2,8 +2,8 @@
 """
 The AWS provider's schema, as far as configurations use it: schema.py BINDINGS FOLDER... prints it as JSON.
 
-BINDINGS is the wheel of cdktf-cdktf-provider-aws, which is generated from the provider's own schema: each
-source, kept in its source map, names every argument with "computed", "optional" and "required", and every block.
+BINDINGS is the wheel of cdktf-cdktf-provider-aws, which is generated from the provider's own schema. Each
+source, kept in its source map, names every argument with "computed", "optional" and "required", and blocks.
 """
 
 import base64
