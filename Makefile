@@ -250,7 +250,7 @@ test-memory: all venv $(PROGRAM) $(MEMORY) ## that no secret is left in memory, 
 	@tools/bootstrap --check e2e
 	@build/venv/bin/pytest -c tests/memory/pytest.ini tests/memory
 
-test-containers: all venv ## what platform/ecs and platform/bottlerocket hold, in containers; as root, or by sudo
+test-containers: images test-images venv ## what platform/ecs and platform/bottlerocket hold, in containers; as root, or by sudo
 	@tools/bootstrap --check e2e
 	@tools/bootstrap --check containers
 	@$(AS_ROOT) env MTLS_AGENT=$(BIN) PYTHONDONTWRITEBYTECODE=1 \

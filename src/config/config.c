@@ -21,7 +21,12 @@ static int read_file(struct parse *parse)
     struct config *config = &parse->store->config;
 
     config->file = config_file_find(config->file, default_files, &config->file_ignored);
-    return config->file ? config_file_read(parse) : 0;
+    if (!config->file)
+        return 0;
+    /* On Bottlerocket the command line is the image's: what the host's operator says is here. */
+    if (config->file == default_files[0] || config->file == default_files[1])
+        parse->set_by[option_find("command") - options] = SOURCE_NONE;
+    return config_file_read(parse);
 }
 
 static int set_defaults(struct parse *parse)

@@ -73,7 +73,7 @@ class Host:
             self.runtime,
             f"{name}-{self._count}",
             image.root,
-            image.entrypoint,
+            [*image.entrypoint, *image.command],
             environment={"PATH": PATH},
             mounts=mounts,
             capabilities=[*DEFAULT_CAPABILITIES, *PRIVILEGES],

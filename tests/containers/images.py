@@ -1,28 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The roots that containers run on: the agent's own, with the program alone, and one with Python."""
+"""The images that containers run: the agent's own, as `make images` makes them, and one with Python."""
 
-import os
+import functools
+import json
+import platform
 import shutil
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-from agent import PROGRAM, ROOT
+from agent import ROOT
 from oci import bind
 from task import Image
 
 APPS = Path(__file__).resolve().parent / "apps"
-AGENT, ROOT_USER = (10001, 10001), (0, 0)
+ARCH = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
+_unpacked_in = tempfile.TemporaryDirectory(prefix="mtls-agent-images-")  # to the end of the tests
 
 
-def agent_image(directory, owner, ca_bundle=None):
-    """A scratch image: /mtls-agent, and where it installs; the bundle in place of Amazon's roots."""
+@functools.cache
+def _unpacked(tag):
+    """Where the image of this machine's architecture is unpacked, and what is to be run of it."""
+    directory = Path(_unpacked_in.name) / tag
+    directory.mkdir()
+    copy = ["skopeo", "--insecure-policy", "--override-arch", ARCH, "copy", "-q"]
+    subprocess.run([*copy, f"oci:{ROOT}/build/images:{tag}", f"oci:{directory}/one:x"], check=True)
+    inspect = ["skopeo", "inspect", "--config", f"oci:{directory}/one:x"]
+    config = json.loads(subprocess.run(inspect, check=True, stdout=subprocess.PIPE).stdout)["config"]
+    subprocess.run(["umoci", "raw", "unpack", "--image", f"{directory}/one:x", directory / "root"], check=True)
+    return directory / "root", config
+
+
+def agent_image(tag, directory, ca_bundle=None):
+    """A copy of the agent's image, and the bundle in place of Amazon's roots."""
+    source, config = _unpacked(tag)
     root = Path(directory)
-    (root / "etc/ecs/mtls").mkdir(parents=True)
-    os.chown(root / "etc/ecs/mtls", *owner)
-    shutil.copy(PROGRAM, root / "mtls-agent")
+    root.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["cp", "-a", source, root], check=True)
     if ca_bundle:
         shutil.copy(ca_bundle, root / "aws-ca.pem")
-    return Image(root, ["/mtls-agent"], "{}:{}".format(*owner))
+    return Image(root, config["Entrypoint"], config["Cmd"], config["User"])
 
 
 def app_image(directory, program):
@@ -43,8 +61,8 @@ def images(directory, ca_bundle, app="follow.py"):
     """By the part of an image's name behind the registry."""
     directory = Path(directory)
     return {
-        "mtls-agent:nonroot": agent_image(directory / "nonroot", AGENT, ca_bundle),
-        "mtls-agent:host": agent_image(directory / "host", ROOT_USER, ca_bundle),
+        "mtls-agent:nonroot": agent_image("nonroot", directory / "nonroot", ca_bundle),
+        "mtls-agent:host": agent_image("host", directory / "host", ca_bundle),
         "app:1": app_image(directory / "app", app),
         "pause": app_image(directory / "pause", "pause.py"),
     }

@@ -22,6 +22,7 @@ class Image:
 
     root: Path
     entrypoint: list
+    command: list = field(default_factory=list)
     user: str = "0:0"
     mounts: list = field(default_factory=list)  # what stands for the parts of its root that lie elsewhere
 
@@ -140,7 +141,7 @@ class Task:
             self.runtime,
             definition["name"],
             image.root,
-            [*image.entrypoint, *definition.get("command", [])],
+            [*image.entrypoint, *definition.get("command", image.command)],
             (uid, gid),
             {**self._injected, **variables, **(self._environment if is_agent else {})},
             [*self._common_mounts, *image.mounts, *mounts],

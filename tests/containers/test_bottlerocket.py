@@ -10,7 +10,7 @@ import pytest
 from agent import ROOT, wait_for
 from bottlerocket import Host, read_settings
 from conftest import SECRET
-from images import ROOT_USER, agent_image
+from images import agent_image
 from oci import Runtime
 
 PLATFORM = ROOT / "platform" / "bottlerocket"
@@ -29,7 +29,7 @@ PATIENCE_S = 60
 @pytest.fixture
 def image(tmp_path):
     """Nothing but the program: no CA bundle, no shell."""
-    return agent_image(tmp_path / "image", ROOT_USER)
+    return agent_image("host", tmp_path / "image")
 
 
 @pytest.fixture
@@ -169,6 +169,8 @@ def test_a_task_that_comes_first_sees_it_come(host, settings, image, task):
 
 
 def test_a_host_container_stays(host, settings, image, secret):
+    """Though the image's own command is another: what the operator says counts."""
+    assert image.command == ["fetch"]
     told = settings("host-container")
     container = host.start("host-containers", "mtls-agent", told, image)
     wait_for(lambda: "ready" in container.said(), PATIENCE_S)

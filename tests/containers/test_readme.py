@@ -11,7 +11,7 @@ import pytest
 from agent import PROGRAM, ROOT
 from bottlerocket import Host
 from conftest import SECRET
-from images import ROOT_USER, agent_image
+from images import agent_image
 from oci import Container, Runtime, bind
 
 
@@ -72,6 +72,6 @@ def test_the_bottlerocket_user_data(tmp_path, surroundings, secret, aws_server):
     told = f"{text.replace(SECRET, secret.arn)}ca-bundle = {aws_server.ca_bundle.read_text()}"
     host = Host(Runtime(tmp_path / "containers", surroundings.network), tmp_path, surroundings.mounts)
     settings = {"user-data": base64.b64encode(told.encode()).decode(), "essential": True}
-    container, goes_on = host.boot(settings, agent_image(tmp_path / "image", ROOT_USER))
+    container, goes_on = host.boot(settings, agent_image("host", tmp_path / "image"))
     assert goes_on, container.said()
     assert "client.key 600 0:0" in host.installed("/run/mtls-agent")
