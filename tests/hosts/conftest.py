@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The servers of tests/e2e, and hosts to boot beside them: each with a network of its own that leads to them."""
+"""The servers of tests/e2e, and hosts to boot beside them: each with a network that leads to them."""
 
 import importlib.util
 import itertools
@@ -42,7 +42,7 @@ def debian():
 
 
 class Host:
-    """A machine on EC2: metadata gives it credentials, AWS and an enclave can be reached, until they are cut off."""
+    """A machine on EC2: metadata gives it credentials, and AWS and an enclave can be reached."""
 
     def __init__(self, directory, debian, aws, enclave):
         self.network = Namespace(directory / "network", [METADATA])
@@ -103,8 +103,7 @@ UNITS = ROOT / "tests" / "hosts" / "units"
 
 @pytest.fixture(scope="session")
 def place():
-    """place(machine, "app.service", "ecs.amazon.service") puts stand-ins in place, the part before the first dot and
-    the last one as their names."""
+    """place(machine, "app.service", "ecs.amazon.service") puts in stand-ins, as app.service and ecs.service."""
 
     def put(machine, *names):
         for name in names:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A host of its own: systemd as process 1, in a fresh copy of a Debian root, in a network that the test made."""
+"""A host of its own: systemd as process 1 in a fresh copy of a Debian root, in a network of the test's."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ BOOT_S = 120
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MACHINE_ID = "5cf760eabf5461575cf760eabf546157"  # a host that has one does not enable what is not
 
-# What is on the disk is a tmpfs under an overlay, in the mount namespace of the network's holder, and gone with it.
+# The disk is a tmpfs under an overlay, in the mount namespace of the network's holder, and gone with it.
 DISK = """
 mkdir -p '{disk}' && mount -t tmpfs -o mode=0755 disk '{disk}' && cd '{disk}' && mkdir upper work root &&
 mount -t overlay -o lowerdir='{root}',upperdir='{disk}/upper',workdir='{disk}/work' host '{disk}/root' &&
@@ -197,7 +197,7 @@ def drop_in(machine, unit, *lines, name="test"):
     machine.write(f"/etc/systemd/system/{unit}.d/{name}.conf", "\n".join(lines) + "\n")
 
 
-# What Amazon's and Debian's images do with user data, and none of the rest, which needs more of an image than is here.
+# What both images do with user data, and none of the rest, which needs more of an image than is here.
 CLOUD_CFG = """\
 datasource_list: [NoCloud]
 cloud_init_modules: [write-files]
@@ -207,8 +207,10 @@ cloud_final_modules: [scripts-user]
 
 
 def cloud_init(machine, layout):
-    """What is different on Amazon Linux: there cloud-final does not wait for multi-user.target, since the ECS agent,
-    which that wants, waits for cloud-final."""
+    """
+    What is different on Amazon Linux: cloud-final does not wait for multi-user.target, since the ECS agent,
+    which that wants, waits for cloud-final.
+    """
     if layout == "amazon":
         upstream = machine.run("cat", "/usr/lib/systemd/system/cloud-final.service")
         amazon = upstream.replace("After=multi-user.target\n", "")

@@ -24,7 +24,8 @@ class Release:
         """Of what make install has put below tree."""
         self.archive = directory / "mtls-agent.tar.gz"
         names = sorted(path.name for path in tree.iterdir())
-        subprocess.run(["tar", "-C", tree, "--owner=0", "--group=0", "-czf", self.archive, *names], check=True)
+        tar = ["tar", "-C", tree, "--owner=0", "--group=0", "-czf", self.archive]
+        subprocess.run([*tar, *names], check=True)
         self.sha256 = hashlib.sha256(self.archive.read_bytes()).hexdigest()
         self._authority = Authority("Downloads")
         cert, key = self._authority.issue("localhost", names=["localhost"]).write(directory, "downloads")

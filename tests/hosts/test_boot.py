@@ -31,15 +31,14 @@ def image(host, secret, place):
 
 @pytest.mark.parametrize("layout", ["amazon", "debian"])
 def test_order(image, layout, secret):
-    """The whole of cloud-init with it, which writes the configuration: nobody is left out, and one comes after the other."""
+    """With cloud-init, which writes the configuration: nobody is left out, one comes after the other."""
     host = image(layout, cloud_init=True)
     machine = host.machine
     config = machine.path("/etc/mtls-agent.conf")
     indented = "".join(f"      {line}\n" for line in config.read_text().splitlines())
     config.unlink()
-    user_data(
-        machine, layout, f"#cloud-config\nwrite_files:\n  - path: /etc/mtls-agent.conf\n    content: |\n{indented}"
-    )
+    file = f"  - path: /etc/mtls-agent.conf\n    content: |\n{indented}"
+    user_data(machine, layout, f"#cloud-config\nwrite_files:\n{file}")
     machine.boot()
     assert machine.systemctl("--failed", "--no-legend") == ""
     times = [

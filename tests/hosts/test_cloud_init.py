@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The user data of platform/ami/cloud-init, as cloud-init reads it, and on hosts that boot with it for the first time."""
+"""The user data of platform/ami/cloud-init, as cloud-init reads it, and on hosts that boot with it."""
 
 import pytest
 import yaml

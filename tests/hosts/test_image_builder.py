@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The component of platform/ami/image-builder: its form, and its steps one after the other on a build instance."""
+"""The component of platform/ami/image-builder: its form, and its steps on a build instance."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,9 @@ AMI = ROOT / "platform" / "ami"
 COMPONENT = yaml.safe_load((AMI / "image-builder/component.yaml").read_text())
 SCHEMA = json.loads((Path(__file__).parent / "component.schema.json").read_text())
 PHASES = {phase["name"]: phase["steps"] for phase in COMPONENT["phases"]}
-STEPS = [pytest.param(step, id=f"{phase}-{step['name']}") for phase, steps in PHASES.items() for step in steps]
+STEPS = [
+    pytest.param(step, id=f"{phase}-{step['name']}") for phase, steps in PHASES.items() for step in steps
+]
 LAST = PHASES["validate"][-1]
 SETS = "/etc/ecs/mtls"
 

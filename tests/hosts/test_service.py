@@ -72,6 +72,11 @@ def test_all_is_up(up):
     assert "healthy" in up.run("mtls-agent", "healthcheck")
 
 
+def test_the_agent_ends_a_fetch_before_systemd_does(up):
+    assert "MTLS_AGENT_DEADLINE=10m" in up.property(FETCH, "Environment")
+    assert up.property(FETCH, "TimeoutStartUSec") == "11min"
+
+
 def test_the_key_is_in_memory_alone(up):
     assert up.run("stat", "--file-system", "--format=%T", "/etc/ecs/mtls/client.key").strip() == "tmpfs"
     assert list(up.disk("/etc/ecs/mtls").iterdir()) == []

@@ -2,6 +2,7 @@
 """The unit files as systemd judges them."""
 
 import json
+import subprocess
 
 import pytest
 
@@ -52,7 +53,7 @@ def test_both_are_held_alike():
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_verify(installed, layout):
-    """No word from systemd about any of them, nor of a cycle in a boot with Docker, the ECS agent and cloud-init."""
+    """No word from systemd about any of them, nor of a cycle where all are booted together."""
     machine = installed(layout)
     assert machine.run("systemd-analyze", "verify", "--man=no", *UNITS) == ""
     assert "cycle" not in boot(machine)
@@ -82,6 +83,16 @@ def test_exposure(installed, service, capfd):
     machine.run(
         "systemd-analyze", "security", "--offline=true", f"--threshold={MOST_EXPOSURE}", service
     )
+
+
+def test_another_prefix(tmp_path):
+    """As a package would have it: nothing leads to /usr/local."""
+    make = ["make", "-s", "-C", ROOT, "install", f"DESTDIR={tmp_path}", "PREFIX=/usr"]
+    subprocess.run(make, check=True, stdout=subprocess.DEVNULL)
+    assert (tmp_path / "usr/bin/mtls-agent").stat().st_mode & 0o777 == 0o755
+    for service in SERVICES:
+        assert "ExecStart=/usr/bin/mtls-agent " in (tmp_path / "usr/lib/systemd/system" / service).read_text()
+    assert not (tmp_path / "usr/local").exists()
 
 
 def test_what_is_enabled(installed):
