@@ -26,7 +26,7 @@ struct purge {
 static bool is_ours(const struct place *place, const char *name)
 {
     static const char *const ours[] = {MEMORY_FILE, TEMPORARY_MEMORY, TEMPORARY_LINK,
-                                       INSTALL_STATUS, INSTALL_STATUS ".tmp"};
+                                       INSTALL_STATUS, (INSTALL_STATUS ".tmp")};
     char set[SET_NAME_SIZE];
     size_t i;
 
@@ -36,16 +36,21 @@ static bool is_ours(const struct place *place, const char *name)
     return strcmp(name, DATA_LINK) == 0 ? data_name(place, set) : link_is_ours(place, name);
 }
 
-static void note(struct purge *purge, const char *name, bool removed)
+static void fail(struct purge *purge, const char *name, const char *reason)
 {
-    if (removed) {
-        purge->removed++;
-        purge->purged->removed++;
-        return;
-    }
     purge->failed++;
     log_event(LOG_LEVEL_WARNING, "purge_failed", log_s("dir", purge->place.path),
-              log_s("name", name), log_s("reason", strerror(errno)));
+              log_s("name", name), log_s("reason", reason));
+}
+
+static void note(struct purge *purge, const char *name, bool removed)
+{
+    if (!removed) {
+        fail(purge, name, strerror(errno));
+        return;
+    }
+    purge->removed++;
+    purge->purged->removed++;
 }
 
 static void leave(const struct purge *purge, const char *name)
@@ -57,57 +62,51 @@ static void leave(const struct purge *purge, const char *name)
 
 static int purge_place(struct purge *purge, struct err *err);
 
-/* Goes with all that is in it, or else is told of as one. */
-static int purge_inner(struct purge *outer, const char *name, struct err *err)
+/* Goes with all that is in it, or else is told of as one. What is wrong there keeps nobody else. */
+static void purge_inner(struct purge *outer, const char *name)
 {
     struct purge inner = {.place = outer->place, .inner = true, .purged = outer->purged};
-    int result = 0;
+    struct err err;
 
     inner.place.fd = openat(outer->place.fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (inner.place.fd < 0)
-        return err_set_errno(err, ERR_INSTALL_FAILED, outer->place.path, "cannot open %s", name);
-    (void)snprintf(inner.place.path, sizeof inner.place.path, "%.900s/%.100s", outer->place.path,
+    if (inner.place.fd < 0) {
+        fail(outer, name, strerror(errno));
+        return;
+    }
+    (void)snprintf(inner.place.path, sizeof inner.place.path, "%.700s/%.300s", outer->place.path,
                    name);
-    result = purge_place(&inner, err);
+    if (purge_place(&inner, &err) < 0)
+        fail(outer, name, err.reason);
     place_close(&inner.place);
     outer->failed += inner.failed;
     if (inner.removed == 0 || unlinkat(outer->place.fd, name, AT_REMOVEDIR) < 0)
         leave(outer, name);
-    return result;
 }
 
-/* 0; -1 where a subdirectory cannot be worked on. */
-static int purge_entry(struct purge *purge, const char *name, struct err *err)
+static void purge_entry(struct purge *purge, const char *name)
 {
     const struct place *place = &purge->place;
     struct stat status;
-    bool directory;
+    bool directory, trusted;
 
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, RUN_FILE) == 0 ||
         fstatat(place->fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
-        return 0;
+        return;
     directory = S_ISDIR(status.st_mode);
-    if (place_trusts(place, status.st_uid)) {
-        if (directory && set_name_valid(name)) {
-            note(purge, name, set_remove(place, name));
-            return 0;
-        }
-        if (!directory && is_ours(place, name)) {
-            note(purge, name, unlinkat(place->fd, name, 0) == 0);
-            return 0;
-        }
-        if (directory && !purge->inner)
-            return purge_inner(purge, name, err);
-    }
-    if (!purge->inner)
+    trusted = place_trusts(place, status.st_uid);
+    if (trusted && directory && set_name_valid(name))
+        note(purge, name, set_remove(place, name));
+    else if (trusted && !directory && is_ours(place, name))
+        note(purge, name, unlinkat(place->fd, name, 0) == 0);
+    else if (trusted && directory && !purge->inner)
+        purge_inner(purge, name);
+    else if (!purge->inner)
         leave(purge, name);
-    return 0;
 }
 
 static int purge_place(struct purge *purge, struct err *err)
 {
     const struct dirent *entry;
-    int result = 0;
     DIR *dir;
 
     if (place_lock(&purge->place, err) < 0)
@@ -115,12 +114,12 @@ static int purge_place(struct purge *purge, struct err *err)
     dir = directory_list(purge->place.fd);
     if (!dir)
         return err_set_errno(err, ERR_INSTALL_FAILED, purge->place.path, "cannot be listed");
-    while (result == 0 && (entry = readdir(dir)))
-        result = purge_entry(purge, entry->d_name, err);
+    while ((entry = readdir(dir)))
+        purge_entry(purge, entry->d_name);
     (void)closedir(dir);
-    if (result == 0 && sync_fd(purge->place.fd) < 0)
+    if (sync_fd(purge->place.fd) < 0)
         return err_set_errno(err, ERR_INSTALL_FAILED, purge->place.path, "cannot be synced");
-    return result;
+    return 0;
 }
 
 /* With the lock of `run` held. */

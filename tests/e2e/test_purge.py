@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """mtls-agent purge: all that the agent has installed goes, and nothing else."""
 
+import fcntl
 import os
 
 import pytest
@@ -205,6 +206,19 @@ def test_what_cannot_be_removed(agent, put, good):
     result.failed(73, "install_failed")
     assert result.event("purge_failed")["name"] == current.name
     assert names(agent.dir) == [current.name] and names(current) == ["kept"]
+
+
+def test_a_subdirectory_that_is_locked(agent, put, good):
+    """By a fetch that takes longer than the deadline: the others go."""
+    agent.fetch([f"{name}={put(good)}" for name in ("a", "m", "z")]).succeeded()
+    lock = os.open(agent.dir / "m", os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    result = purge(agent, "--deadline=1s")
+    result.failed(73, "install_failed")
+    assert result.event("purge_failed")["name"] == "m" and names(agent.dir) == ["m"]
+    os.close(lock)
+    purge(agent).succeeded("purged")
+    assert names(agent.dir) == []
 
 
 def test_below_a_root(agent, put, good, tmp_path):
