@@ -135,6 +135,8 @@ dist images: export REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
 
 dist: both ## build/dist: both programs and what goes with them, checksums, SBOM (DIST_KEY=SSH-KEY signs)
 	@tools/bootstrap --check dist
+	@$(MAKE) --no-print-directory ARCH=x86_64 host-archive
+	@$(MAKE) --no-print-directory ARCH=aarch64 host-archive
 	@tools/dist build/dist
 
 images: both ## build/images: container images for both, in an OCI layout
@@ -260,7 +262,6 @@ test-hosts: all venv host-archive ## hosts that boot, and the Terraform module t
 	@tools/bootstrap --check e2e
 	@tools/bootstrap --check hosts
 	@tools/make-tofu build/tofu
-	@rm -rf build/hosts && $(MAKE) --no-print-directory -s install DESTDIR=build/hosts
 	@$(if $(filter 0,$(shell id -u)),,sudo -E) build/venv/bin/pytest -c tests/hosts/pytest.ini tests/hosts
 
 test-terraform: ## the Terraform module by your own terraform or tofu, with the AWS provider from its registry
@@ -309,12 +310,14 @@ install: all ## program, systemd units and man page; DESTDIR and PREFIX are hono
 	done
 
 # What hosts unpack to /: always the same bytes, so that its SHA-256 changes with the content alone.
-HOST_ROOT := build/host-archive
-host-archive: all ## build/mtls-agent-host.tar.gz, which the Terraform module has hosts fetch
-	@rm -rf $(HOST_ROOT) && $(MAKE) --no-print-directory -s install DESTDIR=$(HOST_ROOT)
-	@cd $(HOST_ROOT) && tar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@$${SOURCE_DATE_EPOCH:-0} -c * | \
-	    gzip -9n >../mtls-agent-host.tar.gz
-	@cd build && sha256sum mtls-agent-host.tar.gz
+HOST_ROOT    := $(OUT)/host
+HOST_ARCHIVE := $(if $(FOREIGN),$(OUT),build)/mtls-agent-host.tar.gz
+host-archive: all ## build/mtls-agent-host.tar.gz: program, units and man page, to be unpacked over a host's /
+	@rm -rf $(HOST_ROOT)
+	@$(MAKE) --no-print-directory -s install DESTDIR=$(HOST_ROOT)
+	@cd $(HOST_ROOT) && tar --sort=name --format=ustar --owner=0 --group=0 --numeric-owner --mtime=@$${SOURCE_DATE_EPOCH:-0} \
+	    -c * | gzip -9n >$(CURDIR)/$(HOST_ARCHIVE)
+	@sha256sum $(HOST_ARCHIVE)
 
 clean: ## what was built from this tree
 	rm -rf build

@@ -20,6 +20,7 @@ NAME = f"mtls-agent-{VERSION}"
 DIST = ROOT / "build" / "dist" / NAME
 EPOCH = str(int(DIST.stat().st_mtime))
 PROGRAMS = {"mtls-agent-x86_64": "X86-64", "mtls-agent-aarch64": "AArch64"}
+ARCHIVES = {f"{NAME}-x86_64.tar.gz": "mtls-agent-x86_64", f"{NAME}-aarch64.tar.gz": "mtls-agent-aarch64"}
 MOST = 655360
 SIGN_AS = "release@example.com"
 
@@ -56,6 +57,7 @@ def test_what_goes_with_them():
     names = set(files(DIST))
     assert {*PROGRAMS, "LICENSE", "THIRD-PARTY-LICENCES", "SHA256SUMS", f"{NAME}.cdx.json"} <= names
     assert "platform/man/mtls-agent.8" in names
+    assert {name for name in names if "/" not in name and name.endswith(".tar.gz")} == set(ARCHIVES)
     there = set(run("git", "ls-files", "platform", cwd=ROOT).stdout.split())
     assert {name for name in names if name.startswith("platform/")} == there
     notices = (DIST / "THIRD-PARTY-LICENCES").read_text()
@@ -70,6 +72,16 @@ def test_the_tarball_holds_the_same():
     assert held == {f"{NAME}/{name}": path.read_bytes() for name, path in files(DIST).items()}
     assert {(each.uid, each.gid, each.uname, each.gname) for each in members} == {(0, 0, "", "")}
     assert len({each.mtime for each in members}) == 1
+
+
+@pytest.mark.parametrize("archive,program", ARCHIVES.items())
+def test_what_a_host_unpacks(archive, program):
+    with tarfile.open(DIST / archive) as tar:
+        held = {each.name: each for each in tar if not each.isdir()}
+        agent = tar.extractfile("usr/local/bin/mtls-agent").read()
+    assert agent == (DIST / program).read_bytes() and held["usr/local/bin/mtls-agent"].mode == 0o755
+    assert {"usr/local/lib/systemd/system/mtls-agent.service", "usr/local/share/man/man8/mtls-agent.8"} <= set(held)
+    assert {(each.uid, each.gid) for each in held.values()} == {(0, 0)}
 
 
 # ---- checksums and signature

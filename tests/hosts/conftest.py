@@ -21,7 +21,7 @@ _e2e = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_e2e)
 globals().update({name: value for name, value in vars(_e2e).items() if not name.startswith("_")})
 
-INSTALLED = ROOT / "build" / "hosts"  # by make install
+ARCHIVE = ROOT / "build" / "mtls-agent-host.tar.gz"  # by make host-archive
 METADATA = "169.254.169.254"
 
 CONFIG = """\
@@ -63,7 +63,7 @@ class Host:
 
     def install(self):
         """The program and its units, as a user installs and enables them."""
-        self.machine.copy(INSTALLED)
+        self.machine.unpack(ARCHIVE)
         self.machine.run("systemd-sysusers")
         self.machine.run("systemd-tmpfiles", "--create", "/usr/local/lib/tmpfiles.d/mtls-agent.conf")
         self.machine.systemctl("enable", "--quiet", "mtls-agent-fetch.service", "mtls-agent.service")
@@ -115,4 +115,4 @@ def place():
 
 @pytest.fixture(scope="session")
 def release(tmp_path_factory):
-    return Release(tmp_path_factory.mktemp("release"), INSTALLED)
+    return Release(tmp_path_factory.mktemp("release"), ARCHIVE)

@@ -3,7 +3,6 @@
 
 import hashlib
 import ssl
-import subprocess
 
 from servers.http import Answer, Http
 from servers.pki import Authority
@@ -20,12 +19,8 @@ cp /root/archive "$5"
 
 
 class Release:
-    def __init__(self, directory, tree):
-        """Of what make install has put below tree."""
-        self.archive = directory / "mtls-agent.tar.gz"
-        names = sorted(path.name for path in tree.iterdir())
-        tar = ["tar", "-C", tree, "--owner=0", "--group=0", "-czf", self.archive]
-        subprocess.run([*tar, *names], check=True)
+    def __init__(self, directory, archive):
+        self.archive = archive
         self.sha256 = hashlib.sha256(self.archive.read_bytes()).hexdigest()
         self._authority = Authority("Downloads")
         cert, key = self._authority.issue("localhost", names=["localhost"]).write(directory, "downloads")
