@@ -188,22 +188,14 @@ $(TESTS)/%: $(OUT)/obj/tests/programs/%.o $(AGENT)
 
 # ---- what to run: each ends with `N passed, M failed` ----------------------------------------------------------------------
 
-test: ## everything: bootstrap, build, then every test and check below
+# Side by side: most of them wait for servers, hosts and clocks. The long ones come first.
+TESTED := test-e2e test-hosts check test-containers test-valgrind test-memory test-sanitized test-faults analyse \
+          test-unit conformance fleet test-bearssl
+
+test: ## everything: bootstrap, build, then the tests and checks of each kind; what each prints comes when it has ended
 	tools/bootstrap
-	$(MAKE) all
-	$(MAKE) conformance
-	$(MAKE) fleet
-	$(MAKE) test-unit
-	$(MAKE) test-bearssl
-	$(MAKE) test-e2e
-	$(MAKE) test-faults FAULTS=50
-	$(MAKE) test-memory
-	$(MAKE) test-containers
-	$(MAKE) test-hosts
-	$(MAKE) check
-	$(MAKE) analyse
-	$(MAKE) test-sanitized
-	$(MAKE) test-valgrind
+	$(MAKE) both
+	$(MAKE) -j2 --output-sync=target FAULTS=50 $(TESTED)
 
 conformance: $(TESTS)/conformance ## others' test vectors (MTLS_AGENT_VECTORS=FOLDER)
 	@MTLS_AGENT_VECTORS="$(VECTORS)" $(WATCHED) tests/conformance/run $<
