@@ -110,7 +110,9 @@ def test_a_read_only_mount(agent, put, good, aws, authority, tmp_path):
     """What is right there is right; nothing else can be made so."""
     arn = put(good)
     agent.fetch(arn).succeeded("installed")
-    read_only = mounted(agent, f"mount --bind {agent.dir} {agent.dir} && mount -o remount,bind,ro {agent.dir}")
+    read_only = mounted(
+        agent, f"mount --bind {agent.dir} {agent.dir} && mount -o remount,bind,ro {agent.dir}"
+    )
     before = snapshot(agent.dir)
     agent.fetch(arn, prefix=read_only).succeeded("unchanged")
     aws.rotate(arn, document(authority.issue("ECS-Client"), authority.pem))

@@ -51,7 +51,9 @@ def some():
 @pytest.fixture(scope="session")
 def memory():
     """A folder in memory: fsync(2) is slow on disks."""
-    directory = tempfile.mkdtemp(prefix="mtls-agent-faults-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
+    directory = tempfile.mkdtemp(
+        prefix="mtls-agent-faults-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    )
     yield Path(directory)
     shutil.rmtree(directory)
 
@@ -70,8 +72,14 @@ def new(authority):
 def scenes(memory, aws_server, enclave, authority, old, new):
     """Every scene by its name; AWS gives the new set from here on."""
     arn = aws_server.put("faults", document(old, authority.pem))
-    stage = Stage(memory / "made", {"PATH": "/usr/bin:/bin", **aws_server.environment()})
-    arguments = ["fetch", "--log-format=json", "--deadline=8s", f"--secret={arn}", f"--endpoint={enclave.endpoint}"]
+    stage = Stage(memory / "made", aws_server.environment())
+    arguments = [
+        "fetch",
+        "--log-format=json",
+        "--deadline=8s",
+        f"--secret={arn}",
+        f"--endpoint={enclave.endpoint}",
+    ]
     files = {"client.crt": new.cert, "client.key": new.key, "ca.crt": authority.pem}
     templates = {name: memory / "templates" / name for name in ("installed", "plain", "damaged", "links")}
 
@@ -107,8 +115,7 @@ def scenes(memory, aws_server, enclave, authority, old, new):
 @pytest.fixture(scope="session")
 def stages(memory, aws_server):
     """As many as keep the cores busy: an agent mostly waits."""
-    environment = {"PATH": "/usr/bin:/bin", "AWS_EC2_METADATA_DISABLED": "true", **aws_server.environment()}
-    return [Stage(memory / f"stage-{n}", environment) for n in range(2 * os.cpu_count())]
+    return [Stage(memory / f"stage-{n}", aws_server.environment()) for n in range(2 * os.cpu_count())]
 
 
 @pytest.fixture(scope="session")

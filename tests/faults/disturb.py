@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from agent import PROGRAMS
 
 ERRORS = ("EIO", "ENOSPC", "EINTR", "EAGAIN", "EMFILE", "ENOMEM", "EDQUOT", "EROFS")
+# Who may look into a process that forbids it: root, and whoever made the namespace that it is in.
+AS_ROOT = [] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--"]
 PATIENCE_S = 60  # for what its own deadline ends after seconds
 
 OPEN = {"open", "openat"}
@@ -34,14 +36,24 @@ MAY_FAIL = {
     "EDQUOT": OPEN | CHANGE | {"write", "writev", "fsync", "close"},
     "EROFS": OPEN | CHANGE | REMOVE,
     "EMFILE": OPEN | EVENTS | {"socket", "socketpair", "landlock_create_ruleset"},
-    "EINTR": OPEN | DATA | WAIT | {"close", "fsync", "getrandom", "connect", "sendto", "recvfrom", "sendmsg", "recvmsg"},
+    "EINTR": OPEN
+    | DATA
+    | WAIT
+    | {"close", "fsync", "getrandom", "connect", "sendto", "recvfrom", "sendmsg", "recvmsg"},
     "EAGAIN": {"read", "write", "poll", "futex", "flock", "fcntl", "connect", "clone", "mmap"}
     | {"mlock", "sendto", "recvfrom", "sendmsg", "recvmsg"},
     "ENOMEM": OPEN | CHANGE | REMOVE | LOOK | DATA | NETWORK | MEMORY | RIGHTS | EVENTS | {"poll", "capset"},
 }
 # Those that cannot fail as they are called; they are killed at like all others.
 NEVER_FAIL = {"exit", "exit_group", "geteuid", "getuid", "getegid", "getpid", "gettid", "umask"}
-NEVER_FAIL |= {"rt_sigprocmask", "rt_sigaction", "rt_sigreturn", "set_tid_address", "capget", "sched_getaffinity"}
+NEVER_FAIL |= {
+    "rt_sigprocmask",
+    "rt_sigaction",
+    "rt_sigreturn",
+    "set_tid_address",
+    "capget",
+    "sched_getaffinity",
+}
 NEVER_FAIL |= {"timerfd_settime", "prlimit64"}
 CUT = {"read", "write", "sendto", "recvfrom"}
 
@@ -90,7 +102,7 @@ class Outcome:
 
     @property
     def events(self):
-        """What it logged; a line that a fault has cut is left out. It is text before the configuration is read."""
+        """What it logged, without lines that a fault has cut. It is text before the configuration is read."""
         found = []
         for line in self.stderr.splitlines():
             try:
@@ -107,7 +119,15 @@ class Outcome:
 def injecting(report, fault):
     """What is to be put before a command."""
     number = numbers()[fault.call]
-    return [PROGRAMS / "inject", report, str(PATIENCE_S), fault.argument, str(number), str(fault.number)]
+    return [
+        *AS_ROOT,
+        PROGRAMS / "inject",
+        report,
+        str(PATIENCE_S),
+        fault.argument,
+        str(number),
+        str(fault.number),
+    ]
 
 
 def read_report(report, outcome):
@@ -142,4 +162,6 @@ def faults(kind, counts):
     unknown = set(counts) - set.union(*MAY_FAIL.values()) - NEVER_FAIL
     assert not unknown, f"whether these can fail is not said: {sorted(unknown)}"
     calls = counts if kind == "kill" else CUT if kind == "short" else MAY_FAIL[kind]
-    return [Fault(kind, call, n) for call in sorted(counts) if call in calls for n in range(1, counts[call] + 1)]
+    return [
+        Fault(kind, call, n) for call in sorted(counts) if call in calls for n in range(1, counts[call] + 1)
+    ]

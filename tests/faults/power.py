@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What a disk may hold after a power cut. An operation is certain to be there once the file or directory that it changed
-was synced; of the others any may be there and any may not, in whatever order. A rename is there whole or not at all.
+What a disk may hold after a power cut. An operation is certain to be there once the file or directory that it
+changed was synced; of the others any may be there and any may not, in whatever order. A rename is there whole or
+not at all.
 """
 
 import itertools
@@ -11,7 +12,8 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
-TRACED = "mkdirat,openat,write,fchmod,fchown,fsync,symlinkat,renameat,unlinkat,linkat,ftruncate,?rename,?unlink,?mkdir"
+TRACED = "mkdirat,openat,write,fchmod,fchown,fsync,symlinkat,renameat,unlinkat,linkat,ftruncate"
+TRACED += ",?rename,?unlink,?mkdir"
 LINE = re.compile(r"(?:\d+ +)?(\w+)\((.*)\) += (-?\d+)(?:<(.*)>)?(?: E.*)?$")
 
 
@@ -39,7 +41,7 @@ CLAIM = re.compile(r'\\"event\\":\\"(installed|adopted|healed)\\"')
 
 
 def record(text, below):
-    """The operations under a directory in strace's output, as (call, arguments), and "claim" where success is told."""
+    """What strace saw done under a directory, as (call, arguments), and "claim" where success is told."""
     found = []
     for line in text.splitlines():
         parsed = LINE.match(line)

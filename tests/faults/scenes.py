@@ -37,14 +37,19 @@ def restore(template, directory):
 
 class Scene:
     """
-    A beginning (a directory, or None), the agent's arguments, and the files that it is to install. by_name: the
-    beginning is no whole set, so that names come right one after the other.
+    A beginning (a directory, or None), the agent's arguments, and the files that it is to install. by_name:
+    the beginning is no whole set, so that names come right one after the other.
     """
 
     def __init__(self, name, template, arguments, new, by_name=False):
         self.name, self.template, self.arguments, self.by_name = name, template, arguments, by_name
         self.new = {**dict.fromkeys(NAMES), **new}
         self.before = read(template) if template else dict.fromkeys(NAMES)
+
+    def hurried(self):
+        """The same with a deadline that can be waited for."""
+        arguments = ["--deadline=2s" if each.startswith("--deadline=") else each for each in self.arguments]
+        return Scene(self.name, self.template, arguments, self.new, self.by_name)
 
     def state(self, directory):
         """before, new, or what else it is."""
@@ -60,7 +65,10 @@ class Scene:
     def wrong_attributes(self, directory):
         """The new set's owners and modes that are not as they should be."""
         current = directory / os.readlink(directory / "..data")
-        wanted = {current: 0o755, **{current / name: MODES.get(name, 0o644) for name in NAMES if self.new[name]}}
+        wanted = {
+            current: 0o755,
+            **{current / name: MODES.get(name, 0o644) for name in NAMES if self.new[name]},
+        }
         for path, mode in wanted.items():
             facts = path.stat()
             if (stat.S_IMODE(facts.st_mode), facts.st_uid) != (mode, os.geteuid()):
@@ -110,7 +118,9 @@ def false_claims(scene, state, fault, outcome):
 def bad_failures(scene, state, fault, outcome):
     """One error that says what failed; what was there is there still."""
     errors = [event for event in outcome.events if event["event"] == "error"]
-    if not loses_lines(fault, outcome) and [bool(each["code"] and each["reason"]) for each in errors] != [True]:
+    if not loses_lines(fault, outcome) and [bool(each["code"] and each["reason"]) for each in errors] != [
+        True
+    ]:
         yield f"ends with {outcome.status} and errors {errors}"
     if any("Permission denied" in each["reason"] for each in errors):  # which no fault here gives
         yield f"its own sandbox is in the way: {errors}"
@@ -125,13 +135,14 @@ def loses_lines(fault, outcome):
 
 class Stage:
     """
-    A place where scenes are played, over and over. within: a command that runs the agent; prefix: one that runs that,
-    where the target may have another name.
+    A place where scenes are played, over and over. within: a command that runs the agent; prefix: one that runs
+    that, where the target may have another name.
     """
 
     def __init__(self, directory, environment, target=None, name=None):
         directory.mkdir()
-        self.report, self.environment = directory / "report", environment
+        self.report = directory / "report"
+        self.environment = {"PATH": "/usr/bin:/bin", "AWS_EC2_METADATA_DISABLED": "true", **environment}
         self.target = target or directory / "mtls"
         self.name = name or self.target
         self.within, self.prefix = [], []
@@ -168,4 +179,7 @@ class Stage:
         state = scene.state(self.target)
         if after.status != 0 or state != "new" or not set(after.names()) & INSTALLED:
             return [f"ends with {after.status}, {state}: {after.stderr}"]
-        return [*scene.wrong_attributes(self.target), *(f"left: {each}" for each in scene.debris(self.target))]
+        return [
+            *scene.wrong_attributes(self.target),
+            *(f"left: {each}" for each in scene.debris(self.target)),
+        ]

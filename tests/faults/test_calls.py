@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The whole program, killed at each system call and failed at each, from the first on that leads to its target. After
-each the target is looked at, and the agent is run once more.
+The whole program, killed at each system call and failed at each, from the first on that leads to its target.
+After each the target is looked at, and the agent is run once more.
 """
 
 import pytest

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Room, inodes, descriptors and memory that are truly used up: a little less each time than would be enough."""
+"""Room, inodes, descriptors and memory that are truly used up: step by step, until there is enough."""
 
 import os
-import shutil
 import subprocess
 
 import pytest
@@ -36,20 +35,20 @@ def disk(memory, aws_server):
         directory = memory / name
         directory.mkdir()
         made.append(Disk(directory / "disk", directory / "log", **size))
-        environment = {"PATH": "/usr/bin:/bin", **aws_server.environment()}
-        stage = Stage(directory / "stage", environment, made[-1].dir / "mtls", directory / "disk" / "mtls")
+        stage = Stage(
+            directory / "stage", aws_server.environment(), made[-1].dir / "mtls", directory / "disk" / "mtls"
+        )
         stage.prefix = made[-1].enter
         return stage, made[-1]
 
     yield make
     for each in made:
         each.stop()
-        shutil.rmtree(memory / each.name) if hasattr(each, "name") else None
 
 
-def check(stage, scene, free_again=lambda: None):
-    """A run where something is used up, and one where it is not; the first one's exit status."""
-    outcome = stage.play(scene, NONE)
+def check(stage, scene, free_again=lambda: None, lacking=None):
+    """A run where something is used up (as lacking), and one where it is not; the first one's status."""
+    outcome = stage.play(lacking or scene, NONE)
     wrong = [*complaints(scene, stage.target, NONE, outcome)]
     free_again()
     within, stage.within = stage.within, []
@@ -109,7 +108,7 @@ def test_limits(scenes, stages, tally, name, limit):
             if not starts(stage.within):
                 continue
             restore(scenes[name].template, stage.target)
-            statuses.append(check(stage, scenes[name]))
+            statuses.append(check(stage, scenes[name], lacking=scenes[name].hurried()))
             enough = enough + 1 if statuses[-1] == 0 else 0
             if enough == 5:
                 break
@@ -129,7 +128,9 @@ def test_run_says_what_it_lacks(scenes, stages, tally):
         within = ["prlimit", f"--as={value}:{value}", "--"]
         if not starts(within):
             continue
-        with subprocess.Popen([*within, *argv], env=stage.environment, stderr=subprocess.PIPE, text=True) as child:
+        with subprocess.Popen(
+            [*within, *argv], env=stage.environment, stderr=subprocess.PIPE, text=True
+        ) as child:
             told = ""
             while '"event":"started"' not in told and (line := child.stderr.readline()):
                 told += line

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent import PROGRAM, PROGRAMS
+from disturb import AS_ROOT
 from power import TRACED, Disk, load, put, record
 from scenes import MODES, restore
 
@@ -28,7 +29,7 @@ def recorded(scenes, stages, aws_server):
         scene, stage = scenes[name], stages[0]
         restore(scene.template, stage.target)
         trace = stage.report.with_suffix(".strace")
-        strace = ["strace", "-f", "-y", "-s", "400", "-e", f"trace={TRACED}", "-o", trace]
+        strace = [*AS_ROOT, "strace", "-f", "-y", "-s", "400", "-e", f"trace={TRACED}", "-o", trace]
         argv = [PROGRAM, *scene.arguments, "--sandbox=off", f"--dir={stage.target}"]
         subprocess.run(
             [*strace, PROGRAMS / "deny", MEMFD_SECRET, "--", *argv],

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Who reads during rotations: as docs/install.md says, and as it says one should not. The same readers look at what
-other programs do: rename one file after the other, or write over them where they are.
+Who reads during rotations: as docs/install.md says, and as it says one should not. The same readers look at
+what other programs do: rename one file after the other, or write over them where they are.
 """
 
 import os
@@ -68,7 +68,9 @@ def table(pytestconfig):
 
     def show(title, results):
         lines = [f"{title:44}" + "".join(f"{column:>12}" for column in COLUMNS)]
-        lines += [f"  {way:42}" + "".join(f"{count:12,}" for count in row.values()) for way, row in results.items()]
+        lines += [
+            f"  {way:42}" + "".join(f"{count:12,}" for count in row.values()) for way, row in results.items()
+        ]
         pytestconfig.readings = [*getattr(pytestconfig, "readings", []), *lines]
 
     return show

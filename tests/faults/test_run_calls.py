@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-`mtls-agent run`, disturbed while it installs a new version: killed, it is started again, as an init system would;
-where a call failed, it makes up for it by itself, or ends with a reason and is started again.
+`mtls-agent run`, disturbed while it installs a new version: killed, it is started again, as an init system
+would; where a call failed, it makes up for it by itself, or ends with a reason and is started again.
 """
 
 import subprocess
@@ -28,7 +28,11 @@ class Run:
         argv = [*injecting(stage.report, fault), *argv] if fault else argv
         with open(self.log, "wb") as stderr:
             self.child = subprocess.Popen(
-                argv, env=stage.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr
+                argv,
+                env=stage.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
             )
 
     def wait(self):
@@ -69,7 +73,9 @@ def suffer(stage, scene, fault):
     wrong += [] if state in ("before", "new") else [state]
     if not (fault.action == "kill" and outcome.done) and outcome.status:
         errors = [event for event in outcome.events if event["event"] == "error"]
-        wrong += [] if outcome.status in FATAL and errors else [f"ends with {outcome.status} and errors {errors}"]
+        wrong += (
+            [] if outcome.status in FATAL and errors else [f"ends with {outcome.status} and errors {errors}"]
+        )
     again = Run(stage, scene).finish()
     if again.hung or again.status or scene.state(stage.target) != "new":
         wrong.append(f"started again: {again.status}, {scene.state(stage.target)}\n{again.stderr}")

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stranger who may rename beside the target, or above it, puts a link in its place, at each system call in turn."""
+"""A stranger who may rename beside the target, or above it, puts a link there, at each system call in turn."""
+
+import os
 
 import pytest
 
@@ -7,6 +9,8 @@ from agent import snapshot
 from conftest import STRIDE
 from disturb import Fault, faults
 from scenes import Stage, restore
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a link away")
 
 TRAPS = ("client.key", "..data.tmp", "..agent.tmp", "..set-0123456789abcdef/client.key")
 
