@@ -14,7 +14,7 @@ from agent import PROGRAMS
 ERRORS = ("EIO", "ENOSPC", "EINTR", "EAGAIN", "EMFILE", "ENOMEM", "EDQUOT", "EROFS")
 # Who may look into a process that forbids it: root, and whoever made the namespace that it is in.
 AS_ROOT = [] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--"]
-PATIENCE_S = 60  # for what its own deadline ends after seconds
+PATIENCE_S = 40  # for what its own deadline of 8 s ends after 10 at most
 
 OPEN = {"open", "openat"}
 CHANGE = {"mkdirat", "symlinkat", "rename", "renameat", "renameat2", "fchmod", "fchown", "ftruncate"}

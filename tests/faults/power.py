@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 What a disk may hold after a power cut. An operation is certain to be there once the file or directory that it
-changed was synced; of the others any may be there and any may not, in whatever order. A rename is there whole or
-not at all.
+changed was synced; of the others any may be there and any may not, in whatever order. A rename is there whole
+or not at all.
 """
 
 import itertools

@@ -135,8 +135,8 @@ def loses_lines(fault, outcome):
 
 class Stage:
     """
-    A place where scenes are played, over and over. within: a command that runs the agent; prefix: one that runs
-    that, where the target may have another name.
+    A place where scenes are played, over and over. within: a command that runs the agent; prefix: one that
+    runs that, where the target may have another name.
     """
 
     def __init__(self, directory, environment, target=None, name=None):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stranger who may rename beside the target, or above it, puts a link there, at each system call in turn."""
+"""A stranger who may rename beside the target, or above it, puts a link there, at each system call."""
 
 import os
 
