@@ -12,6 +12,7 @@ from scenes import Stage, restore
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a link away")
 
+ALONE = "--sandbox=off"  # which would forbid it as well
 TRAPS = ("client.key", "..data.tmp", "..agent.tmp", "..set-0123456789abcdef/client.key")
 
 
@@ -50,9 +51,9 @@ def test_swapped_at_each_call(scenes, stages, stage, victim, some, tally, aws, n
     place = stage.target if what == "target" else stage.target.parent
     moved = place.with_name(f"{place.name}.moved") / stage.target.relative_to(place)
     untouched, statuses = snapshot(victim), set()
-    for fault in some(faults("kill", stages[0].counts(scene))):
+    for fault in some(faults("kill", stages[0].counts(scene, ALONE))):
         prepare(scene, stage)
-        outcome = stage.play(scene, Fault(f"swap={place}:{victim}", fault.call, fault.number))
+        outcome = stage.play(scene, Fault(f"swap={place}:{victim}", fault.call, fault.number), ALONE)
         assert snapshot(victim) == untouched, f"{fault}: {outcome.stderr}"
         assert not outcome.hung and outcome.status in (0, 73), f"{fault}: {outcome.stderr}"
         if not outcome.done:
