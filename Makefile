@@ -9,16 +9,18 @@ E2E     ?= tests/e2e
 comma   := ,
 
 # SANITIZE: nothing for the program that ships; else what it is built to be looked at with, from this machine's own compiler
-# and C library: address,undefined by the sanitizers, none by valgrind.
+# and C library: address,undefined by the sanitizers, none by valgrind; fuzzer and coverage are tests/fuzz/fuzz.mk's.
 SANITIZE ?=
 OUT_     := build/$(ARCH)
 OUT_none := build/host
 OUT_address,undefined := build/sanitized
+OUT_fuzzer   := build/fuzz
+OUT_coverage := build/coverage
 
 # What is built for another machine than this one is tested by an emulator.
 FOREIGN := $(filter-out $(shell uname -m),$(ARCH))
 
-OUT   := $(or $(OUT_$(SANITIZE)),$(error SANITIZE is address$(comma)undefined or none))
+OUT   := $(or $(OUT_$(SANITIZE)),$(error SANITIZE is address$(comma)undefined, none, fuzzer or coverage))
 TP    := $(if $(SANITIZE),build/host,$(OUT))/third_party
 CC    := $(if $(SANITIZE),gcc,$(TP)/bin/musl-gcc)
 BIN   := $(OUT)/mtls-agent
@@ -56,6 +58,8 @@ CFLAGS   := -std=c11 -w -fPIE -O1 -g -fno-omit-frame-pointer $(CHECKED)
 LDFLAGS  := -pie $(CHECKED) $(if $(CHECKED),-static-libasan -static-libubsan) -L$(TP)/lib \
             -Wl,--wrap=confine,--wrap=confine_job
 endif
+.DEFAULT_GOAL := all
+include tests/fuzz/fuzz.mk
 # Tests compare signed with unsigned and define functions that no header knows. cmocka.h would define what musl has.
 TEST_CFLAGS := $(filter-out -Wconversion -Wmissing-prototypes,$(CFLAGS)) -Itests/unit -DHAVE_UINTPTR_T
 

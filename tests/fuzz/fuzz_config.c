@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The configuration file: what is read is read again as the same, and its authorities are PEM. */
+#include "config/config.h"
+
+#include <stdio.h>
+
+#include "aws/aws.h"
+#include "aws/roots.h"
+#include "config/config_values.h"
+#include "fuzz.h"
+#include "identity/verify.h"
+
+static void check_endpoints(const struct config *config)
+{
+    struct endpoint again;
+    size_t i;
+
+    FUZZ_CHECK(config->endpoint_count <= CONFIG_ENDPOINTS_MAX);
+    for (i = 0; i < config->endpoint_count; i++) {
+        FUZZ_CHECK(value_endpoint(config->endpoints[i].text, &again) == NULL);
+        FUZZ_CHECK(memcmp(&again, &config->endpoints[i], sizeof again) == 0);
+    }
+}
+
+static void check_again(const struct config *config)
+{
+    struct config *again = NULL;
+    struct err err;
+
+    fuzz_err_open(&err);
+    if (config_reload(config, &again, &err) < 0) {
+        FUZZ_CHECK(fuzz_starved());
+        return;
+    }
+    FUZZ_CHECK(again->set_count == config->set_count);
+    FUZZ_CHECK(again->endpoint_count == config->endpoint_count);
+    FUZZ_CHECK(again->deadline_ms == config->deadline_ms && again->owner == config->owner);
+    config_free(again);
+}
+
+/* Not by a path, which leads anywhere. */
+static void check_roots(const struct config *config)
+{
+    const struct aws aws = {.config = config};
+    struct anchors *anchors;
+    struct err err;
+
+    (void)roots_profile(&aws);
+    if (config->ca_bundle && config->ca_bundle[0] == '/')
+        return;
+    if (!config->ca_bundle && config_variable(config, "AWS_CA_BUNDLE"))
+        return;
+    fuzz_err_open(&err);
+    anchors = roots_load(&aws, &err);
+    if (!anchors)
+        fuzz_err_check(&err);
+    FUZZ_CHECK(anchors || config->ca_bundle || fuzz_starved());
+    anchors_free(anchors);
+}
+
+void fuzz(struct bytes input)
+{
+    char path[64];
+    char *const argv[] = {"mtls-agent", "--config", path, NULL};
+    struct config *config = NULL;
+    struct err err;
+
+    (void)snprintf(path, sizeof path, "%s", fuzz_file(0, input));
+    fuzz_err_open(&err);
+    if (fuzz_result(config_parse(3, argv, &config, &err), &err) < 0)
+        return;
+    FUZZ_CHECK(config->set_count <= CONFIG_SETS_MAX && config->file);
+    config_log(config);
+    check_endpoints(config);
+    check_again(config);
+    check_roots(config);
+    config_free(config);
+}

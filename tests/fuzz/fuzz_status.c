@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The status file, as `status` prints it and `healthcheck` judges it beside a set that is good. */
+#include "service/status.h"
+
+#include "base/err.h"
+#include "commands/commands.h"
+#include "config/config.h"
+#include "fuzz.h"
+#include "host/install_hold.h"
+#include "service/survey.h"
+
+void __wrap_survey_target(const struct install_target *target, struct survey *survey);
+enum install_held __wrap_install_held(const struct install_target *target);
+
+void __wrap_survey_target(const struct install_target *target, struct survey *survey)
+{
+    (void)target;
+    *survey = (struct survey){0};
+}
+
+enum install_held __wrap_install_held(const struct install_target *target)
+{
+    (void)target;
+    return INSTALL_HELD_YES;
+}
+
+void fuzz(struct bytes input)
+{
+    const struct config config = {
+        .dir = "/",
+        .root = "",
+        .status_file = fuzz_file(0, input),
+        .json = input.len % 8 == 0,
+        .max_fetch_age_ms = input.len % 4 ? 3600000 : 0,
+        .min_endpoints = input.len % 3,
+    };
+    struct status status;
+    char text[STATUS_TEXT_MAX];
+    struct err err;
+
+    (void)command_status(&config);
+    (void)command_healthcheck(&config);
+    fuzz_err_open(&err);
+    if (fuzz_result(status_open(&status, &config, &err), &err) == 0) {
+        status_text(&status, 0, "written", text);
+        FUZZ_CHECK(memchr(text, '\0', sizeof text));
+        FUZZ_CHECK(status_number(&status, 0, "format") == STATUS_FORMAT);
+    }
+    status_close(&status);
+}
