@@ -58,6 +58,7 @@ static void take_headers(struct bytes *text, struct http_response *response)
         take_header(line, "date", response->date, sizeof response->date);
         take_header(line, "retry", response->retry_after, sizeof response->retry_after);
         take_header(line, "cause", response->cause, sizeof response->cause);
+        take_header(line, "peer", response->peer, sizeof response->peer);
         take_header(line, "reason", response->tls.verify_reason,
                     sizeof response->tls.verify_reason);
     }
@@ -84,6 +85,7 @@ static void read_answer(struct bytes text, struct http_response *response)
     if (response->result == HTTP_ALERT)
         response->alert = (int)(number % 256);
     response->os_error = (int)(number % 130);
+    response->by_proxy = number & 256;
     take_headers(&text, response);
     if (response->result != HTTP_ANSWERED)
         return;

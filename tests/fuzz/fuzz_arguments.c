@@ -24,6 +24,19 @@
 
 enum { LINES_MAX = 64 };
 
+ssize_t __wrap_sendto(int fd, const void *data, size_t len, int flags,
+                      const struct sockaddr *address, socklen_t address_len);
+
+/* A line of the service manager's protocol, which goes nowhere: an input names any socket. */
+ssize_t __wrap_sendto(int fd, const void *data, size_t len, int flags,
+                      const struct sockaddr *address, socklen_t address_len)
+{
+    (void)fd, (void)flags;
+    FUZZ_CHECK(len > 0 && memchr(data, '=', len));
+    FUZZ_CHECK(address && address_len <= sizeof(struct sockaddr_un));
+    return (ssize_t)len;
+}
+
 struct lines {
     char *owned[LINES_MAX];
     size_t count;
@@ -132,6 +145,9 @@ static void check_notify(void)
 
     sd_notify_open(&notify);
     FUZZ_CHECK(!getenv("NOTIFY_SOCKET") && sd_notify_watchdog_ms(&notify) >= 0);
+    sd_notify_send(&notify, "READY=%d", 1);
+    sd_notify_status(&notify, "%s", "\x01\xFFtext");
+    sd_notify_reloading(&notify);
     sd_notify_close(&notify);
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The configuration file: what is read is read again as the same, and its authorities are PEM. */
+/*
+ * The configuration file: what is read is read again as the same, and its authorities are PEM. A
+ * second part is the file as it is when it is read again.
+ */
 #include "config/config.h"
 
 #include <stdio.h>
@@ -20,6 +23,20 @@ static void check_endpoints(const struct config *config)
         FUZZ_CHECK(value_endpoint(config->endpoints[i].text, &again) == NULL);
         FUZZ_CHECK(memcmp(&again, &config->endpoints[i], sizeof again) == 0);
     }
+}
+
+static void check_changed(const struct config *config, struct bytes text)
+{
+    struct config *again = NULL;
+    struct err err;
+
+    if (text.len == 0)
+        return;
+    (void)fuzz_file(0, text);
+    fuzz_err_open(&err);
+    if (fuzz_result(config_reload(config, &again, &err), &err) == 0)
+        FUZZ_CHECK(strcmp(again->dir, config->dir) == 0);
+    config_free(again);
 }
 
 static void check_again(const struct config *config)
@@ -65,7 +82,7 @@ void fuzz(struct bytes input)
     struct config *config = NULL;
     struct err err;
 
-    (void)snprintf(path, sizeof path, "%s", fuzz_file(0, input));
+    (void)snprintf(path, sizeof path, "%s", fuzz_file(0, fuzz_part(&input)));
     fuzz_err_open(&err);
     if (fuzz_result(config_parse(3, argv, &config, &err), &err) < 0)
         return;
@@ -74,5 +91,6 @@ void fuzz(struct bytes input)
     check_endpoints(config);
     check_again(config);
     check_roots(config);
+    check_changed(config, input);
     config_free(config);
 }

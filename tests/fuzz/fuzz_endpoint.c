@@ -144,6 +144,21 @@ static void check_secret(const char *text)
         FUZZ_CHECK(signal.number > 0 && (signal.pid > 0 || signal.pid_file));
 }
 
+/* Loopback may be asked in the clear, and so may the agents beside a container. */
+static void check_address(const struct host *host)
+{
+    struct sockaddr_in v4 = {.sin_family = AF_INET};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+    const struct sockaddr *address = host->address_len == 4 ? (const void *)&v4 : (const void *)&v6;
+
+    memcpy(host->address_len == 4 ? (void *)&v4.sin_addr : (void *)&v6.sin6_addr, host->address,
+           host->address_len);
+    FUZZ_CHECK(!url_address_is_loopback(address) || url_address_is_agent(address));
+    FUZZ_CHECK(url_address_is_loopback(address) ==
+               (host->address_len == 4 ? host->address[0] == 127
+                                       : IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr) != 0));
+}
+
 static void check_host(const char *text)
 {
     struct host host, again;
@@ -157,6 +172,7 @@ static void check_host(const char *text)
                          sizeof printed));
     FUZZ_CHECK(host_read(&again, bytes_of_text(printed)) && again.address_len == host.address_len);
     FUZZ_CHECK(memcmp(again.address, host.address, host.address_len) == 0);
+    check_address(&host);
 }
 
 static void check_texts(const char *text)

@@ -43,13 +43,17 @@ void fuzz_begin(void)
     FUZZ_CHECK(target >= 0 && set >= 0);
 }
 
-/* An empty one is not there. */
+/* An empty one is not there; "@" stands for no file but a link, "!" for a pipe. */
 static void put_file(int at, const char *name, struct bytes content)
 {
     int fd;
 
     FUZZ_CHECK(unlinkat(at, name, 0) == 0 || errno == ENOENT);
-    if (content.len == 0)
+    if (bytes_equal_text(content, "@"))
+        (void)symlinkat("/dev/null", at, name);
+    else if (bytes_equal_text(content, "!"))
+        (void)mkfifoat(at, name, 0644);
+    if (content.len <= 1)
         return;
     fd = openat(at, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     FUZZ_CHECK(fd >= 0 && fs_write_all(fd, content) == 0);
@@ -66,7 +70,39 @@ static void put_link(struct bytes content)
     free(text);
 }
 
-/* What is read is what a manifest of the same facts says. */
+/* A manifest of the same facts says the same when it is read. */
+static void check_rendered(const struct manifest *manifest)
+{
+    const struct install_source source = {"arn", manifest->facts.version_ids[0]};
+    const struct install_file file = {"client.crt", bytes_of_text("text"), false};
+    const struct install_set same = {
+        .files = &file,
+        .file_count = 1,
+        .sources = &source,
+        .source_count = 1,
+        .fingerprint = manifest->facts.fingerprint,
+        .not_after = manifest->facts.not_after,
+        .overlap = manifest->facts.overlap,
+        .overlap_count = manifest->facts.overlap_count,
+    };
+    struct manifest again;
+    struct err err;
+
+    fuzz_err_open(&err);
+    if (fuzz_result(manifest_render(&again, &same, &err), &err) == 0 && !fuzz_starved()) {
+        FUZZ_CHECK(again.facts.version_count == 1 && again.file_count == 1);
+        FUZZ_CHECK(again.facts.not_after == manifest->facts.not_after);
+        FUZZ_CHECK(again.facts.overlap_count == manifest->facts.overlap_count);
+        FUZZ_CHECK(manifest_is_of(&again, &source, 1) || fuzz_starved());
+        FUZZ_CHECK(manifest_agrees(&again, "client.crt", file.content) || fuzz_starved());
+        FUZZ_CHECK(!manifest_agrees(&again, "ca.crt", file.content));
+        (void)manifest_add_previous(&again, SET_NAME);
+    } else {
+        FUZZ_CHECK(fuzz_starved());
+    }
+    manifest_free(&again);
+}
+
 static void check_manifest(void)
 {
     struct manifest manifest = {0};
@@ -79,6 +115,7 @@ static void check_manifest(void)
         FUZZ_CHECK(strlen(manifest.facts.fingerprint) == 64 && manifest.facts.not_after >= 0);
         FUZZ_CHECK(!manifest.previous[0] || set_name_valid(manifest.previous));
         FUZZ_CHECK(install_version(version, NULL, 0) == 0 || fuzz_starved());
+        check_rendered(&manifest);
     }
     manifest_free(&manifest);
 }

@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The SDKs' shared files: the config file, the credentials file, the name of the profile in use. */
+/*
+ * The SDKs' shared files: the config file, the credentials file, the name of the profile in use;
+ * and the credentials that it leads to, by answers (answers.h).
+ */
 #include "aws/profile.h"
 
+#include "answers.h"
 #include "aws/aws.h"
+#include "aws/credentials.h"
+#include "aws/environment.h"
 #include "aws/profile_chain.h"
 #include "base/err.h"
 #include "config/options.h"
@@ -42,10 +48,35 @@ static void check_file(const struct profiles *profiles, const struct profile_fil
     }
 }
 
+static void check_source(const struct aws *aws, bool named)
+{
+    struct credentials credentials = {0};
+    enum source_state state;
+    struct err err;
+
+    fuzz_err_open(&err);
+    err.reason[0] = '\0';
+    if (named)
+        state = source_named_profile(aws, &credentials, &err);
+    else
+        state = source_default_profile(aws, &credentials, &err);
+    if (state == SOURCE_FAILED)
+        fuzz_err_check(&err);
+    FUZZ_CHECK(state != SOURCE_FOUND ||
+               (credentials.access_key_id && credentials.secret_access_key));
+    credentials_clear(&credentials);
+}
+
 static void check_settings(const struct config *config, const struct profiles *profiles)
 {
-    const struct aws aws = {.config = config, .profiles = profiles};
+    const struct environment environment = {0};
+    const struct aws aws = {.config = config,
+                            .profiles = profiles,
+                            .environment = &environment,
+                            .deadline = 1000000 + 20000};
 
+    check_source(&aws, true);
+    check_source(&aws, false);
     (void)profile_get(profiles, profiles->name, "region");
     (void)profile_setting(&aws, "AWS_CA_BUNDLE", "ca_bundle");
     (void)profile_endpoint_url(&aws, PROFILE_SECRETSMANAGER);
@@ -55,8 +86,9 @@ static void check_settings(const struct config *config, const struct profiles *p
 void fuzz(struct bytes input)
 {
     const struct bytes config_text = fuzz_part(&input), credentials_text = fuzz_part(&input);
-    char *name = fuzz_text(input);
+    char *name = fuzz_text(fuzz_part(&input));
     const struct config_variable variables[] = {
+        {"AWS_REGION", "eu-central-1"},
         {"AWS_CONFIG_FILE", fuzz_file(0, config_text)},
         {"AWS_SHARED_CREDENTIALS_FILE", fuzz_file(1, credentials_text)},
         {*name ? "AWS_PROFILE" : NULL, name},
@@ -66,6 +98,7 @@ void fuzz(struct bytes input)
     struct profiles *profiles = NULL;
     struct err err;
 
+    answers_begin(input);
     fuzz_err_open(&err);
     if (fuzz_result(profiles_load(&config, &profiles, &err), &err) == 0) {
         check_chain(profiles, profiles->name);

@@ -29,7 +29,7 @@ void fuzz(struct bytes input)
     const struct config config = {
         .dir = "/",
         .root = "",
-        .status_file = fuzz_file(0, input),
+        .status_file = input.len == 1 ? NULL : fuzz_file(0, input),
         .json = input.len % 8 == 0,
         .max_fetch_age_ms = input.len % 4 ? 3600000 : 0,
         .min_endpoints = input.len % 3,

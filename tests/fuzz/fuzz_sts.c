@@ -59,6 +59,18 @@ static void assume(const struct aws *aws, unsigned how, const char *token_file)
     credentials_clear(&credentials);
 }
 
+/* As the chain of sources comes to it, by variables. */
+static void ask_source(const struct aws *aws)
+{
+    struct credentials credentials = {0};
+    struct err err;
+
+    fuzz_err_open(&err);
+    if (source_web_identity(aws, &credentials, &err) != SOURCE_FOUND)
+        fuzz_err_check(&err);
+    credentials_clear(&credentials);
+}
+
 static void read_alone(struct bytes body, unsigned how)
 {
     static const char *const paths[] = {"ErrorResponse/Error/Code",
@@ -90,6 +102,8 @@ void fuzz(struct bytes input)
     const struct config_variable variables[] = {
         {"AWS_REGION", how & 64 ? "cn-north-1" : "us-east-1"},
         {how & 128 ? "AWS_STS_REGIONAL_ENDPOINTS" : "-", "legacy"},
+        {how & 2 ? "AWS_ROLE_ARN" : "-", role_arn},
+        {how & 4 ? "AWS_WEB_IDENTITY_TOKEN_FILE" : "-", token_file},
         {NULL, NULL},
     };
     const struct config config = {.variables = variables};
@@ -97,6 +111,8 @@ void fuzz(struct bytes input)
     struct bytes answers = input;
 
     answers_begin(input);
+    if (how & 1)
+        ask_source(&aws);
     assume(&aws, how, token_file);
     read_alone(body_of(fuzz_part(&answers)), how);
 }

@@ -123,6 +123,8 @@ void peer_open(struct peer *peer, unsigned kind, unsigned choices, struct bytes 
     set_identity(&peer->tls, &peer_identity(kind)->server);
     br_ssl_engine_set_versions(&peer->tls.eng, BR_TLS12, BR_TLS12);
     br_ssl_engine_set_x509(&peer->tls.eng, &peer->x509);
+    br_ssl_engine_set_default_rsavrfy(&peer->tls.eng); /* else it takes no certificate */
+    br_ssl_engine_set_default_ecdsa(&peer->tls.eng);
     if (!(choices & 1)) /* else it is not mutual */
         br_ssl_server_set_trust_anchor_names(&peer->tls, names, 2);
     if (choices & 2) {
