@@ -193,8 +193,8 @@ $(TESTS)/%: $(OUT)/obj/tests/programs/%.o $(AGENT)
 # ---- what to run: each ends with `N passed, M failed` ----------------------------------------------------------------------
 
 # Side by side: most of them wait for servers, hosts and clocks. The long ones come first.
-TESTED := test-e2e test-hosts check test-containers test-valgrind test-memory test-sanitized test-faults analyse \
-          test-unit conformance fleet test-bearssl
+TESTED := test-e2e test-hosts check test-containers test-valgrind test-memory test-sanitized fuzz test-faults \
+          analyse test-unit conformance fleet test-bearssl
 
 test: ## everything: bootstrap, build, then the tests and checks of each kind; what each prints comes when it has ended
 	tools/bootstrap

@@ -44,8 +44,7 @@ static void take_header(struct bytes line, const char *name, char *out, size_t s
 
     if (line.len <= len || memcmp(line.data, name, len) != 0 || line.data[len] != ' ')
         return;
-    (void)snprintf(out, size, "%.*s", (int)(line.len - len - 1),
-                   (const char *)line.data + len + 1);
+    (void)snprintf(out, size, "%.*s", (int)(line.len - len - 1), (const char *)line.data + len + 1);
 }
 
 static void take_headers(struct bytes *text, struct http_response *response)
@@ -103,11 +102,11 @@ int __wrap_http_perform(struct http *http, const struct http_request *requests,
     (void)http, (void)err;
     for (i = 0; i < count; i++) {
         check_request(&requests[i]);
-        responses[i] = (struct http_response){.result = HTTP_UNREACHABLE,
-                                              .alert = -1,
-                                              .stage = HTTP_STAGE_TCP,
-                                              .body = {.tag = ARENA_DOCUMENT,
-                                                       .max = requests[i].body_max}};
+        responses[i] =
+            (struct http_response){.result = HTTP_UNREACHABLE,
+                                   .alert = -1,
+                                   .stage = HTTP_STAGE_TCP,
+                                   .body = {.tag = ARENA_DOCUMENT, .max = requests[i].body_max}};
         if (left.len > 0)
             read_answer(fuzz_part(&left), &responses[i]);
     }

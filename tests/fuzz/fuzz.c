@@ -152,8 +152,7 @@ struct bytes fuzz_part(struct bytes *rest)
     const uint8_t *cut = rest->len ? memchr(rest->data, FUZZ_CUT, rest->len) : NULL;
     struct bytes part = bytes_of(rest->data, cut ? (size_t)(cut - rest->data) : rest->len);
 
-    *rest = cut ? bytes_of(cut + 1, rest->len - part.len - 1)
-                : bytes_of(rest->data + rest->len, 0);
+    *rest = cut ? bytes_of(cut + 1, rest->len - part.len - 1) : bytes_of(rest->data + rest->len, 0);
     return part;
 }
 

@@ -25,8 +25,7 @@ void fuzz_begin(void);
 bool fuzz_starved(void);
 
 /* What must hold of every input. */
-#define FUZZ_CHECK(condition)                                                                      \
-    ((condition) ? (void)0 : fuzz_failed(#condition, __FILE__, __LINE__))
+#define FUZZ_CHECK(condition) ((condition) ? (void)0 : fuzz_failed(#condition, __FILE__, __LINE__))
 _Noreturn void fuzz_failed(const char *condition, const char *file, int line);
 
 /* An error as nobody has filled it; and that somebody has, with a code that we know and a text. */

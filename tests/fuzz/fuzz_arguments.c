@@ -46,9 +46,10 @@ struct lines {
 
 static bool is_variable(const char *line)
 {
-    static const char *const known[] = {"MTLS_AGENT_", "AWS_", "HTTPS_PROXY=", "https_proxy=",
-                                        "NO_PROXY=", "no_proxy=", "ENCLAVE_ENDPOINT=", "HOME=",
-                                        "RUNTIME_DIRECTORY=", "NOTIFY_SOCKET=", "WATCHDOG_"};
+    static const char *const known[] = {
+        "MTLS_AGENT_",        "AWS_",           "HTTPS_PROXY=",      "https_proxy=",
+        "NO_PROXY=",          "no_proxy=",      "ENCLAVE_ENDPOINT=", "HOME=",
+        "RUNTIME_DIRECTORY=", "NOTIFY_SOCKET=", "WATCHDOG_"};
     size_t i;
 
     for (i = 0; i < sizeof known / sizeof *known; i++)
@@ -118,8 +119,8 @@ static void check_sources(const struct aws *aws)
     (void)fuzz_result(client_attempts(aws, &attempts, &err), &err);
     fuzz_err_open(&err);
     if (fuzz_result(region_of_session(aws, region, &err), &err) == 0)
-        FUZZ_CHECK(region[0] && strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-") ==
-                                    strlen(region));
+        FUZZ_CHECK(region[0] &&
+                   strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(region));
     fuzz_err_open(&err);
     if (source_container_url(aws->config, &text, &url, &err) != SOURCE_FOUND)
         fuzz_err_check(&err);

@@ -61,7 +61,7 @@ static void check_texts(const struct cert *cert)
 static void check_names(const struct cert *cert)
 {
     static const char *const hosts[] = {"enclave.example", "a.wild.example", "10.1.2.3",
-                                        "2001:db8::1", "localhost", "not a name"};
+                                        "2001:db8::1",     "localhost",      "not a name"};
     struct bytes names = cert->san;
     struct der name;
     char reason[VERIFY_REASON_MAX];

@@ -82,8 +82,9 @@ static void check_accepted(const struct verify_request *request)
 
 void fuzz(struct bytes input)
 {
-    static const char *const names[] = {NULL, "enclave.example", "host.wild.example", "10.1.2.3",
-                                        "2001:db8::1", "localhost", "1.2", ""};
+    static const char *const names[] = {
+        NULL, "enclave.example", "host.wild.example", "10.1.2.3", "2001:db8::1", "localhost", "1.2",
+        ""};
     const unsigned how = fuzz_byte(&input), more = fuzz_byte(&input);
     struct bytes chain[CERTS_MAX];
     struct verify_request request = {

@@ -24,8 +24,8 @@ static void check_same(const struct identity *identity, const struct identity_po
     again = identity_new(&bundle, policy, "again", &err);
     FUZZ_CHECK(again || fuzz_starved());
     for (i = 0; again && i < BUNDLE_FIELDS; i++)
-        FUZZ_CHECK(fuzz_starved() || bytes_equal(buf_bytes(&again->file[i]),
-                                                 buf_bytes(&identity->file[i])));
+        FUZZ_CHECK(fuzz_starved() ||
+                   bytes_equal(buf_bytes(&again->file[i]), buf_bytes(&identity->file[i])));
     FUZZ_CHECK(!again || strcmp(again->fingerprint, identity->fingerprint) == 0);
     identity_free(again);
     bundle_free(&bundle);

@@ -38,8 +38,8 @@ static void check_endpoint(const char *text)
                        bracket(endpoint.address, true), endpoint.port);
     else
         (void)snprintf(printed, sizeof printed, "https://%s%s%s:%u%s",
-                       bracket(endpoint.name, false), endpoint.name,
-                       bracket(endpoint.name, true), endpoint.port, endpoint.path);
+                       bracket(endpoint.name, false), endpoint.name, bracket(endpoint.name, true),
+                       endpoint.port, endpoint.path);
     if (strlen(printed) >= sizeof again.text)
         return;
     FUZZ_CHECK(value_endpoint(printed, &again) == NULL);
@@ -178,11 +178,11 @@ static void check_host(const char *text)
 static void check_texts(const char *text)
 {
     static const char *(*const checks[])(const char *) = {
-        value_path,          value_root,          value_region,
-        value_profile,       value_role_arn,      value_role_session_name,
-        value_expected,      value_request_path,  value_role_external_id,
-        value_endpoint_url,  value_version_stage, value_version_id,
-        value_proxy,         value_no_proxy,      value_ca_bundle,
+        value_path,         value_root,          value_region,
+        value_profile,      value_role_arn,      value_role_session_name,
+        value_expected,     value_request_path,  value_role_external_id,
+        value_endpoint_url, value_version_stage, value_version_id,
+        value_proxy,        value_no_proxy,      value_ca_bundle,
     };
     size_t i;
 

@@ -111,8 +111,7 @@ void fuzz(struct bytes input)
 {
     struct hook_signal signals[] = {{SIGHUP, "HUP", 0, fuzz_file(0, fuzz_part(&input))},
                                     {SIGUSR1, "USR1", 4711, NULL}};
-    const struct hook_options options = {
-        .signals = signals, .signal_count = 2, .timeout_ms = 1000};
+    const struct hook_options options = {.signals = signals, .signal_count = 2, .timeout_ms = 1000};
 
     print(fuzz_part(&input));
     serve(input, &options);

@@ -24,7 +24,7 @@ enum { PLAIN = 1, PROXY = 2, PROBE = 4, SMALL = 8, REUSE = 16, SILENT_MAX = 3 };
 
 /* The server's side of the connection. */
 static struct {
-    int fd;                     /* -1: none */
+    int fd; /* -1: none */
     unsigned choices, kind, how;
     struct bytes changes, text; /* what it is to say */
     struct bytes said;          /* and what is left of it, in the clear */
@@ -139,8 +139,8 @@ static size_t move_tls(void)
 /* Where the server has no more to say, it hangs up. */
 static void move(void)
 {
-    const bool clear = server.how & PLAIN || (server.how & PROXY && (server.said.len > 0 ||
-                                                                     !server.tunnel));
+    const bool clear =
+        server.how & PLAIN || (server.how & PROXY && (server.said.len > 0 || !server.tunnel));
 
     if (server.fd < 0)
         return;
@@ -174,7 +174,8 @@ static void request(const struct tls_policy *policy, struct tls_cache *sessions)
 {
     const bool plain = server.how & PLAIN;
     const struct http_header header = {"X-Test", "yes"};
-    const struct http_proxy proxy = {.url = "http://127.0.0.1:3128", .password = "user:pass%20word"};
+    const struct http_proxy proxy = {.url = "http://127.0.0.1:3128",
+                                     .password = "user:pass%20word"};
     const struct http_request one = {
         .method = plain ? "POST" : "GET",
         .url = plain ? "http://127.0.0.1/path" : "https://" CLIENT_SERVER "/path",
@@ -208,10 +209,8 @@ static void request(const struct tls_policy *policy, struct tls_cache *sessions)
 
 static void probe(const struct tls_policy *policy, struct tls_cache *sessions)
 {
-    const struct endpoint endpoint = {.text = CLIENT_SERVER ":443",
-                                      .name = CLIENT_SERVER,
-                                      .address = "127.0.0.1",
-                                      .port = 443};
+    const struct endpoint endpoint = {
+        .text = CLIENT_SERVER ":443", .name = CLIENT_SERVER, .address = "127.0.0.1", .port = 443};
     const struct config config = {.health_path = "/health",
                                   .allow_cn = policy->allow_cn,
                                   .compatible_suites = policy->compatible,

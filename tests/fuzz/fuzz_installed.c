@@ -133,8 +133,8 @@ static void check_read(const struct install_target *where)
     (void)fuzz_result(install_read(where, &bundle, &facts, &err), &err);
     (void)install_facts(where, &facts);
     if (install_recall(where, sources, 1, &recalled))
-        FUZZ_CHECK(fuzz_starved() || recalled.field[BUNDLE_CLIENT_CERT].len ==
-                                         bundle.field[BUNDLE_CLIENT_CERT].len);
+        FUZZ_CHECK(fuzz_starved() ||
+                   recalled.field[BUNDLE_CLIENT_CERT].len == bundle.field[BUNDLE_CLIENT_CERT].len);
     bundle_free(&bundle);
     bundle_free(&recalled);
     fuzz_err_open(&err);

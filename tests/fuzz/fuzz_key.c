@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Private keys, PEM and DER: one that is accepted, written and read again is the same, and signs. */
+/* Private keys, PEM and DER: one that is accepted, written and read again is the same, and signs.
+ */
 #include "identity/key.h"
 
 #include <bearssl.h>

@@ -28,9 +28,9 @@ static void check_credentials(const struct credentials *credentials)
     FUZZ_CHECK(!credentials->session_token || is_graphic(credentials->session_token));
 }
 
-static void ask(const struct aws *aws, enum source_state (*source)(const struct aws *aws,
-                                                                   struct credentials *credentials,
-                                                                   struct err *err))
+static void ask(const struct aws *aws,
+                enum source_state (*source)(const struct aws *aws, struct credentials *credentials,
+                                            struct err *err))
 {
     struct credentials credentials = {0};
     enum source_state state;

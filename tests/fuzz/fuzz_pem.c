@@ -53,8 +53,7 @@ static void check_base64(struct bytes input)
 {
     struct buf data = {.tag = ARENA_WORK}, text = {.tag = ARENA_WORK};
 
-    if (base64_decode(&data, input, 0) == 0 &&
-        base64_encode(&text, buf_bytes(&data), 0) == 0)
+    if (base64_decode(&data, input, 0) == 0 && base64_encode(&text, buf_bytes(&data), 0) == 0)
         FUZZ_CHECK(bytes_equal(buf_bytes(&text), input));
     buf_free(&data);
     buf_free(&text);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Secrets Manager, DescribeSecret and GetSecretValue: a byte of choices, then answers (answers.h). */
+/* Secrets Manager, DescribeSecret and GetSecretValue: a byte of choices, then answers (answers.h).
+ */
 #include "aws/secretsmanager.h"
 
 #include "answers.h"
@@ -74,7 +75,9 @@ void fuzz(struct bytes input)
     struct aws_kept kept = {0};
     const struct aws aws = {
         .config = &config,
-        .environment = how & 64 ? &keys : how & 128 ? &nothing : &keys,
+        .environment = how & 64    ? &keys
+                       : how & 128 ? &nothing
+                                   : &keys,
         .deadline = 1000000 + 30000,
         .kept = how & 16 ? &kept : NULL,
     };

@@ -73,9 +73,9 @@ static void ask_source(const struct aws *aws)
 
 static void read_alone(struct bytes body, unsigned how)
 {
-    static const char *const paths[] = {"ErrorResponse/Error/Code",
-                                        "AssumeRoleResponse/AssumeRoleResult/Credentials/Expiration",
-                                        "a", "a/b"};
+    static const char *const paths[] = {
+        "ErrorResponse/Error/Code", "AssumeRoleResponse/AssumeRoleResult/Credentials/Expiration",
+        "a", "a/b"};
     struct credentials credentials = {0};
     struct buf text = {.tag = ARENA_WORK};
     struct err err;

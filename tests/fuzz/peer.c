@@ -33,7 +33,8 @@ const struct identity *peer_identity(unsigned kind)
     return identities[kind];
 }
 
-/* ---- the client's certificate, which is believed ---------------------------------------------- */
+/* ---- the client's certificate, which is believed ----------------------------------------------
+ */
 
 static struct peer *of_x509(const br_x509_class **class)
 {
@@ -83,8 +84,7 @@ static const br_x509_pkey *get_pkey(const br_x509_class *const *class, unsigned 
 {
     if (usages)
         *usages = BR_KEYTYPE_SIGN | BR_KEYTYPE_KEYX;
-    return &((const struct peer *)(const void *)((const char *)class -
-                                                 offsetof(struct peer, x509)))
+    return &((const struct peer *)(const void *)((const char *)class - offsetof(struct peer, x509)))
                 ->client_key;
 }
 
@@ -92,7 +92,8 @@ static const br_x509_class believing = {
     sizeof(struct peer), start_chain, start_cert, append, end_cert, end_chain, get_pkey,
 };
 
-/* ---- the server --------------------------------------------------------------------------------- */
+/* ---- the server ---------------------------------------------------------------------------------
+ */
 
 static void set_identity(br_ssl_server_context *tls, const struct credential *own)
 {
@@ -101,8 +102,8 @@ static void set_identity(br_ssl_server_context *tls, const struct credential *ow
     size_t i;
 
     for (i = 0; i < own->chain_count; i++)
-        chain[i] = (br_x509_certificate){(uint8_t *)(uintptr_t)own->chain[i].data,
-                                         own->chain[i].len};
+        chain[i] =
+            (br_x509_certificate){(uint8_t *)(uintptr_t)own->chain[i].data, own->chain[i].len};
     if (key->type == KEY_RSA)
         br_ssl_server_init_full_rsa(tls, chain, own->chain_count, &key->rsa);
     else
@@ -153,7 +154,8 @@ size_t peer_take(struct peer *peer, const uint8_t *data, size_t len)
     return taken;
 }
 
-/* ---- what is damaged ---------------------------------------------------------------------------- */
+/* ---- what is damaged ----------------------------------------------------------------------------
+ */
 
 /* Puts len bytes at a place of a message, or takes them from there. */
 static void insert(uint8_t *message, size_t *len, size_t at, uint8_t byte, size_t count)
