@@ -1,11 +1,63 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One certificate: all views lie within it, and BearSSL, where it reads it too, reads the same. */
+/*
+ * DER, whose elements lie side by side and have one spelling; and one certificate: all views lie
+ * within it, and BearSSL, where it reads it too, reads the same.
+ */
 #include "identity/cert.h"
 
 #include "commands/inspect_print.h"
 #include "fuzz.h"
 #include "identity/general_name.h"
 #include "identity/name.h"
+
+enum { DEPTH_MAX = 20, HEADER_MAX = 6 };
+
+/* The header that an element must have: how long it is. */
+static size_t write_header(uint8_t header[HEADER_MAX], const struct der *element)
+{
+    size_t len = element->value.len, bytes = 0, i;
+
+    header[0] = (uint8_t)element->tag;
+    while (len >> 8 * bytes)
+        bytes++;
+    if (len < 0x80) {
+        header[1] = (uint8_t)len;
+        return 2;
+    }
+    header[1] = (uint8_t)(0x80 | bytes);
+    for (i = 0; i < bytes; i++)
+        header[2 + i] = (uint8_t)(len >> 8 * (bytes - 1 - i));
+    return 2 + bytes;
+}
+
+static void check_element(struct bytes before, struct bytes after, const struct der *element)
+{
+    uint8_t header[HEADER_MAX];
+    const size_t len = write_header(header, element);
+
+    FUZZ_CHECK(element->whole.data == before.data && element->whole.len <= before.len);
+    FUZZ_CHECK(element->whole.len == len + element->value.len);
+    FUZZ_CHECK(element->value.data == before.data + len);
+    FUZZ_CHECK(memcmp(header, before.data, len) == 0);
+    FUZZ_CHECK(after.data == before.data + element->whole.len);
+    FUZZ_CHECK(after.len == before.len - element->whole.len);
+}
+
+/* Walks through all elements, and into those that are made of others. */
+static void check_der(struct bytes in, unsigned depth)
+{
+    struct bytes before = in, number;
+    struct der element;
+
+    for (; in.len > 0 && der_any(&in, &element); before = in) {
+        check_element(before, in, &element);
+        if (element.tag == DER_INTEGER && der_unsigned(&before, &number))
+            FUZZ_CHECK(number.len == 0 || number.data[0] != 0);
+        if (element.tag & 0x20 && depth < DEPTH_MAX)
+            check_der(element.value, depth + 1);
+    }
+    FUZZ_CHECK(in.data == before.data && in.len == before.len);
+}
 
 static void check_within(struct bytes view, struct bytes der)
 {
@@ -131,6 +183,7 @@ void fuzz(struct bytes input)
     char reason[CERT_REASON_MAX] = "";
     struct cert cert;
 
+    check_der(input, 0);
     if (cert_parse(&cert, input, reason) < 0) {
         FUZZ_CHECK(reason[0] && memchr(reason, '\0', sizeof reason));
         compare(NULL, input);

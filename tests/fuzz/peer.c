@@ -95,19 +95,24 @@ static const br_x509_class believing = {
 /* ---- the server ---------------------------------------------------------------------------------
  */
 
-static void set_identity(br_ssl_server_context *tls, const struct credential *own)
+/* A long chain has the certificates again and again. */
+static void set_identity(br_ssl_server_context *tls, const struct credential *own, bool is_long)
 {
-    static br_x509_certificate chain[IDENTITY_CHAIN_MAX];
+    enum { LONG = 14 };
+    static br_x509_certificate chain[LONG];
+    const size_t count = is_long ? LONG : own->chain_count;
     const struct key *key = own->key;
     size_t i;
 
-    for (i = 0; i < own->chain_count; i++)
-        chain[i] =
-            (br_x509_certificate){(uint8_t *)(uintptr_t)own->chain[i].data, own->chain[i].len};
+    for (i = 0; i < count; i++) {
+        const struct bytes cert = own->chain[i % own->chain_count];
+
+        chain[i] = (br_x509_certificate){(uint8_t *)(uintptr_t)cert.data, cert.len};
+    }
     if (key->type == KEY_RSA)
-        br_ssl_server_init_full_rsa(tls, chain, own->chain_count, &key->rsa);
+        br_ssl_server_init_full_rsa(tls, chain, count, &key->rsa);
     else
-        br_ssl_server_init_full_ec(tls, chain, own->chain_count, BR_KEYTYPE_EC, &key->ec);
+        br_ssl_server_init_full_ec(tls, chain, count, BR_KEYTYPE_EC, &key->ec);
 }
 
 void peer_open(struct peer *peer, unsigned kind, unsigned choices, struct bytes changes,
@@ -121,7 +126,7 @@ void peer_open(struct peer *peer, unsigned kind, unsigned choices, struct bytes 
     peer->text = text;
     peer->has_changed_keys = false;
     peer->out_len = 0;
-    set_identity(&peer->tls, &peer_identity(kind)->server);
+    set_identity(&peer->tls, &peer_identity(kind)->server, choices & 4);
     br_ssl_engine_set_versions(&peer->tls.eng, BR_TLS12, BR_TLS12);
     br_ssl_engine_set_x509(&peer->tls.eng, &peer->x509);
     br_ssl_engine_set_default_rsavrfy(&peer->tls.eng); /* else it takes no certificate */
