@@ -72,7 +72,7 @@ fuzz: ## hostile bytes for every parser and the TLS client (FUZZ_SECONDS=N each,
 	@$(MAKE) --no-print-directory SANITIZE=fuzzer FUZZERS="$(FUZZERS)" fuzz-programs
 	@tests/fuzz/run build/fuzz $(FUZZ_SECONDS) $(FUZZERS)
 
-fuzz-coverage: ## which lines of the parsers the fuzzers' corpora reach
+fuzz-coverage: fuzz ## that, and which lines of the parsers it has reached so far
 	@tools/bootstrap --check fuzz
 	@$(MAKE) --no-print-directory SANITIZE=coverage fuzz-programs
 	@tests/fuzz/coverage build/coverage $(FUZZERS)
