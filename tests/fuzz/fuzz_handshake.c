@@ -82,6 +82,7 @@ void fuzz(struct bytes input)
     struct tls_cache *cache = choices & CLIENT_RESUMES ? tls_cache_new() : NULL;
     const uint8_t first = (uint8_t)choices;
 
+    peer_forget();
     if (record >= 0)
         FUZZ_CHECK(fs_write_all(record, bytes_of(&first, 1)) == 0);
     if (cache) {

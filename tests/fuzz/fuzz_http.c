@@ -252,6 +252,7 @@ void fuzz(struct bytes input)
     struct tls_cache *sessions = choices & CLIENT_RESUMES ? tls_cache_new() : NULL;
     size_t changes;
 
+    peer_forget();
     server.choices = fuzz_byte(&input);
     server.kind = server.choices >> 4;
     server.how = fuzz_byte(&input);

@@ -115,6 +115,11 @@ static void set_identity(br_ssl_server_context *tls, const struct credential *ow
         br_ssl_server_init_full_ec(tls, chain, count, BR_KEYTYPE_EC, &key->ec);
 }
 
+void peer_forget(void)
+{
+    br_ssl_session_cache_lru_init(&sessions, session_room, sizeof session_room);
+}
+
 void peer_open(struct peer *peer, unsigned kind, unsigned choices, struct bytes changes,
                struct bytes text)
 {
@@ -133,11 +138,8 @@ void peer_open(struct peer *peer, unsigned kind, unsigned choices, struct bytes 
     br_ssl_engine_set_default_ecdsa(&peer->tls.eng);
     if (!(choices & 1)) /* else it is not mutual */
         br_ssl_server_set_trust_anchor_names(&peer->tls, names, 2);
-    if (choices & 2) {
-        if (!sessions.vtable)
-            br_ssl_session_cache_lru_init(&sessions, session_room, sizeof session_room);
+    if (choices & 2)
         br_ssl_server_set_cache(&peer->tls, &sessions.vtable);
-    }
     br_ssl_engine_set_buffer(&peer->tls.eng, peer->buffer, sizeof peer->buffer, 1);
     FUZZ_CHECK(br_ssl_server_reset(&peer->tls));
 }

@@ -35,6 +35,9 @@ struct peer {
 void peer_open(struct peer *peer, unsigned kind, unsigned choices, struct bytes changes,
                struct bytes text);
 
+/* Forgets the sessions that clients may resume: before each input. */
+void peer_forget(void);
+
 /* Takes bytes of the client's: how many. */
 size_t peer_take(struct peer *peer, const uint8_t *data, size_t len);
 
