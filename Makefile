@@ -139,9 +139,11 @@ dist images: export REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
 
 dist: both ## build/dist: both programs and what goes with them, checksums, SBOM (DIST_KEY=SSH-KEY signs)
 	@tools/bootstrap --check dist
-	@$(MAKE) --no-print-directory ARCH=x86_64 host-archive
-	@$(MAKE) --no-print-directory ARCH=aarch64 host-archive
-	@tools/dist build/dist
+	@for arch in x86_64 aarch64; do \
+	    $(MAKE) --no-print-directory ARCH=$$arch host-archive \
+	        HOST_ROOT=build/dist-root/$$arch HOST_ARCHIVE=build/dist-root/$$arch.tar.gz || exit; \
+	done
+	@tools/dist build/dist-root build/dist
 
 images: both ## build/images: container images for both, in an OCI layout
 	@tools/bootstrap --check dist
@@ -193,8 +195,8 @@ $(TESTS)/%: $(OUT)/obj/tests/programs/%.o $(AGENT)
 # ---- what to run: each ends with `N passed, M failed` ----------------------------------------------------------------------
 
 # Side by side: most of them wait for servers, hosts and clocks. The long ones come first.
-TESTED := test-e2e test-hosts check test-containers test-valgrind test-memory test-sanitized fuzz test-faults \
-          analyse test-unit conformance fleet test-bearssl
+TESTED := test-e2e test-hosts test-containers check test-valgrind test-memory test-aarch64 fuzz test-sanitized test-faults \
+          test-dist analyse test-unit conformance fleet test-bearssl
 
 test: ## everything: bootstrap, build, then the tests and checks of each kind; what each prints comes when it has ended
 	tools/bootstrap
@@ -309,7 +311,7 @@ install: all ## program, systemd units and man page; DESTDIR and PREFIX are hono
 HOST_ROOT    := $(OUT)/host
 HOST_ARCHIVE := $(if $(FOREIGN),$(OUT),build)/mtls-agent-host.tar.gz
 host-archive: all ## build/mtls-agent-host.tar.gz: program, units and man page, to be unpacked over a host's /
-	@rm -rf $(HOST_ROOT)
+	@rm -rf $(HOST_ROOT) && mkdir -p $(HOST_ROOT)
 	@$(MAKE) --no-print-directory -s install DESTDIR=$(HOST_ROOT)
 	@cd $(HOST_ROOT) && tar --sort=name --format=ustar --owner=0 --group=0 --numeric-owner --mtime=@$${SOURCE_DATE_EPOCH:-0} \
 	    -c * | gzip -9n >$(CURDIR)/$(HOST_ARCHIVE)

@@ -106,7 +106,7 @@ def signed(tmp_path, key):
     """What `make dist DIST_KEY=KEY` leaves, and who may sign."""
     path, allowed = key("release")
     env = {**os.environ, "SOURCE_DATE_EPOCH": EPOCH, "DIST_KEY": path}
-    run(ROOT / "tools/dist", tmp_path / "dist", cwd=ROOT, env=env, check=True)
+    run(ROOT / "tools/dist", ROOT / "build/dist-root", tmp_path / "dist", cwd=ROOT, env=env, check=True)
     return tmp_path / "dist" / NAME, allowed
 
 
