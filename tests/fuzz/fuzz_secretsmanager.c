@@ -20,9 +20,10 @@ static void check_version(const struct secret_version *version)
     FUZZ_CHECK(memchr(version->id, '\0', sizeof version->id));
 }
 
-static void check_result(int result, const struct err *err)
+/* What the agent does not hold is no secret of its own. */
+static void check_result(const struct aws *aws, int result, const struct err *err)
 {
-    if (fuzz_result(result, err) < 0)
+    if (fuzz_result(result, err) < 0 && aws->environment->secret_access_key)
         FUZZ_CHECK(!strstr(err->reason, secret_key) && !strstr(err->reason, token));
 }
 
@@ -43,12 +44,12 @@ static void ask(const struct aws *aws, unsigned how)
         return;
     }
     if (how & 1) {
-        check_result(secretsmanager_describe(manager, arn, &version, &err), &err);
+        check_result(aws, secretsmanager_describe(manager, arn, &version, &err), &err);
         check_version(&version);
     }
     fuzz_err_open(&err);
     result = secretsmanager_get(manager, how & 2 ? "quoted\\name" : arn, &secret, &err);
-    check_result(result, &err);
+    check_result(aws, result, &err);
     FUZZ_CHECK(result == 0 ? secret.version.id[0] : !secret.document.data);
     check_version(&secret.version);
     secret_free(&secret);
