@@ -26,9 +26,8 @@ def test_all_that_was_installed(agent, aws, put, good):
     aws.rotate(arn, good)
     agent.fetch(arn, "--combined", "--on-change-exec=/bin/true").succeeded("installed", "hook_done")
     assert len(names(agent.dir)) > 6
-    result = purge(agent, "--log-level=debug").succeeded("purged")
+    result = purge(agent).succeeded("purged")
     assert names(agent.dir) == []
-    assert result.event("sandbox")["state"] == "on" and not result.all("sandbox_refused")
     assert result.event("purged")["removed"] > 6 and result.event("purged")["left"] == 0
 
 

@@ -461,3 +461,10 @@ def test_sandbox_is_fixed(agent, serve, tmp_path, put, good):
     service.send(signal.SIGHUP)
     assert "sandbox cannot change" in service.wait("reload_refused")["reason"]
     assert status_of(service.pid)["Seccomp"] == "2"
+
+
+def test_purge_removes_all_from_within(agent, put, good):
+    agent.fetch(put(good), "--combined").succeeded("installed")
+    result = agent.run("purge", f"--dir={agent.dir}", "--log-format=json", "--log-level=debug").succeeded("purged")
+    assert result.event("sandbox")["state"] == "on" and not result.all("sandbox_refused")
+    assert list(agent.dir.iterdir()) == []
