@@ -52,7 +52,7 @@ class Machine:
 
     def __init__(self, directory, authority):
         self.root = directory / "root"
-        for name in ("usr", "local", "dev", "etc", "tmp", "stubs"):
+        for name in ("usr", "local", "dev", "etc", "run", "stubs"):
             (self.root / name).mkdir(parents=True)
         for name in ("bin", "sbin", "lib", "lib64"):
             if Path("/", name).is_symlink():
@@ -185,7 +185,7 @@ def test_installs_and_starts(machine, boot, session):
     ]
     for secret in ("AccessKeyId", "SecretAccessKey", "SessionToken"):
         assert session[secret] not in "\n".join(machine.calls)
-    assert list((machine.root / "tmp").iterdir()) == []
+    assert list((machine.root / "run").iterdir()) == []
 
 
 def test_another_archive_is_not_unpacked(machine, boot):
@@ -215,4 +215,4 @@ def test_a_missing_log_is_no_reason_to_stop(machine, boot):
     done = boot(log_group_name="/ecs/mtls", on_fetch_failure="poweroff")
     assert done.returncode == 0, done.stdout
     assert "no CloudWatch agent" in done.stdout and "systemctl poweroff" not in machine.told
-    assert list((machine.root / "tmp").iterdir()) == []
+    assert list((machine.root / "run").iterdir()) == []
