@@ -16,6 +16,21 @@ static const char *const default_files[] = {
     NULL,
 };
 
+static bool is_command(const struct config *config, const char *name)
+{
+    return config->command && strcmp(config->command, name) == 0;
+}
+
+/* Whether the command line may be no more than the image's own "fetch", beside Bottlerocket's user
+ * data: there is no other place where the host's operator can say a command. */
+static bool is_default_of_image(const struct parse *parse)
+{
+    const struct config *config = &parse->store->config;
+
+    return (config->file == default_files[0] || config->file == default_files[1]) &&
+           parse->store->argc == 2 && is_command(config, "fetch");
+}
+
 static int read_file(struct parse *parse)
 {
     struct config *config = &parse->store->config;
@@ -23,8 +38,7 @@ static int read_file(struct parse *parse)
     config->file = config_file_find(config->file, default_files, &config->file_ignored);
     if (!config->file)
         return 0;
-    /* On Bottlerocket the command line is the image's: what the host's operator says is here. */
-    if (config->file == default_files[0] || config->file == default_files[1])
+    if (is_default_of_image(parse))
         parse->set_by[option_find("command") - options] = SOURCE_NONE;
     return config_file_read(parse);
 }
@@ -59,11 +73,6 @@ static bool is_configured(const struct parse *parse)
     for (size_t i = 0; i < option_count; i++)
         any = any || parse->set_by[i] == SOURCE_ENVIRONMENT;
     return any;
-}
-
-static bool is_command(const struct config *config, const char *name)
-{
-    return config->command && strcmp(config->command, name) == 0;
 }
 
 static int check_whole(struct parse *parse)

@@ -175,4 +175,6 @@ def test_a_host_container_stays(host, settings, image, secret):
     container = host.start("host-containers", "mtls-agent", told, image)
     wait_for(lambda: "ready" in container.said(), PATIENCE_S)
     assert names(host.installed(RUN)) == whole()
+    for command in "inspect", "status", "healthcheck":
+        assert container.exec("/mtls-agent", command).returncode == 0
     assert container.stop() == 0 and " stopped exit_status=0" in container.said()
