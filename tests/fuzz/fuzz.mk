@@ -48,7 +48,6 @@ $(OUT)/libbearssl.a: tests/fuzz/bearssl tests/fuzz/fuzz.mk $(TP).stamp
 	@mkdir -p $(@D)
 	@echo "  BUILD bearssl"
 	$(V)tests/fuzz/bearssl $@ $(CC) $(filter-out -std=c11 -O1,$(CFLAGS)) -O2 $(if $(filter fuzzer,$(SANITIZE)),-fno-sanitize=alignment)
-	
 # What a fuzzer does not need is not in it: that much less for libFuzzer to look at after each input.
 $(OUT)/libagent.a: $(FUZZ_AGENT)
 	@rm -f $@
