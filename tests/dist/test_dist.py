@@ -21,7 +21,7 @@ DIST = ROOT / "build" / "dist" / NAME
 EPOCH = str(int(DIST.stat().st_mtime))
 PROGRAMS = {"mtls-agent-x86_64": "X86-64", "mtls-agent-aarch64": "AArch64"}
 ARCHIVES = {f"{NAME}-x86_64.tar.gz": "mtls-agent-x86_64", f"{NAME}-aarch64.tar.gz": "mtls-agent-aarch64"}
-MOST = 655360
+MOST = 720896
 SIGN_AS = "release@example.com"
 
 
