@@ -22,9 +22,9 @@ static int bearssl_error(const char *error)
 static enum http_result broken_result(const struct http_response *response)
 {
     if (response->stage == HTTP_STAGE_ANSWER)
-        return response->status ? HTTP_BROKEN : HTTP_CLOSED;
+        return response->status || response->tls.answered ? HTTP_BROKEN : HTTP_CLOSED;
     if (response->stage == HTTP_STAGE_TLS)
-        return response->tls.certificate_sent ? HTTP_CLOSED : HTTP_TLS_FAILED;
+        return response->tls.certificate_left ? HTTP_CLOSED : HTTP_TLS_FAILED;
     return HTTP_UNREACHABLE;
 }
 
@@ -74,7 +74,8 @@ static void fill_facts(struct exchange *exchange)
     response->status = (int)status;
     (void)curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &exchange->proxy_status);
     (void)curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_error);
-    response->os_error = (int)os_error;
+    if (response->stage == HTTP_STAGE_TCP) /* later it may be left from another address */
+        response->os_error = (int)os_error;
     (void)curl_easy_getinfo(easy, CURLINFO_USED_PROXY, &used_proxy);
     response->by_proxy = used_proxy != 0;
     (void)curl_easy_getinfo(easy, CURLINFO_NAMELOOKUP_TIME_T, &timing->dns);
@@ -123,7 +124,7 @@ const char *http_result_text(enum http_result result)
         [HTTP_UNREACHABLE] = "no connection",
         [HTTP_TIMEOUT] = "timed out",
         [HTTP_PROXY_REFUSED] = "the proxy refused to connect",
-        [HTTP_ADDRESS_DENIED] = "the address is not allowed",
+        [HTTP_ADDRESS_DENIED] = "plain http must not leave this host",
         [HTTP_UNTRUSTED] = "the server's certificate was refused",
         [HTTP_ALERT] = "the server ended the handshake with an alert",
         [HTTP_TLS_FAILED] = "the TLS handshake failed",
