@@ -19,17 +19,20 @@ enum probe_verdict {
     PROBE_UNASKED,
     PROBE_ACCEPTED, /* the handshake is mutual and an answer came; 404 and 5xx are the application's
                        affair */
-    PROBE_REFUSED,  /* by an alert: the enclave does not want this identity */
-    PROBE_DOUBTED,  /* by HTTP 400, 401, 403, 495, 496, or by closing without an answer, as servers
-                       do that verify late */
+    PROBE_REFUSED,  /* by an alert, or by closing within the handshake on three connections: the
+                       enclave does not want this identity */
+    PROBE_DOUBTED,  /* by HTTP 400, 401, 403, 495, 496, or by closing without an answer on three
+                       connections, as servers do that verify late */
     PROBE_NOT_MUTUAL,  /* it asks for no client certificate, which proves nothing */
     PROBE_UNTRUSTED,   /* we do not accept the enclave's certificate */
+    PROBE_SILENT,      /* it had our certificate and said nothing more: a refusal, or it is busy */
     PROBE_UNREACHABLE, /* anything else: nothing is known about the identity */
     PROBE_VERDICTS
 };
 
 struct probe {
     enum probe_verdict verdict;
+    unsigned closes;       /* in a row, after it had our certificate, without a word */
     int status;            /* HTTP status, 0 where none came */
     const char *cipher;    /* OpenSSL's name, or "unknown"; NULL: no handshake came so far */
     const char *handshake; /* "full", or "resumed", without certificates; NULL: not completed */
