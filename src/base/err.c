@@ -190,8 +190,14 @@ static const struct err_info table[ERR_CODES] = {
 static int fill(struct err *err, enum err_code code, const char *subject)
 {
     err->code = code;
+    err->remedy = NULL;
     (void)snprintf(err->subject, sizeof err->subject, "%s", subject ? subject : "");
     return -1;
+}
+
+const char *err_remedy(const struct err *err)
+{
+    return err->remedy ? err->remedy : err_info(err->code)->remedy;
 }
 
 int err_set(struct err *err, enum err_code code, const char *subject, const char *format, ...)

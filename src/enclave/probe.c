@@ -13,7 +13,8 @@
 #include "identity/identity.h"
 #include "net/http.h"
 
-/* How often a server must close without a word before it counts, and how long is waited in between. */
+/* How often a server must close without a word before it counts, and how long is waited in between.
+ */
 enum { CLOSES = 3, PAUSE_MS = 400 };
 
 struct batch {
@@ -81,7 +82,12 @@ static void ask(const struct probe_request *request, const struct endpoint *endp
  */
 static bool alert_refuses(const struct http_response *response)
 {
-    enum { HANDSHAKE_FAILURE = 40, ACCESS_DENIED = 49, DECODE_ERROR = 50, CERTIFICATE_REQUIRED = 116 };
+    enum {
+        HANDSHAKE_FAILURE = 40,
+        ACCESS_DENIED = 49,
+        DECODE_ERROR = 50,
+        CERTIFICATE_REQUIRED = 116
+    };
     int alert = response->alert;
 
     return response->tls.certificate_left &&
@@ -120,10 +126,8 @@ static enum probe_verdict judge(const struct config *config, const struct http_r
     switch (response->result) {
     case HTTP_UNTRUSTED: return PROBE_UNTRUSTED;
     case HTTP_ALERT: return alert_refuses(response) ? PROBE_REFUSED : PROBE_UNREACHABLE;
-    case HTTP_TIMEOUT:
-        return shaking && tls->certificate_left ? PROBE_SILENT : PROBE_UNREACHABLE;
-    case HTTP_CLOSED:
-        return shaking ? PROBE_REFUSED : judge_answer(config, response);
+    case HTTP_TIMEOUT: return shaking && tls->certificate_left ? PROBE_SILENT : PROBE_UNREACHABLE;
+    case HTTP_CLOSED: return shaking ? PROBE_REFUSED : judge_answer(config, response);
     case HTTP_ANSWERED:
     case HTTP_BROKEN: /* after its status: what it says badly is the application's affair */
     case HTTP_TOO_LARGE: return judge_answer(config, response);
@@ -135,15 +139,16 @@ static void explain(const struct http_response *response, enum probe_verdict ver
                     size_t size)
 {
     const struct tls_record *tls = &response->tls;
-    bool answered = response->status != 0;
+    bool answered = response->status != 0 && response->result != HTTP_TIMEOUT;
 
     if (verdict == PROBE_ACCEPTED)
         out[0] = '\0';
     else if (verdict == PROBE_NOT_MUTUAL && tls->renegotiation)
-        (void)snprintf(out, size,
-                       "the server asks for the client certificate by renegotiation, which this "
-                       "agent does not do; let it ask within the handshake (Apache: SSLVerifyClient "
-                       "for the whole host, IIS: Negotiate Client Certificate)");
+        (void)snprintf(
+            out, size,
+            "the server asks for the client certificate by renegotiation, which this "
+            "agent does not do; let it ask within the handshake (Apache: SSLVerifyClient "
+            "for the whole host, IIS: Negotiate Client Certificate)");
     else if (verdict == PROBE_NOT_MUTUAL)
         (void)snprintf(out, size, "the server asked for no client certificate: not mutual TLS");
     else if (answered && !tls->certificate_sent)
@@ -155,11 +160,12 @@ static void explain(const struct http_response *response, enum probe_verdict ver
     else if (response->result == HTTP_UNTRUSTED && tls->verify_reason[0])
         (void)snprintf(out, size, "%s", tls->verify_reason);
     else if (response->result == HTTP_CLOSED && verdict == PROBE_REFUSED)
-        (void)snprintf(out, size,
-                       "the server closed the connection within the handshake, each of %d times: it "
-                       "refuses the certificate without an alert, or insists on extended master "
-                       "secret (RFC 7627), which this agent does not have",
-                       CLOSES);
+        (void)snprintf(
+            out, size,
+            "the server closed the connection within the handshake, each of %d times: it "
+            "refuses the certificate without an alert, or insists on extended master "
+            "secret (RFC 7627), which this agent does not have",
+            CLOSES);
     else if (response->result == HTTP_CLOSED)
         (void)snprintf(out, size,
                        "the server closed the connection without an answer, each of %d times, as "
@@ -187,6 +193,7 @@ static void read_answer(const struct config *config, const struct http_response 
     probe->handshake = tls->resumed ? "resumed" : timing->tls > 0 ? "full" : NULL;
     probe->signatures = tls->signatures;
     probe->signing_failed = tls->signing_failed;
+    probe->verify = tls->verify;
     probe->dns_ms = stage_ms(0, timing->dns);
     probe->tcp_ms = stage_ms(timing->dns, timing->tcp);
     probe->tls_ms = stage_ms(timing->tcp, timing->tls);
@@ -303,10 +310,10 @@ int probe_endpoints(const struct probe_request *request, struct probe *probes, s
 const char *probe_verdict_name(enum probe_verdict verdict)
 {
     static const char *const names[PROBE_VERDICTS] = {
-        [PROBE_UNASKED] = "unasked",         [PROBE_ACCEPTED] = "accepted",
-        [PROBE_REFUSED] = "refused",         [PROBE_DOUBTED] = "refused",
-        [PROBE_NOT_MUTUAL] = "not_mutual",   [PROBE_UNTRUSTED] = "untrusted",
-        [PROBE_SILENT] = "unreachable",      [PROBE_UNREACHABLE] = "unreachable",
+        [PROBE_UNASKED] = "unasked",       [PROBE_ACCEPTED] = "accepted",
+        [PROBE_REFUSED] = "refused",       [PROBE_DOUBTED] = "refused",
+        [PROBE_NOT_MUTUAL] = "not_mutual", [PROBE_UNTRUSTED] = "untrusted",
+        [PROBE_SILENT] = "unreachable",    [PROBE_UNREACHABLE] = "unreachable",
     };
 
     return names[verdict];

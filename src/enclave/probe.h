@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "identity/verify.h"
 
 struct config;
 struct endpoint;
@@ -39,8 +40,9 @@ struct probe {
     unsigned signatures;   /* operations of the private key */
     bool signing_failed;   /* one of them gave a wrong signature, which was not sent */
     int64_t dns_ms, tcp_ms, tls_ms,
-        first_byte_ms; /* each stage by itself; -1 where it was not reached */
-    char reason[512];  /* a sentence, unless accepted */
+        first_byte_ms;         /* each stage by itself; -1 where it was not reached */
+    char reason[512];          /* a sentence, unless accepted */
+    enum verify_status verify; /* why it is untrusted */
 };
 
 /* What came with a probe, for who looks at it; never kept. */

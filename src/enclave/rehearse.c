@@ -73,8 +73,8 @@ static void add_reason(struct probe *probe, enum probe_verdict verdict, const ch
     size_t len = strlen(probe->reason);
 
     probe->verdict = verdict;
-    (void)snprintf(probe->reason + len, sizeof probe->reason - len, "; the installed identity is %s",
-                   reason);
+    (void)snprintf(probe->reason + len, sizeof probe->reason - len,
+                   "; the installed identity is %s", reason);
 }
 
 /*
@@ -154,21 +154,47 @@ static int ask_all(const struct probe_request *all, const struct install_target 
     }
 }
 
+/* What to do about an enclave's certificate that we do not accept. */
+static const char *remedy_of(enum verify_status status)
+{
+    switch (status) {
+    case VERIFY_NO_ISSUER:
+    case VERIFY_BAD_SIGNATURE:
+        return "Put the CA that signed the enclave's certificate into ca_cert; let the enclave "
+               "send "
+               "its intermediates.";
+    case VERIFY_EXPIRED:
+    case VERIFY_NOT_YET_VALID:
+        return "Renew the certificate at the enclave, or set the clock that is wrong, here or "
+               "where "
+               "it was issued.";
+    case VERIFY_NAME_MISMATCH:
+    case VERIFY_COMMON_NAME_ONLY:
+        return "Let the enclave's certificate name the endpoint in its subjectAltName, or write "
+               "--endpoint NAME@ADDRESS:PORT with a name that it has.";
+    case VERIFY_LIMIT:
+        return "Let the enclave send its own certificate and its intermediates, and nothing else.";
+    default:
+        return "Issue the enclave's certificate, or its CA's, anew; the reason says what is wrong.";
+    }
+}
+
 static int refuse(const struct probe_request *all, const struct probe *probes,
                   enum probe_verdict verdict, struct err *err)
 {
     static const enum err_code codes[PROBE_VERDICTS] = {
-        [PROBE_REFUSED] = ERR_ENCLAVE_REFUSED,
-        [PROBE_NOT_MUTUAL] = ERR_ENCLAVE_REFUSED,
-        [PROBE_UNTRUSTED] = ERR_ENCLAVE_UNTRUSTED,
-        [PROBE_SILENT] = ERR_ENCLAVE_UNREACHABLE,
+        [PROBE_REFUSED] = ERR_ENCLAVE_REFUSED,         [PROBE_NOT_MUTUAL] = ERR_ENCLAVE_REFUSED,
+        [PROBE_UNTRUSTED] = ERR_ENCLAVE_UNTRUSTED,     [PROBE_SILENT] = ERR_ENCLAVE_UNREACHABLE,
         [PROBE_UNREACHABLE] = ERR_ENCLAVE_UNREACHABLE,
     };
     size_t i = 0;
 
     while (probes[i].verdict != verdict)
         i++;
-    return err_set(err, codes[verdict], all->endpoints[i].text, "%s", probes[i].reason);
+    (void)err_set(err, codes[verdict], all->endpoints[i].text, "%s", probes[i].reason);
+    if (verdict == PROBE_UNTRUSTED)
+        err->remedy = remedy_of(probes[i].verify);
+    return -1;
 }
 
 static int decide(const struct probe_request *all, const struct probe *probes, enum rehearsal *out,

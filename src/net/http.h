@@ -126,7 +126,8 @@ void http_response_free(struct http_response *response);
 /* "no address for the name", ...: a short clause for people. */
 const char *http_result_text(enum http_result result);
 
-/* A sentence, not ended by a dot: why an exchange came to no answer. Text that does not fit is cut. */
+/* A sentence, not ended by a dot: why an exchange came to no answer. Text that does not fit is cut.
+ */
 void http_reason(const struct http_response *response, char *out, size_t size);
 
 #endif

@@ -9,10 +9,11 @@
 
 enum {
     POLL_MS = 50,
-    SLOW_MS = 100,    /* without a connection for so long, while there was nothing else to do */
-    SLOW_FACTOR = 3,  /* how many more than the places may be in flight, waiting */
-    LAUNCHES_MAX = 8, /* of one exchange */
-    LINGERING_MAX = 4 /* connections that are shut down, or kept, besides those in flight */
+    SLOW_MS = 100,      /* without a connection for so long, while there was nothing else to do */
+    SLOW_FACTOR = 3,    /* how many more than the places may be in flight, waiting */
+    LAUNCHES_MAX = 8,   /* of one exchange */
+    LINGERING_MAX = 4,  /* connections that are shut down, or kept, besides those in flight */
+    ANSWER_MAX = 524288 /* bytes of an answer's head, which libcurl bounds, and what is not body */
 };
 
 static void response_init(struct http_response *response, const struct http_request *request)
@@ -69,6 +70,8 @@ static int prepare(struct http *http, struct exchange *exchange)
     exchange->easy = curl_easy_init();
     if (!exchange->easy || (request->tls && !exchange->session))
         return -1;
+    if (exchange->session && !http->reuse)
+        tls_session_bound(exchange->session, ANSWER_MAX + 2 * request->body_max);
     return exchange_configure(exchange, http->reuse);
 }
 

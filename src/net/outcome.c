@@ -22,7 +22,8 @@ static int bearssl_error(const char *error)
 static enum http_result broken_result(const struct http_response *response)
 {
     if (response->stage == HTTP_STAGE_ANSWER)
-        return response->status || response->tls.answered ? HTTP_BROKEN : HTTP_CLOSED;
+        return response->status || response->tls.answered || response->tls_error ? HTTP_BROKEN
+                                                                                 : HTTP_CLOSED;
     if (response->stage == HTTP_STAGE_TLS)
         return response->tls.certificate_left ? HTTP_CLOSED : HTTP_TLS_FAILED;
     return HTTP_UNREACHABLE;
@@ -55,7 +56,8 @@ static enum http_result classify(const struct exchange *exchange, CURLcode code)
         return response->stage == HTTP_STAGE_ANSWER ? HTTP_BROKEN : HTTP_FAILED;
     case CURLE_PEER_FAILED_VERIFICATION: return HTTP_UNTRUSTED;
     case CURLE_SSL_CONNECT_ERROR:
-        if (response->tls.signing_failed || !strstr(exchange->error, "connection closed"))
+        if (response->stage < HTTP_STAGE_ANSWER &&
+            (response->tls.signing_failed || !strstr(exchange->error, "connection closed")))
             return HTTP_TLS_FAILED;
         break;
     default: break;
@@ -71,7 +73,7 @@ static void fill_facts(struct exchange *exchange)
     long status = 0, os_error = 0, used_proxy = 0;
 
     (void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-    response->status = (int)status;
+    response->status = status >= 200 ? (int)status : 0; /* 1xx: the answer is still to come */
     (void)curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &exchange->proxy_status);
     (void)curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_error);
     if (response->stage == HTTP_STAGE_TCP) /* later it may be left from another address */
@@ -97,6 +99,16 @@ static bool is_taken(const struct http_response *response)
            (response->status < 400 || response->status == 404 || response->status >= 500);
 }
 
+/* libcurl's words, or ours where it has none or means something else. */
+static const char *cause_of(const struct exchange *exchange, CURLcode code)
+{
+    if (code == CURLE_TOO_LARGE || strncmp(exchange->error, "Too large", 9) == 0)
+        return "its head is too long";
+    if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_WEIRD_SERVER_REPLY)
+        return "it is no HTTP";
+    return exchange->error;
+}
+
 void exchange_conclude(struct exchange *exchange, CURLcode code)
 {
     struct http_response *response = &exchange->response;
@@ -113,7 +125,7 @@ void exchange_conclude(struct exchange *exchange, CURLcode code)
     if (response->result == HTTP_PROXY_REFUSED)
         response->status = (int)exchange->proxy_status;
     if (response->result != HTTP_ANSWERED)
-        redact(response->cause, sizeof response->cause, bytes_of_text(exchange->error));
+        redact(response->cause, sizeof response->cause, bytes_of_text(cause_of(exchange, code)));
 }
 
 const char *http_result_text(enum http_result result)

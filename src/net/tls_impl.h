@@ -28,9 +28,11 @@ struct tls_peer {
 
 /* What the peer has sent. */
 struct tls_watch {
-    bool connected;   /* the first handshake is over */
-    unsigned nothing; /* records that carried nothing */
-    size_t handshake; /* bytes of records until connected */
+    bool connected;    /* the first handshake is over */
+    unsigned nothing;  /* records that carried nothing */
+    size_t handshake;  /* bytes of records until connected */
+    size_t answer;     /* and after that */
+    size_t answer_max; /* 0: no bound */
 };
 
 struct tls_session {
@@ -53,11 +55,12 @@ struct tls_session {
 extern const br_x509_class tls_peer_class;
 
 /*
- * BearSSL's watcher, at watch of a session: notes how far a handshake came, and ends a peer that sends
- * without getting on (BR_ERR_NO_PROGRESS).
+ * BearSSL's watcher, at watch of a session: notes how far a handshake came, and ends a peer that
+ * sends without getting on (BR_ERR_NO_PROGRESS).
  */
-#define TLS_NOTHING_MAX   32            /* records without use, of one connection */
-#define TLS_HANDSHAKE_MAX (size_t)262144 /* a chain of 64 KiB and its CAs' names fit several times */
+#define TLS_NOTHING_MAX 32 /* records without use, of one connection */
+#define TLS_HANDSHAKE_MAX                                                                          \
+    (size_t)262144 /* a chain of 64 KiB and its CAs' names fit several times */
 extern const br_ssl_watch_class tls_watch_class;
 
 /*

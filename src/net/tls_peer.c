@@ -109,7 +109,7 @@ static enum verify_status verify_peer(struct tls_session *session)
     enum verify_status status;
 
     if (session->peer.too_large)
-        return refuse(record, VERIFY_LIMIT, "the server's chain is too large");
+        return refuse(record, VERIFY_LIMIT, "the server sent more than 10 certificates, or 64 KiB");
     if (session->peer.count == 0)
         return refuse(record, VERIFY_MALFORMED, "the server sent no certificate");
     (void)tls_session_chain(session, chain);

@@ -32,8 +32,11 @@ static int received(const br_ssl_watch_class **class, int type, size_t len)
         session->record.answered = true;
     if (carries_nothing(watched, type, len) && ++watched->nothing > TLS_NOTHING_MAX)
         return BR_ERR_NO_PROGRESS;
-    if (watched->connected)
-        return 0;
+    if (watched->connected) {
+        watched->answer += len;
+        return watched->answer_max && watched->answer > watched->answer_max ? BR_ERR_NO_PROGRESS
+                                                                            : 0;
+    }
     watched->handshake += HEADER_SIZE + len;
     return watched->handshake > TLS_HANDSHAKE_MAX ? BR_ERR_NO_PROGRESS : 0;
 }
@@ -45,6 +48,11 @@ static void sent(const br_ssl_watch_class **class, int type)
 
     if (type == HANDSHAKE && record->certificate_sent)
         record->certificate_left = true;
+}
+
+void tls_session_bound(struct tls_session *session, size_t answer_max)
+{
+    session->watched.answer_max = answer_max;
 }
 
 const br_ssl_watch_class tls_watch_class = {received, sent};

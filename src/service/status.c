@@ -48,7 +48,7 @@ static void put_err(struct json_writer *writer, const char *name, const struct e
     json_put_text(writer, "code", err_info(err->code)->name);
     json_put_text(writer, "subject", err->subject[0] ? err->subject : NULL);
     json_put_text(writer, "reason", err->reason);
-    json_put_text(writer, "remedy", err_info(err->code)->remedy);
+    json_put_text(writer, "remedy", err_remedy(err));
     json_close(writer, '}');
 }
 

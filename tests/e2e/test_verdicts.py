@@ -5,17 +5,21 @@ done with it where nothing is installed, a good set, or one that is about to end
 misbehave at one place.
 """
 
+import socket
 from datetime import timedelta
 
 import pytest
 
 from agent import snapshot
+from servers.enclave import OpenSsl
+from servers.more import with_options
 from servers.peer import ALERT, HANDSHAKE, HELLO_REQUEST, Peer, Tls12, abort, record
-from servers.pki import document
+from servers.pki import Pair, document
+from servers.process import free_port
 
 HALF_AN_HOUR = timedelta(minutes=30)
 HANDSHAKE_FAILURE, BAD_CERTIFICATE, UNKNOWN_CA, ACCESS_DENIED, DECRYPT_ERROR = 40, 42, 48, 49, 51
-UNEXPECTED_MESSAGE, INTERNAL_ERROR, CERTIFICATE_REQUIRED = 10, 80, 116
+UNEXPECTED_MESSAGE, ILLEGAL_PARAMETER, INTERNAL_ERROR, CERTIFICATE_REQUIRED = 10, 47, 80, 116
 
 
 def until_it_leaves(sock):
@@ -371,3 +375,106 @@ def test_our_refusal_reaches_the_server(agent, put, good, up, authority, strange
     server = up(Peer(talk))
     agent.fetch(put(good), endpoint=server.endpoint).failed(76, "enclave_untrusted")
     assert heard == [(ALERT, bytes([2, number]))]
+
+
+def test_a_point_of_small_order(agent, put, good, up, shown):
+    """X25519 with a secret that everybody knows (RFC 8422 section 5.11): nothing of ours follows."""
+    heard = []
+
+    def talk(sock):
+        tls = Tls12(sock, shown)
+        tls.hello()
+        tls.flight(exchange=b"\x03\x00\x1d\x20" + bytes(32))
+        heard.append(tls.read())
+
+    error = agent.fetch(put(good), "--rehearse=require", endpoint=up(Peer(talk)).endpoint)
+    assert "curve" in error.failed(76, "enclave_unreachable")["reason"]
+    assert set(heard) == {(ALERT, bytes([2, ILLEGAL_PARAMETER]))}
+
+
+# ---- reasons that name the true cause
+
+
+@pytest.fixture
+def two_stacks():
+    """A port that is free on 127.0.0.1 and on ::1."""
+    with socket.socket(socket.AF_INET6) as six, socket.create_server(("127.0.0.1", 0)) as four:
+        six.bind(("::1", four.getsockname()[1]))
+        yield four
+
+
+def test_one_address_refuses_and_the_other_closes(agent, put, good, two_stacks, up, shown):
+    """::1 refuses; what 127.0.0.1 does is the cause."""
+    up(Peer(closes, two_stacks))
+    result = agent.fetch(put(good), "--rehearse=require", endpoint=f"localhost:{two_stacks.getsockname()[1]}")
+    reason = result.failed(76, "enclave_unreachable")["reason"]
+    assert "closed at once: a forwarder" in reason and "refused" not in reason
+
+
+@pytest.mark.parametrize(
+    "lengths, code, words",
+    (
+        ((10, 100, 97), "enclave_unreachable", "malformed or too large"),
+        ((70006, 70003, 70000), "enclave_untrusted", "64 KiB"),
+        ((0xFFFFFF, 0xFFFFFC, 0xFFFFF9), "enclave_unreachable", "sends without end"),
+    ),
+    ids=("ends early", "is too large", "has no end"),
+)
+def test_a_malformed_certificate_message(agent, put, good, up, shown, lengths, code, words):
+    """lengths: of the message, of its list, and of the certificate in it."""
+
+    def talk(sock):
+        tls = Tls12(sock, shown)
+        tls.hello()
+        whole = []
+        tls.sock = Collected(whole)
+        tls.flight()
+        flight = b"".join(whole)[5:]
+        at = 4 + int.from_bytes(flight[1:4], "big")
+        sock.sendall(record(HANDSHAKE, flight[:at]))
+        sock.sendall(record(HANDSHAKE, b"\x0b" + b"".join(each.to_bytes(3, "big") for each in lengths)))
+        for _ in range(0, lengths[2], 7000):
+            sock.sendall(record(HANDSHAKE, bytes(7000)))
+        until_it_leaves(sock)
+
+    result = agent.fetch(put(good), "--rehearse=require", endpoint=up(Peer(talk)).endpoint)
+    assert words in result.failed(76, code)["reason"]
+
+
+def test_a_server_of_another_curve(agent, put, tmp_path, authority, up):
+    """P-384 only, and a client key of P-256."""
+    server = authority.issue("Enclave", "p384", names=["localhost"])
+    kind = with_options(OpenSsl, arguments=("-Verify", "3", "-verify_return_error", "-curves", "P-384", "-tls1_2"))
+    enclave = up(kind(tmp_path / "p384", server, authority.pem))
+    pair = authority.issue("ECS-Client", "p256")
+    error = agent.fetch(put(document(pair, authority.pem)), endpoint=enclave.endpoint).failed(76, "enclave_refused")
+    assert "takes keys of P-384" in error["reason"] and "extended master secret" not in error["reason"]
+
+
+def test_a_chain_of_more_than_ten(agent, put, good, up, authority):
+    """The remedy is about the chain, not about names."""
+    pair = authority.issue("Enclave", names=["localhost"])
+    long = Pair(pair.cert + authority.pem * 12, pair.key)
+
+    def talk(sock):
+        tls = Tls12(sock, long)
+        tls.hello()
+        tls.flight()
+        until_it_leaves(sock)
+
+    error = agent.fetch(put(good), endpoint=up(Peer(talk)).endpoint).failed(76, "enclave_untrusted")
+    assert "more than 10 certificates" in error["reason"]
+    assert "intermediates" in error["remedy"] and "subjectAltName" not in error["remedy"]
+
+
+@pytest.mark.parametrize("place", ("aws", "metadata"))
+def test_a_port_that_refuses(agent, place):
+    port = free_port()
+    environment = {"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "x" * 40}
+    if place == "aws":
+        environment["AWS_ENDPOINT_URL_SECRETS_MANAGER"] = f"https://127.0.0.1:{port}"
+    else:
+        environment = {**dict.fromkeys(environment), "AWS_EC2_METADATA_DISABLED": "false"}
+        environment |= {"AWS_EC2_METADATA_SERVICE_ENDPOINT": f"http://127.0.0.1:{port}", "AWS_REGION": "eu-central-1"}
+    result = agent.fetch("mtls/host", env=environment, deadline="2s")
+    assert "Connection refused" in result.event("error")["reason"], result.stderr

@@ -164,13 +164,13 @@ class Tls12:
     def hello(self):
         self._client_random = self._take()[6:38]
 
-    def flight(self, session_id=b""):
-        """ServerHello to ServerHelloDone, in one record."""
+    def flight(self, session_id=b"", exchange=None):
+        """ServerHello to ServerHelloDone, in one record. exchange: the curve and point to send instead."""
         self._random = os.urandom(32)
         point = self._own.public_key().public_bytes(
             serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
         )
-        exchange = b"\x03\x00\x17" + _vector(1, point)
+        exchange = exchange or b"\x03\x00\x17" + _vector(1, point)
         signed = self._key.sign(self._client_random + self._random + exchange, ec.ECDSA(hashes.SHA256()))
         messages = self._say(2, TLS12 + self._random + _vector(1, session_id) + SUITE + b"\0")
         messages += self._say(11, _vector(3, *(_vector(3, each) for each in self._chain)))
