@@ -117,16 +117,16 @@ static void put_window(struct json_writer *writer, const char *name, const struc
                        enum history_window window)
 {
     struct history_sum sum;
-    int verdict;
 
     history_sum(history, clock_ms(), window, &sum);
     json_open(writer, name, '{');
     json_put_number(writer, "asked", sum.asked);
     json_put_number(writer, "accepted", sum.accepted);
     json_put_number(writer, "refused", sum.verdicts[PROBE_REFUSED] + sum.verdicts[PROBE_DOUBTED]);
-    for (verdict = PROBE_NOT_MUTUAL; verdict < PROBE_VERDICTS; verdict++)
-        json_put_number(writer, probe_verdict_name((enum probe_verdict)verdict),
-                        sum.verdicts[verdict]);
+    json_put_number(writer, "not_mutual", sum.verdicts[PROBE_NOT_MUTUAL]);
+    json_put_number(writer, "untrusted", sum.verdicts[PROBE_UNTRUSTED]);
+    json_put_number(writer, "unreachable",
+                    sum.verdicts[PROBE_SILENT] + sum.verdicts[PROBE_UNREACHABLE]);
     json_put_number(writer, "mean_ms", sum.mean_ms);
     json_put_number(writer, "worst_ms", sum.worst_ms);
     json_close(writer, '}');
