@@ -3,6 +3,7 @@
  * What libcurl's resolver threads call in place of the C library's functions of these names, which
  * the linker leaves out for these. A musl that asks for both families fails with either of them.
  */
+#include <arpa/inet.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -80,20 +81,22 @@ struct entry {
     } address;
 };
 
-static void fill(struct entry *entry, const struct dns_address *address, int type)
+static void fill(struct entry *entry, const struct dns_address *address, in_port_t port)
 {
     entry->info = (struct addrinfo){
         .ai_family = address->family,
-        .ai_socktype = type,
+        .ai_socktype = SOCK_STREAM,
         .ai_addr = &entry->address.any,
         .ai_addrlen = sizeof entry->address.v6,
     };
     if (address->family == AF_INET) {
         entry->info.ai_addrlen = sizeof entry->address.v4;
         entry->address.v4.sin_family = AF_INET;
+        entry->address.v4.sin_port = port;
         memcpy(&entry->address.v4.sin_addr, address->bytes, sizeof entry->address.v4.sin_addr);
     } else {
         entry->address.v6.sin6_family = AF_INET6;
+        entry->address.v6.sin6_port = port;
         memcpy(&entry->address.v6.sin6_addr, address->bytes, sizeof entry->address.v6.sin6_addr);
     }
 }
@@ -110,7 +113,7 @@ static bool has_route(const struct entry *entry)
 }
 
 /* IPv6 first; whereto there is no way last. */
-static void put_in_order(struct entry *entries, const struct dns_addresses *found, int type)
+static void put_in_order(struct entry *entries, const struct dns_addresses *found, in_port_t port)
 {
     size_t i, count = 0, last = found->count;
     int family;
@@ -119,11 +122,11 @@ static void put_in_order(struct entry *entries, const struct dns_addresses *foun
         for (i = 0; i < found->count; i++) {
             if (found->list[i].family != family)
                 continue;
-            fill(&entries[count], &found->list[i], type);
+            fill(&entries[count], &found->list[i], port);
             if (has_route(&entries[count]))
                 count++;
             else
-                fill(&entries[--last], &found->list[i], type);
+                fill(&entries[--last], &found->list[i], port);
         }
     for (i = 0; i < found->count; i++) {
         entries[i].info.ai_addr = &entries[i].address.any;
@@ -131,14 +134,13 @@ static void put_in_order(struct entry *entries, const struct dns_addresses *foun
     }
 }
 
-/* Without a service: libcurl puts the port in. Its numeric addresses do not come here. */
+/* For TCP, by the port's number as libcurl gives it. Its numeric addresses do not come here. */
 int getaddrinfo(const char *restrict name, const char *restrict service,
                 const struct addrinfo *restrict hints, struct addrinfo **restrict result)
 {
     struct resolved resolved;
     struct entry *entries;
 
-    (void)service;
     resolve(name, hints->ai_family, note, &resolved);
     note(name, &resolved);
     if (resolved.found.count == 0)
@@ -146,7 +148,7 @@ int getaddrinfo(const char *restrict name, const char *restrict service,
     entries = calloc(resolved.found.count, sizeof *entries);
     if (!entries)
         return EAI_MEMORY;
-    put_in_order(entries, &resolved.found, hints->ai_socktype);
+    put_in_order(entries, &resolved.found, htons((uint16_t)strtoul(service, NULL, 10)));
     *result = &entries->info;
     return 0;
 }

@@ -112,7 +112,13 @@ int lookup_socket(const struct name_server *server, int type)
     return fd;
 }
 
-/* Over TCP; what a cut answer has said by UDP, DNS_CUT for nothing, holds where that fails. */
+static void tell(const struct lookup *lookup)
+{
+    if (lookup->told)
+        lookup->told(lookup->name, lookup->resolved);
+}
+
+/* Over TCP; what is known otherwise, of a cut answer by UDP, holds where that fails. */
 static void ask_by_stream(struct lookup *lookup, struct question *question, size_t server,
                           enum dns_said otherwise)
 {
@@ -122,6 +128,8 @@ static void ask_by_stream(struct lookup *lookup, struct question *question, size
     uint8_t answer[DNS_MESSAGE_MAX];
     size_t len = 0;
 
+    *said(lookup, question, server) = otherwise;
+    tell(lookup);
     if (fd >= 0) {
         len = exchange_stream(fd, question, answer, until < lookup->end ? until : lookup->end);
         (void)close(fd);
@@ -149,7 +157,7 @@ static void ask(struct lookup *lookup, struct question *question)
         question->asked[server] = now;
     }
     if (conf->use_tcp) {
-        ask_by_stream(lookup, question, server, DNS_UNREACHABLE);
+        ask_by_stream(lookup, question, server, DNS_SILENT);
         return;
     }
     if (lookup->fds[server] < 0)
@@ -296,8 +304,7 @@ static void end(struct lookup *lookup)
         if (lookup->fds[i] >= 0)
             (void)close(lookup->fds[i]);
     }
-    if (lookup->told)
-        lookup->told(lookup->name, lookup->resolved);
+    tell(lookup);
 }
 
 bool lookup_ask(struct lookup *lookup, const char *name, int family, int64_t ms)
@@ -319,8 +326,7 @@ bool lookup_ask(struct lookup *lookup, const char *name, int family, int64_t ms)
     begin(lookup, name);
     for (move(lookup); is_open(lookup) && clock_ms() < lookup->end; move(lookup)) {
         wait_all(lookup);
-        if (lookup->told)
-            lookup->told(lookup->name, lookup->resolved);
+        tell(lookup);
     }
     end(lookup);
     return true;
