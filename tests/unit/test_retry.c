@@ -131,6 +131,7 @@ static void test_rounds(void **state)
     assert_int_equal(next(&retry, RETRY_TRANSIENT), 2000);
     assert_int_equal(retry.attempt, 6);
     assert_int_equal(retry.round, 2);
+    assert_int_equal(next(&retry, RETRY_ROUND), 4000); /* one try is its whole round */
     assert_int_equal(next(&retry, RETRY_NEVER), -1);
     retry = (struct retry){.max_attempts = 1, .round = 20};
     assert_int_equal(next(&retry, RETRY_TRANSIENT), 20000);
