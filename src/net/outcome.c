@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "net/exchange.h"
+#include "net/resolve.h"
 
 /* BearSSL counts alerts that were received from 0x0100 on, those that were sent from 0x0200 on. */
 enum { ALERTS_RECEIVED = 0x100, ALERTS_SENT = 0x200 };
@@ -109,6 +110,26 @@ static const char *cause_of(const struct exchange *exchange, CURLcode code)
     return exchange->error;
 }
 
+/* Of a name without an address libcurl says only that there is none. */
+static void explain_lookup(struct exchange *exchange)
+{
+    const struct http_request *request = &exchange->request;
+    struct http_response *response = &exchange->response;
+    char text[RESOLVE_TEXT_MAX];
+
+    if (response->result != HTTP_UNRESOLVED &&
+        (response->result != HTTP_TIMEOUT || response->stage != HTTP_STAGE_DNS))
+        return;
+    resolve_failure(response->by_proxy        ? request->proxy->url
+                    : request->connect_to     ? request->connect_to
+                                              : request->url,
+                    text);
+    if (!*text)
+        return;
+    response->result = HTTP_UNRESOLVED;
+    (void)snprintf(response->cause, sizeof response->cause, "%s", text);
+}
+
 void exchange_conclude(struct exchange *exchange, CURLcode code)
 {
     struct http_response *response = &exchange->response;
@@ -126,13 +147,14 @@ void exchange_conclude(struct exchange *exchange, CURLcode code)
         response->status = (int)exchange->proxy_status;
     if (response->result != HTTP_ANSWERED)
         redact(response->cause, sizeof response->cause, bytes_of_text(cause_of(exchange, code)));
+    explain_lookup(exchange);
 }
 
 const char *http_result_text(enum http_result result)
 {
     static const char *const texts[] = {
         [HTTP_ANSWERED] = "answered",
-        [HTTP_UNRESOLVED] = "the name has no address",
+        [HTTP_UNRESOLVED] = "the name was not resolved",
         [HTTP_UNREACHABLE] = "no connection",
         [HTTP_TIMEOUT] = "timed out",
         [HTTP_PROXY_REFUSED] = "the proxy refused to connect",
