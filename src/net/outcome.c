@@ -40,6 +40,8 @@ static enum http_result classify(const struct exchange *exchange, CURLcode code)
         return HTTP_UNTRUSTED;
     if (response->alert >= 0)
         return HTTP_ALERT;
+    if (exchange->no_socket && code == CURLE_COULDNT_CONNECT)
+        return HTTP_NO_DESCRIPTORS;
     if (exchange->proxy_status >= 300)
         return HTTP_PROXY_REFUSED;
     switch (code) {
@@ -74,7 +76,7 @@ static void fill_facts(struct exchange *exchange)
     response->status = (int)status;
     (void)curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &exchange->proxy_status);
     (void)curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_error);
-    response->os_error = (int)os_error;
+    response->os_error = exchange->no_socket ? exchange->no_socket : (int)os_error;
     (void)curl_easy_getinfo(easy, CURLINFO_USED_PROXY, &used_proxy);
     response->by_proxy = used_proxy != 0;
     (void)curl_easy_getinfo(easy, CURLINFO_NAMELOOKUP_TIME_T, &timing->dns);
@@ -131,6 +133,7 @@ const char *http_result_text(enum http_result result)
         [HTTP_BROKEN] = "the answer broke off",
         [HTTP_TOO_LARGE] = "the answer is too large",
         [HTTP_NO_MEMORY] = "the locked memory is full",
+        [HTTP_NO_DESCRIPTORS] = "there is no descriptor for a connection",
         [HTTP_FAILED] = "the request could not be sent",
     };
 
