@@ -32,6 +32,13 @@ int64_t clock_left(int64_t at_ms)
     return left > 0 ? left : 0;
 }
 
+int64_t clock_share(int64_t at_ms, size_t among)
+{
+    const int64_t left = clock_left(at_ms);
+
+    return at_ms - left + left / (int64_t)among;
+}
+
 void clock_sleep(int64_t ms, int64_t at_ms)
 {
     int64_t left = clock_left(at_ms);

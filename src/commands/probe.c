@@ -38,10 +38,10 @@ static int ask_rounds(struct probe_request *request, struct probe_output *output
 }
 
 /* Bodies are printed in the order of the endpoints, so each is asked by itself. */
-static int probe_with(const struct work *work, const struct identity *identity,
+static int probe_with(const struct identity *identity, int64_t deadline,
                       struct probe_output *output, struct err *err)
 {
-    const struct config *config = work->config;
+    const struct config *config = output->config;
     struct probe_request request = {
         .config = config,
         .endpoints = config->endpoints,
@@ -50,7 +50,7 @@ static int probe_with(const struct work *work, const struct identity *identity,
         .sessions = config->count > 1 ? tls_cache_new() : NULL,
         .parallel = config->request ? 1 : PARALLEL,
         .body_max = config->request ? REQUEST_BODY_MAX : HEALTH_BODY_MAX,
-        .deadline = work->deadline,
+        .deadline = deadline,
         .told = probe_print,
         .user = output,
     };
@@ -66,16 +66,16 @@ static int probe_with(const struct work *work, const struct identity *identity,
     return result;
 }
 
-static int probe_set(const struct work *work, struct probe_output *output, struct err *err)
+static int probe_set(struct probe_output *output, int64_t deadline, struct err *err)
 {
-    struct install_target target = agent_target(work->config, output->set, work->deadline);
+    const struct install_target target = agent_target(output->config, output->set, deadline);
     struct identity *identity = installed_identity(&target, err);
     int result = -1;
 
     if (identity && identity->client.chain_count == 0)
         (void)err_set(err, ERR_NO_IDENTITY, target.dir, "the set is a server's");
     else if (identity)
-        result = probe_with(work, identity, output, err);
+        result = probe_with(identity, deadline, output, err);
     identity_free(identity);
     return result;
 }
@@ -91,7 +91,7 @@ static int probe(const struct work *work)
     probe_print_begin(&output);
     for (i = 0; i < count; i++) {
         output.set = config->set_count ? config->sets[i].sub : "";
-        if (probe_set(work, &output, &err) < 0) {
+        if (probe_set(&output, clock_share(work->deadline, count - i), &err) < 0) {
             log_error(&err);
             output.failed = true;
         }

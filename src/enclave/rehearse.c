@@ -52,14 +52,17 @@ static size_t find_damage(const struct probe_request *all, const struct probe *p
 static bool is_open(const struct probe_request *all, const struct probe *probes)
 {
     struct tally tally = count_verdicts(probes, all->count);
-    size_t unreachable = tally.verdict[PROBE_UNREACHABLE];
+    size_t unknown = tally.verdict[PROBE_UNREACHABLE] + tally.verdict[PROBE_UNASKED];
     bool every = all->config->rehearse == REHEARSE_REQUIRE;
 
-    return unreachable > 0 && find_damage(all, probes) == all->count &&
-           unreachable + (every ? tally.verdict[PROBE_ACCEPTED] : 0) == all->count;
+    return unknown > 0 && find_damage(all, probes) == all->count &&
+           unknown + (every ? tally.verdict[PROBE_ACCEPTED] : 0) == all->count;
 }
 
-/* Asks all of them, and those that could not be reached again. */
+/*
+ * Asks all of them, and those that could not be reached again. Each time each has its share of the
+ * time that is left, so that none waits in vain behind others that say nothing.
+ */
 static int ask_all(const struct probe_request *all, struct probe *probes, struct err *err)
 {
     unsigned attempt;
@@ -139,6 +142,7 @@ static int refuse(const struct probe_request *all, const struct probe *probes,
                   enum probe_verdict verdict, struct err *err)
 {
     static const enum err_code codes[PROBE_VERDICTS] = {
+        [PROBE_UNASKED] = ERR_DEADLINE,
         [PROBE_REFUSED] = ERR_ENCLAVE_REFUSED,
         [PROBE_NOT_MUTUAL] = ERR_ENCLAVE_REFUSED,
         [PROBE_UNTRUSTED] = ERR_ENCLAVE_UNTRUSTED,
@@ -173,13 +177,15 @@ static int decide(const struct probe_request *all, const struct probe *probes, e
         if (tally.verdict[against[i]] > 0)
             return refuse(all, probes, against[i], err);
     if (every)
-        return refuse(all, probes, PROBE_UNREACHABLE, err);
+        return refuse(all, probes,
+                      tally.verdict[PROBE_UNREACHABLE] > 0 ? PROBE_UNREACHABLE : PROBE_UNASKED,
+                      err);
     *out = REHEARSAL_UNPROVEN;
     return 0;
 }
 
 int rehearse(const struct config *config, const struct identity *next,
-             const struct install_target *target, enum rehearsal *out, struct err *err)
+             const struct install_target *target, struct rehearsed *out, struct err *err)
 {
     struct probe_request all = {
         .config = config,
@@ -193,7 +199,7 @@ int rehearse(const struct config *config, const struct identity *next,
     struct probe *probes; /* public, and may be many */
     int result;
 
-    *out = REHEARSAL_SKIPPED;
+    out->outcome = REHEARSAL_SKIPPED;
     if (all.count == 0 || config->rehearse == REHEARSE_OFF || next->client.chain_count == 0)
         return 0;
     probes = calloc(all.count, sizeof *probes);
@@ -201,7 +207,9 @@ int rehearse(const struct config *config, const struct identity *next,
         return err_set(err, ERR_SYSTEM, NULL, "no room to ask %zu endpoints", all.count);
     result = try_all(&all, target, probes, err);
     if (result == 0)
-        result = decide(&all, probes, out, err);
+        result = decide(&all, probes, &out->outcome, err);
+    if (out->probes)
+        memcpy(out->probes, probes, all.count * sizeof *probes);
     free(probes);
     return result;
 }
