@@ -11,13 +11,18 @@ static int64_t read_ms(clockid_t id)
     struct timespec now = {0};
 
     (void)clock_gettime(id,
-                        &now); /* fails for unknown clocks only; these two are in every kernel */
+                        &now); /* fails for unknown clocks only; these are in every kernel */
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 int64_t clock_ms(void)
 {
     return read_ms(CLOCK_BOOTTIME);
+}
+
+int64_t clock_processor(void)
+{
+    return read_ms(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 int64_t clock_wall(void)

@@ -16,6 +16,9 @@ int64_t clock_wall(void);
 /* Milliseconds left until at_ms (of clock_ms), never negative. */
 int64_t clock_left(int64_t at_ms);
 
+/* Milliseconds of the processor's time that this process has had. */
+int64_t clock_processor(void);
+
 /* When the first of so many that are left has had its share of the time until at_ms. */
 int64_t clock_share(int64_t at_ms, size_t among);
 

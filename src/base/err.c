@@ -218,7 +218,7 @@ int err_set_errno(struct err *err, enum err_code code, const char *subject, cons
     va_end(arguments);
     len = strlen(err->reason);
     (void)snprintf(err->reason + len, sizeof err->reason - len, ": %s", strerror(saved));
-    return fill(err, code, subject);
+    return fill(err, saved == EMFILE || saved == ENFILE ? ERR_DESCRIPTORS_FULL : code, subject);
 }
 
 const struct err_info *err_info(enum err_code code)

@@ -80,11 +80,20 @@ static int probe_set(struct probe_output *output, int64_t deadline, struct err *
     return result;
 }
 
+/* A shortage of our own is no word of an enclave's. */
+static int exit_status_of(const struct err *err, int usual)
+{
+    const int status = err_info(err->code)->exit_status;
+
+    return status == err_info(ERR_SYSTEM)->exit_status ? status : usual;
+}
+
 /* Every configured set is tried; without any, what stands in the directory itself. */
 static int probe(const struct work *work)
 {
     const struct config *config = work->config;
     struct probe_output output = {.config = config};
+    int status = err_info(ERR_ENCLAVE_REFUSED)->exit_status;
     struct err err;
     size_t i, count = config->set_count ? config->set_count : 1;
 
@@ -94,10 +103,11 @@ static int probe(const struct work *work)
         if (probe_set(&output, clock_share(work->deadline, count - i), &err) < 0) {
             log_error(&err);
             output.failed = true;
+            status = exit_status_of(&err, status);
         }
     }
     probe_print_end(&output);
-    return output.failed ? err_info(ERR_ENCLAVE_REFUSED)->exit_status : 0;
+    return output.failed ? status : 0;
 }
 
 int command_probe(const struct config *config)

@@ -314,12 +314,11 @@ void exchange_allow(struct exchange *exchange)
             (long)(passed + exchange->request.connect_ms - pace->waited_ms + LATER_MS));
 }
 
-bool exchange_is_over(const struct exchange *exchange)
+int64_t exchange_time(const struct exchange *exchange)
 {
     const struct http_request *request = &exchange->request;
-    int64_t most = request->total_ms;
 
-    if (exchange->response.stage < HTTP_STAGE_ANSWER && request->connect_ms < most)
-        most = request->connect_ms;
-    return exchange->pace.waited_ms >= most;
+    if (exchange->response.stage < HTTP_STAGE_ANSWER && request->connect_ms < request->total_ms)
+        return request->connect_ms;
+    return request->total_ms;
 }

@@ -41,6 +41,7 @@ struct exchange {
     int no_socket; /* errno, where there was no descriptor or memory for one; else 0 */
     int sockets[EXCHANGE_SOCKETS]; /* the last ones opened, -1: none; some may be closed again */
     struct pace pace;
+    int64_t share_ms; /* most of pace.waited_ms, beside the request's */
     int64_t launched_at; /* on clock_ms() */
     long proxy_status; /* of its answer to CONNECT, 0 where none came */
     char error[CURL_ERROR_SIZE];
@@ -76,8 +77,8 @@ int exchange_configure(struct exchange *exchange, bool reuse);
  */
 void exchange_allow(struct exchange *exchange);
 
-/* Whether the peer has had its time, by our clock. */
-bool exchange_is_over(const struct exchange *exchange);
+/* The time by our clock that the peer has as far as it has come, without regard to its share. */
+int64_t exchange_time(const struct exchange *exchange);
 
 /* Takes a place, if one is free. */
 bool exchange_take_place(struct exchange *exchange);

@@ -19,7 +19,7 @@ enum {
     PLACES_FIRST = 4,  /* doubled while there is nothing to do, up to the batch's */
     HEAVY_MS = 250,    /* work of so long, without a look at the clock, is too much at once */
     FLYING_MAX = 128,
-    FAIR_MS = 1000, /* who had less than that has not had its time */
+    FAIR_MS = 1000, /* a silence of so long tells something, also where time was short */
     /* One in flight may need so many descriptors, and the rest of the process so many. */
     DESCRIPTORS_EACH = 4,
     DESCRIPTORS_REST = 16
@@ -119,19 +119,14 @@ static void finish(const struct http_batch *batch, struct exchange *exchange)
 }
 
 /* The time that is left is shared among those that are left. */
-static void give_share(struct http *http, const struct http_batch *batch,
-                       struct http_request *request)
+static void give_share(struct http *http, const struct http_batch *batch, struct exchange *exchange)
 {
     const size_t at_once = batch->parallel < http->most ? batch->parallel : http->most;
-    int64_t share;
 
-    if (http->left == 0)
-        return;
-    share = pace_share(clock_left(request->deadline), http->left--, at_once);
-    if (request->connect_ms > share)
-        request->connect_ms = share;
-    if (request->total_ms > share)
-        request->total_ms = share;
+    exchange->share_ms = INT64_MAX;
+    if (http->left > 0)
+        exchange->share_ms =
+            pace_share(clock_left(exchange->request.deadline), http->left--, at_once);
 }
 
 /* The next exchange to be launched; NULL where there is none, or no memory for one. */
@@ -149,7 +144,7 @@ static struct exchange *take(struct http *http, const struct http_batch *batch, 
     exchange->places = &http->places;
     *more = batch->next(batch->user, &exchange->request, exchange->note);
     if (*more) {
-        give_share(http, batch, &exchange->request);
+        give_share(http, batch, exchange);
         return exchange;
     }
     arena_free(exchange);
@@ -199,10 +194,18 @@ static void refill(struct http *http, const struct http_batch *batch, bool *more
     }
 }
 
+/* Whether the peer has had its time, by our clock. */
+static bool is_over(const struct exchange *exchange)
+{
+    const int64_t waited = exchange->pace.waited_ms;
+
+    return waited >= exchange->share_ms || waited >= exchange_time(exchange);
+}
+
 /* libcurl's clock has ended it, which ran while the peer waited for us. */
 static bool was_hurried(const struct exchange *exchange)
 {
-    return exchange->response.result == HTTP_TIMEOUT && !exchange_is_over(exchange) &&
+    return exchange->response.result == HTTP_TIMEOUT && !is_over(exchange) &&
            clock_left(exchange->request.deadline) > 0;
 }
 
@@ -221,18 +224,13 @@ static bool repeats(const struct exchange *exchange)
             response->result == HTTP_CLOSED);
 }
 
-/*
- * Whether a timeout tells nothing about the peer: it had hardly any time; or the deadline came while
- * it waited for us more than we for it.
- */
+/* Whether a timeout tells nothing: the peer had not its full time, and was not silent for long. */
 static bool was_cut(const struct exchange *exchange)
 {
     const struct pace *pace = &exchange->pace;
 
-    if (exchange->response.result != HTTP_TIMEOUT)
-        return false;
-    return pace->waited_ms < FAIR_MS || (!exchange_is_over(exchange) &&
-                                         pace->waited_ms * 2 < clock_ms() - exchange->launched_at);
+    return exchange->response.result == HTTP_TIMEOUT &&
+           pace->waited_ms < exchange_time(exchange) && pace->silent_ms < FAIR_MS;
 }
 
 static void land(struct http *http, const struct http_batch *batch, struct exchange *exchange,
@@ -347,7 +345,7 @@ static void end_silent(struct http *http, const struct http_batch *batch)
 
     for (; exchange; exchange = following) {
         following = exchange->next;
-        if (!exchange_is_over(exchange))
+        if (!is_over(exchange))
             continue;
         (void)snprintf(exchange->error, sizeof exchange->error, "timed out after %lld ms",
                        (long long)exchange->pace.waited_ms);

@@ -13,6 +13,7 @@ void pace_look(struct pace *pace, int64_t now, bool ready)
     const int64_t passed = now - pace->looked_at;
 
     pace->waited_ms += silent || passed < PACE_LOOK_MS ? passed : PACE_LOOK_MS;
+    pace->silent_ms = silent ? pace->silent_ms + passed : 0;
     pace->looked_at = now;
     pace->ready = ready;
 }

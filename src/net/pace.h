@@ -15,6 +15,7 @@ enum { PACE_LOOK_MS = 100 };
 
 struct pace {
     int64_t waited_ms;
+    int64_t silent_ms; /* for how long now nothing has come from it, for certain */
     int64_t looked_at; /* on clock_ms() */
     bool ready;        /* at the last look something of it waited for us */
 };
