@@ -40,6 +40,8 @@ struct exchange {
     bool too_large;
     int no_socket; /* errno, where there was no descriptor or memory for one; else 0 */
     int sockets[EXCHANGE_SOCKETS]; /* the last ones opened, -1: none; some may be closed again */
+    uint64_t received;          /* bytes from the peer, as of the last look */
+    enum http_stage stage_seen; /* then */
     struct pace pace;
     int64_t share_ms; /* most of pace.waited_ms, beside the request's */
     int64_t launched_at; /* on clock_ms() */

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include "base/arena.h"
 #include "base/clock.h"
@@ -16,7 +19,7 @@ enum {
     SLOW_FACTOR = 3,  /* how many more than the places may be in flight, waiting */
     LAUNCHES_MAX = 8,  /* of one exchange */
     LINGERING_MAX = 4, /* connections that are shut down, or kept, besides those in flight */
-    PLACES_FIRST = 4,  /* doubled while there is nothing to do, up to the batch's */
+    PLACES_FIRST = 4,  /* one more each time that there was nothing to do, up to the batch's */
     HEAVY_MS = 250,    /* work of so long, without a look at the clock, is too much at once */
     FLYING_MAX = 128,
     FAIR_MS = 1000, /* a silence of so long tells something, also where time was short */
@@ -317,6 +320,36 @@ static void ask_kernel(const struct http *http, struct pollfd *sockets)
         memset(sockets, 0, n * sizeof *sockets);
 }
 
+/* How much has come from the peer, on all its sockets; libcurl may have taken it between two looks. */
+static uint64_t received(const struct exchange *exchange)
+{
+    struct tcp_info info;
+    uint64_t bytes = 0;
+    size_t i;
+
+    for (i = 0; i < EXCHANGE_SOCKETS; i++) {
+        socklen_t len = sizeof info;
+
+        memset(&info, 0, sizeof info);
+        if (exchange->sockets[i] >= 0 &&
+            getsockopt(exchange->sockets[i], IPPROTO_TCP, TCP_INFO, &info, &len) == 0)
+            bytes += info.tcpi_bytes_received;
+    }
+    return bytes;
+}
+
+/* Whether anything has come since the last look: bytes, or a connection. */
+static bool has_moved(struct exchange *exchange)
+{
+    const uint64_t bytes = received(exchange);
+    const bool moved =
+        bytes != exchange->received || exchange->response.stage != exchange->stage_seen;
+
+    exchange->received = bytes;
+    exchange->stage_seen = exchange->response.stage;
+    return moved;
+}
+
 /* Advances the clocks of all in flight. A look-up has no socket to be looked at. */
 static void look(struct http *http)
 {
@@ -329,7 +362,7 @@ static void look(struct http *http)
 
     ask_kernel(http, sockets);
     for (exchange = http->flying; exchange; exchange = exchange->next) {
-        bool ready = work || exchange->response.stage == HTTP_STAGE_DNS;
+        bool ready = has_moved(exchange) || work || exchange->response.stage == HTTP_STAGE_DNS;
 
         for (i = 0; i < EXCHANGE_SOCKETS; i++)
             ready = (socket++->revents & ~POLLNVAL) != 0 || ready;
@@ -358,8 +391,8 @@ static void adapt(struct places *places, int64_t worked_ms, int64_t slept_ms)
 {
     if (worked_ms >= HEAVY_MS)
         places->count = (places->count + 1) / 2;
-    else if (slept_ms > 0 && places->taken >= places->count)
-        places->count = places->count * 2 < places->most ? places->count * 2 : places->most;
+    else if (slept_ms > 0 && places->taken >= places->count && places->count < places->most)
+        places->count++;
 }
 
 /* Moves all that is in flight, and waits for more to do. */
