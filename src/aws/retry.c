@@ -73,6 +73,7 @@ static enum retry_class classify_transport(const struct http_response *response)
     case HTTP_UNTRUSTED:
     case HTTP_TOO_LARGE:
     case HTTP_NO_MEMORY:
+    case HTTP_NO_DESCRIPTORS:
     case HTTP_FAILED: break;
     }
     return RETRY_NEVER;

@@ -78,22 +78,22 @@ static void take_signal(const struct supervised *supervised)
     }
 }
 
-static void wait_for(const struct supervised *supervised)
+static void wait_for(struct supervised *supervised)
 {
     struct pollfd fds[] = {{supervised->job.done, POLLIN, 0},
                            {supervised->process.signals, POLLIN, 0}};
-    int64_t end = supervised->job.deadline + JOB_GRACE_MS;
     struct err err;
     int ready;
 
-    while ((ready = poll(fds, 2, (int)clock_left(end))) != 0) {
+    do {
+        ready = poll(fds, 2, (int)clock_left(supervised->job.look_at));
         if (ready < 0 && errno != EINTR)
             break;
         if (ready > 0 && fds[0].revents)
             return;
         if (ready > 0)
             take_signal(supervised);
-    }
+    } while (ready != 0 || job_may_go_on(&supervised->job));
     (void)err_set(&err, ERR_DEADLINE, NULL, "the work did not end in time");
     leave(supervised, report(&err));
 }
@@ -122,7 +122,9 @@ int command_supervise(const struct config *config, int (*work)(const struct work
     struct err err;
 
     supervised.work.environment = &supervised.process.environment;
-    supervised.job = (struct job){run, &supervised, supervised.work.deadline, -1, -1, 0};
+    supervised.job = (struct job){
+        .function = run, .argument = &supervised, .deadline = supervised.work.deadline, .rules = -1,
+        .done = -1};
     if (supervise(&supervised, &err) < 0)
         supervised.job.status = report(&err);
     finished(&supervised.work, supervised.job.status);

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/arena.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -20,9 +19,11 @@ enum { CLOSES = 3, PAUSE_MS = 400 };
 struct batch {
     const struct probe_request *request;
     struct probe *probes;
-    size_t next;
-    size_t asked, starved; /* how many there were, and for how many there was no memory */
-    bool again;            /* some have to be asked once more */
+    size_t next;           /* from the first on */
+    size_t asked, starved; /* how many there were, and for how many there was no room */
+    enum http_result lack; /* and of what */
+    int lack_error;
+    bool again; /* some have to be asked once more */
 };
 
 /* One endpoint's request with the text that it points to. */
@@ -217,17 +218,23 @@ static void report(const struct endpoint *endpoint, const struct http_response *
               log_s("reason", probe->reason[0] ? probe->reason : NULL));
 }
 
+static size_t index_of(const struct probe_request *request, size_t number)
+{
+    return (request->first + number) % request->count;
+}
+
 static bool next(void *user, struct http_request *http, void *note)
 {
     struct batch *batch = user;
     const struct probe_request *request = batch->request;
     struct question *question = note;
 
-    while (batch->next < request->count && batch->probes[batch->next].verdict != PROBE_UNASKED)
+    while (batch->next < request->count &&
+           batch->probes[index_of(request, batch->next)].verdict != PROBE_UNASKED)
         batch->next++;
-    if (batch->next == request->count)
+    if (batch->next == request->count || clock_left(request->deadline) == 0)
         return false;
-    question->index = batch->next++;
+    question->index = index_of(request, batch->next++);
     ask(request, &request->endpoints[question->index], question, http);
     return true;
 }
@@ -255,6 +262,14 @@ static bool is_to_be_confirmed(const struct probe_request *request,
     return false;
 }
 
+/* Nothing is known of it, and it is nobody's fault. */
+static void leave(struct probe *probe, const char *reason)
+{
+    *probe = (struct probe){
+        .verdict = PROBE_UNASKED, .dns_ms = -1, .tcp_ms = -1, .tls_ms = -1, .first_byte_ms = -1};
+    (void)snprintf(probe->reason, sizeof probe->reason, "%s", reason);
+}
+
 static void done(void *user, struct http_response *response, void *note)
 {
     struct batch *batch = user;
@@ -270,7 +285,17 @@ static void done(void *user, struct http_response *response, void *note)
     };
 
     batch->asked++;
-    batch->starved += response->result == HTTP_NO_MEMORY;
+    if (response->result == HTTP_NO_MEMORY || response->result == HTTP_NO_DESCRIPTORS) {
+        batch->starved++;
+        batch->lack = response->result;
+        batch->lack_error = response->os_error;
+        leave(probe, http_result_text(response->result));
+        return;
+    }
+    if (response->cut) {
+        leave(probe, "the time was up before it had answered");
+        return;
+    }
     read_answer(request->config, response, probe);
     if (is_to_be_confirmed(request, response, probe)) {
         batch->again = true;
@@ -281,15 +306,55 @@ static void done(void *user, struct http_response *response, void *note)
         request->told(request->user, endpoint, probe, &answer);
 }
 
+static size_t count_unasked(const struct probe_request *request, const struct probe *probes)
+{
+    size_t i, count = 0;
+
+    for (i = 0; i < request->count; i++)
+        count += probes[i].verdict == PROBE_UNASKED;
+    return count;
+}
+
+/* Whose turn did not come, or not for long enough. */
+static void tell_unasked(const struct probe_request *request, struct probe *probes)
+{
+    static const struct probe_answer none = {0};
+    const size_t count = count_unasked(request, probes);
+    size_t i;
+
+    if (count == 0)
+        return;
+    for (i = 0; i < request->count; i++) {
+        if (probes[i].verdict != PROBE_UNASKED)
+            continue;
+        if (!probes[i].reason[0])
+            leave(&probes[i], "the time was up before it was asked");
+        if (request->told)
+            request->told(request->user, &request->endpoints[i], &probes[i], &none);
+    }
+    log_event(LOG_LEVEL_WARNING, "unasked", log_n("endpoints", (int64_t)count),
+              log_n("of", (int64_t)request->count),
+              log_n("left_ms", clock_left(request->deadline)));
+}
+
+/* Else it would look as if no enclave could be reached, which lets an identity pass. */
+static int lacks_all(const struct batch *batch, struct err *err)
+{
+    if (batch->lack == HTTP_NO_MEMORY)
+        return err_set(err, ERR_MEMORY_FULL, NULL, "no room to ask an endpoint");
+    return err_set(err, ERR_DESCRIPTORS_FULL, "socket", "%s", strerror(batch->lack_error));
+}
+
 int probe_endpoints(const struct probe_request *request, struct probe *probes, struct err *err)
 {
     struct batch batch = {.request = request, .probes = probes};
-    const struct http_batch run = {
+    struct http_batch run = {
         .next = next,
         .done = done,
         .user = &batch,
         .note_size = sizeof(struct question),
         .parallel = request->parallel,
+        .count = count_unasked(request, probes),
     };
     struct http *http = http_new(false, err);
     int result = http ? http_run(http, &run, err) : -1;
@@ -297,13 +362,15 @@ int probe_endpoints(const struct probe_request *request, struct probe *probes, s
     while (result == 0 && batch.again) {
         batch.again = false;
         batch.next = 0;
+        run.count = count_unasked(request, probes);
         clock_sleep(PAUSE_MS, request->deadline);
         result = http_run(http, &run, err);
     }
     http_free(http);
-    /* Else it would look as if no enclave could be reached, which lets an identity pass. */
     if (result == 0 && batch.asked > 0 && batch.starved == batch.asked)
-        return err_set(err, ERR_MEMORY_FULL, NULL, "no room to ask an endpoint");
+        return lacks_all(&batch, err);
+    if (result == 0)
+        tell_unasked(request, probes);
     return result;
 }
 

@@ -17,7 +17,7 @@ struct tls_cache;
 
 /* What an enclave says to an identity: mutual TLS, then GET of the health path. */
 enum probe_verdict {
-    PROBE_UNASKED,
+    PROBE_UNASKED,  /* or not long enough to tell */
     PROBE_ACCEPTED, /* the handshake is mutual and an answer came; 404 and 5xx are the application's
                        affair */
     PROBE_REFUSED,  /* by an alert, or by closing within the handshake on three connections: the
@@ -59,8 +59,10 @@ struct probe_answer {
 
 /*
  * Asks those of count endpoints whose probe is PROBE_UNASKED with one identity, each over a
- * connection of its own, logs an event "handshake" for each, and fills their probes. -1 with
- * ERR_MEMORY_FULL or ERR_SYSTEM where it could not go on.
+ * connection of its own, logs an event "handshake" for each, and fills their probes. Each has its
+ * share of the time until the deadline. Where there was none, or not the memory, a probe stays
+ * PROBE_UNASKED, with a reason, and one event "unasked" says how many. -1 with ERR_MEMORY_FULL,
+ * ERR_DESCRIPTORS_FULL or ERR_SYSTEM where it could not go on.
  */
 struct probe_request {
     const struct config *config; /* what is asked, and what is let pass */
@@ -68,6 +70,7 @@ struct probe_request {
     size_t count;
     const struct identity *identity;
     struct tls_cache *sessions; /* NULL: all handshakes are full */
+    size_t first;               /* which is asked first; the others follow, round to it */
     size_t parallel;            /* most handshakes in flight */
     size_t body_max;            /* how much of an answer is read */
     int64_t deadline;           /* on clock_ms() */

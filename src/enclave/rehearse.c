@@ -60,11 +60,12 @@ static bool says_nothing(enum probe_verdict verdict)
 static bool is_open(const struct probe_request *all, const struct probe *probes, unsigned attempt)
 {
     struct tally tally = count_verdicts(probes, all->count);
-    size_t nothing = tally.verdict[PROBE_UNREACHABLE] + tally.verdict[PROBE_SILENT];
+    size_t nothing = tally.verdict[PROBE_UNREACHABLE] + tally.verdict[PROBE_SILENT] +
+                     tally.verdict[PROBE_UNASKED];
     bool every = all->config->rehearse == REHEARSE_REQUIRE;
 
     return nothing > 0 && (attempt < TRIES || tally.verdict[PROBE_SILENT] > 0) &&
-           clock_left(all->deadline) > 0 && find_damage(all, probes) == all->count &&
+           find_damage(all, probes) == all->count &&
            nothing + (every ? tally.verdict[PROBE_ACCEPTED] : 0) == all->count;
 }
 
@@ -130,27 +131,51 @@ static int compare(const struct probe_request *all, const struct install_target 
     return result;
 }
 
-/* Asks all of them, and those that said nothing again. */
+/* Asks those that said nothing once more. What one said before stands where it is not reached. */
+static int ask_again(const struct probe_request *all, struct probe *probes, struct err *err)
+{
+    struct probe *before = calloc(all->count, sizeof *before);
+    int result;
+    size_t i;
+
+    if (!before)
+        return err_set(err, ERR_SYSTEM, NULL, "no room to ask %zu endpoints", all->count);
+    memcpy(before, probes, all->count * sizeof *before);
+    for (i = 0; i < all->count; i++)
+        if (says_nothing(probes[i].verdict))
+            probes[i].verdict = PROBE_UNASKED;
+    result = probe_endpoints(all, probes, err);
+    for (i = 0; i < all->count; i++)
+        if (probes[i].verdict == PROBE_UNASKED)
+            probes[i] = before[i];
+    free(before);
+    return result;
+}
+
+/*
+ * Asks all of them, and those that said nothing again. Each time each has its share of the time
+ * that is left, so that none waits in vain behind others that say nothing.
+ */
 static int ask_all(const struct probe_request *all, const struct install_target *target,
                    struct probe *probes, struct err *err)
 {
     unsigned attempt;
-    size_t i;
+    int result;
 
     for (attempt = 1;; attempt++) {
         log_event(LOG_LEVEL_INFO, "rehearsal", log_n("endpoints", (int64_t)all->count),
                   log_n("attempt", attempt), log_n("left_ms", clock_left(all->deadline)));
-        if (probe_endpoints(all, probes, err) < 0)
-            return -1;
-        if (compare(all, target, PROBE_SILENT, probes, err) < 0)
+        result = attempt == 1 ? probe_endpoints(all, probes, err) : ask_again(all, probes, err);
+        if (result == 0)
+            result = compare(all, target, PROBE_SILENT, probes, err);
+        if (result < 0)
             return -1;
         if (!is_open(all, probes, attempt))
             return 0;
         clock_sleep(random_below(RETRY_BASE_MS << (attempt < PAUSES ? attempt : PAUSES)),
                     all->deadline);
-        for (i = 0; i < all->count; i++)
-            if (says_nothing(probes[i].verdict))
-                probes[i].verdict = PROBE_UNASKED;
+        if (clock_left(all->deadline) == 0)
+            return 0;
     }
 }
 
@@ -161,13 +186,11 @@ static const char *remedy_of(enum verify_status status)
     case VERIFY_NO_ISSUER:
     case VERIFY_BAD_SIGNATURE:
         return "Put the CA that signed the enclave's certificate into ca_cert; let the enclave "
-               "send "
-               "its intermediates.";
+               "send its intermediates.";
     case VERIFY_EXPIRED:
     case VERIFY_NOT_YET_VALID:
         return "Renew the certificate at the enclave, or set the clock that is wrong, here or "
-               "where "
-               "it was issued.";
+               "where it was issued.";
     case VERIFY_NAME_MISMATCH:
     case VERIFY_COMMON_NAME_ONLY:
         return "Let the enclave's certificate name the endpoint in its subjectAltName, or write "
@@ -183,9 +206,9 @@ static int refuse(const struct probe_request *all, const struct probe *probes,
                   enum probe_verdict verdict, struct err *err)
 {
     static const enum err_code codes[PROBE_VERDICTS] = {
-        [PROBE_REFUSED] = ERR_ENCLAVE_REFUSED,         [PROBE_NOT_MUTUAL] = ERR_ENCLAVE_REFUSED,
-        [PROBE_UNTRUSTED] = ERR_ENCLAVE_UNTRUSTED,     [PROBE_SILENT] = ERR_ENCLAVE_UNREACHABLE,
-        [PROBE_UNREACHABLE] = ERR_ENCLAVE_UNREACHABLE,
+        [PROBE_UNASKED] = ERR_DEADLINE,           [PROBE_REFUSED] = ERR_ENCLAVE_REFUSED,
+        [PROBE_NOT_MUTUAL] = ERR_ENCLAVE_REFUSED, [PROBE_UNTRUSTED] = ERR_ENCLAVE_UNTRUSTED,
+        [PROBE_SILENT] = ERR_ENCLAVE_UNREACHABLE, [PROBE_UNREACHABLE] = ERR_ENCLAVE_UNREACHABLE,
     };
     size_t i = 0;
 
@@ -220,13 +243,16 @@ static int decide(const struct probe_request *all, const struct probe *probes, e
             return refuse(all, probes, against[i], err);
     if (every)
         return refuse(all, probes,
-                      tally.verdict[PROBE_SILENT] > 0 ? PROBE_SILENT : PROBE_UNREACHABLE, err);
+                      tally.verdict[PROBE_SILENT] > 0        ? PROBE_SILENT
+                      : tally.verdict[PROBE_UNREACHABLE] > 0 ? PROBE_UNREACHABLE
+                                                             : PROBE_UNASKED,
+                      err);
     *out = REHEARSAL_UNPROVEN;
     return 0;
 }
 
 int rehearse(const struct config *config, const struct identity *next,
-             const struct install_target *target, enum rehearsal *out, struct err *err)
+             const struct install_target *target, struct rehearsed *out, struct err *err)
 {
     struct probe_request all = {
         .config = config,
@@ -240,7 +266,7 @@ int rehearse(const struct config *config, const struct identity *next,
     struct probe *probes; /* public, and may be many */
     int result;
 
-    *out = REHEARSAL_SKIPPED;
+    out->outcome = REHEARSAL_SKIPPED;
     if (all.count == 0 || config->rehearse == REHEARSE_OFF || next->client.chain_count == 0)
         return 0;
     probes = calloc(all.count, sizeof *probes);
@@ -250,7 +276,9 @@ int rehearse(const struct config *config, const struct identity *next,
     if (result == 0)
         result = compare(&all, target, PROBE_DOUBTED, probes, err);
     if (result == 0)
-        result = decide(&all, probes, out, err);
+        result = decide(&all, probes, &out->outcome, err);
+    if (out->probes)
+        memcpy(out->probes, probes, all.count * sizeof *probes);
     free(probes);
     return result;
 }

@@ -13,8 +13,8 @@
 #include "base/random.h"
 
 enum {
-    PACE_MS = 1000,     /* of silence: then the next server is asked, or the same again */
-    PACKETS_MAX = 16    /* read from one server at a time */
+    PACE_MS = 1000,  /* of silence: then the next server is asked, or the same again */
+    PACKETS_MAX = 16 /* read from one server at a time */
 };
 
 static const int families[LOOKUP_FAMILIES] = {AF_INET, AF_INET6};

@@ -42,6 +42,8 @@ static enum http_result classify(const struct exchange *exchange, CURLcode code)
         return HTTP_UNTRUSTED;
     if (response->alert >= 0)
         return HTTP_ALERT;
+    if (exchange->no_socket && code == CURLE_COULDNT_CONNECT)
+        return HTTP_NO_DESCRIPTORS;
     if (exchange->proxy_status >= 300)
         return HTTP_PROXY_REFUSED;
     switch (code) {
@@ -77,7 +79,9 @@ static void fill_facts(struct exchange *exchange)
     response->status = status >= 200 ? (int)status : 0; /* 1xx: the answer is still to come */
     (void)curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &exchange->proxy_status);
     (void)curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_error);
-    if (response->stage == HTTP_STAGE_TCP) /* later it may be left from another address */
+    if (exchange->no_socket)
+        response->os_error = exchange->no_socket;
+    else if (response->stage == HTTP_STAGE_TCP) /* later it may be left from another address */
         response->os_error = (int)os_error;
     (void)curl_easy_getinfo(easy, CURLINFO_USED_PROXY, &used_proxy);
     response->by_proxy = used_proxy != 0;
@@ -120,9 +124,9 @@ static void explain_lookup(struct exchange *exchange)
     if (response->result != HTTP_UNRESOLVED &&
         (response->result != HTTP_TIMEOUT || response->stage != HTTP_STAGE_DNS))
         return;
-    resolve_failure(response->by_proxy        ? request->proxy->url
-                    : request->connect_to     ? request->connect_to
-                                              : request->url,
+    resolve_failure(response->by_proxy    ? request->proxy->url
+                    : request->connect_to ? request->connect_to
+                                          : request->url,
                     text);
     if (!*text)
         return;
@@ -166,6 +170,7 @@ const char *http_result_text(enum http_result result)
         [HTTP_BROKEN] = "the answer broke off",
         [HTTP_TOO_LARGE] = "the answer is too large",
         [HTTP_NO_MEMORY] = "the locked memory is full",
+        [HTTP_NO_DESCRIPTORS] = "there is no descriptor for a connection",
         [HTTP_FAILED] = "the request could not be sent",
     };
 

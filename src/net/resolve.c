@@ -181,8 +181,8 @@ void resolve_explain(const struct resolved *resolved, char out[RESOLVE_TEXT_MAX]
         char number_a[24], number_aaaa[24];
         const char *text_a = said_text(a, number_a), *text_aaaa = said_text(aaaa, number_aaaa);
         const char *one = aaaa == DNS_UNASKED || strcmp(text_a, text_aaaa) == 0 ? text_a
-                          : a == DNS_UNASKED                                   ? text_aaaa
-                                                                               : NULL;
+                          : a == DNS_UNASKED                                    ? text_aaaa
+                                                                                : NULL;
 
         if (a == DNS_UNASKED && aaaa == DNS_UNASKED)
             continue;

@@ -99,7 +99,8 @@ static void check_job(struct service *service)
 {
     struct err err;
 
-    if (service->busy == DUTY_NONE || clock_left(service->job.deadline + JOB_GRACE_MS) > 0)
+    if (service->busy == DUTY_NONE || clock_left(service->job.look_at) > 0 ||
+        job_may_go_on(&service->job))
         return;
     (void)err_set(&err, ERR_DEADLINE, NULL, "the work did not end in time");
     service_fail(service, &err);

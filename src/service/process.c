@@ -12,10 +12,14 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "host/sandbox.h"
+
+/* Of the processor's time in JOB_GRACE_MS: who has had less is not at work, but waits. */
+enum { WORKING_MS = 20 };
 
 static int harden(struct err *err)
 {
@@ -100,7 +104,22 @@ int job_open(struct job *job, struct err *err)
 
 int job_start(struct job *job, struct err *err)
 {
+    job->look_at = job->deadline;
+    job->late_ms = 0;
     return arena_thread_start(on_arena_stack, job, err);
+}
+
+bool job_may_go_on(struct job *job)
+{
+    const int64_t now = clock_processor(), had = now - job->processor_ms;
+    const bool late = job->look_at > job->deadline;
+
+    job->processor_ms = now;
+    job->late_ms += late ? had : 0;
+    if (late && (had < WORKING_MS || job->late_ms >= JOB_GRACE_MS / 2))
+        return false;
+    job->look_at += JOB_GRACE_MS;
+    return true;
 }
 
 int job_finish(struct job *job, struct err *err)

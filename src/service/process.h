@@ -39,16 +39,22 @@ struct job {
     int rules;        /* for sandbox_narrow() */
     int done;         /* eventfd, readable when it is over; the process's, kept from job to job */
     int status;
+    int64_t look_at; /* when it is to be looked at, on clock_ms(), should it not be over by then */
+    int64_t processor_ms, late_ms; /* clock_processor() then; how much of it the job had since */
 };
 int job_open(struct job *job, struct err *err); /* once: the descriptor */
 int job_start(struct job *job, struct err *err);
+
+/* At look_at: whether the job may go on, until a new look_at. */
+bool job_may_go_on(struct job *job);
 
 /* Waits for a job that is over, and wipes its stack. */
 int job_finish(struct job *job, struct err *err);
 
 /*
  * How long after its deadline a job may go on before the process ends without it, whatever state it
- * is in: the set on disk is whole at every moment.
+ * is in: the set on disk is whole at every moment. A job that works all that time, and has not half of
+ * it from the processor, may go on until it has had that.
  */
 #define JOB_GRACE_MS 2000
 
