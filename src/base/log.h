@@ -84,7 +84,7 @@ void log_error(const struct err *err);
 /*
  * Makes remote text fit to be shown: first line, at most 200 bytes and never more than size - 1,
  * control and non-ASCII bytes escaped as \xNN, every run that it has in common with a live secret
- * replaced by "[masked]". Always terminates out.
+ * replaced by "[masked]", and all of it where any private key is in it. Always terminates out.
  */
 void redact(char *out, size_t size, struct bytes remote);
 
