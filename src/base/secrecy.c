@@ -18,7 +18,8 @@ enum {
     NODES = 1 + CHILDREN + CHILDREN * CHILDREN, /* two layers */
     RAW = 16,
     TEXT = 40,
-    SHORTEST = 16 /* bytes of text: shorter ones hold no beginning that could be told */
+    SHORTEST = 16, /* bytes of text: shorter ones hold no beginning that could be told */
+    TYPO_MAX = 24  /* bytes of a value that somebody may have mistyped */
 };
 
 struct node {
@@ -321,5 +322,26 @@ const char *secrecy_shown(const char *text, char *out, size_t size)
         return text;
     if (len < size)
         (void)snprintf(out + len, size - len, "%s", from);
+    return out;
+}
+
+/* A URL's user and password, "http://user:password@host" or without the scheme. */
+static bool may_hold_password(const char *value)
+{
+    const char *at = strrchr(value, '@');
+
+    return at && memchr(value, ':', (size_t)(at - value));
+}
+
+const char *secrecy_quoted(char out[SECRECY_QUOTED_MAX], const char *value)
+{
+    size_t len = 0;
+
+    while (value[len] >= ' ' && value[len] <= '~')
+        len++;
+    if (value[len] == '\0' && len <= TYPO_MAX && !may_hold_password(value))
+        (void)snprintf(out, SECRECY_QUOTED_MAX, "\"%s\"", value);
+    else
+        (void)snprintf(out, SECRECY_QUOTED_MAX, "(%zu bytes)", strlen(value));
     return out;
 }

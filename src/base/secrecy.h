@@ -26,4 +26,11 @@ bool secrecy_holds_key(struct bytes text);
  */
 const char *secrecy_shown(const char *text, char *out, size_t size);
 
+/*
+ * A value that cannot be what it was put for, to be named in a message: in quotes where it is
+ * short, since then it is mistyped; else by its length alone, "(57 bytes)".
+ */
+#define SECRECY_QUOTED_MAX 40
+const char *secrecy_quoted(char out[SECRECY_QUOTED_MAX], const char *value);
+
 #endif

@@ -4,10 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/secrecy.h"
 #include "config/options.h"
 
-/* Of a word; of how many letters two may differ; of a value that is shown, or looks mistyped. */
-enum { WORD_MAX = 32, NEAR = 2, SHOWN_MAX = 96, TYPO_MAX = 24 };
+/* Of a word; of how many letters two may differ; of a value that is shown. */
+enum { WORD_MAX = 32, NEAR = 2, SHOWN_MAX = 96 };
 
 int parse_refuse(struct parse *parse, const char *format, ...)
 {
@@ -58,27 +59,15 @@ const char *quoted_name(char out[QUOTED_MAX], const char *name)
     return out;
 }
 
-/* A URL's user and password, "http://user:password@host" or without the scheme. */
-static bool may_hold_password(const char *value)
-{
-    const char *at = strrchr(value, '@');
-
-    return at && memchr(value, ':', (size_t)(at - value));
-}
-
 const char *quoted_value(char out[QUOTED_MAX], const char *value, bool sound)
 {
-    size_t len = 0;
+    char shown[SECRECY_QUOTED_MAX];
 
-    while (value[len] >= ' ' && value[len] <= '~')
-        len++;
-    if (sound && value[len] == '\0')
+    if (sound)
         (void)snprintf(out, QUOTED_MAX, "\"%.*s%s\"", SHOWN_MAX, value,
-                       len > SHOWN_MAX ? "..." : "");
-    else if (value[len] == '\0' && len <= TYPO_MAX && !may_hold_password(value))
-        (void)snprintf(out, QUOTED_MAX, "\"%s\"", value);
+                       strlen(value) > SHOWN_MAX ? "..." : "");
     else
-        (void)snprintf(out, QUOTED_MAX, "(%zu bytes)", strlen(value));
+        (void)snprintf(out, QUOTED_MAX, "%s", secrecy_quoted(shown, value));
     return out;
 }
 
