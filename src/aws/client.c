@@ -57,8 +57,7 @@ int client_attempts(const struct aws *aws, unsigned *attempts, struct err *err)
     if (mode && strcmp(mode, "standard") != 0 && strcmp(mode, "adaptive") != 0 &&
         strcmp(mode, "legacy") != 0)
         return err_set(err, ERR_CONFIG, "AWS_RETRY_MODE",
-                       "%s is none of standard, adaptive and legacy",
-                       secrecy_quoted(shown, mode));
+                       "%s is none of standard, adaptive and legacy", secrecy_quoted(shown, mode));
     *attempts = text ? (unsigned)strtoul(text, NULL, 10) : MAX_ATTEMPTS;
     if (text && (len == 0 || len > 6 || text[len] != '\0' || *attempts == 0))
         return err_set(err, ERR_CONFIG, "AWS_MAX_ATTEMPTS", "%s is no number from 1 on",

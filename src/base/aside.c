@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/fs.h"
 
 enum { STACK = 64 * 1024 };
 
@@ -141,6 +142,34 @@ int aside_do(struct aside *aside, aside_work *work, void *user, struct bytes dat
         result = work(user, data);
     saved = errno;
     pthread_mutex_unlock(&aside->mutex);
+    errno = saved;
+    return result;
+}
+
+/* A mode, a path with its NUL, and behind them what the file is to hold. */
+static int replace(void *unused, struct bytes data)
+{
+    mode_t mode;
+    const char *path = (const char *)data.data + sizeof mode;
+    const size_t head = sizeof mode + strlen(path) + 1;
+
+    (void)unused;
+    memcpy(&mode, data.data, sizeof mode);
+    return fs_replace(path, bytes_of(data.data + head, data.len - head), mode);
+}
+
+int aside_replace(struct aside *aside, const char *path, struct bytes text, mode_t mode, int64_t ms)
+{
+    struct buf data = {.public = true};
+    int result = -1, saved = ENOMEM;
+
+    if (buf_append(&data, &mode, sizeof mode) == 0 &&
+        buf_append(&data, path, strlen(path) + 1) == 0 &&
+        buf_append(&data, text.data, text.len) == 0) {
+        result = aside_do(aside, replace, NULL, buf_bytes(&data), ms);
+        saved = errno;
+    }
+    buf_free(&data);
     errno = saved;
     return result;
 }

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/bytes.h"
 
@@ -40,6 +41,10 @@ void aside_start(struct aside *aside);
  * live on, and until it has ended nothing else is begun, nor waited for.
  */
 int aside_do(struct aside *aside, aside_work *work, void *user, struct bytes data, int64_t ms);
+
+/* fs_replace(), aside. */
+int aside_replace(struct aside *aside, const char *path, struct bytes text, mode_t mode,
+                  int64_t ms);
 
 /* Whether something that was abandoned has not ended yet. */
 bool aside_is_stuck(struct aside *aside);

@@ -176,7 +176,8 @@ static void put_head(struct line *line, enum log_format format, enum log_level l
  */
 static int open_regular(const char *path)
 {
-    const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+    const int flags =
+        O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
     int fd = open(path, flags, 0640);
     struct stat status;
 
@@ -304,7 +305,8 @@ static int use_path(void *user, struct bytes path)
 
 static void send_to(struct outlet *outlet, const struct line *line)
 {
-    if (aside_do(&outlet->aside, write_line, outlet, bytes_of(line->text, line->len), ASIDE_MS) == 0)
+    if (aside_do(&outlet->aside, write_line, outlet, bytes_of(line->text, line->len), ASIDE_MS) ==
+        0)
         return;
     atomic_fetch_add(&outlet->lost, 1);
     atomic_fetch_add(&sink.dropped, 1);

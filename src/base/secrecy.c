@@ -120,8 +120,8 @@ static bool ends_pem(const uint8_t text[static TEXT])
 
     if (!ends_with(text + TEXT, TEXT, "PRIVATE KEY"))
         return false;
-    while (at > text && (at[-1] == ' ' || (at[-1] >= '0' && at[-1] <= '9') ||
-                         (at[-1] >= 'A' && at[-1] <= 'Z')))
+    while (at > text &&
+           (at[-1] == ' ' || (at[-1] >= '0' && at[-1] <= '9') || (at[-1] >= 'A' && at[-1] <= 'Z')))
         at--;
     for (; at < end; at++)
         if (memcmp(at, "BEGIN ", 6) == 0 || memcmp(at, "END ", 4) == 0)

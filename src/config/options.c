@@ -249,12 +249,13 @@ const struct option options[] = {
      .help = "profile of the AWS config and credentials files"},
     {"role-arn", "ARN", set_text, AT(role_arn), value_role_arn, .flags = OPTION_OPAQUE,
      .help = "role to assume with the credentials found"},
-    {"role-session-name", "NAME", set_text, AT(role_session_name), value_role_session_name, .flags = OPTION_OPAQUE,
-     .help = "how that session is called in CloudTrail"},
-    {"role-external-id", "ID", set_text, AT(role_external_id), value_role_external_id, .flags = OPTION_OPAQUE,
-     .help = "external ID that the role asks for"},
+    {"role-session-name", "NAME", set_text, AT(role_session_name), value_role_session_name,
+     .flags = OPTION_OPAQUE, .help = "how that session is called in CloudTrail"},
+    {"role-external-id", "ID", set_text, AT(role_external_id), value_role_external_id,
+     .flags = OPTION_OPAQUE, .help = "external ID that the role asks for"},
     {"version-stage", "LABEL", set_text, AT(version_stage), value_version_stage,
-     .fallback = "AWSCURRENT", .flags = OPTION_OPAQUE, .help = "which version of the secret: AWSPENDING, any label"},
+     .fallback = "AWSCURRENT", .flags = OPTION_OPAQUE,
+     .help = "which version of the secret: AWSPENDING, any label"},
     {"version-id", "ID", set_text, AT(version_id), value_version_id, .flags = OPTION_OPAQUE,
      .help = "the very version of the secret"},
     {"endpoint-url", "URL", set_text, AT(endpoint_url), value_endpoint_url,
@@ -377,8 +378,8 @@ const struct option *option_named(struct parse *parse, const char *name)
     if (option)
         (void)parse_refuse(parse, "\"%s\" cannot be set here", name);
     else if (near)
-        (void)parse_refuse(parse, "unknown option %s; did you mean \"%s\"?", quoted_name(word, name),
-                           near->name);
+        (void)parse_refuse(parse, "unknown option %s; did you mean \"%s\"?",
+                           quoted_name(word, name), near->name);
     else
         (void)parse_refuse(parse, "unknown option %s", quoted_name(word, name));
     return NULL;

@@ -230,7 +230,8 @@ static void test_wrong_flags(void **state)
         {"fetch --endpoint a:1,b", "--endpoint", "endpoint \"b\" has no port"},
         {"fetch --endpoint a\x1b[31m:1", "--endpoint", "endpoint (8 bytes) has a space, a control"},
         {"fetch --endpoint https://me:hunter2@a:1", "--endpoint", "endpoint (22 bytes) has user"},
-        {"fetch --endpoint-url https://me:hunter2@a", "--endpoint-url", "endpoint-url (20 bytes) has user"},
+        {"fetch --endpoint-url https://me:hunter2@a", "--endpoint-url",
+         "endpoint-url (20 bytes) has user"},
         {"fetch", "", "fetch needs a secret"},
         {"fetch --secret a --rehearse=require", "--rehearse", "there is no endpoint to ask"},
     };

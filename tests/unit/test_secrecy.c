@@ -17,8 +17,8 @@
 #include "samples.h"
 
 /* Keys of every form that is read, and one that is not. */
-static const char *const keys[] = {"rsa2048.key",          "rsa2048.pkcs1", "p256.key",
-                                   "p256.sec1",            "p384.key",      "p384.sec1",
+static const char *const keys[] = {"rsa2048.key",         "rsa2048.pkcs1",      "p256.key",
+                                   "p256.sec1",           "p384.key",           "p384.sec1",
                                    "refused-ed25519.key", "refused-rsa1024.key"};
 enum { KEYS = sizeof keys / sizeof *keys };
 
@@ -43,7 +43,9 @@ static void as_base64url(struct buf *out, struct bytes text)
 {
     as_base64(out, text);
     for (size_t i = 0; i < out->len; i++)
-        out->data[i] = (uint8_t)(out->data[i] == '+' ? '-' : out->data[i] == '/' ? '_' : out->data[i]);
+        out->data[i] = (uint8_t)(out->data[i] == '+'   ? '-'
+                                 : out->data[i] == '/' ? '_'
+                                                       : out->data[i]);
 }
 
 static void as_hex(struct buf *out, struct bytes text)
@@ -72,7 +74,8 @@ static void as_url(struct buf *out, struct bytes text)
 
     for (size_t i = 0; i < text.len; i++) {
         const uint8_t c = text.data[i];
-        const bool plain = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+        const bool plain =
+            (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 
         (void)snprintf(digits, sizeof digits, plain ? "%c" : "%%%02X", c);
         assert_int_equal(buf_append_text(out, digits), 0);
@@ -136,19 +139,21 @@ static void a_key_is_found_in_every_form(void **state)
             for (size_t g = 0; g < FORMS; g++) {
                 struct buf pem = sample_text(keys[k]), der = sample_der(keys[k]);
                 struct buf once = {.public = true}, twice = {.public = true};
-                const bool binary = f == 0 || forms[f] == as_url ||
-                                    forms[f] == as_form || forms[f] == as_json;
+                const bool binary =
+                    f == 0 || forms[f] == as_url || forms[f] == as_form || forms[f] == as_json;
 
                 forms[f](&once, buf_bytes(&pem));
                 forms[g](&twice, buf_bytes(&once));
-                (void)snprintf(what, sizeof what, "%s as PEM in form %zu in form %zu", keys[k], f, g);
+                (void)snprintf(what, sizeof what, "%s as PEM in form %zu in form %zu", keys[k], f,
+                               g);
                 assert_found(buf_bytes(&twice), what);
                 buf_free(&once);
                 buf_free(&twice);
                 if (!binary || g != 0) {
                     forms[binary ? 1 : f](&once, buf_bytes(&der));
                     forms[g](&twice, buf_bytes(&once));
-                    (void)snprintf(what, sizeof what, "%s as DER in form %zu in form %zu", keys[k], f, g);
+                    (void)snprintf(what, sizeof what, "%s as DER in form %zu in form %zu", keys[k],
+                                   f, g);
                     assert_found(buf_bytes(&twice), what);
                 }
                 buf_free(&once);
@@ -180,12 +185,16 @@ static void what_is_public_stays_readable(void **state)
 {
     static const char *const texts[] = {
         "3638748bef6bb0a2a5c60c34a02376d5d265b5f2f5ba3621ce88b441b112dff8",
-        "36:38:74:8b:ef:6b:b0:a2:a5:c6:0c:34:a0:23:76:d5:d2:65:b5:f2:f5:ba:36:21:ce:88:b4:41:b1:12:df:f8",
+        "36:38:74:8b:ef:6b:b0:a2:a5:c6:0c:34:a0:23:76:d5:d2:65:b5:f2:f5:ba:36:21:ce:88:b4:41:b1:12:"
+        "df:f8",
         "a1b2c3d4-5678-90ab-cdef-EXAMPLE11111",
         "30820404-0201-0030-0601-020100300602",
-        "3082010a02820101003082010a028201010002010002010102010030820101020100000000000000000000000000000a",
-        "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000",
-        "dbf4f5ab8ed5a4a0b1e6f6c1c1cbb0e5e9b0f2e15a1f0b4f62d5d2f9d0d9a3c7b0a1928374655647382910aabbccddeef",
+        "3082010a02820101003082010a0282010100020100020101020100308201010201000000000000000000000000"
+        "00000a",
+        "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+        "000000",
+        "dbf4f5ab8ed5a4a0b1e6f6c1c1cbb0e5e9b0f2e15a1f0b4f62d5d2f9d0d9a3c7b0a1928374655647382910aabb"
+        "ccddeef",
         "arn:aws:secretsmanager:eu-central-1:123456789012:secret:team@prod/mtls-AbCdEf",
         "arn:aws:iam::123456789012:role/service-role/me@example.com",
         "arn:aws:sts::123456789012:assumed-role/Admin/me@example.com",
