@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/secrecy.h"
 
 /* The smallest that libcurl takes: its defaults cost 64 KiB of locked memory a transfer. */
 enum { RECEIVE_BUFFER = 1024, UPLOAD_BUFFER = 16384 };
@@ -294,8 +295,29 @@ static int set_request(struct exchange *exchange)
     return 0;
 }
 
+/*
+ * Whatever a URL, a header or a body was made of: no private key travels. (A proxy's password, and
+ * the key of a handshake, are in none of these.)
+ */
+static bool carries_key(const struct http_request *request)
+{
+    size_t i;
+
+    if (secrecy_holds_key(bytes_of_text(request->url)) || secrecy_holds_key(request->body))
+        return true;
+    for (i = 0; i < request->header_count; i++)
+        if (secrecy_holds_key(bytes_of_text(request->headers[i].value)))
+            return true;
+    return false;
+}
+
 int exchange_configure(struct exchange *exchange, bool reuse)
 {
+    if (carries_key(&exchange->request)) {
+        (void)snprintf(exchange->response.cause, sizeof exchange->response.cause,
+                       "it would carry a private key");
+        return -1;
+    }
     if (set_headers(exchange) < 0 || set_connect_to(exchange) < 0 ||
         set_limits(exchange, reuse) < 0 || set_proxy(exchange) < 0 || set_tls(exchange) < 0 ||
         set_callbacks(exchange) < 0)

@@ -189,7 +189,7 @@ static void allow(struct sandbox_paths *paths, const struct config *config, unsi
         allow_named(paths, config->file);
     if (needs & NEED_OPERAND && config->operand && strcmp(config->operand, "-") != 0)
         allow_named(paths, config->operand);
-    if (config->log.file)
+    if (config->log.file && !log_is_stdout(config->log.file))
         sandbox_allow_file(paths, config->log.file, SANDBOX_APPEND);
     allow_status(paths, config, needs);
 }
@@ -245,7 +245,9 @@ void confine(const struct config *config, pid_t runner)
     if (confinement.on) {
         allow(&confinement.paths, config, needs);
         allow_etc(&confinement.paths, needs, false);
+        log_stop(); /* its threads would keep their rights */
         sandbox_begin(&options);
+        log_start();
     }
     tell(config);
 }

@@ -177,6 +177,8 @@ static int begin(struct service *service, struct err *err)
         return -1;
     status_tidy(service->config);
     confine(service->config, service->hook.pid);
+    aside_start(&service->output);
+    aside_start(&service->files);
     return 0;
 }
 
@@ -218,6 +220,7 @@ int service_run(const struct config *config)
     service->started_at = clock_wall();
     service->telling = CONFIG_SETS_MAX;
     service->hook.fd = -1;
+    service->output = service->files = (struct aside)ASIDE;
     if (begin(service, &err) < 0) {
         service_fail(service, &err);
     } else {

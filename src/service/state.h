@@ -3,6 +3,7 @@
 #define SERVICE_STATE_H
 
 #include "agent.h"
+#include "base/aside.h"
 #include "base/log.h"
 #include "host/hook.h"
 #include "host/sd_notify.h"
@@ -53,7 +54,8 @@ struct service {
     struct history *histories; /* one for each endpoint */
     struct log_memory cycle_log, probe_log;
     struct metrics *metrics;
-    size_t refusals; /* of the sandbox, as the metrics know them */
+    size_t refusals, dropped;   /* of the sandbox, and lines of the log, as the metrics know them */
+    struct aside output, files; /* what is published there may hang */
 
     struct schedule schedule;
     int64_t cycle_at, probe_at; /* on clock_ms() */

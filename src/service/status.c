@@ -12,12 +12,23 @@
 #include "service/process.h"
 #include "service/state.h"
 
+enum { SLACK_MS = 5000 };
+
 static void put_time(struct json_writer *writer, const char *name, int64_t seconds)
 {
     char text[CLOCK_TEXT_MAX];
 
     clock_format(text, seconds);
     json_put_text(writer, name, seconds ? text : NULL);
+}
+
+/*
+ * In how many seconds this is written again, as long as the agent works: after the longest rest and
+ * the longest work, with some room for a busy machine.
+ */
+static int64_t next_within(const struct config *config)
+{
+    return (config->interval_ms + config->deadline_ms + JOB_GRACE_MS + SLACK_MS + 999) / 1000;
 }
 
 static const char *state_of(const struct service *service)
@@ -185,6 +196,7 @@ int status_render(const struct service *service, struct buf *out)
     json_open(&writer, NULL, '{');
     json_put_number(&writer, "format", STATUS_FORMAT);
     put_time(&writer, "written", clock_wall());
+    json_put_number(&writer, "next_within_s", next_within(service->config));
     put_agent(&writer, service);
     json_open(&writer, "sets", '[');
     for (i = 0; i < service->config->set_count; i++)
