@@ -17,7 +17,7 @@
 #include "identity/identity.h"
 #include "identity/verify.h"
 
-enum { CLOCK_WAIT_MS = 1000 };
+enum { CLOCK_WAIT_MS = 1000, DENIED_MS = 24 * 60 * 60 * 1000 /* policies may change */ };
 
 struct install_target agent_target(const struct config *config, const char *sub, int64_t deadline)
 {
@@ -72,11 +72,15 @@ static int recall(struct delivery *delivery, struct secretsmanager *manager, str
     struct install_source sources[CONFIG_SECRETS_MAX];
     struct installed facts;
     size_t i;
+    int described;
 
-    if (!install_facts(&delivery->target, &facts) || facts.version_count != set->secret_count)
+    if (clock_left(delivery->told->describe_after) > 0 ||
+        !install_facts(&delivery->target, &facts) || facts.version_count != set->secret_count)
         return 0;
     for (i = 0; i < set->secret_count; i++) {
-        if (secretsmanager_describe(manager, set->secrets[i], &delivery->origins[i], err) < 0)
+        described = secretsmanager_describe(manager, set->secrets[i], &delivery->origins[i], err);
+        delivery->describe_denied = described > 0;
+        if (described < 0)
             return -1;
         if (!delivery->origins[i].id[0])
             return 0;
@@ -118,6 +122,9 @@ static int obtain(struct delivery *delivery, struct secretsmanager *manager, str
         return 0;
     if (fetch(delivery, manager, err) < 0)
         return -1;
+    /* Where everything is denied for a while, nothing is known of DescribeSecret alone. */
+    if (delivery->describe_denied)
+        delivery->told->describe_after = clock_ms() + DENIED_MS;
     return name_version(delivery, err);
 }
 
@@ -334,6 +341,7 @@ static int deliver_set(struct agent *agent, size_t i, struct secretsmanager *man
         report_dry_run(&delivery, result, err);
     if (result < 0)
         keep_in_mind(&delivery, err);
+    agent->sets[i].due = result < 0 && young_waits(&delivery, err);
     bundle_free(&delivery.bundle);
     identity_free(delivery.identity);
     arena_free(delivery.origins);
@@ -349,17 +357,43 @@ static int conclude(struct agent_set *told, const struct err *err)
     return err_info(err->code)->exit_status;
 }
 
+/* A set's turn. Where it is due another one its error stays with it, else it is concluded. */
+static int take_turn(struct agent *agent, size_t i, struct secretsmanager *manager,
+                     const struct young *young)
+{
+    struct agent_set *told = &agent->sets[i];
+    struct err err, before = told->err;
+
+    told->err.code = ERR_NONE;
+    if (deliver_set(agent, i, manager, young->deadline, &err) == 0)
+        return 0;
+    if (before.young && !err.young && clock_left(young->deadline) == 0)
+        err = before; /* the deadline cut this turn short: it says nothing new */
+    told->err = err;
+    return told->due ? 0 : conclude(told, young_explain(young, &err));
+}
+
 static int deliver_all(struct agent *agent, struct secretsmanager *manager, int64_t deadline)
 {
-    struct err err;
+    struct young young = {.deadline = deadline};
     int highest = 0, status;
     size_t i;
 
     for (i = 0; i < agent->config->set_count; i++) {
-        agent->sets[i].err.code = ERR_NONE;
-        if (deliver_set(agent, i, manager, deadline, &err) == 0)
-            continue;
-        status = conclude(&agent->sets[i], &err);
+        agent->sets[i].err.young = false;
+        agent->sets[i].due = true;
+    }
+    do {
+        for (i = 0; i < agent->config->set_count; i++) {
+            status = agent->sets[i].due ? take_turn(agent, i, manager, &young) : 0;
+            highest = status > highest ? status : highest;
+        }
+        secretsmanager_renew(manager);
+    } while (young_sleep(&young, agent));
+    for (i = 0; i < agent->config->set_count; i++) {
+        struct agent_set *told = &agent->sets[i];
+
+        status = told->due ? conclude(told, young_explain(&young, &told->err)) : 0;
         highest = status > highest ? status : highest;
     }
     return highest;
@@ -412,6 +446,8 @@ void agent_forget(struct agent *agent)
 
     credentials_free(agent->kept.credentials);
     agent->kept = (struct aws_kept){0};
-    for (i = 0; i < CONFIG_SETS_MAX; i++)
+    for (i = 0; i < CONFIG_SETS_MAX; i++) {
         agent->sets[i].refused.times = 0;
+        agent->sets[i].describe_after = 0;
+    }
 }

@@ -190,6 +190,7 @@ static const struct err_info table[ERR_CODES] = {
 static int fill(struct err *err, enum err_code code, const char *subject)
 {
     err->code = code;
+    err->young = false;
     (void)snprintf(err->subject, sizeof err->subject, "%s", subject ? subject : "");
     return -1;
 }
