@@ -141,7 +141,15 @@ def test_who_is_disabled_is_not_started(image):
 HOOK = "on-change-timeout = 5s\non-change-exec = /usr/bin/systemctl"
 
 
-@pytest.mark.parametrize(("hook", "status"), [("--no-block reload", 0), ("reload", 74)])
+@pytest.mark.parametrize(
+    ("hook", "status"),
+    [
+        ("--no-block reload", 0),
+        ("--no-block try-reload-or-restart", 0),
+        ("try-reload-or-restart", 0),
+        ("reload", 74),
+    ],
+)
 def test_a_hook_for_who_waits_for_the_fetch(image, place, secret, hook, status):
     """One that waits for a service that waits for the fetch fails, and keeps nobody down."""
     host = image()
