@@ -77,8 +77,7 @@ static enum source_state get_credentials(struct imds *imds, const char *role,
     found = imds_get(imds, path, &answer, err);
     if (found == IMDS_NOT_FOUND) /* of a role that it has named */
         err->young = true;
-    if (found == IMDS_FOUND &&
-        source_read(credentials, buf_bytes(&answer), source, err) == 0) {
+    if (found == IMDS_FOUND && source_read(credentials, buf_bytes(&answer), source, err) == 0) {
         note_expiry(credentials);
         state = SOURCE_FOUND;
     }

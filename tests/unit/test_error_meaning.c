@@ -8,9 +8,11 @@
 
 #include "aws/error_meaning.h"
 
-#define WHO  "User: arn:aws:sts::123456789012:assumed-role/KMSReader/i-0 is not authorized to perform: "
-#define WHAT "secretsmanager:GetSecretValue on resource: arn:aws:secretsmanager:::secret:prod/KMS/mtls"
-#define KMS  "Access to KMS is not allowed"
+#define WHO                                                                                        \
+    "User: arn:aws:sts::123456789012:assumed-role/KMSReader/i-0 is not authorized to perform: "
+#define WHAT                                                                                       \
+    "secretsmanager:GetSecretValue on resource: arn:aws:secretsmanager:::secret:prod/KMS/mtls"
+#define KMS "Access to KMS is not allowed"
 
 /* What is judged by AWS's code and sentences; names in a message are any words. */
 static const struct {
