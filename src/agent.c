@@ -384,11 +384,12 @@ static int deliver_all(struct agent *agent, struct secretsmanager *manager, int6
         agent->sets[i].due = true;
     }
     do {
+        if (young.tries > 0)
+            secretsmanager_renew(manager);
         for (i = 0; i < agent->config->set_count; i++) {
             status = agent->sets[i].due ? take_turn(agent, i, manager, &young) : 0;
             highest = status > highest ? status : highest;
         }
-        secretsmanager_renew(manager);
     } while (young_sleep(&young, agent));
     for (i = 0; i < agent->config->set_count; i++) {
         struct agent_set *told = &agent->sets[i];

@@ -44,7 +44,7 @@ YOUNG = {
 
 # What waiting cannot mend.
 FINAL = {
-    "explicit deny": DENIED.__class__(
+    "explicit deny": Answer(
         400, json.dumps({"__type": "AccessDeniedException", "Message": f"{READ}with an explicit deny"}).encode()
     ),
     "organisation": aws_error(400, "AccessDeniedException", f"{READ}because no service control policy allows it"),
@@ -234,3 +234,14 @@ def test_runs_later_cycles(serve, aws, put, good):
     service.stop()
     assert len(service.all("aws_wait")) == 1
     assert times(aws, "GetSecretValue") <= 6 + len(service.all("error")) - 1 + 1  # one may have been cut off
+
+
+def test_credentials_that_are_taken_are_kept(serve, aws, put, good, up):
+    """Fresh ones for each try, and then the same from cycle to cycle."""
+    imds = up(Imds(aws.session()))
+    aws.faults += [DENIED] * 2
+    env = {**HASTE, **NO_KEYS, **imds.environment()}
+    service = serve(put(good), "--log-level=debug", program=CLOCK, env=env)
+    service.wait("ready")
+    service.wait("unchanged", 3)
+    assert len(service.all("credentials")) == 3
