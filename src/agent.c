@@ -6,8 +6,6 @@
 #include "agent_parts.h"
 #include "aws/aws.h"
 #include "aws/credentials.h"
-#include "aws/profile.h"
-#include "aws/roots.h"
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -16,13 +14,8 @@
 #include "host/installed.h"
 #include "identity/expect.h"
 #include "identity/identity.h"
-#include "identity/verify.h"
 
-enum {
-    CLOCK_WAIT_MS = 1000,
-    MARGIN_MS = 1000, /* nobody begins anything with less than that */
-    REST_SHARE = 8    /* nor with less than that of a set's time, where enclaves were asked */
-};
+enum { CLOCK_WAIT_MS = 1000, DENIED_MS = 24 * 60 * 60 * 1000 /* policies may change */ };
 
 struct install_target agent_target(const struct config *config, const char *sub, int64_t deadline)
 {
@@ -77,11 +70,15 @@ static int recall(struct delivery *delivery, struct secretsmanager *manager, str
     struct install_source sources[CONFIG_SECRETS_MAX];
     struct installed facts;
     size_t i;
+    int described;
 
-    if (!install_facts(&delivery->target, &facts) || facts.version_count != set->secret_count)
+    if (clock_left(delivery->told->describe_after) > 0 ||
+        !install_facts(&delivery->target, &facts) || facts.version_count != set->secret_count)
         return 0;
     for (i = 0; i < set->secret_count; i++) {
-        if (secretsmanager_describe(manager, set->secrets[i], &delivery->origins[i], err) < 0)
+        described = secretsmanager_describe(manager, set->secrets[i], &delivery->origins[i], err);
+        delivery->describe_denied = described > 0;
+        if (described < 0)
             return -1;
         if (!delivery->origins[i].id[0])
             return 0;
@@ -123,6 +120,9 @@ static int obtain(struct delivery *delivery, struct secretsmanager *manager, str
         return 0;
     if (fetch(delivery, manager, err) < 0)
         return -1;
+    /* Where everything is denied for a while, nothing is known of DescribeSecret alone. */
+    if (delivery->describe_denied)
+        delivery->told->describe_after = clock_ms() + DENIED_MS;
     return name_version(delivery, err);
 }
 
@@ -289,8 +289,7 @@ static int try_out(struct delivery *delivery, struct err *err)
     int result = 0;
 
     if (!delivery->recalled || !agent->stays)
-        result =
-            rehearse(delivery->config, delivery->identity, &delivery->target, &rehearsed, err);
+        result = rehearse(delivery->config, delivery->identity, &delivery->target, &rehearsed, err);
     delivery->rehearsal = rehearsed.outcome;
     return result;
 }
@@ -323,8 +322,8 @@ static void report_dry_run(const struct delivery *delivery, int result, const st
               log_s("fingerprint", delivery->identity ? delivery->identity->fingerprint : NULL));
 }
 
-static int deliver_set(struct agent *agent, size_t i, struct secretsmanager *manager,
-                       int64_t deadline, struct err *err)
+int deliver_set(struct agent *agent, size_t i, struct secretsmanager *manager, int64_t deadline,
+                struct err *err)
 {
     const struct config *config = agent->config;
     const struct config_set *set = &config->sets[i];
@@ -347,118 +346,9 @@ static int deliver_set(struct agent *agent, size_t i, struct secretsmanager *man
         report_dry_run(&delivery, result, err);
     if (result < 0)
         keep_in_mind(&delivery, err);
+    agent->sets[i].due = result < 0 && young_waits(&delivery, err);
     bundle_free(&delivery.bundle);
     identity_free(delivery.identity);
     arena_free(delivery.origins);
     return result;
-}
-
-static void fail(struct agent_set *told, const struct err *err)
-{
-    told->outcome = "failed";
-    told->err = *err;
-}
-
-/* The edge: an error is printed here, and becomes an exit status. */
-static int conclude(const struct agent_set *told)
-{
-    if (strcmp(told->outcome, "failed") != 0)
-        return 0;
-    log_error(&told->err);
-    return err_info(told->err.code)->exit_status;
-}
-
-/*
- * One set's turn, until the end of its share. Whether it needed more than that to be as it should,
- * and there will be more.
- */
-static bool deliver_by(struct agent *agent, size_t i, struct secretsmanager *manager, int64_t end,
-                       int64_t deadline)
-{
-    const int64_t share = clock_left(end);
-    struct agent_set *told = &agent->sets[i];
-    struct err err;
-
-    told->err.code = ERR_NONE;
-    told->outcome = "";
-    if (deliver_set(agent, i, manager, end, &err) < 0)
-        fail(told, &err);
-    else if (strncmp(told->outcome, "kept", 4) != 0)
-        return false;
-    return deadline - end > MARGIN_MS && clock_left(end) <= MARGIN_MS + share / REST_SHARE;
-}
-
-/* Turn by turn: a set that hangs does not take the others' time, and may go on in what they left. */
-static int deliver_all(struct agent *agent, struct secretsmanager *manager, struct aws *aws)
-{
-    const int64_t deadline = aws->deadline;
-    const size_t count = agent->config->set_count;
-    bool done[CONFIG_SETS_MAX] = {false};
-    size_t open = count, left, i;
-    int highest = 0, status;
-
-    while (open > 0) {
-        left = open;
-        for (i = 0; i < count; i++) {
-            if (done[i])
-                continue;
-            aws->deadline = clock_share(deadline, left--);
-            done[i] = !deliver_by(agent, i, manager, aws->deadline, deadline) ||
-                      clock_left(deadline) <= MARGIN_MS;
-            if (!done[i])
-                continue;
-            open--;
-            status = conclude(&agent->sets[i]);
-            highest = status > highest ? status : highest;
-        }
-    }
-    return highest;
-}
-
-/* No set could even be asked for. */
-static int fail_all(struct agent *agent, const struct err *err)
-{
-    size_t i;
-
-    for (i = 0; i < agent->config->set_count; i++)
-        fail(&agent->sets[i], err);
-    return conclude(&agent->sets[0]);
-}
-
-int agent_cycle(struct agent *agent, int64_t deadline)
-{
-    struct aws aws = {
-        .config = agent->config,
-        .environment = agent->environment,
-        .deadline = deadline,
-        .kept = agent->stays ? &agent->kept : NULL,
-    };
-    struct secretsmanager *manager = NULL;
-    struct profiles *profiles = NULL;
-    struct anchors *anchors = NULL;
-    struct err err;
-    int status;
-
-    if (profiles_load(agent->config, &profiles, &err) == 0) {
-        aws.profiles = profiles;
-        aws.anchors = anchors = roots_load(&aws, &err);
-        aws.profile = roots_profile(&aws);
-    }
-    if (anchors)
-        manager = secretsmanager_new(&aws, &err);
-    status = manager ? deliver_all(agent, manager, &aws) : fail_all(agent, &err);
-    secretsmanager_free(manager);
-    anchors_free(anchors);
-    profiles_free(profiles);
-    return status;
-}
-
-void agent_forget(struct agent *agent)
-{
-    size_t i;
-
-    credentials_free(agent->kept.credentials);
-    agent->kept = (struct aws_kept){0};
-    for (i = 0; i < CONFIG_SETS_MAX; i++)
-        agent->sets[i].refused.times = 0;
 }

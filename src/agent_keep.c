@@ -30,6 +30,14 @@ static struct identity *serving_identity(const struct delivery *delivery)
     return identity;
 }
 
+bool keep_serves(const struct delivery *delivery)
+{
+    struct identity *identity = serving_identity(delivery);
+
+    identity_free(identity);
+    return identity;
+}
+
 /* Whether what failed is AWS, or the way there. */
 static bool is_passing(const struct err *err)
 {

@@ -105,6 +105,13 @@ void client_free(struct client *client)
     arena_free(client);
 }
 
+void client_renew(struct client *client)
+{
+    credentials_free(client->credentials);
+    client->credentials = NULL;
+    client->welcome = false;
+}
+
 /* Those that the last conversation left, else new ones. */
 static int find_credentials(struct client *client, struct err *err)
 {

@@ -93,8 +93,10 @@ static void judge_clock(struct aws_error *error, const char *date)
         strcmp(error->code, "AuthFailure") != 0)
         return;
     error->skew_s = read_skew(date);
-    if (error->skew_s)
-        error->means = ERR_CLOCK_SKEW;
+    if (!error->skew_s)
+        return;
+    error->means = ERR_CLOCK_SKEW;
+    error->young = false;
 }
 
 /*
@@ -132,6 +134,7 @@ static void read_answer(struct aws_error *error, struct http_response *response)
     redact(shown, sizeof shown, buf_bytes(&message));
     said = message.len ? (const char *)message.data : "";
     error->means = answer_means(response->status, error->code, said);
+    error->young = answer_is_young(error->code, said);
     judge_clock(error, response->date);
     describe_answer(error, shown, policy_kind(said), response);
     buf_free(&code);

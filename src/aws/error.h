@@ -2,6 +2,7 @@
 #ifndef AWS_ERROR_H
 #define AWS_ERROR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -14,6 +15,7 @@ struct aws_error {
     char code[64];                 /* AWS's own: "AccessDeniedException"; "" where none came */
     char text[AWS_ERROR_TEXT_MAX]; /* a clause for people: code, message, HTTP status, request id */
     enum err_code means;           /* what it is to the user: ERR_AWS_*, ERR_VERSION_*, ... */
+    bool young;                    /* it may pass by itself: error_meaning.h */
     int64_t skew_s; /* where AWS complains of the request's time: how far its clock is ahead of this
                        host's; 0: not at all, or not by more than four minutes */
 };

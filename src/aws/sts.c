@@ -181,12 +181,14 @@ static int refused(const struct call *call, const struct aws_error *error,
                     classify(response, error->code) == RETRY_NEVER && response->status < 500;
     bool denied = strcmp(error->code, "AccessDenied") == 0;
 
-    return err_set(
+    (void)err_set(
         err, answered && error->means != ERR_CLOCK_SKEW ? ERR_CREDENTIALS_FAILED : error->means,
         call->role->arn, "%s: %s%s", call->action, error->text,
         denied ? "; the role's trust policy must allow the caller, and where that is "
                  "of another account, the caller's policy this role"
                : "");
+    err->young = error->young;
+    return -1;
 }
 
 /* Once, by AWS's clock. */

@@ -194,6 +194,7 @@ static int fill(struct err *err, enum err_code code, const char *subject)
 {
     err->code = code;
     err->remedy = NULL;
+    err->young = false;
     (void)snprintf(err->subject, sizeof err->subject, "%s", subject ? subject : "");
     return -1;
 }

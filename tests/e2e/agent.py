@@ -13,6 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(os.environ.get("MTLS_AGENT") or ROOT / "build" / "mtls-agent").resolve()
 PROGRAMS = Path(os.environ.get("MTLS_AGENT_PROGRAMS") or ROOT / "build" / "tests").resolve()  # for tests alone
+DRY_RUN = ("--dry-run", "--endpoint=localhost:1")  # of which AWS's refusal is told at once, on a first install as well
 PATIENCE_S = 90  # longer than any deadline that a test gives
 
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from agent import snapshot
+from agent import DRY_RUN, snapshot
 from servers.aws import aws_error
 from servers.http import Answer
 from servers.pki import DAY, document
@@ -24,7 +24,8 @@ def unreachable():
 
 
 def test_denied(agent, aws, put, good):
-    error = agent.fetch(put(good), env=aws.environment(aws.denied_keys)).failed(77, "aws_denied")
+    result = agent.fetch(put(good), env=aws.environment(aws.denied_keys), deadline="3s")
+    error = result.failed(77, "aws_denied")
     assert "AccessDeniedException" in error["reason"]
     assert "is not authorized to perform: secretsmanager:GetSecretValue" in error["reason"]
     assert "request id" in error["reason"]
@@ -33,7 +34,7 @@ def test_denied(agent, aws, put, good):
 
 def test_unknown_key(agent, aws, put, good):
     unknown = {"aws_access_key_id": "AKIA0000000000000000", "aws_secret_access_key": "x" * 40}
-    error = agent.fetch(put(good), env=aws.environment(unknown)).failed(77, "credentials_unknown")
+    error = agent.fetch(put(good), *DRY_RUN, env=aws.environment(unknown)).failed(77, "credentials_unknown")
     assert "UnrecognizedClientException" in error["reason"]
 
 
@@ -45,7 +46,7 @@ def test_wrong_secret_key(agent, aws, put, good):
 
 
 def test_not_found(agent, aws):
-    error = agent.fetch("mtls/absent", "--region=eu-central-1").failed(77, "secret_not_found")
+    error = agent.fetch("mtls/absent", "--region=eu-central-1", *DRY_RUN).failed(77, "secret_not_found")
     assert error["subject"] == "mtls/absent"
     assert (
         "ResourceNotFoundException" in error["reason"]
@@ -63,7 +64,8 @@ def test_request_id_is_shown(agent, aws, put, good):
     aws.faults.append(
         aws_error(400, "AccessDeniedException", "no", request_id="e0a1b2c3-1111-2222-3333-444455556666")
     )
-    assert "e0a1b2c3-1111-2222-3333-444455556666" in agent.fetch(put(good)).failed(77, "aws_denied")["reason"]
+    error = agent.fetch(put(good), *DRY_RUN).failed(77, "aws_denied")
+    assert "e0a1b2c3-1111-2222-3333-444455556666" in error["reason"]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +82,8 @@ def test_request_id_is_shown(agent, aws, put, good):
 )
 def test_forms_of_an_error(agent, aws, put, good, form):
     aws.faults.append(form)
-    assert agent.fetch(put(good)).failed(77, "aws_denied")["reason"].startswith("AccessDeniedException: no")
+    error = agent.fetch(put(good), *DRY_RUN).failed(77, "aws_denied")
+    assert error["reason"].startswith("AccessDeniedException: no")
 
 
 def test_denied_is_an_error_even_with_a_good_set_in_place(agent, aws, put, good):

@@ -3,7 +3,7 @@
 
 import pytest
 
-from agent import snapshot
+from agent import DRY_RUN, snapshot
 from servers.aws import REGION
 from servers.container import ContainerCredentials
 from servers.imds import TOKEN_HEADER, Imds
@@ -48,9 +48,8 @@ def test_session_of_the_environment(agent, put, good, session, name):
 
 
 def test_a_wrong_session_token_is_denied(agent, put, good, session):
-    agent.fetch(put(good), env={**session_environment(session), "AWS_SESSION_TOKEN": "x" * 300}).failed(
-        77, "credentials_unknown"
-    )
+    environment = {**session_environment(session), "AWS_SESSION_TOKEN": "x" * 300}
+    agent.fetch(put(good), *DRY_RUN, env=environment).failed(77, "credentials_unknown")
 
 
 @pytest.mark.parametrize("missing", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
@@ -107,7 +106,7 @@ def test_metadata_not_ready_is_asked_again(agent, put, good, imds):
 
 def test_instance_without_a_role(agent, put, good, up, session):
     imds = up(Imds(session, role=None))
-    agent.fetch(put(good), env={**NO_KEYS, **imds.environment()}).failed(77, "role_missing")
+    agent.fetch(put(good), *DRY_RUN, env={**NO_KEYS, **imds.environment()}).failed(77, "role_missing")
 
 
 def test_metadata_disabled_on_the_instance(agent, put, good, imds):

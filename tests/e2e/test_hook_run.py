@@ -137,6 +137,14 @@ def test_it_fails_in_fetch(agent, put, good, hook):
     assert snapshot((agent.dir / "..data").resolve()) == before
 
 
+def test_its_failure_hides_no_other(agent, put, good, hook):
+    """74 says that every identity is in place."""
+    hook.fail_by("exit 3")
+    result = agent.fetch([f"good={put(good)}", f"bad={put('{}')}"], hook.option)
+    assert result.status == 65
+    assert sorted(event["code"] for event in result.all("error")) == ["field_missing", "hook_failed"]
+
+
 def test_a_program_that_is_not_there(agent, put, good):
     reason = agent.fetch(put(good), "--on-change-exec=/nowhere/hook").failed(74, "hook_failed")["reason"]
     assert "/nowhere/hook" in reason

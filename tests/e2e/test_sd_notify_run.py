@@ -13,7 +13,7 @@ from servers.aws import aws_error
 from servers.http import HOLD
 
 EACH_CYCLE = "--log-level=debug"
-DENIED = ("AccessDeniedException", "no")
+DENIED = ("AccessDeniedException", "no, with an explicit deny in an identity-based policy")
 
 
 class Manager:

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The agent, with a wall clock that is as many seconds ahead as the file $TEST_CLOCK_FILE says;
- * what measures durations goes on as it does. The machine's own clock is left alone.
+ * what measures durations goes on as it does. The machine's own clock is left alone. And where it
+ * sleeps, it does so as many times shorter as $TEST_HASTE says.
  */
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -11,16 +13,26 @@
 
 int64_t __real_clock_wall(void);
 int64_t __wrap_clock_wall(void);
+void __real_clock_sleep(int64_t ms, int64_t at_ms);
+void __wrap_clock_sleep(int64_t ms, int64_t at_ms);
 
 /* Open from before the sandbox, which knows nothing of it. */
 static int file = -1;
+static int64_t haste = 1;
 
 __attribute__((constructor)) static void open_file(void)
 {
-    const char *path = getenv("TEST_CLOCK_FILE");
+    const char *path = getenv("TEST_CLOCK_FILE"), *times = getenv("TEST_HASTE");
 
     if (path)
         file = open(path, O_RDONLY | O_CLOEXEC);
+    if (times)
+        haste = strtoll(times, NULL, 10);
+}
+
+void __wrap_clock_sleep(int64_t ms, int64_t at_ms)
+{
+    __real_clock_sleep(ms / haste, at_ms);
 }
 
 int64_t __wrap_clock_wall(void)

@@ -209,6 +209,30 @@ static void test_wait_heeds_the_server(void **state)
     assert_in_range(clock_ms() - start, 0, 140);
 }
 
+/* The first after 2 s, then anything up to the double each time, and no seventh try. */
+static void test_young(void **state)
+{
+    const int64_t much = RETRY_YOUNG_MS;
+    unsigned tries;
+
+    (void)state;
+    assert_int_equal(retry_young_ms(1, much, 0), 2000);
+    assert_int_equal(retry_young_ms(1, much, UINT32_MAX), 2000);
+    for (tries = 2; tries < 6; tries++) {
+        assert_int_equal(retry_young_ms(tries, much, 0), 0);
+        assert_int_equal(retry_young_ms(tries, much, UINT32_MAX), 1000 << tries);
+    }
+    assert_int_equal(retry_young_ms(6, much, 0), -1);
+}
+
+static void test_young_leaves_time_for_a_try(void **state)
+{
+    (void)state;
+    assert_int_equal(retry_young_ms(1, 1000, 0), -1);
+    assert_int_equal(retry_young_ms(1, 2500, 0), 1500);
+    assert_int_equal(retry_young_ms(5, 9000, UINT32_MAX), 8000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +246,8 @@ int main(void)
         cmocka_unit_test(test_wait_stops_for_good),
         cmocka_unit_test(test_wait_leaves_time_for_a_try),
         cmocka_unit_test(test_wait_heeds_the_server),
+        cmocka_unit_test(test_young),
+        cmocka_unit_test(test_young_leaves_time_for_a_try),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
