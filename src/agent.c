@@ -32,7 +32,7 @@ struct install_target agent_target(const struct config *config, const char *sub,
         .cert_mode = config->cert_mode,
         .dir_mode = config->dir_mode,
         .keep_previous_ms = config->keep_previous_ms,
-        .keep_newest = config->rollback_on_failure,
+        .keep_newest = config->rollback_on_failure != ROLLBACK_NEVER,
         .deadline = deadline,
     };
 }
@@ -273,14 +273,38 @@ static int set_aside(const struct delivery *delivery, struct err *err)
     return -1;
 }
 
-/* In run, what is installed is proved by its probes. */
+/* What somebody on the way must not bring back, nobody may. */
+static int refuse_forbidden(const struct delivery *delivery, struct err *err)
+{
+    struct installed next = {.version_count = delivery->set->secret_count};
+    const char *forbidden;
+    size_t i;
+
+    for (i = 0; i < next.version_count; i++)
+        memcpy(next.version_ids[i], delivery->origins[i].id, sizeof next.version_ids[i]);
+    forbidden = version_forbidden(delivery->config, &next);
+    if (!forbidden)
+        return 0;
+    return err_set(err, ERR_IDENTITY_UNEXPECTED, delivery->set->secrets[0],
+                   "its version %s is forbidden by --forbid-version", forbidden);
+}
+
+/*
+ * In run, what is installed is proved by its probes. What was rolled back goes forward only where
+ * an enclave accepts it.
+ */
 static int try_out(struct delivery *delivery, struct err *err)
 {
     delivery->rehearsal = REHEARSAL_SKIPPED;
     if (delivery->recalled && delivery->agent->stays)
         return 0;
-    return rehearse(delivery->config, delivery->identity, &delivery->target, &delivery->rehearsal,
-                    err);
+    if (rehearse(delivery->config, delivery->identity, &delivery->target, &delivery->rehearsal,
+                 err) < 0)
+        return -1;
+    if (!delivery->again || delivery->rehearsal != REHEARSAL_SKIPPED ||
+        enclave_accepts(delivery->config, delivery->identity, delivery->target.deadline))
+        return 0;
+    return err_set(err, ERR_ENCLAVE_REFUSED, delivery_name(delivery), "no endpoint accepts it");
 }
 
 /* The mission. Nothing touches the target before all that can fail without it has succeeded. */
@@ -290,8 +314,14 @@ static int deliver(struct delivery *delivery, struct secretsmanager *manager, st
         return keep_stale(delivery, err) ? 0 : -1;
     if (!delivery->recalled && keep_from(delivery) != ASIDE_NO)
         return set_aside(delivery, err);
-    if (prove(delivery, err) < 0 || try_out(delivery, err) < 0)
+    if (refuse_forbidden(delivery, err) < 0 || prove(delivery, err) < 0)
         return -1;
+    if (try_out(delivery, err) < 0) {
+        if (!keep_back(delivery, err))
+            return -1;
+        conclude_delivery(delivery, "held_back");
+        return 0;
+    }
     if (delivery->config->dry_run)
         return require_proof(delivery, err);
     if (delivery->rehearsal == REHEARSAL_UNPROVEN && keep_unproven(delivery))

@@ -13,7 +13,9 @@ enum {
        another. */
     KEEP_MARGIN_S = 3600,
     /* A version that failed is tried again after one interval, two, four, so many at most. */
-    AGAIN_MAX = 12
+    AGAIN_MAX = 12,
+    /* One that was rolled back by itself, after an hour, or so many intervals where that is less. */
+    CHANCE_MS = 60 * 60 * 1000
 };
 
 /* The installed identity, if it is the expected one and will serve for a while yet; else NULL. */
@@ -21,8 +23,11 @@ static struct identity *serving_identity(const struct delivery *delivery)
 {
     struct err none;
     struct identity *identity = installed_identity(&delivery->target, &none);
+    struct installed facts;
 
+    (void)install_facts(&delivery->target, &facts);
     if (identity && (identity->not_after - clock_wall() < KEEP_MARGIN_S ||
+                     version_forbidden(delivery->config, &facts) ||
                      delivery_expect(delivery, identity, &none) < 0)) {
         identity_free(identity);
         return NULL;
@@ -97,11 +102,66 @@ static bool serves_instead(const struct delivery *delivery)
     return serves;
 }
 
+/* Whether a version that was rolled back by itself was not tried for long. */
+static bool is_due(const struct delivery *delivery, const struct install_memory *memory)
+{
+    const int64_t intervals = AGAIN_MAX * delivery->config->interval_ms;
+    const int64_t since = clock_wall() - memory->tried;
+
+    return since < 0 || since * 1000 >= (intervals < CHANCE_MS ? intervals : CHANCE_MS);
+}
+
+/* Noted before it is done: a chance that cannot be noted would be one in each cycle. */
+static bool take_chance(struct delivery *delivery)
+{
+    const struct install_memory_change change = {.rolled_back = delivery->version,
+                                                 .tried = clock_wall()};
+    struct err err;
+
+    delivery->again = install_memory_update(&delivery->target, &change, &err) == 0;
+    if (delivery->again)
+        log_event(LOG_LEVEL_INFO, "tried_again", log_s("set", delivery_name(delivery)));
+    return delivery->again;
+}
+
+/* Whether the agent's memory keeps a version from being tried. */
+static bool is_held(struct delivery *delivery)
+{
+    struct install_memory memory;
+    struct err none;
+
+    if (install_memory_read(&delivery->target, &memory, &none) < 0)
+        return false;
+    if (strcmp(memory.held, delivery->version) == 0)
+        return true;
+    return strcmp(memory.rolled_back, delivery->version) == 0 && serves_instead(delivery) &&
+           !(is_due(delivery, &memory) && take_chance(delivery));
+}
+
+const char *version_forbidden(const struct config *config, const struct installed *facts)
+{
+    size_t i, v;
+
+    for (i = 0; i < config->forbidden_count; i++)
+        for (v = 0; v < facts->version_count; v++)
+            if (strcmp(config->forbidden[i], facts->version_ids[v]) == 0)
+                return config->forbidden[i];
+    return NULL;
+}
+
+bool keep_back(const struct delivery *delivery, const struct err *err)
+{
+    if (!delivery->again ||
+        err_info(err->code)->exit_status != err_info(ERR_ENCLAVE_REFUSED)->exit_status)
+        return false;
+    log_event(LOG_LEVEL_WARNING, "still_refused", log_s("set", delivery_name(delivery)),
+              log_s("code", err_info(err->code)->name), log_s("reason", err->reason));
+    return true;
+}
+
 enum aside keep_from(struct delivery *delivery)
 {
     const char *version = delivery->version;
-    struct install_memory memory;
-    struct err none;
 
     if (delivery->aside != ASIDE_UNKNOWN)
         return delivery->aside;
@@ -110,10 +170,7 @@ enum aside keep_from(struct delivery *delivery)
         strcmp(delivery->told->refused.version, version) == 0 &&
         clock_left(delivery->told->refused.until) > 0)
         delivery->aside = ASIDE_REFUSED;
-    else if (!delivery->config->version_id && !delivery->config->dry_run &&
-             install_memory_read(&delivery->target, &memory, &none) == 0 &&
-             (strcmp(memory.held, version) == 0 ||
-              (strcmp(memory.rolled_back, version) == 0 && serves_instead(delivery))))
+    else if (!delivery->config->version_id && !delivery->config->dry_run && is_held(delivery))
         delivery->aside = ASIDE_HELD;
     return delivery->aside;
 }

@@ -31,6 +31,7 @@ struct delivery {
     char version[65];               /* of all of them; "" while one is not known */
     bool recalled;                  /* it is what is installed */
     enum aside aside;
+    bool again; /* it was rolled back by itself, and may have another chance by a rehearsal */
     struct bundle bundle;
     struct identity *identity;
     struct ca_overlap overlap;
@@ -44,14 +45,19 @@ const char *delivery_name(const struct delivery *delivery);
 int delivery_expect(const struct delivery *delivery, const struct identity *identity,
                     struct err *err);
 
+/* Whether forbid-version names one of these versions; which one, else NULL. */
+const char *version_forbidden(const struct config *config, const struct installed *facts);
+
 /*
  * agent_keep.c: when what is installed stays. keep_stale(): AWS cannot be asked, and a whole set on
  * disk is better than a host that does not come up. keep_unproven(): no enclave could be asked.
  * keep_from(): the version is one not to be tried, with the error of one that failed.
+ * keep_back(): one that was rolled back by itself has had its chance, and is refused still.
  */
 bool keep_stale(const struct delivery *delivery, const struct err *err);
 bool keep_unproven(const struct delivery *delivery);
 enum aside keep_from(struct delivery *delivery);
+bool keep_back(const struct delivery *delivery, const struct err *err);
 
 /* Remembers a version that failed, so that it is not tried in each cycle. */
 void keep_in_mind(const struct delivery *delivery, const struct err *err);

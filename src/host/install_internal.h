@@ -59,9 +59,15 @@ bool line_is(const struct line *line, const char *keyword, size_t words);
 bool line_copy(char *out, size_t size, struct bytes word);
 bool line_copy_digest(char out[HASH_HEX_SIZE], struct bytes word);
 
+/* Reads a word of decimal digits; false where it is none. */
+bool line_read_number(int64_t *out, struct bytes word);
+
 /* Appends a line of two or, where second is not NULL, three words: 0, or -1 where memory is full.
  */
 int line_add(struct buf *text, const char *keyword, const char *first, const char *second);
+
+/* The same with a number as the last word; word may be NULL. */
+int line_add_number(struct buf *text, const char *keyword, const char *word, int64_t value);
 
 /* install_manifest.c: what a set is made of, as text. */
 struct manifest {

@@ -357,7 +357,8 @@ static void take_round(struct service *service)
     size_t i;
 
     /* A little to and fro, so that hosts that started together do not stay together. */
-    service->probe_at = now + interval - tenth / 2 + random_below(tenth + 1);
+    service->probe_at = sooner(now + interval - tenth / 2 + random_below(tenth + 1),
+                               watch_next(&service->watch, service->config));
     for (i = 0; i < service->config->set_count; i++)
         take_watched(service, i, now, clock_wall());
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "config/config.h"
+#include "service/suspicion.h"
 
 struct agent;
 struct err;
@@ -19,6 +20,7 @@ struct watch {
     size_t accepted[CONFIG_SETS_MAX]; /* how many endpoints accepted the set */
     bool asked[CONFIG_SETS_MAX];      /* it has a client identity that is valid */
     bool retreated[CONFIG_SETS_MAX];  /* and was rolled back */
+    struct suspicion suspicions[CONFIG_SETS_MAX]; /* from round to round */
 };
 
 /* Room for the configuration's sets and endpoints. ERR_SYSTEM. */
@@ -27,8 +29,12 @@ void watch_close(struct watch *watch);
 
 /*
  * One round, on the arena's stack. With rollback-on-failure a set that is refused, and by no
- * endpoint accepted, is taken back to the one before it.
+ * endpoint accepted, three times over SUSPICION_SPAN_MS (or over the interval, where that is
+ * shorter) is taken back to the one before it.
  */
 void watch_round(struct watch *watch, struct agent *agent, int64_t deadline);
+
+/* When a set under suspicion is to be asked again, on clock_ms(); INT64_MAX: none is. */
+int64_t watch_next(const struct watch *watch, const struct config *config);
 
 #endif

@@ -183,8 +183,15 @@ def fickle(tmp_path, authority, second, up):
 def turned(serve, agent, rotation, authority, second, fickle, tmp_path):
     """run with a new set that the enclave accepted, and then refuses; what options there are."""
 
-    def start(*options):
-        service = serve(rotation.arn, EACH_CYCLE, *options, endpoint=fickle.endpoint, probe_interval="200ms")
+    def start(*options, interval="400ms"):
+        service = serve(
+            rotation.arn,
+            EACH_CYCLE,
+            *options,
+            endpoint=fickle.endpoint,
+            interval=interval,
+            probe_interval="200ms",
+        )
         service.wait("ready")
         new = rotation.rotate(second, trust=authority.pem + second.pem)
         service.wait("installed", 2)
@@ -212,6 +219,70 @@ def test_by_itself(turned, agent, rotation, pair, authority, second, fickle, tmp
     third = rotation.rotate()
     service.wait("installed", 3)
     assert installed(agent) == third.cert
+
+
+def test_by_itself_not_at_the_first_refusal(turned, agent, authority, second, fickle):
+    """Refused for less than the time that it takes: a fault, or somebody on the way for a moment."""
+    service, new = turned("--rollback-on-failure", interval="5s")
+    service.wait("rollback_considered", refused=1)
+    service.more("handshake", 3, result="refused")
+    fickle.trust(authority, second)
+    service.more("handshake", 3, result="accepted")
+    assert not service.all("rolled_back") and installed(agent) == new.cert
+
+
+def test_by_itself_after_three(turned, agent, pair):
+    service, new = turned("--rollback-on-failure", interval="2s")
+    service.wait("rolled_back")
+    assert [event["refused"] for event in service.all("rollback_considered")] == [1, 2]
+    assert installed(agent) == pair.cert
+
+
+def test_what_was_rolled_back_by_itself_is_tried_again(turned, agent, pair, authority, second, fickle):
+    """While the set before serves: rehearsed, and then it goes forward."""
+    service, new = turned("--rollback-on-failure")
+    service.wait("rolled_back")
+    service.wait("still_refused", seconds=40)
+    service.more("held_back")
+    assert installed(agent) == pair.cert and not service.all("error")
+    fickle.trust(authority, second)
+    service.wait("installed", 3, seconds=60)
+    assert installed(agent) == new.cert and service.all("tried_again")
+
+
+def test_nor_by_fetch_more_often_than_each_hour(serve, turned, agent, rotation, pair, authority, second, fickle):
+    service, new = turned("--rollback-on-failure")
+    service.wait("rolled_back")
+    service.stop()
+    fickle.trust(authority, second)
+    agent.fetch(rotation.arn, endpoint=fickle.endpoint).succeeded("held_back")
+    assert installed(agent) == pair.cert
+    wait_for(
+        lambda: agent.fetch(rotation.arn, "--interval=100ms", endpoint=fickle.endpoint).succeeded().all("installed")
+    )
+    assert installed(agent) == new.cert
+
+
+def test_a_forbidden_version(agent, aws, rotation, pair, enclave):
+    """Neither back to it nor forward to it: its key may be the stolen one."""
+    old = agent.fetch(rotation.arn).event("secret")["version_id"]
+    second = rotation.rotate()
+    agent.fetch(rotation.arn, f"--forbid-version={old}").succeeded("installed")
+    assert old in refused_as_none(agent, rotation.arn, f"--forbid-version={old}")["reason"]
+    new = agent.fetch(rotation.arn, f"--forbid-version={old}").succeeded("unchanged").event("version")["version_id"]
+    aws.secrets.update_secret_version_stage(
+        SecretId=rotation.arn, VersionStage="AWSCURRENT", MoveToVersionId=old, RemoveFromVersionId=new
+    )
+    error = agent.fetch(rotation.arn, f"--forbid-version={old}").failed(65, "identity_unexpected")
+    assert old in error["reason"] and installed(agent) == second.cert
+
+
+def test_a_forbidden_version_is_not_kept(agent, rotation):
+    old = agent.fetch(rotation.arn).event("secret")["version_id"]
+    away = {"AWS_ENDPOINT_URL_SECRETS_MANAGER": "https://127.0.0.1:1"}
+    options = {"env": away, "deadline": "2s"}
+    agent.fetch(rotation.arn, **options).succeeded("kept_stale")
+    assert agent.fetch(rotation.arn, f"--forbid-version={old}", **options).status in (69, 75)
 
 
 def test_by_itself_only_once_for_a_version(turned, agent, pair, authority, second, fickle):
