@@ -42,20 +42,22 @@ const char *delivery_name(const struct delivery *delivery)
     return delivery->set->sub[0] ? delivery->set->sub : delivery->target.dir;
 }
 
-static void list_sources(const struct delivery *delivery,
-                         struct install_source sources[CONFIG_SECRETS_MAX])
+void set_sources(const struct config_set *set, const struct secret_version *origins,
+                 struct install_source sources[CONFIG_SECRETS_MAX])
 {
     size_t i;
 
-    for (i = 0; i < delivery->set->secret_count; i++)
-        sources[i] = (struct install_source){delivery->origins[i].arn, delivery->origins[i].id};
+    for (i = 0; i < set->secret_count; i++)
+        sources[i] = origins && origins[i].arn[0]
+                         ? (struct install_source){origins[i].arn, origins[i].id}
+                         : (struct install_source){set->secrets[i], ""};
 }
 
 static int name_version(struct delivery *delivery, struct err *err)
 {
     struct install_source sources[CONFIG_SECRETS_MAX];
 
-    list_sources(delivery, sources);
+    set_sources(delivery->set, delivery->origins, sources);
     if (install_version(delivery->version, sources, delivery->set->secret_count) == 0)
         return 0;
     return err_set(err, ERR_MEMORY_FULL, delivery->set->secrets[0], "no room for a version");
@@ -81,7 +83,7 @@ static int recall(struct delivery *delivery, struct secretsmanager *manager, str
         if (!delivery->origins[i].id[0])
             return 0;
     }
-    list_sources(delivery, sources);
+    set_sources(delivery->set, delivery->origins, sources);
     delivery->recalled =
         install_recall(&delivery->target, sources, set->secret_count, &delivery->bundle);
     return name_version(delivery, err);
@@ -154,7 +156,7 @@ static int keep_anchors(struct delivery *delivery, struct err *err)
         .length_ms = delivery->config->ca_overlap_ms,
     };
 
-    list_sources(delivery, sources);
+    set_sources(delivery->set, delivery->origins, sources);
     return ca_overlap_apply(&request, delivery->identity, &delivery->overlap, err);
 }
 
@@ -239,7 +241,7 @@ static int install(const struct delivery *delivery, struct err *err)
     enum install_outcome outcome;
     int result;
 
-    list_sources(delivery, sources);
+    set_sources(delivery->set, delivery->origins, sources);
     atomic_store(&delivery->agent->writing, true);
     result = install_identity(&delivery->target, &what, &outcome, err);
     atomic_store(&delivery->agent->writing, false);

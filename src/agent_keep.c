@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <string.h>
 
 #include "agent_parts.h"
@@ -14,20 +15,32 @@ enum {
     KEEP_MARGIN_S = 3600,
     /* A version that failed is tried again after one interval, two, four, so many at most. */
     AGAIN_MAX = 12,
-    /* One that was rolled back by itself, after an hour, or so many intervals where that is less. */
+    /* One that was rolled back by itself, after an hour, or so many intervals where that is less.
+     */
     CHANCE_MS = 60 * 60 * 1000
 };
+
+/* Whether what is installed was made of other secrets: another environment's, as like as not. */
+static bool is_of_others(const struct delivery *delivery, char other[INSTALL_OTHER_MAX])
+{
+    struct install_source sources[CONFIG_SECRETS_MAX];
+
+    set_sources(delivery->set, delivery->origins, sources);
+    return install_origin(&delivery->target, NULL, sources, delivery->set->secret_count, other) ==
+           INSTALL_OF_OTHERS;
+}
 
 /* The installed identity, if it is the expected one and will serve for a while yet; else NULL. */
 static struct identity *serving_identity(const struct delivery *delivery)
 {
     struct err none;
     struct identity *identity = installed_identity(&delivery->target, &none);
+    char other[INSTALL_OTHER_MAX];
     struct installed facts;
 
     (void)install_facts(&delivery->target, &facts);
     if (identity && (identity->not_after - clock_wall() < KEEP_MARGIN_S ||
-                     version_forbidden(delivery->config, &facts) ||
+                     version_forbidden(delivery->config, &facts) || is_of_others(delivery, other) ||
                      delivery_expect(delivery, identity, &none) < 0)) {
         identity_free(identity);
         return NULL;
@@ -45,12 +58,26 @@ static bool is_passing(const struct err *err)
             status == err_info(ERR_DEADLINE)->exit_status);
 }
 
-bool keep_stale(const struct delivery *delivery, const struct err *err)
+/* Adds to why AWS could not be asked that what is installed is no substitute. */
+static void explain_others(const char *other, struct err *err)
 {
+    const size_t len = strlen(err->reason);
+
+    (void)snprintf(err->reason + len, sizeof err->reason - len,
+                   "; what is installed is no substitute: it was made of %s", other);
+}
+
+bool keep_stale(const struct delivery *delivery, struct err *err)
+{
+    char other[INSTALL_OTHER_MAX];
     struct identity *identity;
 
     if (!delivery->config->keep_if_unreachable || delivery->config->dry_run || !is_passing(err))
         return false;
+    if (is_of_others(delivery, other)) {
+        explain_others(other, err);
+        return false;
+    }
     identity = serving_identity(delivery);
     if (!identity)
         return false;

@@ -45,16 +45,23 @@ const char *delivery_name(const struct delivery *delivery);
 int delivery_expect(const struct delivery *delivery, const struct identity *identity,
                     struct err *err);
 
+/*
+ * The set's secrets: by their ARNs where AWS has told them, else as they are configured.
+ */
+void set_sources(const struct config_set *set, const struct secret_version *origins,
+                 struct install_source sources[CONFIG_SECRETS_MAX]);
+
 /* Whether forbid-version names one of these versions; which one, else NULL. */
 const char *version_forbidden(const struct config *config, const struct installed *facts);
 
 /*
  * agent_keep.c: when what is installed stays. keep_stale(): AWS cannot be asked, and a whole set on
- * disk is better than a host that does not come up. keep_unproven(): no enclave could be asked.
+ * disk is better than a host that does not come up, unless it is of other secrets, which err then
+ * says too. keep_unproven(): no enclave could be asked.
  * keep_from(): the version is one not to be tried, with the error of one that failed.
  * keep_back(): one that was rolled back by itself has had its chance, and is refused still.
  */
-bool keep_stale(const struct delivery *delivery, const struct err *err);
+bool keep_stale(const struct delivery *delivery, struct err *err);
 bool keep_unproven(const struct delivery *delivery);
 enum aside keep_from(struct delivery *delivery);
 bool keep_back(const struct delivery *delivery, const struct err *err);

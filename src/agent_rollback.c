@@ -34,14 +34,21 @@ static struct identity *previous_identity(const struct retreat *retreat, struct 
     return identity;
 }
 
+/* Neither to what is forbidden, nor to another environment. */
 static int allow(const struct retreat *retreat, const struct installed *previous, struct err *err)
 {
     const char *forbidden = version_forbidden(retreat->agent->config, previous);
+    struct install_source sources[CONFIG_SECRETS_MAX];
+    char other[INSTALL_OTHER_MAX];
 
-    if (!forbidden)
+    if (forbidden)
+        return err_set(err, ERR_NO_PREVIOUS, name_of(retreat),
+                       "version %s before it is forbidden by --forbid-version", forbidden);
+    set_sources(retreat->set, NULL, sources);
+    if (install_origin(&retreat->target, previous->set, sources, retreat->set->secret_count,
+                       other) != INSTALL_OF_OTHERS)
         return 0;
-    return err_set(err, ERR_NO_PREVIOUS, name_of(retreat),
-                   "version %s before it is forbidden by --forbid-version", forbidden);
+    return err_set(err, ERR_NO_PREVIOUS, name_of(retreat), "the set before was made of %s", other);
 }
 
 /* By hand the rehearsal's policy decides; by itself the agent goes back only to what works. */

@@ -91,14 +91,12 @@ static int walk(struct transition *transition, struct bytes pem, struct err *err
     return result;
 }
 
-static bool same_secrets(const struct ca_overlap_request *request, const struct installed *facts)
+static bool same_secrets(const struct ca_overlap_request *request)
 {
-    uint8_t digest[sizeof facts->secrets] = {0};
-    size_t i;
+    char other[INSTALL_OTHER_MAX];
 
-    for (i = 0; i < request->source_count; i++)
-        install_digest_secret(digest, bytes_of_text(request->sources[i].secret));
-    return facts->version_count > 0 && memcmp(digest, facts->secrets, sizeof digest) == 0;
+    return install_origin(request->target, NULL, request->sources, request->source_count, other) ==
+           INSTALL_OF_THESE;
 }
 
 int ca_overlap_apply(const struct ca_overlap_request *request, struct identity *next,
@@ -120,7 +118,7 @@ int ca_overlap_apply(const struct ca_overlap_request *request, struct identity *
     *overlap = (struct ca_overlap){0};
     if (request->length_ms == 0 || !next->anchors)
         return 0;
-    if (install_read(request->target, &bundle, &facts, &none) == 0 && same_secrets(request, &facts))
+    if (install_read(request->target, &bundle, &facts, &none) == 0 && same_secrets(request))
         result = walk(&transition, buf_bytes(&bundle.field[BUNDLE_CA_CERT]), err);
     overlap->only_ended =
         transition.ended > 0 && transition.changed == 0 && transition.shared == transition.own;

@@ -87,13 +87,21 @@ struct installed {
     int64_t not_after;
     char version_ids[16][65]; /* of the manifest, in its order */
     size_t version_count;
-    uint8_t secrets[32]; /* a digest of their ARNs, by install_digest_secret() one after another */
     struct install_overlap overlap[INSTALL_OVERLAP_MAX];
     size_t overlap_count;
 };
 
-/* Tells sets of the same secrets from others. digest is zero at first. */
-void install_digest_secret(uint8_t digest[32], struct bytes secret);
+/*
+ * Whether a set (NULL: the installed one) was made of these secrets, each an ARN, with or without
+ * the suffix of Secrets Manager, or a name. They are the same where account and name are, as far as
+ * both tell; a replica in another Region is the same secret. Unknown where no manifest can be read.
+ * Of others: other tells which.
+ */
+#define INSTALL_OTHER_MAX 256
+enum install_origin { INSTALL_OF_UNKNOWN, INSTALL_OF_THESE, INSTALL_OF_OTHERS };
+enum install_origin install_origin(const struct install_target *target, const char *set,
+                                   const struct install_source *sources, size_t count,
+                                   char other[INSTALL_OTHER_MAX]);
 
 /*
  * Names the version of a set made of these secrets' versions, in this order: SHA-256, lower-case

@@ -11,13 +11,6 @@
 
 enum { VERSIONS_MAX = 16 };
 
-void install_digest_secret(uint8_t digest[HASH_SIZE], struct bytes secret)
-{
-    const uint8_t *before = digest;
-
-    hash_hmac(digest, bytes_of(before, HASH_SIZE), secret);
-}
-
 static void digest_head(char out[HASH_HEX_SIZE], struct bytes head)
 {
     uint8_t hash[HASH_SIZE];
@@ -37,7 +30,6 @@ static int parse_sources(struct manifest *manifest, struct bytes *rest, struct l
             digest_head(facts->version, bytes_of(manifest->text.data, manifest->sources_len));
             return facts->version_count > 0 ? 0 : -1;
         }
-        install_digest_secret(facts->secrets, line->word[1]);
         if (facts->version_count == VERSIONS_MAX ||
             !line_copy(facts->version_ids[facts->version_count++], sizeof facts->version_ids[0],
                        line->word[2]))
@@ -90,7 +82,8 @@ static int parse(struct manifest *manifest)
     if (!line_is(&line, "fingerprint", 2) ||
         !line_copy_digest(manifest->facts.fingerprint, line.word[1]) || line_next(&rest, &line) < 0)
         return -1;
-    if (!line_is(&line, "not-after", 2) || !line_read_number(&manifest->facts.not_after, line.word[1]))
+    if (!line_is(&line, "not-after", 2) ||
+        !line_read_number(&manifest->facts.not_after, line.word[1]))
         return -1;
     if (parse_overlap(&manifest->facts, &rest, &line) < 0)
         return -1;

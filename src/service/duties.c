@@ -27,7 +27,7 @@ static void survey_all(struct service *service)
     for (i = 0; i < service->config->set_count; i++) {
         const struct install_target target = target_of(service, i, service->job.deadline);
 
-        survey_target(&target, &service->surveys[i]);
+        survey_target(&target, &service->config->sets[i], &service->surveys[i]);
     }
 }
 

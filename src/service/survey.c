@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "config/config.h"
 #include "host/install_memory.h"
 #include "identity/cert.h"
 #include "identity/identity.h"
@@ -37,7 +38,23 @@ static void describe(const struct identity *identity, int64_t now, struct survey
     survey->is_client = identity->client.chain_count > 0;
 }
 
-void survey_target(const struct install_target *target, struct survey *survey)
+/* What was made of other secrets is no substitute for what is configured. */
+static void check_origin(const struct install_target *target, const struct config_set *set,
+                         struct survey *survey)
+{
+    struct install_source sources[CONFIG_SECRETS_MAX];
+    char other[INSTALL_OTHER_MAX];
+    size_t i;
+
+    for (i = 0; i < set->secret_count; i++)
+        sources[i] = (struct install_source){set->secrets[i], ""};
+    if (install_origin(target, NULL, sources, set->secret_count, other) == INSTALL_OF_OTHERS)
+        (void)err_set(&survey->err, ERR_IDENTITY_UNEXPECTED, target->dir, "it was made of %s",
+                      other);
+}
+
+void survey_target(const struct install_target *target, const struct config_set *set,
+                   struct survey *survey)
 {
     struct identity_policy policy = {.now = clock_wall()};
     struct identity *identity = NULL;
@@ -52,6 +69,8 @@ void survey_target(const struct install_target *target, struct survey *survey)
     if (identity) {
         survey->err.code = ERR_NONE;
         describe(identity, policy.now, survey);
+        if (set)
+            check_origin(target, set, survey);
     } else {
         memcpy(survey->fingerprint, survey->facts.fingerprint, sizeof survey->fingerprint);
         survey->not_after = survey->facts.not_after;

@@ -76,9 +76,8 @@ static bool is_refused(struct watch *watch, const struct agent *agent, size_t se
         round.refused += probe[i].verdict == PROBE_REFUSED || probe[i].verdict == PROBE_DOUBTED;
     refused = suspicion_take(suspicion, &round);
     if (!refused && suspicion->times > 0 && suspicion->times != before)
-        log_event(LOG_LEVEL_WARNING, "rollback_considered",
-                  log_s("set", name_of(agent, set)), log_n("refused", suspicion->times),
-                  log_n("of", SUSPICION_TIMES));
+        log_event(LOG_LEVEL_WARNING, "rollback_considered", log_s("set", name_of(agent, set)),
+                  log_n("refused", suspicion->times), log_n("of", SUSPICION_TIMES));
     return refused;
 }
 

@@ -17,9 +17,9 @@ struct probe;
 struct watch {
     struct probe *probes; /* of all endpoints for the first set, then for the next one; public */
     size_t endpoints;
-    size_t accepted[CONFIG_SETS_MAX]; /* how many endpoints accepted the set */
-    bool asked[CONFIG_SETS_MAX];      /* it has a client identity that is valid */
-    bool retreated[CONFIG_SETS_MAX];  /* and was rolled back */
+    size_t accepted[CONFIG_SETS_MAX];             /* how many endpoints accepted the set */
+    bool asked[CONFIG_SETS_MAX];                  /* it has a client identity that is valid */
+    bool retreated[CONFIG_SETS_MAX];              /* and was rolled back */
     struct suspicion suspicions[CONFIG_SETS_MAX]; /* from round to round */
 };
 

@@ -217,6 +217,66 @@ def test_unreachable_fails_when_told(agent, put, good, unreachable):
     assert snapshot(agent.dir) == before
 
 
+def another_account(arn):
+    parts = arn.split(":")
+    return ":".join([*parts[:4], "999999999999", *parts[5:]])
+
+
+def another_name(arn):
+    return arn[: arn.rindex(":") + 1] + "production/mtls-AbCdEf"
+
+
+@pytest.mark.parametrize("other", [another_account, another_name])
+def test_unreachable_keeps_no_set_of_other_sources(agent, put, good, unreachable, other):
+    arn = put(good)
+    agent.fetch(arn).succeeded("installed")
+    before = snapshot(agent.dir)
+    result = agent.fetch(other(arn), env=unreachable, deadline="2s")
+    assert result.status in (69, 75) and not result.all("kept_stale"), result.stderr
+    assert arn in result.event("error")["reason"]
+    assert snapshot(agent.dir) == before
+
+
+def test_unreachable_keeps_what_may_be_of_these_sources(agent, put, good, unreachable):
+    """A name, an ARN without its suffix, a replica."""
+    arn = put(good)
+    agent.fetch(arn).succeeded("installed")
+    parts = arn.split(":")
+    replica = ":".join([*parts[:3], "us-west-2", *parts[4:]])
+    env = {**unreachable, "AWS_REGION": parts[3]}
+    for same in (parts[-1][:-7], arn[:-7], replica):
+        agent.fetch(same, env=env, deadline="2s").succeeded("kept_stale")
+
+
+def test_a_set_of_other_sources_is_no_way_back_either(agent, put, good, unreachable):
+    first, second = put(good), put(good)
+    agent.fetch(first).succeeded("installed")
+    agent.fetch(second).succeeded("installed")
+    assert first in agent.fetch(second, "--rollback").failed(73, "no_previous")["reason"]
+
+
+def test_unproven_replaces_a_set_of_other_sources(agent, put, good, authority):
+    """A host that moves to another environment whose enclaves are not up yet."""
+    nobody = f"localhost:{free_port()}"
+    agent.fetch(put(good)).succeeded("installed")
+    new = authority.issue("ECS-Client")
+    agent.fetch(put(document(new, authority.pem)), endpoint=nobody).succeeded("unproven", "installed")
+    assert agent.file("client.crt") == new.cert
+
+
+def test_nor_is_run_ready_with_it(agent, serve, put, good, unreachable):
+    arn = put(good)
+    agent.fetch(arn).succeeded("installed")
+    other = another_name(arn)
+    service = serve(other, env=unreachable, deadline="1s")
+    service.wait("error")
+    assert not service.all("ready")
+    told = agent.status()["sets"][0]
+    assert told["problem"]["code"] == "identity_unexpected" and arn in told["problem"]["reason"]
+    line = agent.run("healthcheck", f"--dir={agent.dir}", f"--secret={other}")
+    assert line.status == 1 and arn in line.stdout
+
+
 @pytest.mark.parametrize("damage", ["expiring", "damaged", "missing"])
 def test_unreachable_keeps_only_what_will_serve(agent, put, authority, unreachable, damage):
     life = DAY / 48 if damage == "expiring" else DAY
