@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/hash.h"
+#include "base/log.h"
+#include "host/install_internal.h"
 #include "identity/bundle.h"
 #include "identity/cert.h"
 #include "identity/identity.h"
@@ -42,6 +44,18 @@ static const struct install_overlap *find(const struct installed *facts, const c
     return NULL;
 }
 
+/* Whether one more can be told of, read again, and written: base64 in lines takes 1.4 times as
+ * much. */
+static bool has_room(const struct transition *transition, const struct cert *cert)
+{
+    enum { BEGIN_AND_END = 64 };
+    const size_t used = transition->next->file[BUNDLE_CA_CERT].len;
+
+    return transition->overlap->count < INSTALL_OVERLAP_MAX &&
+           anchors_count(transition->next->anchors) < IDENTITY_ANCHORS_MAX &&
+           used + cert->der.len * 7 / 5 + BEGIN_AND_END < INSTALL_FILE_MAX;
+}
+
 /* An anchor that ca_cert does not hold: kept, or its time is over. */
 static int keep(struct transition *transition, const struct cert *cert, struct err *err)
 {
@@ -62,9 +76,12 @@ static int keep(struct transition *transition, const struct cert *cert, struct e
         return 0;
     }
     transition->changed += !known;
-    if (entry.until <= transition->now || overlap->count == INSTALL_OVERLAP_MAX ||
-        anchors_count(transition->next->anchors) == IDENTITY_ANCHORS_MAX)
+    if (entry.until <= transition->now)
         return 0;
+    if (!has_room(transition, cert)) {
+        log_event(LOG_LEVEL_WARNING, "ca_overlap_full", log_s("fingerprint", entry.digest));
+        return 0;
+    }
     if (identity_add_anchor(transition->next, cert->der, err) < 0)
         return -1;
     overlap->kept[overlap->count++] = entry;

@@ -19,7 +19,10 @@
 #define TEMPORARY_MEMORY "..agent.tmp"
 #define RUN_FILE         "..run"
 #define PLACE_PATH_MAX   1024
-#define INSTALL_FILE_MAX ((size_t)64 * 1024)
+
+/* Most bytes of a file of a set, of whoever writes or reads one: a secret's 64 KiB, line breaks
+ * that it did not have, and the anchors of an overlap. */
+#define INSTALL_FILE_MAX ((size_t)256 * 1024)
 
 /* install_dir.c: the target directory, open. */
 struct place {

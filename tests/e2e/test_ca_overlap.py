@@ -7,6 +7,7 @@ import re
 import time
 
 import pytest
+from cryptography import x509
 
 from agent import snapshot
 from servers.enclave import Nginx
@@ -161,3 +162,28 @@ def test_no_anchor_outlives_itself(agent, aws, put, old, new):
     assert agent.file("ca.crt") == new.pem + old.pem + ending.pem
     ((_, until),) = overlaps(agent)
     assert 590 <= int(until) - time.time() <= 600
+
+
+def fat(number):
+    """A CA whose certificate takes 3.5 KiB as PEM."""
+    names = [x509.DNSName(f"{number}-{each}.{'.'.join(['x' * 60] * 4)}"[:250]) for each in range(9)]
+    return Authority(f"Fat-{number}", more=(x509.NameConstraints(None, names),))
+
+
+def test_as_large_as_it_gets(agent, aws, put, old, new):
+    """What is written is read: more than any one secret holds."""
+    first, second = ([fat(number + each) for each in range(14)] for number in (0, 100))
+    pems = ["".join(each.pem for each in some) for some in (first, second)]
+    arn = put(document(old.issue("ECS-Client"), old.pem + pems[0]))
+    agent.fetch(arn, HOUR).succeeded("installed")
+    aws.rotate(arn, document(new.issue("ECS-Client"), new.pem + pems[1]))
+    agent.fetch(arn, HOUR).succeeded("installed")
+    whole = agent.file("ca.crt")
+    assert len(whole) > 80 * 1024 and whole == new.pem + pems[1] + old.pem + pems[0]
+    agent.fetch(arn, HOUR).succeeded("unchanged")
+    assert agent.run("inspect", f"--dir={agent.dir}").status == 0
+    leaf = new.issue("ECS-Client")
+    aws.rotate(arn, document(leaf, new.pem + pems[1]))
+    agent.fetch(arn, HOUR).succeeded("installed")
+    assert agent.file("ca.crt") == whole and agent.file("client.crt") == leaf.cert
+    agent.fetch(arn, HOUR, "--rollback").succeeded("rolled_back")
