@@ -268,6 +268,8 @@ static int require_proof(const struct delivery *delivery, struct err *err)
 static int set_aside(const struct delivery *delivery, struct err *err)
 {
     if (delivery->aside == ASIDE_HELD) {
+        if (keep_held(delivery, err) < 0)
+            return -1;
         conclude_delivery(delivery, "held_back");
         return 0;
     }

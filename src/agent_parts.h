@@ -59,11 +59,13 @@ const char *version_forbidden(const struct config *config, const struct installe
  * disk is better than a host that does not come up, unless it is of other secrets, which err then
  * says too. keep_unproven(): no enclave could be asked.
  * keep_from(): the version is one not to be tried, with the error of one that failed.
+ * keep_held(): whether what stands in place of a version that is held back may stay, else why not.
  * keep_back(): one that was rolled back by itself has had its chance, and is refused still.
  */
 bool keep_stale(const struct delivery *delivery, struct err *err);
 bool keep_unproven(const struct delivery *delivery);
 enum aside keep_from(struct delivery *delivery);
+int keep_held(const struct delivery *delivery, struct err *err);
 bool keep_back(const struct delivery *delivery, const struct err *err);
 
 /* Remembers a version that failed, so that it is not tried in each cycle. */

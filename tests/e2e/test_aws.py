@@ -217,6 +217,14 @@ def test_unreachable_fails_when_told(agent, put, good, unreachable):
     assert snapshot(agent.dir) == before
 
 
+def test_unreachable_keeps_what_lives_for_an_hour_alone(agent, put, authority, unreachable):
+    """How much life is left to serve with is a matter of how long it lives."""
+    short = authority.issue("ECS-Client", lifetime=(-DAY / 2400, DAY / 48))
+    arn = put(document(short, authority.pem))
+    agent.fetch(arn).succeeded("installed")
+    agent.fetch(arn, env=unreachable, deadline="2s").succeeded("kept_stale")
+
+
 def another_account(arn):
     parts = arn.split(":")
     return ":".join([*parts[:4], "999999999999", *parts[5:]])

@@ -2,12 +2,14 @@
 """Back to the set before: by hand, and by itself when the enclaves refuse a new one after all."""
 
 import datetime
+import shutil
 
 import pytest
 
 from agent import snapshot, wait_for
 from servers.enclave import Nginx
 from servers.pki import DAY, Authority, document
+from servers.process import free_port
 from test_hook_run import Hook, metric
 
 EACH_CYCLE = "--log-level=debug"
@@ -64,6 +66,77 @@ def test_what_was_rolled_back_is_held(serve, agent, rotation, pair):
     assert installed(agent) == third.cert
     service.wait("unchanged", 2)
     assert not service.all("error")
+
+
+def delete_key(agent):
+    (agent.dir / "client.key").resolve().unlink()
+
+
+def open_key(agent):
+    (agent.dir / "client.key").resolve().chmod(0o666)
+
+
+def change_key(agent):
+    (agent.dir / "client.key").resolve().write_text("x")
+
+
+def remove_link(agent):
+    (agent.dir / "client.key").unlink()
+
+
+def remove_set(agent):
+    shutil.rmtree((agent.dir / "..data").resolve())
+
+
+def remove_all(agent):
+    (agent.dir / "..data").unlink()
+
+
+BROKEN = [delete_key, open_key, change_key, remove_link, remove_set, remove_all]
+
+
+@pytest.mark.parametrize("damage", BROKEN)
+def test_held_back_looks_at_what_is_installed(agent, rotation, damage):
+    agent.fetch(rotation.arn)
+    rotation.rotate()
+    agent.fetch(rotation.arn)
+    agent.fetch(rotation.arn, "--rollback").succeeded("rolled_back")
+    agent.fetch(rotation.arn).succeeded("held_back")
+    damage(agent)
+    result = agent.fetch(rotation.arn)
+    assert result.status in (65, 73, 76) and not result.all("held_back"), result.stderr
+    assert "held back" in result.event("error")["reason"]
+
+
+@pytest.mark.parametrize("damage", BROKEN)
+def test_kept_stale_looks_at_what_is_installed(agent, rotation, damage):
+    agent.fetch(rotation.arn)
+    away = {"env": {"AWS_ENDPOINT_URL_SECRETS_MANAGER": "https://127.0.0.1:1"}, "deadline": "1s"}
+    agent.fetch(rotation.arn, **away).succeeded("kept_stale")
+    damage(agent)
+    result = agent.fetch(rotation.arn, **away)
+    assert result.status in (69, 75) and not result.all("kept_stale"), result.stderr
+
+
+@pytest.mark.parametrize("damage", BROKEN)
+def test_kept_unproven_looks_at_what_is_installed(agent, rotation, damage):
+    """The next one is unproven, but whole."""
+    agent.fetch(rotation.arn)
+    new = rotation.rotate()
+    damage(agent)
+    result = agent.fetch(rotation.arn, endpoint=f"localhost:{free_port()}")
+    assert result.status == 0 and not result.all("kept_unproven"), result.stderr
+    assert installed(agent) == new.cert
+
+
+def test_held_back_with_an_expired_identity(agent, rotation):
+    soon = rotation.rotate(lifetime=(-DAY, datetime.timedelta(seconds=6)))
+    agent.fetch(rotation.arn)
+    rotation.rotate()
+    agent.fetch(rotation.arn)
+    agent.fetch(rotation.arn, "--rollback").succeeded("rolled_back")
+    wait_for(lambda: datetime.datetime.now(datetime.timezone.utc) > soon.certificate.not_valid_after_utc)
+    wait_for(lambda: agent.fetch(rotation.arn).status == 65)
 
 
 def test_no_longer_than_until_then(agent, aws, rotation):
