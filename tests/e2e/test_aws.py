@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What AWS may answer, and what becomes of it."""
 
+import datetime
 import json
 import time
 
 import pytest
 
 from agent import snapshot
+from day import CLOCK
 from servers.aws import aws_error
 from servers.http import Answer
 from servers.pki import DAY, document
@@ -115,6 +117,54 @@ def test_a_wrong_clock_is_named(agent, aws, put, good):
     aws.faults.extend([SKEWED, SKEWED])
     assert "this host's clock is" in agent.fetch(put(good)).failed(75, "clock_skew")["reason"]
     assert len(aws.asked) == 2
+
+
+def test_a_clock_that_was_set_right_meanwhile_counts(agent, aws, put, good):
+    now = datetime.datetime.now(datetime.timezone.utc).strftime("%a, %d %b %Y %H:%M:%S GMT")
+    aws.faults.extend([SKEWED, aws_error(403, "RequestExpired", "Signature expired", Date=now)])
+    result = agent.fetch(put(good)).succeeded("installed")
+    assert [event["seconds"] for event in result.all("clock_skew")][1] == 0
+    assert aws.asked[-1].headers["X-Amz-Date"][:4] != "2015"
+
+
+def test_a_wrong_clock_is_known_in_the_next_cycle(serve, aws, put, good):
+    aws.faults.append(SKEWED)
+    service = serve(put(good), "--log-level=debug")
+    service.wait("clock_skew")
+    service.wait("unchanged", 3)
+    assert len(service.all("clock_skew")) == 1
+    assert [request.headers["X-Amz-Date"][:4] == "2015" for request in aws.asked] == [
+        False,
+        *[True] * (len(aws.asked) - 1),
+    ]
+
+
+def test_awss_certificate_waits_for_the_clock_too(agent, aws, put, good, clock):
+    """As ours does: a host may start before its clock is set."""
+    clock.set(-10 * 365 * 86400)
+    running = agent.start(*agent.fetch_arguments(put(good), deadline="60s"), program=CLOCK, env=clock.env)
+    try:
+        waits = any('"clock_wait"' in line for line in iter(running.child.stderr.readline, ""))
+    finally:
+        clock.set(0)
+    assert waits
+    running.finish().succeeded("installed")
+
+
+def test_good_credentials_survive_failures_of_aws(serve, aws, put, good):
+    """A role is assumed once, not in each cycle in which AWS is busy, or a secret is missing."""
+    env = {**aws.environment(aws.operator_keys), "AWS_ENDPOINT_URL_STS": aws.url}
+    options = {"env": env, "deadline": "1s"}
+    service = serve(put(good), f"--role-arn={aws.role_arn}", "--log-level=debug", **options)
+    service.wait("unchanged")
+    aws.faults.extend([FAILED] * 12)
+    service.wait("kept_stale", 2, seconds=60)
+    aws.faults.clear()
+    service.more("unchanged", 2)
+    aws.faults.extend([aws_error(400, "ResourceNotFoundException", "Secrets Manager can't find it.")] * 4)
+    service.wait("error", code="secret_not_found", seconds=60)
+    service.more("unchanged", 2)
+    assert len(service.all("role_assumed")) == 1
 
 
 # ---- throttling and failures pass
