@@ -294,13 +294,17 @@ static int refuse_forbidden(const struct delivery *delivery, struct err *err)
 }
 
 /*
- * In run, what is installed is proved by its probes. What was rolled back goes forward only where
- * an enclave accepts it.
+ * In run, what is installed is proved by its probes, but not what trusts fewer anchors. What was
+ * rolled back goes forward only where an enclave accepts it.
  */
 static int try_out(struct delivery *delivery, struct err *err)
 {
+    struct installed facts;
+
     delivery->rehearsal = REHEARSAL_SKIPPED;
-    if (delivery->recalled && delivery->agent->stays)
+    (void)install_facts(&delivery->target, &facts);
+    if (delivery->recalled && delivery->agent->stays &&
+        delivery->overlap.count == facts.overlap_count)
         return 0;
     if (rehearse(delivery->config, delivery->identity, &delivery->target, &delivery->rehearsal,
                  err) < 0)
@@ -366,6 +370,8 @@ static int deliver_set(struct agent *agent, size_t i, struct secretsmanager *man
         (void)err_set(err, ERR_MEMORY_FULL, set->secrets[0], "no room");
     if (config->dry_run)
         report_dry_run(&delivery, result, err);
+    else
+        install_sweep(&delivery.target);
     if (result < 0)
         keep_in_mind(&delivery, err);
     bundle_free(&delivery.bundle);

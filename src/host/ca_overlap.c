@@ -108,6 +108,35 @@ static int walk(struct transition *transition, struct bytes pem, struct err *err
     return result;
 }
 
+bool ca_overlap_holds(const struct installed *facts, struct bytes der)
+{
+    uint8_t digest[HASH_SIZE];
+    char hex[HASH_HEX_SIZE];
+
+    hash_sha256(digest, der);
+    hash_hex(hex, digest);
+    return find(facts, hex) != NULL;
+}
+
+int ca_overlap_strip(const struct installed *facts, struct buf *ca)
+{
+    struct buf der = {.tag = ARENA_DOCUMENT};
+    struct buf own = {.tag = ca->tag, .max = ca->max};
+    struct pem_reader reader = {buf_bytes(ca)};
+    struct pem_block block;
+    int result = 0;
+
+    while (result == 0 && pem_next(&reader, &block, &der) > 0) {
+        if (!ca_overlap_holds(facts, buf_bytes(&der)))
+            result = pem_append(&own, "CERTIFICATE", buf_bytes(&der));
+        buf_free(&der);
+    }
+    buf_free(&der);
+    buf_free(ca);
+    *ca = own;
+    return result;
+}
+
 static bool same_secrets(const struct ca_overlap_request *request)
 {
     char other[INSTALL_OTHER_MAX];

@@ -79,6 +79,12 @@ enum install_outcome {
 int install_set(const struct install_target *target, const struct install_set *set,
                 enum install_outcome *outcome, struct err *err);
 
+/*
+ * Removes what install_set() would: a previous set past its time or damaged, what a killed run
+ * left. For cycles that do not come to it. Nothing is done while another agent holds the lock.
+ */
+void install_sweep(const struct install_target *target);
+
 /* What stands in the target now. */
 struct installed {
     char set[INSTALL_NAME_SIZE]; /* its name; "": plain files, or not of this agent's making */
@@ -114,8 +120,8 @@ bool install_facts(const struct install_target *target, struct installed *facts)
 
 /*
  * Reads the installed set, as install_read() does, if it was made of exactly these versions and
- * each of its files is what its manifest says; else false, and the bundle is empty. No such set is
- * one whose ca.crt holds anchors beyond ca_cert's.
+ * each of its files is what its manifest says; else false, and the bundle is empty. Anchors of an
+ * overlap are left out: it is what the secret held.
  */
 bool install_recall(const struct install_target *target, const struct install_source *sources,
                     size_t source_count, struct bundle *bundle);

@@ -159,6 +159,9 @@ struct buf *field_prepare(const struct place *place, enum bundle_field field,
  */
 void sweep(const struct place *place);
 
+/* install_rollback.c: whether a set by that name is as it was installed, or does not say how. */
+bool set_is_sound(const struct place *place, const char *name);
+
 /* Removes the directory of a set, unless a stranger made one of such a name; false with errno. */
 bool set_remove(const struct place *place, const char *name);
 

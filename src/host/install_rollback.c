@@ -222,13 +222,12 @@ static int check_links(const struct sound *set, struct err *err)
     return links.right ? 0 : none(set, set->name, "lacks a link to one of its files", err);
 }
 
-static int check(struct sound *set, struct err *err)
+/* As it was installed, or without a manifest that tells. */
+static int check_set(struct sound *set, struct err *err)
 {
     struct bundle bundle = {0};
     int result;
 
-    if (!data_name(set->place, set->name))
-        return 0; /* plain files, or not of this agent's making: nothing is known of them */
     if (set_open(set->place, set->name, &set->fd, err) < 0)
         return -1;
     if (set->fd < 0)
@@ -239,7 +238,28 @@ static int check(struct sound *set, struct err *err)
         return 0;
     result = read_files(set, &bundle, err);
     bundle_free(&bundle);
-    return result < 0 ? -1 : check_links(set, err);
+    return result;
+}
+
+static int check(struct sound *set, struct err *err)
+{
+    if (!data_name(set->place, set->name))
+        return 0; /* plain files, or not of this agent's making: nothing is known of them */
+    if (check_set(set, err) < 0)
+        return -1;
+    return set->file_count ? check_links(set, err) : 0;
+}
+
+bool set_is_sound(const struct place *place, const char *name)
+{
+    struct sound set = {.code = ERR_NO_PREVIOUS, .place = place, .fd = -1};
+    struct err err;
+    bool sound;
+
+    memcpy(set.name, name, sizeof set.name);
+    sound = check_set(&set, &err) == 0 || err.code == ERR_MEMORY_FULL;
+    close_previous(&set);
+    return sound;
 }
 
 int install_check(const struct install_target *target, struct err *err)

@@ -5,13 +5,16 @@
 
 #include "base/clock.h"
 #include "config/config.h"
+#include "host/ca_overlap.h"
 #include "host/install_memory.h"
 #include "identity/cert.h"
 #include "identity/identity.h"
 #include "identity/verify.h"
 
-/* The next end of an anchor: one that has ended is no news, unless all have. */
-static int64_t anchors_end(const struct anchors *anchors, int64_t now)
+/* The next end of an anchor: one that has ended is no news, unless all have, nor is one that is
+ * kept for a while only. */
+static int64_t anchors_end(const struct anchors *anchors, const struct installed *facts,
+                           int64_t now)
 {
     int64_t next = 0, last = 0;
     size_t i;
@@ -19,6 +22,8 @@ static int64_t anchors_end(const struct anchors *anchors, int64_t now)
     for (i = 0; anchors && i < anchors_count(anchors); i++) {
         int64_t end = anchors_at(anchors, i)->not_after;
 
+        if (ca_overlap_holds(facts, anchors_at(anchors, i)->der))
+            continue;
         if (end > now && (next == 0 || end < next))
             next = end;
         if (end > last)
@@ -34,7 +39,7 @@ static void describe(const struct identity *identity, int64_t now, struct survey
     memcpy(survey->key_text, identity->key_text, sizeof survey->key_text);
     survey->not_before = identity->not_before;
     survey->not_after = identity->not_after;
-    survey->ca_not_after = anchors_end(identity->anchors, now);
+    survey->ca_not_after = anchors_end(identity->anchors, &survey->facts, now);
     survey->is_client = identity->client.chain_count > 0;
 }
 

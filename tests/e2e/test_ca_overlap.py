@@ -187,3 +187,43 @@ def test_as_large_as_it_gets(agent, aws, put, old, new):
     agent.fetch(arn, HOUR).succeeded("installed")
     assert agent.file("ca.crt") == whole and agent.file("client.crt") == leaf.cert
     agent.fetch(arn, HOUR, "--rollback").succeeded("rolled_back")
+
+
+def test_while_it_lasts_nothing_is_read_nor_rehearsed(agent, aws, serve, rotated, old, tmp_path, up):
+    """No more than without it: DescribeSecret tells that nothing has changed."""
+    enclave = up(Nginx(tmp_path / "enclave", old.issue("localhost", names=["localhost"]), old.pem))
+    agent.fetch(rotated, HOUR).succeeded("installed")
+    whole = agent.file("ca.crt")
+    aws.asked.clear()
+    service = serve(rotated, HOUR, "--log-level=debug", endpoint=enclave.endpoint, probe_interval="0s")
+    service.wait("unchanged", 4)
+    targets = {request.headers["X-Amz-Target"] for request in aws.asked}
+    assert targets == {"secretsmanager.DescribeSecret"} and not service.all("rehearsal")
+    assert agent.file("ca.crt") == whole and len(overlaps(agent)) == 1
+
+
+@pytest.mark.parametrize("change", ["end", "combined"])
+def test_the_way_back_stays(agent, rotated, old, new, change):
+    """What is of the same version is no set to go back to."""
+    agent.fetch(rotated, HOUR).succeeded("installed")
+    if change == "end":
+        agent.fetch(rotated).succeeded("ca_overlap_ended")
+    else:
+        agent.fetch(rotated, HOUR, "--combined").succeeded("healed")
+    agent.fetch(rotated, "--rollback").succeeded("rolled_back")
+    assert agent.file("ca.crt") == old.pem
+
+
+def test_an_anchor_that_is_kept_for_a_while_rings_no_alarm(agent, serve, aws, put, new):
+    ending = Authority("Ending", lifetime=(-DAY, DAY))
+    arn = put(document(new.issue("ECS-Client"), new.pem + ending.pem))
+    agent.fetch(arn, HOUR).succeeded("installed")
+    aws.rotate(arn, document(new.issue("ECS-Client"), new.pem))
+    service = serve(arn, HOUR)
+    service.wait("ca_overlap")
+    service.wait("ready")
+    healthy = agent.run("healthcheck", f"--dir={agent.dir}", "--expires-within=30d")
+    assert healthy.stdout == "healthy\n" and ending.pem in agent.file("ca.crt")
+    service.wait("installed")
+    told = agent.status()["sets"][0]["installed"]["ca_not_after"]
+    assert told == f"{new.certificate.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}"
