@@ -30,7 +30,7 @@ struct install_target agent_target(const struct config *config, const char *sub,
         .cert_mode = config->cert_mode,
         .dir_mode = config->dir_mode,
         .keep_previous_ms = config->keep_previous_ms,
-        .keep_newest = config->rollback_on_failure,
+        .keep_newest = config->rollback_on_failure != ROLLBACK_NEVER,
         .deadline = deadline,
     };
 }
@@ -40,20 +40,22 @@ const char *delivery_name(const struct delivery *delivery)
     return delivery->set->sub[0] ? delivery->set->sub : delivery->target.dir;
 }
 
-static void list_sources(const struct delivery *delivery,
-                         struct install_source sources[CONFIG_SECRETS_MAX])
+void set_sources(const struct config_set *set, const struct secret_version *origins,
+                 struct install_source sources[CONFIG_SECRETS_MAX])
 {
     size_t i;
 
-    for (i = 0; i < delivery->set->secret_count; i++)
-        sources[i] = (struct install_source){delivery->origins[i].arn, delivery->origins[i].id};
+    for (i = 0; i < set->secret_count; i++)
+        sources[i] = origins && origins[i].arn[0]
+                         ? (struct install_source){origins[i].arn, origins[i].id}
+                         : (struct install_source){set->secrets[i], ""};
 }
 
 static int name_version(struct delivery *delivery, struct err *err)
 {
     struct install_source sources[CONFIG_SECRETS_MAX];
 
-    list_sources(delivery, sources);
+    set_sources(delivery->set, delivery->origins, sources);
     if (install_version(delivery->version, sources, delivery->set->secret_count) == 0)
         return 0;
     return err_set(err, ERR_MEMORY_FULL, delivery->set->secrets[0], "no room for a version");
@@ -83,7 +85,7 @@ static int recall(struct delivery *delivery, struct secretsmanager *manager, str
         if (!delivery->origins[i].id[0])
             return 0;
     }
-    list_sources(delivery, sources);
+    set_sources(delivery->set, delivery->origins, sources);
     delivery->recalled =
         install_recall(&delivery->target, sources, set->secret_count, &delivery->bundle);
     return name_version(delivery, err);
@@ -159,7 +161,7 @@ static int keep_anchors(struct delivery *delivery, struct err *err)
         .length_ms = delivery->config->ca_overlap_ms,
     };
 
-    list_sources(delivery, sources);
+    set_sources(delivery->set, delivery->origins, sources);
     return ca_overlap_apply(&request, delivery->identity, &delivery->overlap, err);
 }
 
@@ -244,7 +246,7 @@ static int install(const struct delivery *delivery, struct err *err)
     enum install_outcome outcome;
     int result;
 
-    list_sources(delivery, sources);
+    set_sources(delivery->set, delivery->origins, sources);
     atomic_store(&delivery->agent->writing, true);
     result = install_identity(&delivery->target, &what, &outcome, err);
     atomic_store(&delivery->agent->writing, false);
@@ -272,6 +274,8 @@ static int require_proof(const struct delivery *delivery, struct err *err)
 static int set_aside(const struct delivery *delivery, struct err *err)
 {
     if (delivery->aside == ASIDE_HELD) {
+        if (keep_held(delivery, err) < 0)
+            return -1;
         conclude_delivery(delivery, "held_back");
         return 0;
     }
@@ -279,19 +283,45 @@ static int set_aside(const struct delivery *delivery, struct err *err)
     return -1;
 }
 
-/* In run, what is installed is proved by its probes. */
+/* What somebody on the way must not bring back, nobody may. */
+static int refuse_forbidden(const struct delivery *delivery, struct err *err)
+{
+    struct installed next = {.version_count = delivery->set->secret_count};
+    const char *forbidden;
+    size_t i;
+
+    for (i = 0; i < next.version_count; i++)
+        memcpy(next.version_ids[i], delivery->origins[i].id, sizeof next.version_ids[i]);
+    forbidden = version_forbidden(delivery->config, &next);
+    if (!forbidden)
+        return 0;
+    return err_set(err, ERR_IDENTITY_UNEXPECTED, delivery->set->secrets[0],
+                   "its version %s is forbidden by --forbid-version", forbidden);
+}
+
+/*
+ * In run, what is installed is proved by its probes, but not what trusts fewer anchors. What was
+ * rolled back goes forward only where an enclave accepts it.
+ */
 static int try_out(struct delivery *delivery, struct err *err)
 {
     const struct agent *agent = delivery->agent;
     const size_t set = (size_t)(delivery->told - agent->sets);
     struct rehearsed rehearsed = {
         .probes = agent->probes ? agent->probes + set * agent->config->endpoint_count : NULL};
-    int result = 0;
+    struct installed facts;
 
-    if (!delivery->recalled || !agent->stays)
-        result = rehearse(delivery->config, delivery->identity, &delivery->target, &rehearsed, err);
+    delivery->rehearsal = REHEARSAL_SKIPPED;
+    (void)install_facts(&delivery->target, &facts);
+    if (delivery->recalled && agent->stays && delivery->overlap.count == facts.overlap_count)
+        return 0;
+    if (rehearse(delivery->config, delivery->identity, &delivery->target, &rehearsed, err) < 0)
+        return -1;
     delivery->rehearsal = rehearsed.outcome;
-    return result;
+    if (!delivery->again || delivery->rehearsal != REHEARSAL_SKIPPED ||
+        enclave_accepts(delivery->config, delivery->identity, delivery->target.deadline))
+        return 0;
+    return err_set(err, ERR_ENCLAVE_REFUSED, delivery_name(delivery), "no endpoint accepts it");
 }
 
 /* The mission. Nothing touches the target before all that can fail without it has succeeded. */
@@ -301,8 +331,14 @@ static int deliver(struct delivery *delivery, struct secretsmanager *manager, st
         return keep_stale(delivery, err) ? 0 : -1;
     if (!delivery->recalled && keep_from(delivery) != ASIDE_NO)
         return set_aside(delivery, err);
-    if (prove(delivery, err) < 0 || try_out(delivery, err) < 0)
+    if (refuse_forbidden(delivery, err) < 0 || prove(delivery, err) < 0)
         return -1;
+    if (try_out(delivery, err) < 0) {
+        if (!keep_back(delivery, err))
+            return -1;
+        conclude_delivery(delivery, "held_back");
+        return 0;
+    }
     if (delivery->config->dry_run)
         return require_proof(delivery, err);
     if (delivery->rehearsal == REHEARSAL_UNPROVEN && keep_unproven(delivery))
@@ -344,6 +380,8 @@ int deliver_set(struct agent *agent, size_t i, struct secretsmanager *manager, i
         (void)err_set(err, ERR_MEMORY_FULL, set->secrets[0], "no room");
     if (config->dry_run)
         report_dry_run(&delivery, result, err);
+    else
+        install_sweep(&delivery.target);
     if (result < 0)
         keep_in_mind(&delivery, err);
     agent->sets[i].due = result < 0 && young_waits(&delivery, err);

@@ -32,6 +32,7 @@ struct delivery {
     bool recalled;                  /* it is what is installed */
     bool describe_denied;
     enum aside aside;
+    bool again; /* it was rolled back by itself, and may have another chance by a rehearsal */
     struct bundle bundle;
     struct identity *identity;
     struct ca_overlap overlap;
@@ -53,13 +54,27 @@ int delivery_expect(const struct delivery *delivery, const struct identity *iden
                     struct err *err);
 
 /*
- * agent_keep.c: when what is installed stays. keep_stale(): AWS cannot be asked, and a whole set on
- * disk is better than a host that does not come up. keep_unproven(): no enclave could be asked.
- * keep_from(): the version is one not to be tried, with the error of one that failed.
+ * The set's secrets: by their ARNs where AWS has told them, else as they are configured.
  */
-bool keep_stale(const struct delivery *delivery, const struct err *err);
+void set_sources(const struct config_set *set, const struct secret_version *origins,
+                 struct install_source sources[CONFIG_SECRETS_MAX]);
+
+/* Whether forbid-version names one of these versions; which one, else NULL. */
+const char *version_forbidden(const struct config *config, const struct installed *facts);
+
+/*
+ * agent_keep.c: when what is installed stays. keep_stale(): AWS cannot be asked, and a whole set on
+ * disk is better than a host that does not come up, unless it is of other secrets, which err then
+ * says too. keep_unproven(): no enclave could be asked.
+ * keep_from(): the version is one not to be tried, with the error of one that failed.
+ * keep_held(): whether what stands in place of a version that is held back may stay, else why not.
+ * keep_back(): one that was rolled back by itself has had its chance, and is refused still.
+ */
+bool keep_stale(const struct delivery *delivery, struct err *err);
 bool keep_unproven(const struct delivery *delivery);
 enum aside keep_from(struct delivery *delivery);
+int keep_held(const struct delivery *delivery, struct err *err);
+bool keep_back(const struct delivery *delivery, const struct err *err);
 
 /* Whether what is installed will serve for a while yet. */
 bool keep_serves(const struct delivery *delivery);

@@ -105,6 +105,7 @@ int credentials_resolve(const struct aws *aws, struct credentials **out, struct 
         credentials_free(credentials);
         return -1;
     }
+    credentials->since = clock_wall();
     *out = credentials;
     return 0;
 }

@@ -442,5 +442,6 @@ void log_error(const struct err *err)
 
     log_event(LOG_LEVEL_ERROR, "error", log_s("code", info->name), log_s("what", info->what),
               log_s("subject", err->subject[0] ? err->subject : NULL),
-              log_s("reason", err->reason[0] ? err->reason : NULL), log_s("remedy", err_remedy(err)));
+              log_s("reason", err->reason[0] ? err->reason : NULL),
+              log_s("remedy", err_remedy(err)));
 }

@@ -54,12 +54,14 @@ static bool is_good(const struct survey *survey)
 }
 
 /* There, whole, and not expired. */
-static bool check_set(struct health *health, const char *sub)
+/* set NULL: no secret is configured, and nothing said of which one it should be. */
+static bool check_set(struct health *health, const struct config_set *set)
 {
+    const char *sub = set ? set->sub : "";
     const struct install_target target = agent_target(health->config, sub, health->deadline);
     struct survey survey;
 
-    survey_target(&target, &survey);
+    survey_target(&target, set, &survey);
     if (!is_good(&survey))
         return fail(health, "%s%s%s: %s: %s", health->config->dir, *sub ? "/" : "", sub,
                     err_info(survey.err.code)->what, survey.err.reason);
@@ -73,9 +75,9 @@ static bool check_sets(struct health *health)
     size_t i;
 
     if (config->set_count == 0)
-        return check_set(health, "");
+        return check_set(health, NULL);
     for (i = 0; i < config->set_count; i++)
-        if (!check_set(health, config->sets[i].sub))
+        if (!check_set(health, &config->sets[i]))
             return false;
     return true;
 }

@@ -40,12 +40,12 @@ struct exchange {
     bool too_large;
     int no_socket; /* errno, where there was no descriptor or memory for one; else 0 */
     int sockets[EXCHANGE_SOCKETS]; /* the last ones opened, -1: none; some may be closed again */
-    uint64_t received;          /* bytes from the peer, as of the last look */
-    enum http_stage stage_seen; /* then */
+    uint64_t received;             /* bytes from the peer, as of the last look */
+    enum http_stage stage_seen;    /* then */
     struct pace pace;
-    int64_t share_ms; /* most of pace.waited_ms, beside the request's */
+    int64_t share_ms;    /* most of pace.waited_ms, beside the request's */
     int64_t launched_at; /* on clock_ms() */
-    long proxy_status; /* of its answer to CONNECT, 0 where none came */
+    long proxy_status;   /* of its answer to CONNECT, 0 where none came */
     char error[CURL_ERROR_SIZE];
     unsigned launches;
     int64_t idle_ms; /* of the http when it was launched */
@@ -74,8 +74,8 @@ struct http {
 int exchange_configure(struct exchange *exchange, bool reuse);
 
 /*
- * libcurl's own limit for the connection, which divides it among the addresses of a name, follows our
- * clock of the peer.
+ * libcurl's own limit for the connection, which divides it among the addresses of a name, follows
+ * our clock of the peer.
  */
 void exchange_allow(struct exchange *exchange);
 

@@ -127,7 +127,7 @@ static int tell(struct hook *hook, const struct agent *agent, size_t set, int64_
     struct hook_result result;
     struct survey survey;
 
-    survey_target(&target, &survey);
+    survey_target(&target, &config->sets[set], &survey);
     if (!tell_due(&survey))
         return 0;
     telling.survey = &survey;
