@@ -13,8 +13,8 @@
 #include "base/random.h"
 
 enum {
-    PACE_MS = 1000,     /* of silence: then the next server is asked, or the same again */
-    PACKETS_MAX = 16    /* read from one server at a time */
+    PACE_MS = 1000,  /* of silence: then the next server is asked, or the same again */
+    PACKETS_MAX = 16 /* read from one server at a time */
 };
 
 static const int families[LOOKUP_FAMILIES] = {AF_INET, AF_INET6};
@@ -162,7 +162,8 @@ static void ask(struct lookup *lookup, struct question *question)
     }
     if (lookup->fds[server] < 0)
         lookup->fds[server] = lookup_socket(&conf->servers[server], SOCK_DGRAM);
-    if (send(lookup->fds[server], question->packet, question->len, MSG_NOSIGNAL) < 0)
+    if (lookup->fds[server] < 0 ||
+        send(lookup->fds[server], question->packet, question->len, MSG_NOSIGNAL) < 0)
         fail(lookup, question, server, DNS_UNREACHABLE);
 }
 

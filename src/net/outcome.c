@@ -107,9 +107,9 @@ static void explain_lookup(struct exchange *exchange)
     if (response->result != HTTP_UNRESOLVED &&
         (response->result != HTTP_TIMEOUT || response->stage != HTTP_STAGE_DNS))
         return;
-    resolve_failure(response->by_proxy        ? request->proxy->url
-                    : request->connect_to     ? request->connect_to
-                                              : request->url,
+    resolve_failure(response->by_proxy    ? request->proxy->url
+                    : request->connect_to ? request->connect_to
+                                          : request->url,
                     text);
     if (!*text)
         return;
