@@ -127,7 +127,7 @@ static const int calls_always[] = {
     -1,
 };
 
-/* listen(2) and accept(2) are missing on purpose; musl's resolver binds its socket. */
+/* listen(2) and accept(2) are missing on purpose. */
 static const int calls_network[] = {
     SYS_connect,     SYS_bind,       SYS_sendto,     SYS_sendmsg,  SYS_sendmmsg,
     SYS_recvfrom,    SYS_recvmsg,    SYS_recvmmsg,   SYS_shutdown, SYS_getsockname,

@@ -52,7 +52,7 @@ static void test_classified_by_transport(void **state)
         enum http_result result;
         enum retry_class class;
     } cases[] = {
-        {HTTP_UNRESOLVED, RETRY_ROUND}, {HTTP_UNREACHABLE, RETRY_TRANSIENT},
+        {HTTP_UNRESOLVED, RETRY_ROUND},     {HTTP_UNREACHABLE, RETRY_TRANSIENT},
         {HTTP_TIMEOUT, RETRY_TRANSIENT},    {HTTP_CLOSED, RETRY_TRANSIENT},
         {HTTP_BROKEN, RETRY_TRANSIENT},     {HTTP_UNTRUSTED, RETRY_NEVER},
         {HTTP_ADDRESS_DENIED, RETRY_NEVER}, {HTTP_TOO_LARGE, RETRY_NEVER},
