@@ -17,8 +17,7 @@ static WOLFSSL_CTX *make(const char *directory, char **words)
     path_of(cert, sizeof cert, directory, "server.crt");
     path_of(key, sizeof key, directory, "server.key");
     path_of(clients, sizeof clients, directory, "clients.crt");
-    if (!context ||
-        wolfSSL_CTX_use_certificate_chain_file(context, cert) != WOLFSSL_SUCCESS ||
+    if (!context || wolfSSL_CTX_use_certificate_chain_file(context, cert) != WOLFSSL_SUCCESS ||
         wolfSSL_CTX_use_PrivateKey_file(context, key, WOLFSSL_FILETYPE_PEM) != WOLFSSL_SUCCESS ||
         wolfSSL_CTX_load_verify_locations(context, clients, NULL) != WOLFSSL_SUCCESS ||
         (has(words, "p384") && wolfSSL_CTX_set_groups(context, p384, 1) != WOLFSSL_SUCCESS))
