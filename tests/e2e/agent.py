@@ -116,7 +116,7 @@ class Service:
             if event["event"] == name and all(event.get(key) == value for key, value in fields.items())
         ]
 
-    def wait(self, name, count=1, seconds=20, **fields):
+    def wait(self, name, count=1, seconds=60, **fields):
         """Waits until so many events of that name and these fields have come; the last one of them."""
 
         def come():
@@ -273,7 +273,7 @@ def snapshot(directory):
     return seen
 
 
-def wait_for(condition, seconds=10):
+def wait_for(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"
