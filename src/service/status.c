@@ -136,8 +136,7 @@ static void put_window(struct json_writer *writer, const char *name, const struc
     json_put_number(writer, "refused", sum.verdicts[PROBE_REFUSED] + sum.verdicts[PROBE_DOUBTED]);
     json_put_number(writer, "not_mutual", sum.verdicts[PROBE_NOT_MUTUAL]);
     json_put_number(writer, "untrusted", sum.verdicts[PROBE_UNTRUSTED]);
-    json_put_number(writer, "unreachable",
-                    sum.verdicts[PROBE_SILENT] + sum.verdicts[PROBE_UNREACHABLE]);
+    json_put_number(writer, "unreachable", sum.verdicts[PROBE_UNREACHABLE]);
     json_put_number(writer, "mean_ms", sum.mean_ms);
     json_put_number(writer, "worst_ms", sum.worst_ms);
     json_close(writer, '}');
