@@ -16,11 +16,12 @@ enum {
 };
 
 /* The edge: an error is printed here, and becomes an exit status. */
-static int conclude(struct agent_set *told)
+static int conclude(struct agent_set *told, const struct young *young)
 {
     if (!told->failed)
         return 0;
     told->outcome = "failed";
+    young_explain(young, &told->err);
     log_error(&told->err);
     return err_info(told->err.code)->exit_status;
 }
@@ -52,8 +53,9 @@ static bool deliver_by(struct agent *agent, size_t i, struct secretsmanager *man
  * Those that wait for what is too young stay due. The highest exit status of the others.
  */
 static int take_turns(struct agent *agent, struct secretsmanager *manager, struct aws *aws,
-                      int64_t deadline)
+                      const struct young *young)
 {
+    const int64_t deadline = young->deadline;
     const size_t count = agent->config->set_count;
     bool more[CONFIG_SETS_MAX];
     size_t open = 0, left, i;
@@ -72,7 +74,7 @@ static int take_turns(struct agent *agent, struct secretsmanager *manager, struc
             if (more[i])
                 continue;
             open--;
-            status = agent->sets[i].due ? 0 : conclude(&agent->sets[i]);
+            status = agent->sets[i].due ? 0 : conclude(&agent->sets[i], young);
             highest = status > highest ? status : highest;
         }
     }
@@ -92,14 +94,13 @@ static int deliver_all(struct agent *agent, struct secretsmanager *manager, stru
     do {
         if (young.tries > 0)
             secretsmanager_renew(manager);
-        status = take_turns(agent, manager, aws, young.deadline);
+        status = take_turns(agent, manager, aws, &young);
         highest = status > highest ? status : highest;
     } while (young_sleep(&young, agent));
     for (i = 0; i < agent->config->set_count; i++) {
         if (!agent->sets[i].due)
             continue;
-        young_explain(&young, &agent->sets[i].err);
-        status = conclude(&agent->sets[i]);
+        status = conclude(&agent->sets[i], &young);
         highest = status > highest ? status : highest;
     }
     return highest;
@@ -115,7 +116,7 @@ static int fail_all(struct agent *agent, const struct err *err)
         agent->sets[i].err = *err;
         agent->sets[i].failed = true;
     }
-    return conclude(&agent->sets[0]);
+    return conclude(&agent->sets[0], &(struct young){0});
 }
 
 int agent_cycle(struct agent *agent, int64_t deadline)

@@ -195,6 +195,7 @@ int status_render(const struct service *service, struct buf *out)
     json_open(&writer, NULL, '{');
     json_put_number(&writer, "format", STATUS_FORMAT);
     put_time(&writer, "written", clock_wall());
+    json_put_number(&writer, "uptime_s", clock_ms() / 1000);
     json_put_number(&writer, "next_within_s", next_within(service->config));
     put_agent(&writer, service);
     json_open(&writer, "sets", '[');
