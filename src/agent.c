@@ -289,8 +289,7 @@ static int try_out(struct delivery *delivery, struct err *err)
     int result = 0;
 
     if (!delivery->recalled || !agent->stays)
-        result =
-            rehearse(delivery->config, delivery->identity, &delivery->target, &rehearsed, err);
+        result = rehearse(delivery->config, delivery->identity, &delivery->target, &rehearsed, err);
     delivery->rehearsal = rehearsed.outcome;
     return result;
 }
@@ -388,7 +387,8 @@ static bool deliver_by(struct agent *agent, size_t i, struct secretsmanager *man
     return deadline - end > MARGIN_MS && clock_left(end) <= MARGIN_MS + share / REST_SHARE;
 }
 
-/* Turn by turn: a set that hangs does not take the others' time, and may go on in what they left. */
+/* Turn by turn: a set that hangs does not take the others' time, and may go on in what they left.
+ */
 static int deliver_all(struct agent *agent, struct secretsmanager *manager, struct aws *aws)
 {
     const int64_t deadline = aws->deadline;

@@ -122,9 +122,11 @@ int command_supervise(const struct config *config, int (*work)(const struct work
     struct err err;
 
     supervised.work.environment = &supervised.process.environment;
-    supervised.job = (struct job){
-        .function = run, .argument = &supervised, .deadline = supervised.work.deadline, .rules = -1,
-        .done = -1};
+    supervised.job = (struct job){.function = run,
+                                  .argument = &supervised,
+                                  .deadline = supervised.work.deadline,
+                                  .rules = -1,
+                                  .done = -1};
     if (supervise(&supervised, &err) < 0)
         supervised.job.status = report(&err);
     finished(&supervised.work, supervised.job.status);

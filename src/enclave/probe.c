@@ -296,7 +296,8 @@ static void tell_unasked(const struct probe_request *request, struct probe *prob
             request->told(request->user, &request->endpoints[i], &probes[i], &none);
     }
     log_event(LOG_LEVEL_WARNING, "unasked", log_n("endpoints", (int64_t)count),
-              log_n("of", (int64_t)request->count), log_n("left_ms", clock_left(request->deadline)));
+              log_n("of", (int64_t)request->count),
+              log_n("left_ms", clock_left(request->deadline)));
 }
 
 /* Else it would look as if no enclave could be reached, which lets an identity pass. */

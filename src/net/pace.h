@@ -8,8 +8,8 @@
 /*
  * How long a peer has kept us waiting. Time counts from one look at its connection to the next: all
  * of it where nothing came from the peer, at most PACE_LOOK_MS where something came, and may have
- * waited for us. So a processor that is short of time is not held against the peer, and a peer that sends
- * byte by byte gains no more than that each time.
+ * waited for us. So a processor that is short of time is not held against the peer, and a peer that
+ * sends byte by byte gains no more than that each time.
  */
 enum { PACE_LOOK_MS = 100 };
 

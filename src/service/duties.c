@@ -98,7 +98,8 @@ static void plan_round(struct service *service, int64_t now)
     service->probe_at = now + interval - tenth / 2 + random_below(tenth + 1);
 }
 
-/* Who was asked about a set just before it was installed is not asked again; whether that is all. */
+/* Who was asked about a set just before it was installed is not asked again; whether that is all.
+ */
 static bool spare_rehearsed(struct service *service, int64_t now)
 {
     const int64_t lately = service->config->probe_interval_ms / 2;
@@ -370,7 +371,6 @@ static void take_cycle(struct service *service)
     if (service->ready)
         sd_notify_send(&service->notify, "READY=1");
 }
-
 
 /*
  * What no enclave accepts any more may be what they wait to see replaced: a version that they

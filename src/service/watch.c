@@ -35,8 +35,7 @@ static void begin_behind(struct watch *watch, size_t set, const struct probe *pr
     const size_t first = watch->first[set];
     size_t i = 0;
 
-    while (i < watch->endpoints &&
-           probes[(first + i) % watch->endpoints].verdict != PROBE_UNASKED)
+    while (i < watch->endpoints && probes[(first + i) % watch->endpoints].verdict != PROBE_UNASKED)
         i++;
     watch->first[set] = (first + i) % watch->endpoints;
 }

@@ -28,8 +28,8 @@ int watch_open(struct watch *watch, const struct config *config, struct err *err
 void watch_close(struct watch *watch);
 
 /*
- * One round, on the arena's stack; each set has its share of the time. With rollback-on-failure a set that is refused, and by no
- * endpoint accepted, is taken back to the one before it.
+ * One round, on the arena's stack; each set has its share of the time. With rollback-on-failure a
+ * set that is refused, and by no endpoint accepted, is taken back to the one before it.
  */
 void watch_round(struct watch *watch, struct agent *agent, int64_t deadline);
 
