@@ -78,11 +78,15 @@ void http_look(struct http *http)
 
     ask_kernel(http, sockets);
     for (exchange = http->flying; exchange; exchange = exchange->next) {
-        bool ready = has_moved(exchange) || work || exchange->response.stage == HTTP_STAGE_DNS;
+        const bool unknown = work || exchange->response.stage == HTTP_STAGE_DNS;
+        bool come = has_moved(exchange);
 
         for (i = 0; i < EXCHANGE_SOCKETS; i++)
-            ready = (socket++->revents & ~POLLNVAL) != 0 || ready;
-        pace_look(&exchange->pace, now, ready);
+            come = (socket++->revents & ~POLLNVAL) != 0 || come;
+        pace_look(&exchange->pace, now,
+                  come      ? PACE_SOMETHING
+                  : unknown ? PACE_UNKNOWN
+                            : PACE_NOTHING);
         exchange_allow(exchange);
     }
 }
