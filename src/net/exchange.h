@@ -10,7 +10,8 @@
 
 /*
  * Inside net/: one request in flight, between http.c (libcurl and what lives on), http_run.c (who
- * runs it), exchange.c (what libcurl is told) and outcome.c (what came of it).
+ * runs it), look.c (whose time it is), exchange.c (what libcurl is told) and outcome.c (what came
+ * of it).
  */
 
 /*
@@ -55,6 +56,8 @@ struct exchange {
     _Alignas(max_align_t) char note[]; /* the batch's */
 };
 
+enum { HTTP_FLYING_MAX = 128 };
+
 struct http {
     CURLM *multi;
     bool reuse;
@@ -81,6 +84,9 @@ void exchange_allow(struct exchange *exchange);
 
 /* The time by our clock that the peer has as far as it has come, without regard to its share. */
 int64_t exchange_time(const struct exchange *exchange);
+
+/* look.c: advances the clocks of all in flight, by what has come from their peers. */
+void http_look(struct http *http);
 
 /* Takes a place, if one is free. */
 bool exchange_take_place(struct exchange *exchange);
