@@ -10,26 +10,6 @@
 #include "commands/commands.h"
 #include "config/config.h"
 
-static const struct command {
-    const char *name;
-    int (*run)(const struct config *config);
-    bool takes_operand;
-    enum log_level least; /* that is logged: who asks for one answer gets no more */
-    const char *help;
-} commands[] = {
-    {"fetch", command_fetch, false, LOG_LEVEL_DEBUG,
-     "get the identity, prove it, install it; once"},
-    {"inspect", command_inspect, true, LOG_LEVEL_DEBUG,
-     "show the installed identity, a FILE, or - (standard input)"},
-    {"probe", command_probe, false, LOG_LEVEL_DEBUG, "try the installed identity on every enclave"},
-    {"run", command_run, false, LOG_LEVEL_DEBUG,
-     "stay: keep the identity fresh, watch it, tell of changes"},
-    {"status", command_status, false, LOG_LEVEL_WARNING, "show what run says about itself"},
-    {"healthcheck", command_healthcheck, false, LOG_LEVEL_ERROR,
-     "exit 0 where all is well, else 1, and why"},
-    {"purge", command_purge, false, LOG_LEVEL_DEBUG, "remove all that was ever installed here"},
-};
-
 static void print(const char *text)
 {
     (void)fs_write_all(STDOUT_FILENO, bytes_of_text(text));
@@ -37,14 +17,14 @@ static void print(const char *text)
 
 static int help(void)
 {
+    const struct command *command;
     char line[128];
-    size_t i;
 
     print("Usage: mtls-agent COMMAND [OPTION]...\n\n"
           "Gets this host's mutual-TLS identity from AWS Secrets Manager, proves it with the\n"
           "enclave, and installs it atomically.\n\nCommands:\n");
-    for (i = 0; i < sizeof commands / sizeof *commands; i++) {
-        (void)snprintf(line, sizeof line, "  %-11s %s\n", commands[i].name, commands[i].help);
+    for (command = command_list; command->name; command++) {
+        (void)snprintf(line, sizeof line, "  %-11s %s\n", command->name, command->help);
         print(line);
     }
     print("  version     print the version\n  help        print this\n\n"
@@ -65,19 +45,9 @@ static int start(const struct command *command, const struct config *config)
     struct err err;
 
     if (!config->operand || command->takes_operand)
-        return command->run(config);
+        return command->run(config, command->needs);
     (void)err_set(&err, ERR_USAGE, "command line", "unexpected word \"%s\"", config->operand);
     return fail(&err);
-}
-
-static const struct command *find(const char *name)
-{
-    size_t i;
-
-    for (i = 0; i < sizeof commands / sizeof *commands; i++)
-        if (strcmp(commands[i].name, name) == 0)
-            return &commands[i];
-    return NULL;
 }
 
 /* Even where its file cannot be opened the log has the form that was asked for. */
@@ -98,7 +68,7 @@ static int open_log(const struct config *config, const struct command *command, 
 static int run(const struct config *config)
 {
     const char *name = config->command ? config->command : "";
-    const struct command *command = find(name);
+    const struct command *command = command_find(name);
     struct err err;
 
     if (open_log(config, command, &err) < 0)

@@ -164,7 +164,7 @@ static int healthcheck(const struct work *work)
     return health.bad ? UNHEALTHY : 0;
 }
 
-int command_healthcheck(const struct config *config)
+int command_healthcheck(const struct config *config, unsigned needs)
 {
-    return command_supervise(config, healthcheck, NULL) == 0 ? 0 : UNHEALTHY;
+    return command_supervise(config, needs, healthcheck, NULL) == 0 ? 0 : UNHEALTHY;
 }

@@ -100,7 +100,7 @@ static int probe(const struct work *work)
     return output.failed ? err_info(ERR_ENCLAVE_REFUSED)->exit_status : 0;
 }
 
-int command_probe(const struct config *config)
+int command_probe(const struct config *config, unsigned needs)
 {
     struct err err;
 
@@ -109,5 +109,5 @@ int command_probe(const struct config *config)
         log_error(&err);
         return err_info(err.code)->exit_status;
     }
-    return command_supervise(config, probe, NULL);
+    return command_supervise(config, needs, probe, NULL);
 }

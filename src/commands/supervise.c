@@ -23,6 +23,7 @@ struct supervised {
     struct work work;
     struct process process;
     struct job job;
+    unsigned needs;
 };
 
 static int report(const struct err *err)
@@ -78,51 +79,58 @@ static void take_signal(const struct supervised *supervised)
     }
 }
 
-static void wait_for(const struct supervised *supervised)
+static void wait_for(struct supervised *supervised)
 {
     struct pollfd fds[] = {{supervised->job.done, POLLIN, 0},
                            {supervised->process.signals, POLLIN, 0}};
-    int64_t end = supervised->job.deadline + JOB_GRACE_MS;
     struct err err;
     int ready;
 
-    while ((ready = poll(fds, 2, (int)clock_left(end))) != 0) {
+    do {
+        ready = poll(fds, 2, (int)clock_left(job_look_at(&supervised->job)));
         if (ready < 0 && errno != EINTR)
             break;
         if (ready > 0 && fds[0].revents)
             return;
         if (ready > 0)
             take_signal(supervised);
-    }
+    } while (!job_hangs(&supervised->job));
     (void)err_set(&err, ERR_DEADLINE, NULL, "the work did not end in time");
     leave(supervised, report(&err));
 }
 
 static int supervise(struct supervised *supervised, struct err *err)
 {
+    const struct config *config = supervised->work.config;
     struct job *job = &supervised->job;
 
-    if (process_begin(&supervised->process, supervised->work.config, err) < 0 ||
+    if (process_begin(&supervised->process, config, err) < 0 ||
         job_open(job, err) < 0)
         return -1;
-    confine(supervised->work.config, supervised->work.hook ? supervised->work.hook->pid : 0);
+    confine(config, &(const struct confine_options){
+                        supervised->needs, supervised->work.hook ? supervised->work.hook->pid : 0,
+                        -1});
+    job->rules = supervised->needs & NEED_NETWORK ? confine_job(config, !confine_standing())
+                                                  : -1;
     if (job_start(job, err) < 0)
         return -1;
     wait_for(supervised);
     return job_finish(job, err);
 }
 
-int command_supervise(const struct config *config, int (*work)(const struct work *work),
-                      struct hook *hook)
+int command_supervise(const struct config *config, unsigned needs,
+                      int (*work)(const struct work *work), struct hook *hook)
 {
     struct supervised supervised = {
+        .needs = needs,
         .function = work,
         .work = {.config = config, .hook = hook, .deadline = clock_ms() + config->deadline_ms},
     };
     struct err err;
 
     supervised.work.environment = &supervised.process.environment;
-    supervised.job = (struct job){run, &supervised, supervised.work.deadline, -1, -1, 0};
+    supervised.job = (struct job){
+        .function = run, .argument = &supervised, .deadline = supervised.work.deadline};
     if (supervise(&supervised, &err) < 0)
         supervised.job.status = report(&err);
     finished(&supervised.work, supervised.job.status);

@@ -235,7 +235,7 @@ int64_t duties_next(const struct service *service)
     int64_t next = INT64_MAX;
 
     if (service->busy != DUTY_NONE)
-        next = service->job.deadline + JOB_GRACE_MS;
+        next = job_look_at(&service->job);
     else
         next = service->refresh ? service->floor_at : service->cycle_at;
     if (service->busy == DUTY_NONE && probes(service))

@@ -99,7 +99,7 @@ static void check_job(struct service *service)
 {
     struct err err;
 
-    if (service->busy == DUTY_NONE || clock_left(service->job.deadline + JOB_GRACE_MS) > 0)
+    if (service->busy == DUTY_NONE || !job_hangs(&service->job))
         return;
     (void)err_set(&err, ERR_DEADLINE, NULL, "the work did not end in time");
     service_fail(service, &err);
@@ -159,7 +159,7 @@ static int open_others(struct service *service, struct err *err)
     return tell_open(&service->hook, service->config, err);
 }
 
-static int begin(struct service *service, struct err *err)
+static int begin(struct service *service, unsigned needs, struct err *err)
 {
     const struct install_target target =
         agent_target(service->config, "", clock_ms() + service->config->deadline_ms);
@@ -175,7 +175,8 @@ static int begin(struct service *service, struct err *err)
     if (install_hold(&target, &service->lock, err) < 0)
         return -1;
     status_tidy(service->config);
-    confine(service->config, service->hook.pid);
+    confine(service->config, &(const struct confine_options){needs, service->hook.pid,
+                                                             service->notify.fd});
     return 0;
 }
 
@@ -202,7 +203,7 @@ static void say_hello(const struct service *service)
               log_s("status_file", service->status_path), log_s("backing", stats.backing));
 }
 
-int service_run(const struct config *config)
+int service_run(const struct config *config, unsigned needs)
 {
     struct service *service = calloc(1, sizeof *service);
     struct err err;
@@ -217,7 +218,7 @@ int service_run(const struct config *config)
     service->started_at = clock_wall();
     service->telling = CONFIG_SETS_MAX;
     service->hook.fd = -1;
-    if (begin(service, &err) < 0) {
+    if (begin(service, needs, &err) < 0) {
         service_fail(service, &err);
     } else {
         say_hello(service);

@@ -12,10 +12,13 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "host/sandbox.h"
+
+enum { GRACE_MS = 2000, LOOK_MS = 1000, LATE_MS = 500 };
 
 static int harden(struct err *err)
 {
@@ -100,7 +103,24 @@ int job_open(struct job *job, struct err *err)
 
 int job_start(struct job *job, struct err *err)
 {
+    job->seen = clock_ms();
+    job->end = job->deadline + GRACE_MS;
     return arena_thread_start(on_arena_stack, job, err);
+}
+
+int64_t job_look_at(const struct job *job)
+{
+    return job->end < job->seen + LOOK_MS ? job->end : job->seen + LOOK_MS;
+}
+
+bool job_hangs(struct job *job)
+{
+    const int64_t now = clock_ms();
+
+    if (now > job->seen + LOOK_MS + LATE_MS)
+        job->end += now - job->seen;
+    job->seen = now;
+    return now >= job->end;
 }
 
 int job_finish(struct job *job, struct err *err)

@@ -31,7 +31,7 @@ struct process_facts {
 };
 void process_look(struct process_facts *facts);
 
-/* Work on the arena's stack, one at a time. Zero-initialise all but the first four. */
+/* Work on the arena's stack, one at a time. Zero-initialise what follows the first four. */
 struct job {
     int (*function)(void *argument); /* returns the exit status */
     void *argument;
@@ -39,6 +39,7 @@ struct job {
     int rules;        /* for sandbox_narrow() */
     int done;         /* eventfd, readable when it is over; the process's, kept from job to job */
     int status;
+    int64_t end, seen; /* when it counts as hanging, and when it was looked at; on clock_ms() */
 };
 int job_open(struct job *job, struct err *err); /* once: the descriptor */
 int job_start(struct job *job, struct err *err);
@@ -47,9 +48,12 @@ int job_start(struct job *job, struct err *err);
 int job_finish(struct job *job, struct err *err);
 
 /*
- * How long after its deadline a job may go on before the process ends without it, whatever state it
- * is in: the set on disk is whole at every moment.
+ * Whether a job went on for two seconds after its deadline: the process ends without it, whatever
+ * state it is in, as the set on disk is whole at every moment. To be asked at job_look_at(), on
+ * clock_ms(), the latest. Who comes late was suspended, and the job with him: that time does not
+ * count.
  */
-#define JOB_GRACE_MS 2000
+bool job_hangs(struct job *job);
+int64_t job_look_at(const struct job *job);
 
 #endif
