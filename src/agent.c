@@ -11,13 +11,18 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "enclave/probe.h"
 #include "host/install_memory.h"
 #include "host/installed.h"
 #include "identity/expect.h"
 #include "identity/identity.h"
 #include "identity/verify.h"
 
-enum { CLOCK_WAIT_MS = 1000 };
+enum {
+    CLOCK_WAIT_MS = 1000,
+    MARGIN_MS = 1000, /* nobody begins anything with less than that */
+    REST_SHARE = 8    /* nor with less than that of a set's time, where enclaves were asked */
+};
 
 struct install_target agent_target(const struct config *config, const char *sub, int64_t deadline)
 {
@@ -246,6 +251,7 @@ static int install(const struct delivery *delivery, struct err *err)
     if (result < 0)
         return -1;
     conclude_delivery(delivery, events[outcome]);
+    delivery->told->rehearsed = delivery->rehearsal != REHEARSAL_SKIPPED;
     if (outcome == INSTALL_DONE)
         lift_hold(delivery);
     if (outcome != INSTALL_UNCHANGED)
@@ -276,11 +282,17 @@ static int set_aside(const struct delivery *delivery, struct err *err)
 /* In run, what is installed is proved by its probes. */
 static int try_out(struct delivery *delivery, struct err *err)
 {
-    delivery->rehearsal = REHEARSAL_SKIPPED;
-    if (delivery->recalled && delivery->agent->stays)
-        return 0;
-    return rehearse(delivery->config, delivery->identity, &delivery->target, &delivery->rehearsal,
-                    err);
+    const struct agent *agent = delivery->agent;
+    const size_t set = (size_t)(delivery->told - agent->sets);
+    struct rehearsed rehearsed = {
+        .probes = agent->probes ? agent->probes + set * agent->config->endpoint_count : NULL};
+    int result = 0;
+
+    if (!delivery->recalled || !agent->stays)
+        result =
+            rehearse(delivery->config, delivery->identity, &delivery->target, &rehearsed, err);
+    delivery->rehearsal = rehearsed.outcome;
+    return result;
 }
 
 /* The mission. Nothing touches the target before all that can fail without it has succeeded. */
@@ -326,6 +338,7 @@ static int deliver_set(struct agent *agent, size_t i, struct secretsmanager *man
     };
     int result = -1;
 
+    delivery.told->rehearsed = false;
     if (delivery.origins)
         result = deliver(&delivery, manager, err);
     else
@@ -340,27 +353,64 @@ static int deliver_set(struct agent *agent, size_t i, struct secretsmanager *man
     return result;
 }
 
-/* The edge: an error is printed here, and becomes an exit status. */
-static int conclude(struct agent_set *told, const struct err *err)
+static void fail(struct agent_set *told, const struct err *err)
 {
     told->outcome = "failed";
     told->err = *err;
-    log_error(err);
-    return err_info(err->code)->exit_status;
 }
 
-static int deliver_all(struct agent *agent, struct secretsmanager *manager, int64_t deadline)
+/* The edge: an error is printed here, and becomes an exit status. */
+static int conclude(const struct agent_set *told)
 {
-    struct err err;
-    int highest = 0, status;
-    size_t i;
+    if (strcmp(told->outcome, "failed") != 0)
+        return 0;
+    log_error(&told->err);
+    return err_info(told->err.code)->exit_status;
+}
 
-    for (i = 0; i < agent->config->set_count; i++) {
-        agent->sets[i].err.code = ERR_NONE;
-        if (deliver_set(agent, i, manager, deadline, &err) == 0)
-            continue;
-        status = conclude(&agent->sets[i], &err);
-        highest = status > highest ? status : highest;
+/*
+ * One set's turn, until the end of its share. Whether it needed more than that to be as it should,
+ * and there will be more.
+ */
+static bool deliver_by(struct agent *agent, size_t i, struct secretsmanager *manager, int64_t end,
+                       int64_t deadline)
+{
+    const int64_t share = clock_left(end);
+    struct agent_set *told = &agent->sets[i];
+    struct err err;
+
+    told->err.code = ERR_NONE;
+    told->outcome = "";
+    if (deliver_set(agent, i, manager, end, &err) < 0)
+        fail(told, &err);
+    else if (strncmp(told->outcome, "kept", 4) != 0)
+        return false;
+    return deadline - end > MARGIN_MS && clock_left(end) <= MARGIN_MS + share / REST_SHARE;
+}
+
+/* Turn by turn: a set that hangs does not take the others' time, and may go on in what they left. */
+static int deliver_all(struct agent *agent, struct secretsmanager *manager, struct aws *aws)
+{
+    const int64_t deadline = aws->deadline;
+    const size_t count = agent->config->set_count;
+    bool done[CONFIG_SETS_MAX] = {false};
+    size_t open = count, left, i;
+    int highest = 0, status;
+
+    while (open > 0) {
+        left = open;
+        for (i = 0; i < count; i++) {
+            if (done[i])
+                continue;
+            aws->deadline = clock_share(deadline, left--);
+            done[i] = !deliver_by(agent, i, manager, aws->deadline, deadline) ||
+                      clock_left(deadline) <= MARGIN_MS;
+            if (!done[i])
+                continue;
+            open--;
+            status = conclude(&agent->sets[i]);
+            highest = status > highest ? status : highest;
+        }
     }
     return highest;
 }
@@ -368,14 +418,11 @@ static int deliver_all(struct agent *agent, struct secretsmanager *manager, int6
 /* No set could even be asked for. */
 static int fail_all(struct agent *agent, const struct err *err)
 {
-    int status = conclude(&agent->sets[0], err);
     size_t i;
 
-    for (i = 1; i < agent->config->set_count; i++) {
-        agent->sets[i].outcome = agent->sets[0].outcome;
-        agent->sets[i].err = *err;
-    }
-    return status;
+    for (i = 0; i < agent->config->set_count; i++)
+        fail(&agent->sets[i], err);
+    return conclude(&agent->sets[0]);
 }
 
 int agent_cycle(struct agent *agent, int64_t deadline)
@@ -399,7 +446,7 @@ int agent_cycle(struct agent *agent, int64_t deadline)
     }
     if (anchors)
         manager = secretsmanager_new(&aws, &err);
-    status = manager ? deliver_all(agent, manager, deadline) : fail_all(agent, &err);
+    status = manager ? deliver_all(agent, manager, &aws) : fail_all(agent, &err);
     secretsmanager_free(manager);
     anchors_free(anchors);
     profiles_free(profiles);

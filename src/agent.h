@@ -10,10 +10,12 @@
 #include "host/install.h"
 
 struct environment;
+struct probe;
 
 /* How the last cycle ended for one set, and what the next one must know of it. */
 struct agent_set {
     const char *outcome; /* static: "installed", "unchanged", "kept_stale"...; "failed" */
+    bool rehearsed;      /* what is installed now was, in this cycle: the agent's probes hold how */
     struct err err;      /* why it failed, or what was wrong though it was kept; else ERR_NONE */
     struct {             /* a version that failed */
         char version[65];
@@ -31,12 +33,14 @@ struct agent {
     struct aws_kept kept; /* of AWS, for the next cycle */
     struct agent_set sets[CONFIG_SETS_MAX]; /* in the configuration's order */
     atomic_bool writing;                    /* an installation is in hand */
+    struct probe *probes; /* of each set's rehearsal, one for each endpoint; NULL: nobody asks */
 };
 
 /*
  * One cycle of the mission: get every configured set from Secrets Manager, prove it, install it.
  * Logs what it does, and each error once. Returns the exit status: 0 where every set is installed,
- * unchanged or kept; else the highest of the sets'.
+ * unchanged or kept; else the highest of the sets'. Each set has its share of the time until the
+ * deadline, and what the others leave of theirs.
  */
 int agent_cycle(struct agent *agent, int64_t deadline);
 

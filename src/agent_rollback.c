@@ -38,7 +38,7 @@ static struct identity *previous_identity(const struct retreat *retreat, struct 
 static int prove(const struct retreat *retreat, const struct identity *identity, struct err *err)
 {
     const struct config *config = retreat->agent->config;
-    enum rehearsal ignored;
+    struct rehearsed ignored = {.probes = NULL};
 
     if (retreat->by_hand)
         return rehearse(config, identity, &retreat->target, &ignored, err);
@@ -113,7 +113,8 @@ int agent_rollback(struct agent *agent, int64_t deadline)
         const struct retreat retreat = {
             .agent = agent,
             .set = &agent->config->sets[i],
-            .target = agent_target(agent->config, agent->config->sets[i].sub, deadline),
+            .target = agent_target(agent->config, agent->config->sets[i].sub,
+                                   clock_share(deadline, agent->config->set_count - i)),
             .by_hand = true,
         };
 

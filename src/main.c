@@ -71,6 +71,7 @@ static int run(const struct config *config)
     const struct command *command = command_find(name);
     struct err err;
 
+    log_start();
     if (open_log(config, command, &err) < 0)
         return fail(&err);
     config_log(config);

@@ -8,15 +8,16 @@
 #include "base/base64.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "base/secrecy.h"
 #include "config/config.h"
 
-/* A value that must be graphic text, copied to out. */
+/* A value that must be graphic text and no private key, copied to out. */
 static int read_text(const struct json *json, json_value value, char *out, size_t size)
 {
     struct buf text = {.tag = ARENA_WORK, .max = size - 1};
     int r = json_string(json, value, &text);
 
-    if (r == 0 && !text_is_graphic(buf_bytes(&text)))
+    if (r == 0 && (!text_is_graphic(buf_bytes(&text)) || secrecy_holds_key(buf_bytes(&text))))
         r = -1;
     if (r == 0)
         memcpy(out, text.data, text.len + 1);

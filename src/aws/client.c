@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/secrecy.h"
 #include "net/http.h"
 
 enum {
@@ -51,15 +52,16 @@ int client_attempts(const struct aws *aws, unsigned *attempts, struct err *err)
     const char *mode = profile_setting(aws, "AWS_RETRY_MODE", "retry_mode");
     const char *text = profile_setting(aws, "AWS_MAX_ATTEMPTS", "max_attempts");
     size_t len = text ? strspn(text, "0123456789") : 0;
+    char shown[SECRECY_QUOTED_MAX];
 
     if (mode && strcmp(mode, "standard") != 0 && strcmp(mode, "adaptive") != 0 &&
         strcmp(mode, "legacy") != 0)
         return err_set(err, ERR_CONFIG, "AWS_RETRY_MODE",
-                       "\"%.32s\" is none of standard, adaptive and legacy", mode);
+                       "%s is none of standard, adaptive and legacy", secrecy_quoted(shown, mode));
     *attempts = text ? (unsigned)strtoul(text, NULL, 10) : MAX_ATTEMPTS;
     if (text && (len == 0 || len > 6 || text[len] != '\0' || *attempts == 0))
-        return err_set(err, ERR_CONFIG, "AWS_MAX_ATTEMPTS", "\"%.32s\" is no number from 1 on",
-                       text);
+        return err_set(err, ERR_CONFIG, "AWS_MAX_ATTEMPTS", "%s is no number from 1 on",
+                       secrecy_quoted(shown, text));
     return 0;
 }
 

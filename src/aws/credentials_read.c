@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/secrecy.h"
 
 int source_set(char **field, struct bytes text, const char *source, const char *name,
                struct err *err)
@@ -19,6 +20,8 @@ int source_set(char **field, struct bytes text, const char *source, const char *
                        "%s is empty, or holds a space, a line end or another byte that no "
                        "credential has",
                        name);
+    if (secrecy_holds_key(text))
+        return err_set(err, ERR_CREDENTIALS_FAILED, source, "%s holds a private key", name);
     *field = arena_alloc(text.len + 1, ARENA_CREDENTIALS);
     if (!*field)
         return err_set(err, ERR_MEMORY_FULL, source, "no room for %s", name);

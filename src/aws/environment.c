@@ -56,39 +56,47 @@ static int take(const char *name, char **field, enum arena_tag tag)
     return r;
 }
 
-/* Takes a proxy's URL, "http://user:password@host:port", apart. */
-static int split_proxy(struct environment *environment)
-{
-    char *url = environment->proxy, *at = strrchr(url, '@'), *user = strstr(url, "://");
-    int r;
-
-    user = user && user < at ? user + 3 : url;
-    *at = '\0';
-    r = keep_as(&environment->proxy_password, user, ARENA_CREDENTIALS);
-    memmove(user, at + 1, strlen(at + 1) + 1);
-    environment->proxy = NULL;
-    if (r == 0)
-        r = keep_as(&environment->proxy, url, ARENA_WORK); /* a name: not to be masked */
-    arena_free(url);
-    return r;
-}
-
-/* Only where it holds a password: others may want to read it too. */
-static int take_proxy(const char *name, struct environment *environment)
+/*
+ * Takes a proxy's URL, "http://user:password@host:port", apart, where it holds a password: others
+ * may want to read it too.
+ */
+static int take_proxy(const char *name, char **proxy, char **password)
 {
     const char *value = getenv(name);
-    char *taken = NULL;
+    char *url = NULL, *at, *user;
     int r;
 
     if (!value || !strchr(value, '@'))
         return 0;
-    r = take(name, &taken, ARENA_CREDENTIALS);
-    if (r < 0 || !taken || environment->proxy) {
-        arena_free(taken);
+    r = take(name, &url, ARENA_CREDENTIALS);
+    if (!url)
         return r;
+    at = strrchr(url, '@');
+    user = strstr(url, "://");
+    user = user && user < at ? user + 3 : url;
+    *at = '\0';
+    if (!*proxy && !*password)
+        r |= keep_as(password, user, ARENA_CREDENTIALS);
+    memmove(user, at + 1, strlen(at + 1) + 1);
+    r |= keep_as(proxy, url, ARENA_WORK); /* a name: not to be masked */
+    arena_free(url);
+    return r;
+}
+
+/* Those that nothing here uses leave the environment as well. */
+static int take_others(struct environment *environment)
+{
+    static const char *const names[] = {"http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"};
+    char *proxy = NULL;
+    size_t i;
+    int r = take("AWS_SECRET_KEY", &environment->legacy_key, ARENA_CREDENTIALS);
+
+    for (i = 0; i < sizeof names / sizeof *names; i++) {
+        r |= take_proxy(names[i], &proxy, &environment->other_password);
+        arena_free(proxy);
+        proxy = NULL;
     }
-    environment->proxy = taken;
-    return split_proxy(environment);
+    return r;
 }
 
 int environment_take(struct environment *environment, struct err *err)
@@ -102,8 +110,9 @@ int environment_take(struct environment *environment, struct err *err)
     r |= take("AWS_SECURITY_TOKEN", &environment->session_token,
               ARENA_CREDENTIALS); /* its older name */
     r |= take("AWS_CONTAINER_AUTHORIZATION_TOKEN", &environment->container_token, ARENA_TOKEN);
-    r |= take_proxy("https_proxy", environment);
-    r |= take_proxy("HTTPS_PROXY", environment);
+    r |= take_proxy("https_proxy", &environment->proxy, &environment->proxy_password);
+    r |= take_proxy("HTTPS_PROXY", &environment->proxy, &environment->proxy_password);
+    r |= take_others(environment);
     if (r < 0)
         return err_set(err, ERR_MEMORY_FULL, NULL, "no room for the environment's credentials");
     return 0;

@@ -13,8 +13,10 @@ struct environment {
     char *secret_access_key; /* AWS_SECRET_ACCESS_KEY */
     char *session_token;     /* AWS_SESSION_TOKEN, else AWS_SECURITY_TOKEN */
     char *container_token;   /* AWS_CONTAINER_AUTHORIZATION_TOKEN */
+    char *legacy_key;        /* AWS_SECRET_KEY, which nothing uses: only kept to be masked */
     char *proxy;             /* https_proxy or HTTPS_PROXY, where it held a password, */
     char *proxy_password;    /* and what it held: "user:password" */
+    char *other_password;    /* of a proxy that is not ours, as above */
 };
 
 /*

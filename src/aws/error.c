@@ -138,20 +138,15 @@ static void read_answer(struct aws_error *error, struct http_response *response)
     buf_free(&message);
 }
 
-/* "no connection: why, in libcurl's or our verifier's words (10.0.0.1:443)" */
+/* "no connection: Connection refused (10.0.0.1:443)" */
 static void describe_transport(struct aws_error *error, const struct http_response *response)
 {
-    const char *cause = response->cause;
+    size_t len;
 
-    if (response->result == HTTP_UNTRUSTED && response->tls.verify_reason[0])
-        cause = response->tls.verify_reason;
-    if (response->result == HTTP_ADDRESS_DENIED)
-        cause = "plain http must not leave this host";
-    if (response->result == HTTP_ALERT)
-        cause = tls_alert_name(response->alert);
-    (void)snprintf(error->text, sizeof error->text, "%s%s%s%s%s%s",
-                   http_result_text(response->result), *cause ? ": " : "", cause,
-                   *response->peer ? " (" : "", response->peer, *response->peer ? ")" : "");
+    http_reason(response, error->text, sizeof error->text);
+    len = strlen(error->text);
+    if (*response->peer)
+        (void)snprintf(error->text + len, sizeof error->text - len, " (%s)", response->peer);
 }
 
 void aws_error_read(struct aws_error *error, struct http_response *response)

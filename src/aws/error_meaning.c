@@ -146,6 +146,7 @@ enum err_code transport_means(const struct http_response *response)
     case HTTP_TOO_LARGE: return ERR_AWS_ANSWER;
     case HTTP_ADDRESS_DENIED: return ERR_CONFIG;
     case HTTP_NO_MEMORY: return ERR_MEMORY_FULL;
+    case HTTP_NO_DESCRIPTORS: return ERR_DESCRIPTORS_FULL;
     case HTTP_FAILED: return ERR_SYSTEM;
     default: return unreached(response);
     }

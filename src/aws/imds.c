@@ -16,6 +16,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/secrecy.h"
 #include "config/config.h"
 #include "net/http.h"
 
@@ -41,13 +42,15 @@ static int read_number(const struct aws *aws, const char *const name[2], unsigne
 {
     const char *text = profile_setting(aws, name[0], name[1]);
     size_t len = text ? strspn(text, "0123456789") : 0;
+    char shown[SECRECY_QUOTED_MAX];
 
     *out = usual;
     if (!text)
         return 0;
     *out = len > 0 && len <= 4 && text[len] == '\0' ? (unsigned)strtoul(text, NULL, 10) : 0;
     if (*out < 1 || *out > 3600)
-        return err_set(err, ERR_CONFIG, name[0], "%s is no number from 1 to 3600", text);
+        return err_set(err, ERR_CONFIG, name[0], "%s is no number from 1 to 3600",
+                       secrecy_quoted(shown, text));
     return 0;
 }
 
@@ -57,12 +60,13 @@ int imds_endpoint(const struct aws *aws, char out[IMDS_URL_MAX], struct err *err
         profile_setting(aws, "AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint");
     const char *mode = profile_setting(aws, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
                                        "ec2_metadata_service_endpoint_mode");
+    char shown[SECRECY_QUOTED_MAX];
     struct url url;
     size_t len;
 
     if (mode && strcasecmp(mode, "ipv4") != 0 && strcasecmp(mode, "ipv6") != 0)
         return err_set(err, ERR_CONFIG, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
-                       "%s is neither ipv4 nor ipv6", mode);
+                       "%s is neither ipv4 nor ipv6", secrecy_quoted(shown, mode));
     if (!text)
         text = mode && strcasecmp(mode, "ipv6") == 0 ? "http://[fd00:ec2::254]"
                                                      : "http://169.254.169.254";
@@ -72,7 +76,7 @@ int imds_endpoint(const struct aws *aws, char out[IMDS_URL_MAX], struct err *err
     (void)snprintf(out, IMDS_URL_MAX, "%.*s", (int)len, text);
     if (len >= IMDS_URL_MAX || url_parse(&url, out) < 0 || strchr(url.path, '?'))
         return err_set(err, ERR_CONFIG, "AWS_EC2_METADATA_SERVICE_ENDPOINT",
-                       "%s is no http:// or https:// URL", text);
+                       "%s is no http:// or https:// URL of a host", secrecy_quoted(shown, text));
     return 0;
 }
 

@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/fs.h"
+#include "base/secrecy.h"
 #include "config/config.h"
 
 enum { FILE_MAX = 256 * 1024, SECTION_MAX = 128 };
@@ -66,6 +67,22 @@ static bool is_absent(const char *path, bool named)
     return strcmp(path, "/dev/null") == 0;
 }
 
+/* Each value is sent somewhere, but for those that are nobody's. */
+static int check_values(const struct profile_file *file, const char *path, struct err *err)
+{
+    size_t i;
+
+    for (i = 0; i < profile_file_count(file); i++) {
+        const struct profile_line *line = profile_file_line(file, i);
+
+        if (secrecy_holds_key(bytes_of_text(line->section)) ||
+            (line->name && (secrecy_holds_key(bytes_of_text(line->name)) ||
+                            secrecy_holds_key(bytes_of_text(line->value)))))
+            return err_set(err, ERR_CONFIG, path, "a private key stands in it");
+    }
+    return 0;
+}
+
 static int load(struct profile_file *file, enum profile_file_kind kind, const struct config *config,
                 struct err *err)
 {
@@ -82,7 +99,7 @@ static int load(struct profile_file *file, enum profile_file_kind kind, const st
                    : err_set_errno(err, ERR_CONFIG, path, "it cannot be read");
     if (profile_file_parse(file, reason) < 0)
         return err_set(err, ERR_CONFIG, path, "%s", reason);
-    return 0;
+    return check_values(file, path, err);
 }
 
 /* Cuts the value of a name out of lines "name = value"; NULL: it is not there. */

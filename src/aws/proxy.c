@@ -44,6 +44,7 @@ int proxy_read(struct proxy *proxy, const struct aws *aws, struct err *err)
 {
     const char *text = choose(aws, &proxy->http.password), *why, *end;
     struct url url;
+    size_t len;
 
     if (!text)
         return 0;
@@ -54,9 +55,10 @@ int proxy_read(struct proxy *proxy, const struct aws *aws, struct err *err)
                    strncasecmp(text, "http://", 7) == 0 ? "" : "http://", text);
     if (url_parse(&url, proxy->url) < 0)
         return err_set(err, ERR_CONFIG, "HTTPS_PROXY", "it is no http:// URL of a host");
-    end = strchr(url.host, ']'); /* of an IPv6 address, whose colons are no port's */
-    (void)snprintf(proxy->url, sizeof proxy->url, "http://%s%s", url.host,
-                   strchr(end ? end : url.host, ':') ? "" : ":80");
+    len = strlen("http://") + strcspn(proxy->url + strlen("http://"), "/"); /* no path, but a port */
+    end = strchr(proxy->url, ']'); /* of an IPv6 address, whose colons are no port's */
+    end = strchr(end ? end : proxy->url + strlen("http://"), ':');
+    (void)snprintf(proxy->url + len, sizeof proxy->url - len, "%s", end ? "" : ":80");
     proxy->http.url = proxy->url;
     proxy->http.except = aws->config->no_proxy;
     if (!proxy->http.except)

@@ -60,7 +60,7 @@ static bool is_one_of(const char *code, const char *const *codes, size_t count)
 static enum retry_class classify_transport(const struct http_response *response)
 {
     switch (response->result) {
-    case HTTP_UNRESOLVED:
+    case HTTP_UNRESOLVED: return RETRY_ROUND;
     case HTTP_UNREACHABLE:
     case HTTP_TIMEOUT:
     case HTTP_ALERT:
@@ -73,6 +73,7 @@ static enum retry_class classify_transport(const struct http_response *response)
     case HTTP_UNTRUSTED:
     case HTTP_TOO_LARGE:
     case HTTP_NO_MEMORY:
+    case HTTP_NO_DESCRIPTORS:
     case HTTP_FAILED: break;
     }
     return RETRY_NEVER;
@@ -150,7 +151,7 @@ int64_t retry_next(struct retry *retry, enum retry_class class, int64_t hint_ms,
     retry->tries++;
     if (class == RETRY_NEVER)
         return -1;
-    if ((retry->max_attempts == 0 || retry->tries < retry->max_attempts) &&
+    if (class != RETRY_ROUND && (retry->max_attempts == 0 || retry->tries < retry->max_attempts) &&
         take_tokens(retry, class))
         return heed_server(retry_delay_ms(class, retry->tries, random), hint_ms);
     retry->round++;

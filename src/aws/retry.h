@@ -19,7 +19,8 @@ enum retry_class {
     RETRY_NEVER = 0,
     RETRY_TRANSIENT = 1,
     RETRY_THROTTLED = 2,
-    RETRY_BOTH = RETRY_TRANSIENT | RETRY_THROTTLED
+    RETRY_BOTH = RETRY_TRANSIENT | RETRY_THROTTLED,
+    RETRY_ROUND = 4 /* once a round: a name, whose look-up has its own tries */
 };
 
 /* By transport result, HTTP status and AWS's error code (may be NULL). */

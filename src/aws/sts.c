@@ -22,6 +22,7 @@
 #include "base/err.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/secrecy.h"
 #include "net/http.h"
 
 enum {
@@ -72,7 +73,7 @@ static int append_token(struct call *call, struct err *err)
                              "the web identity token cannot be read");
     while (token->len > 0 && strchr(" \t\r\n", token->data[token->len - 1]))
         token->data[--token->len] = '\0';
-    if (!text_is_graphic(buf_bytes(token)))
+    if (!text_is_graphic(buf_bytes(token)) || secrecy_holds_key(buf_bytes(token)))
         return err_set(err, ERR_CREDENTIALS_FAILED, call->token_file,
                        "the file holds no web identity token");
     if (append_parameter(&call->body, "WebIdentityToken", (const char *)token->data) < 0)

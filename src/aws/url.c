@@ -48,6 +48,7 @@ int url_parse(struct url *url, const char *text)
 {
     unsigned usual, port;
     const char *start, *end, *at = NULL;
+    size_t len, dot; /* the root's, behind the name: the resolver's alone, not TLS's or HTTP's */
 
     if (!text_is_graphic(bytes_of_text(text)) || strchr(text, '#'))
         return -1;
@@ -63,7 +64,10 @@ int url_parse(struct url *url, const char *text)
         return -1;
     url->path = at;
     at = port == usual ? "" : end;
-    (void)snprintf(url->host, sizeof url->host, "%.*s%.*s", (int)(end - start), start,
+    len = strlen(url->name);
+    dot = len > 1 && url->name[len - 1] == '.';
+    url->name[len - dot] = '\0';
+    (void)snprintf(url->host, sizeof url->host, "%.*s%.*s", (int)(end - start) - (int)dot, start,
                    (int)strcspn(at, "/"), at);
     return 0;
 }

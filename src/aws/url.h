@@ -9,7 +9,8 @@ struct sockaddr;
 /* An http or https URL that a user configured, taken apart. */
 struct url {
     bool tls;         /* https */
-    char name[256];   /* the host, an IPv6 address without its brackets: what TLS verifies */
+    char name[256];   /* the host, an IPv6 address without its brackets, a DNS name without a final
+                         dot: what TLS verifies */
     char host[264];   /* value of the Host header: the port is left out where it is the scheme's */
     const char *path; /* in the text: what stands behind the host, "" where nothing does */
 };

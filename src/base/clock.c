@@ -11,13 +11,18 @@ static int64_t read_ms(clockid_t id)
     struct timespec now = {0};
 
     (void)clock_gettime(id,
-                        &now); /* fails for unknown clocks only; these two are in every kernel */
+                        &now); /* fails for unknown clocks only; these are in every kernel */
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 int64_t clock_ms(void)
 {
     return read_ms(CLOCK_BOOTTIME);
+}
+
+int64_t clock_processor(void)
+{
+    return read_ms(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 int64_t clock_wall(void)
@@ -30,6 +35,13 @@ int64_t clock_left(int64_t at_ms)
     int64_t left = at_ms - clock_ms();
 
     return left > 0 ? left : 0;
+}
+
+int64_t clock_share(int64_t at_ms, size_t among)
+{
+    const int64_t left = clock_left(at_ms);
+
+    return at_ms - left + left / (int64_t)among;
 }
 
 void clock_sleep(int64_t ms, int64_t at_ms)

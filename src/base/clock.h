@@ -2,6 +2,7 @@
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct bytes;
@@ -14,6 +15,12 @@ int64_t clock_wall(void);
 
 /* Milliseconds left until at_ms (of clock_ms), never negative. */
 int64_t clock_left(int64_t at_ms);
+
+/* Milliseconds of the processor's time that this process has had. */
+int64_t clock_processor(void);
+
+/* When the first of so many that are left has had its share of the time until at_ms. */
+int64_t clock_share(int64_t at_ms, size_t among);
 
 /* Sleeps the milliseconds given, or until at_ms if that is sooner. */
 void clock_sleep(int64_t ms, int64_t at_ms);

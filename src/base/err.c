@@ -182,6 +182,9 @@ static const struct err_info table[ERR_CODES] = {
                          "task definition), or accept --memory-lock=prefer."},
     [ERR_MEMORY_FULL] = {"memory_full", EX_OSERR, "the locked memory is full",
                          "Raise the memlock limit, or fetch fewer secrets at once."},
+    [ERR_DESCRIPTORS_FULL] = {"descriptors_full", EX_OSERR, "no file descriptor is left",
+                              "Raise the limit on open files (LimitNOFILE, ulimit -n, or ulimits "
+                              "in the task definition) to 64 or more."},
     [ERR_SYSTEM] = {"system", EX_OSERR, "the system refused", "See the reason."},
     [ERR_DEADLINE] = {"deadline", EX_TEMPFAIL, "the deadline has passed",
                       "Allow more time with --deadline; the log shows where it went."},
@@ -190,8 +193,14 @@ static const struct err_info table[ERR_CODES] = {
 static int fill(struct err *err, enum err_code code, const char *subject)
 {
     err->code = code;
+    err->remedy = NULL;
     (void)snprintf(err->subject, sizeof err->subject, "%s", subject ? subject : "");
     return -1;
+}
+
+const char *err_remedy(const struct err *err)
+{
+    return err->remedy ? err->remedy : err_info(err->code)->remedy;
 }
 
 int err_set(struct err *err, enum err_code code, const char *subject, const char *format, ...)
@@ -215,7 +224,7 @@ int err_set_errno(struct err *err, enum err_code code, const char *subject, cons
     va_end(arguments);
     len = strlen(err->reason);
     (void)snprintf(err->reason + len, sizeof err->reason - len, ": %s", strerror(saved));
-    return fill(err, code, subject);
+    return fill(err, saved == EMFILE || saved == ENFILE ? ERR_DESCRIPTORS_FULL : code, subject);
 }
 
 const struct err_info *err_info(enum err_code code)

@@ -70,6 +70,7 @@ enum err_code {
     ERR_NO_STATUS,
     ERR_MEMORY_LOCK,
     ERR_MEMORY_FULL,
+    ERR_DESCRIPTORS_FULL,
     ERR_SYSTEM,
     ERR_DEADLINE,
     ERR_CODES /* how many there are; not a code */
@@ -82,7 +83,11 @@ struct err {
     enum err_code code;
     char subject[ERR_SUBJECT_MAX]; /* on what: never a secret's value */
     char reason[ERR_REASON_MAX]; /* why: text of ours, or remote text that went through redact() */
+    const char *remedy; /* of this very cause, static; NULL: the code's. Set after err_set() */
 };
+
+/* What to do about an error, a sentence. */
+const char *err_remedy(const struct err *err);
 
 /*
  * Fills *err (text that does not fit is cut) and returns -1, so that callers can return it. subject

@@ -3,6 +3,11 @@
 
 #include <stdio.h>
 
+#include "base/secrecy.h"
+
+/* Of a text that must not be shown as it is. */
+enum { SHOWN_MAX = 1024 };
+
 static void put(struct json_writer *writer, const char *text)
 {
     if (!writer->failed && buf_append_text(writer->out, text) < 0)
@@ -80,9 +85,11 @@ void json_close(struct json_writer *writer, char bracket)
 
 void json_put_text(struct json_writer *writer, const char *name, const char *text)
 {
+    char shown[SHOWN_MAX];
+
     begin(writer, name);
     if (text)
-        put_string(writer, text);
+        put_string(writer, secrecy_shown(text, shown, sizeof shown));
     else
         put(writer, "null");
 }

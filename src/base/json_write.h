@@ -10,7 +10,7 @@
 /*
  * Writes one JSON document, value by value. name is the member's, NULL within arrays and for the
  * document itself. Bytes of text that are neither ASCII nor UTF-8 become U+FFFD. Where memory is
- * full the writer is marked, and the text is cut.
+ * full the writer is marked, and the text is cut. Text is shown as secrecy_shown() has it.
  */
 struct json_writer {
     struct buf *out;

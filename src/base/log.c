@@ -4,39 +4,55 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
-#include <stdbool.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/arena.h"
+#include "base/aside.h"
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/fs.h"
+#include "base/secrecy.h"
 
-/* A line longer than this is cut: an event is a fact, not a dump. */
-enum { LINE_MAX_BYTES = 2048, LINE_END = 4, PATIENCE_MS = 1000 };
+/*
+ * A line longer than this is cut: an event is a fact, not a dump. It is no longer than PIPE_BUF, so
+ * that who may write to a pipe may write all of it, and no other line comes between. A field that
+ * is too long is cut, so that those behind it find room.
+ */
+enum { LINE_MAX_BYTES = 4096, FIELD_MAX = 1024, LINE_END = 4, PATIENCE_MS = 1000 };
+
+/* How long a thread waits for a line to get out, once: a little more than its reader is given. */
+enum { ASIDE_MS = PATIENCE_MS + 500, OPEN_MS = 3000, LOG_PATH_MAX = 1024 };
+
+/* Where lines go. What stands here is its aside's alone, but for the count. */
+struct outlet {
+    struct aside aside;
+    int fd;                  /* -1: none */
+    char path[LOG_PATH_MAX]; /* to be opened again after it was renamed; "": never */
+    bool full;               /* nobody reads */
+    bool torn;               /* the last line is there in part */
+    atomic_size_t lost;      /* lines, since the last one that went out there */
+};
+
+static struct outlet standard_error = {.aside = ASIDE, .fd = STDERR_FILENO};
+static struct outlet file = {.aside = ASIDE, .fd = -1};
 
 static struct {
-    pthread_mutex_t mutex;
     struct log_options options;
-    int fd; /* of options.file, -1 without */
     log_observer *observer;
     void *user;
-    bool stuck;     /* nobody reads standard error */
-    size_t lost;    /* lines, since the last one that went out there */
-    size_t dropped; /* lines, in all */
-} sink = {.mutex = PTHREAD_MUTEX_INITIALIZER, .options = {.level = LOG_LEVEL_INFO}, .fd = -1};
+    atomic_bool to_file;
+    atomic_size_t dropped; /* lines, in all, of both */
+} sink = {.options = {.level = LOG_LEVEL_INFO}};
 
 static _Thread_local struct log_memory *remembered;
 
 struct line {
     char text[LINE_MAX_BYTES];
     size_t len;
-    int full;
+    bool full;
 };
 
 static const char *const level_names[] = {
@@ -51,7 +67,7 @@ static void put(struct line *line, const char *text)
     size_t len = strlen(text), room = sizeof line->text - LINE_END - line->len;
 
     if (len > room) {
-        line->full = 1;
+        line->full = true;
         return;
     }
     memcpy(line->text + line->len, text, len);
@@ -69,11 +85,12 @@ static void put_number(struct line *line, int64_t number)
 /* Quotes as a JSON string; the text format uses the same where a value needs quotes. */
 static void put_quoted(struct line *line, const char *text)
 {
-    size_t bound = sizeof line->text - LINE_END - 8;
+    const size_t room = sizeof line->text - LINE_END - line->len;
+    const size_t end = line->len + (room < FIELD_MAX ? room : FIELD_MAX);
     char escape[8];
 
     put(line, "\"");
-    for (; *text && line->len < bound; text++) {
+    for (; *text; text++) {
         unsigned char c = (unsigned char)*text;
 
         if (c == '"' || c == '\\')
@@ -82,6 +99,10 @@ static void put_quoted(struct line *line, const char *text)
             (void)snprintf(escape, sizeof escape, "\\u%04x", c);
         else
             (void)snprintf(escape, sizeof escape, "%c", c);
+        if (line->len + strlen(escape) + sizeof "...\"" > end) {
+            put(line, "...");
+            break;
+        }
         put(line, escape);
     }
     put(line, "\"");
@@ -89,7 +110,7 @@ static void put_quoted(struct line *line, const char *text)
 
 static int needs_quotes(const char *text)
 {
-    if (*text == '\0')
+    if (*text == '\0' || strlen(text) > FIELD_MAX / 2)
         return 1;
     for (; *text; text++)
         if (*text <= ' ' || *text > '~' || *text == '"' || *text == '=' || *text == '\\')
@@ -97,11 +118,14 @@ static int needs_quotes(const char *text)
     return 0;
 }
 
-/* Puts a field whole or not at all: a cut one would break the line's grammar. */
+/* Puts a field or none of it, where the line has no room even for a cut one. */
 static void put_field(struct line *line, enum log_format format, const struct log_field *field)
 {
+    char room[FIELD_MAX];
+    const char *text = field->text ? secrecy_shown(field->text, room, sizeof room) : NULL;
     size_t start = line->len;
 
+    line->full = false;
     if (format == LOG_FORMAT_JSON) {
         put(line, ",\"");
         put(line, field->key);
@@ -111,12 +135,12 @@ static void put_field(struct line *line, enum log_format format, const struct lo
         put(line, field->key);
         put(line, "=");
     }
-    if (!field->text)
+    if (!text)
         put_number(line, field->number);
-    else if (format == LOG_FORMAT_JSON || needs_quotes(field->text))
-        put_quoted(line, field->text);
+    else if (format == LOG_FORMAT_JSON || needs_quotes(text))
+        put_quoted(line, text);
     else
-        put(line, field->text);
+        put(line, text);
     if (line->full)
         line->len = start;
 }
@@ -145,83 +169,187 @@ static void put_head(struct line *line, enum log_format format, enum log_level l
     put(line, json ? "\"" : "");
 }
 
-/* The file again under its name, after somebody renamed or removed the one that is open. */
-static void follow_rename(void)
+/*
+ * Opens a regular file and nothing else: of a FIFO, a terminal or a device somebody else holds the
+ * other end. Not to wait for a FIFO's reader before its kind is known: O_NONBLOCK. -1 with errno,
+ * EINVAL where it is something else.
+ */
+static int open_regular(const char *path)
+{
+    const int flags =
+        O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+    int fd = open(path, flags, 0640);
+    struct stat status;
+
+    if (fd < 0) {
+        errno = errno == ENXIO ? EINVAL : errno;
+        return -1;
+    }
+    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
+        return fd;
+    close(fd);
+    errno = EINVAL;
+    return -1;
+}
+
+/* The file again under its name, after somebody renamed or removed the one that is open. What
+ * stands there in its place and is no file is none: the old one will do. */
+static void follow_rename(struct outlet *outlet)
 {
     struct stat open_file, named;
     int fd;
 
-    if (fstat(sink.fd, &open_file) == 0 && stat(sink.options.file, &named) == 0 &&
+    if (fstat(outlet->fd, &open_file) == 0 && stat(outlet->path, &named) == 0 &&
         open_file.st_dev == named.st_dev && open_file.st_ino == named.st_ino)
         return;
-    fd = open(sink.options.file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+    fd = open_regular(outlet->path);
     if (fd < 0)
         return;
-    close(sink.fd);
-    sink.fd = fd;
+    close(outlet->fd);
+    outlet->fd = fd;
+    outlet->torn = false;
 }
 
-/*
- * A pipe that nobody empties must not stop the agent. A line is shorter than PIPE_BUF, so that who
- * may write may write all of it. Patience is had once.
- */
-static bool send_to_stderr(const struct line *line)
+/* A pipe that nobody empties is not waited for again until somebody does. */
+static bool has_room(struct outlet *outlet)
 {
-    struct pollfd out = {STDERR_FILENO, POLLOUT, 0};
+    struct pollfd out = {outlet->fd, POLLOUT, 0};
 
-    sink.stuck = poll(&out, 1, sink.stuck ? 0 : PATIENCE_MS) == 0;
-    return !sink.stuck && fs_write_all(STDERR_FILENO, bytes_of(line->text, line->len)) == 0;
+    outlet->full = poll(&out, 1, outlet->full ? 0 : PATIENCE_MS) == 0;
+    return !outlet->full;
+}
+
+/* What a full disk has cut off is ended before another line begins. */
+static int put_out(struct outlet *outlet, struct bytes text)
+{
+    const size_t all = text.len;
+    ssize_t n = 0;
+
+    if (!has_room(outlet)) {
+        errno = EAGAIN;
+        return -1;
+    }
+    if (outlet->torn && write(outlet->fd, "\n", 1) != 1)
+        return -1;
+    outlet->torn = false;
+    for (; text.len > 0; text.data += n, text.len -= (size_t)n) {
+        n = write(outlet->fd, text.data, text.len);
+        if (n < 0 && errno == EINTR)
+            n = 0;
+        if (n < 0) {
+            outlet->torn = text.len < all;
+            return -1;
+        }
+    }
+    return 0;
 }
 
 /* That lines are missing is said where they are missing, before the next one. */
-static bool tell_lost(void)
+static int tell_lost(struct outlet *outlet, size_t lost)
 {
-    const struct log_field lines = log_n("lines", (int64_t)sink.lost);
+    const struct log_field lines = log_n("lines", (int64_t)lost);
     struct line line = {.len = 0};
 
     put_head(&line, sink.options.format, LOG_LEVEL_WARNING, "log_lines_lost");
     put_field(&line, sink.options.format, &lines);
     put_end(&line, sink.options.format);
-    return send_to_stderr(&line);
+    if (put_out(outlet, bytes_of(line.text, line.len)) < 0)
+        return -1;
+    atomic_fetch_sub(&outlet->lost, lost);
+    return 0;
 }
 
-static void send_or_lose(const struct line *line)
+/* ---- aside, where they may hang ---- */
+
+static int write_line(void *user, struct bytes line)
 {
-    if (sink.lost > 0 && tell_lost())
-        sink.lost = 0;
-    if (sink.lost == 0 && send_to_stderr(line))
+    struct outlet *outlet = user;
+    const size_t lost = atomic_load(&outlet->lost);
+
+    if (outlet->path[0])
+        follow_rename(outlet);
+    if (outlet->fd < 0 || (lost > 0 && tell_lost(outlet, lost) < 0))
+        return -1;
+    return put_out(outlet, line);
+}
+
+/* From now on that path; the empty one: no file any more. */
+static int use_path(void *user, struct bytes path)
+{
+    struct outlet *outlet = user;
+    char name[LOG_PATH_MAX] = "";
+    int fd = -1;
+
+    if (path.len >= sizeof name) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    if (path.len > 0)
+        memcpy(name, path.data, path.len);
+    name[path.len] = '\0';
+    if (log_is_stdout(name))
+        fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+    else if (*name)
+        fd = open_regular(name);
+    if (*name && fd < 0)
+        return -1;
+    if (outlet->fd >= 0)
+        close(outlet->fd);
+    outlet->fd = fd;
+    outlet->full = outlet->torn = false;
+    memcpy(outlet->path, log_is_stdout(name) ? "" : name, log_is_stdout(name) ? 1 : path.len + 1);
+    return 0;
+}
+
+/* ---- for those who log ---- */
+
+static void send_to(struct outlet *outlet, const struct line *line)
+{
+    if (aside_do(&outlet->aside, write_line, outlet, bytes_of(line->text, line->len), ASIDE_MS) ==
+        0)
         return;
-    sink.lost++;
-    sink.dropped++;
+    atomic_fetch_add(&outlet->lost, 1);
+    atomic_fetch_add(&sink.dropped, 1);
 }
 
 static void send(const struct line *line)
 {
-    pthread_mutex_lock(&sink.mutex);
-    send_or_lose(line);
-    if (sink.fd >= 0) {
-        follow_rename();
-        (void)fs_write_all(sink.fd, bytes_of(line->text, line->len));
-    }
-    pthread_mutex_unlock(&sink.mutex);
+    send_to(&standard_error, line);
+    if (atomic_load(&sink.to_file))
+        send_to(&file, line);
+}
+
+bool log_is_stdout(const char *path)
+{
+    return strcmp(path, "/dev/stdout") == 0 || strcmp(path, "/dev/fd/1") == 0 ||
+           strcmp(path, "/proc/self/fd/1") == 0;
 }
 
 int log_open(const struct log_options *options, struct err *err)
 {
-    int fd = -1;
+    const char *path = options->file ? options->file : "";
 
-    if (options->file) {
-        fd = open(options->file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-        if (fd < 0)
-            return err_set_errno(err, ERR_CONFIG, options->file, "the log file cannot be opened");
+    if ((options->file || atomic_load(&sink.to_file)) &&
+        aside_do(&file.aside, use_path, &file, bytes_of_text(path), OPEN_MS) < 0) {
+        if (errno == EINVAL)
+            return err_set(err, ERR_CONFIG, path, "the log file is no regular file");
+        return err_set_errno(err, ERR_CONFIG, path, "the log file cannot be opened");
     }
-    pthread_mutex_lock(&sink.mutex);
-    if (sink.fd >= 0)
-        close(sink.fd);
-    sink.fd = fd;
+    atomic_store(&sink.to_file, options->file != NULL);
     sink.options = *options;
-    pthread_mutex_unlock(&sink.mutex);
     return 0;
+}
+
+void log_start(void)
+{
+    aside_start(&standard_error.aside);
+    aside_start(&file.aside);
+}
+
+void log_stop(void)
+{
+    aside_stop(&standard_error.aside);
+    aside_stop(&file.aside);
 }
 
 void log_observe(log_observer *observer, void *user)
@@ -232,12 +360,7 @@ void log_observe(log_observer *observer, void *user)
 
 size_t log_dropped(void)
 {
-    size_t dropped;
-
-    pthread_mutex_lock(&sink.mutex);
-    dropped = sink.dropped;
-    pthread_mutex_unlock(&sink.mutex);
-    return dropped;
+    return atomic_load(&sink.dropped);
 }
 
 void log_remember(struct log_memory *memory)
@@ -319,5 +442,5 @@ void log_error(const struct err *err)
 
     log_event(LOG_LEVEL_ERROR, "error", log_s("code", info->name), log_s("what", info->what),
               log_s("subject", err->subject[0] ? err->subject : NULL),
-              log_s("reason", err->reason[0] ? err->reason : NULL), log_s("remedy", info->remedy));
+              log_s("reason", err->reason[0] ? err->reason : NULL), log_s("remedy", err_remedy(err)));
 }

@@ -2,6 +2,7 @@
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,8 +13,9 @@ struct err;
 /*
  * The log: one line an event, as text or as one JSON object, on standard error or appended to a
  * file. An event has a stable name and typed fields; there is no free-text interface, so that
- * nothing is printed by accident. Control bytes are escaped. Safe from any thread; a line goes out
- * in one write(2). A log that cannot be written never fails the caller.
+ * nothing is printed by accident. Control bytes are escaped, private keys and users in URLs hidden
+ * (secrecy.h). Safe from any thread; a line goes out in one write(2). A log that cannot be written
+ * never fails the caller, nor holds it up for more than a moment, once.
  */
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR };
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
@@ -43,10 +45,21 @@ static inline struct log_field log_n(const char *key, int64_t number)
 }
 
 /*
- * The file is opened with O_APPEND, and again after it was renamed. ERR_CONFIG where it cannot be
- * opened; then all stays as it was. May be called again; options' text must live on.
+ * The file is opened with O_APPEND, and again after it was renamed. It is a regular one, or what is
+ * named as standard output (log_is_stdout()). ERR_CONFIG where it cannot be opened; then all stays
+ * as it was. May be called again; options' text must live on.
  */
 int log_open(const struct log_options *options, struct err *err);
+bool log_is_stdout(const char *path);
+
+/*
+ * From log_start() on lines are written by threads of their own, so that one that hangs stops
+ * nobody. log_stop() ends these, for who must be alone in its process: before a fork, and before
+ * rights are given up, which threads that are there already would keep. Not beside another thread
+ * that logs.
+ */
+void log_start(void);
+void log_stop(void);
 
 /* Writes an event: log_event(LOG_LEVEL_INFO, "installed", log_s("dir", dir), log_n("files", 3)); */
 #define log_event(level, ...) log_event_(level, __VA_ARGS__, (struct log_field){0})
@@ -72,9 +85,9 @@ typedef void log_observer(void *user, const char *event, const struct log_field 
 void log_observe(log_observer *observer, void *user);
 
 /*
- * Lines that did not get out on standard error, as nobody read what was written before or there is
- * nobody any more. The log itself says how many are missing as soon as it can (event
- * "log_lines_lost").
+ * Lines that did not get out, on standard error or into the file, since the start: as nobody read
+ * what was written before, there is nobody any more, or the disk is full. The log itself says how
+ * many are missing, where they are missing, as soon as it can (event "log_lines_lost").
  */
 size_t log_dropped(void);
 
@@ -84,7 +97,7 @@ void log_error(const struct err *err);
 /*
  * Makes remote text fit to be shown: first line, at most 200 bytes and never more than size - 1,
  * control and non-ASCII bytes escaped as \xNN, every run that it has in common with a live secret
- * replaced by "[masked]". Always terminates out.
+ * replaced by "[masked]", and all of it where any private key is in it. Always terminates out.
  */
 void redact(char *out, size_t size, struct bytes remote);
 

@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "base/secrecy.h"
 
 /* What is shown of a remote text, and how far one is read for it. */
 enum { SHOWN_MAX = 200, READ_MAX = 4096 };
@@ -37,6 +38,10 @@ void redact(char *out, size_t size, struct bytes remote)
     out[0] = '\0';
     if (remote.len > READ_MAX)
         remote.len = READ_MAX;
+    if (secrecy_holds_key(remote)) {
+        (void)snprintf(out, size, "[masked]");
+        return;
+    }
     for (; at < remote.len && !ends_line(remote.data[at]); at += run) {
         uint8_t c = remote.data[at];
 

@@ -15,7 +15,7 @@ struct hook;
 struct command {
     const char *name;
     int (*run)(const struct config *config, unsigned needs); /* to its end; the exit status */
-    unsigned needs;       /* the rights that it keeps, of enum need: service/confine.h */
+    unsigned needs; /* the rights that it keeps, of enum need: service/confine.h */
     bool takes_operand;
     enum log_level least; /* that is logged: who asks for one answer gets no more */
     const char *help;

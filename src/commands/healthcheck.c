@@ -9,6 +9,7 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/secrecy.h"
 #include "commands/commands.h"
 #include "host/install_hold.h"
 #include "service/status.h"
@@ -135,18 +136,34 @@ static bool check_told(struct health *health, const struct status *status)
     return true;
 }
 
-/* What only the agent knows. */
+/* One that hangs holds its lock, but writes nothing any more. */
+static bool check_rhythm(struct health *health, const struct status *status)
+{
+    const int64_t most = status_number(status, 0, "next_within_s");
+    char text[STATUS_TEXT_MAX];
+    int64_t then;
+
+    status_text(status, 0, "written", text);
+    if (most < 0 || clock_parse(text, &then) < 0 || clock_wall() - then <= most)
+        return true;
+    return fail(health,
+                "mtls-agent run has written no status for %" PRId64 " s, and does so every %" PRId64
+                " s or sooner",
+                clock_wall() - then, most);
+}
+
+/* What only the agent knows. Where nobody asked for that, it may have told it to another place. */
 static bool check_status(struct health *health)
 {
+    const bool asked = health->config->max_fetch_age_ms || health->config->min_endpoints;
     struct status status;
     struct err err;
-    bool good;
+    bool good = true;
 
-    if (!health->config->max_fetch_age_ms && !health->config->min_endpoints)
-        return true;
-    good = status_open(&status, health->config, &err) == 0
-               ? check_told(health, &status)
-               : fail(health, "%s: %s: %s", err.subject, err_info(err.code)->what, err.reason);
+    if (status_open(&status, health->config, &err) == 0)
+        good = check_rhythm(health, &status) && check_told(health, &status);
+    else if (asked)
+        good = fail(health, "%s: %s: %s", err.subject, err_info(err.code)->what, err.reason);
     status_close(&status);
     return good;
 }
@@ -154,12 +171,13 @@ static bool check_status(struct health *health)
 static int healthcheck(const struct work *work)
 {
     struct health health = {.config = work->config, .deadline = work->deadline};
-    char line[sizeof health.reason + 16];
+    char line[sizeof health.reason + 16], shown[sizeof health.reason];
 
     if (check_sets(&health) && check_alive(&health) && check_status(&health))
         (void)snprintf(line, sizeof line, "healthy\n");
     else
-        (void)snprintf(line, sizeof line, "unhealthy: %s\n", health.reason);
+        (void)snprintf(line, sizeof line, "unhealthy: %s\n",
+                       secrecy_shown(health.reason, shown, sizeof shown));
     (void)fs_write_all(STDOUT_FILENO, bytes_of_text(line));
     return health.bad ? UNHEALTHY : 0;
 }

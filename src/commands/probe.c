@@ -38,10 +38,10 @@ static int ask_rounds(struct probe_request *request, struct probe_output *output
 }
 
 /* Bodies are printed in the order of the endpoints, so each is asked by itself. */
-static int probe_with(const struct work *work, const struct identity *identity,
+static int probe_with(const struct identity *identity, int64_t deadline,
                       struct probe_output *output, struct err *err)
 {
-    const struct config *config = work->config;
+    const struct config *config = output->config;
     struct probe_request request = {
         .config = config,
         .endpoints = config->endpoints,
@@ -50,7 +50,7 @@ static int probe_with(const struct work *work, const struct identity *identity,
         .sessions = config->count > 1 ? tls_cache_new() : NULL,
         .parallel = config->request ? 1 : PARALLEL,
         .body_max = config->request ? REQUEST_BODY_MAX : HEALTH_BODY_MAX,
-        .deadline = work->deadline,
+        .deadline = deadline,
         .told = probe_print,
         .user = output,
     };
@@ -66,18 +66,26 @@ static int probe_with(const struct work *work, const struct identity *identity,
     return result;
 }
 
-static int probe_set(const struct work *work, struct probe_output *output, struct err *err)
+static int probe_set(struct probe_output *output, int64_t deadline, struct err *err)
 {
-    struct install_target target = agent_target(work->config, output->set, work->deadline);
+    const struct install_target target = agent_target(output->config, output->set, deadline);
     struct identity *identity = installed_identity(&target, err);
     int result = -1;
 
     if (identity && identity->client.chain_count == 0)
         (void)err_set(err, ERR_NO_IDENTITY, target.dir, "the set is a server's");
     else if (identity)
-        result = probe_with(work, identity, output, err);
+        result = probe_with(identity, deadline, output, err);
     identity_free(identity);
     return result;
+}
+
+/* A shortage of our own is no word of an enclave's. */
+static int exit_status_of(const struct err *err, int usual)
+{
+    const int status = err_info(err->code)->exit_status;
+
+    return status == err_info(ERR_SYSTEM)->exit_status ? status : usual;
 }
 
 /* Every configured set is tried; without any, what stands in the directory itself. */
@@ -85,19 +93,21 @@ static int probe(const struct work *work)
 {
     const struct config *config = work->config;
     struct probe_output output = {.config = config};
+    int status = err_info(ERR_ENCLAVE_REFUSED)->exit_status;
     struct err err;
     size_t i, count = config->set_count ? config->set_count : 1;
 
     probe_print_begin(&output);
     for (i = 0; i < count; i++) {
         output.set = config->set_count ? config->sets[i].sub : "";
-        if (probe_set(work, &output, &err) < 0) {
+        if (probe_set(&output, clock_share(work->deadline, count - i), &err) < 0) {
             log_error(&err);
             output.failed = true;
+            status = exit_status_of(&err, status);
         }
     }
     probe_print_end(&output);
-    return output.failed ? err_info(ERR_ENCLAVE_REFUSED)->exit_status : 0;
+    return output.failed ? status : 0;
 }
 
 int command_probe(const struct config *config, unsigned needs)

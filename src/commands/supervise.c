@@ -87,14 +87,14 @@ static void wait_for(struct supervised *supervised)
     int ready;
 
     do {
-        ready = poll(fds, 2, (int)clock_left(job_look_at(&supervised->job)));
+        ready = poll(fds, 2, (int)clock_left(supervised->job.look_at));
         if (ready < 0 && errno != EINTR)
             break;
         if (ready > 0 && fds[0].revents)
             return;
         if (ready > 0)
             take_signal(supervised);
-    } while (!job_hangs(&supervised->job));
+    } while (ready != 0 || job_may_go_on(&supervised->job));
     (void)err_set(&err, ERR_DEADLINE, NULL, "the work did not end in time");
     leave(supervised, report(&err));
 }
@@ -104,14 +104,13 @@ static int supervise(struct supervised *supervised, struct err *err)
     const struct config *config = supervised->work.config;
     struct job *job = &supervised->job;
 
-    if (process_begin(&supervised->process, config, err) < 0 ||
-        job_open(job, err) < 0)
+    if (process_begin(&supervised->process, config, err) < 0 || job_open(job, err) < 0)
         return -1;
-    confine(config, &(const struct confine_options){
-                        supervised->needs, supervised->work.hook ? supervised->work.hook->pid : 0,
-                        -1});
-    job->rules = supervised->needs & NEED_NETWORK ? confine_job(config, !confine_standing())
-                                                  : -1;
+    confine(config,
+            &(const struct confine_options){
+                supervised->needs, supervised->work.hook ? supervised->work.hook->pid : 0, -1});
+    if (supervised->needs & NEED_NETWORK)
+        job->rules = confine_job(config, !confine_standing());
     if (job_start(job, err) < 0)
         return -1;
     wait_for(supervised);
@@ -129,8 +128,11 @@ int command_supervise(const struct config *config, unsigned needs,
     struct err err;
 
     supervised.work.environment = &supervised.process.environment;
-    supervised.job = (struct job){
-        .function = run, .argument = &supervised, .deadline = supervised.work.deadline};
+    supervised.job = (struct job){.function = run,
+                                  .argument = &supervised,
+                                  .deadline = supervised.work.deadline,
+                                  .rules = -1,
+                                  .done = -1};
     if (supervise(&supervised, &err) < 0)
         supervised.job.status = report(&err);
     finished(&supervised.work, supervised.job.status);

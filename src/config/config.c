@@ -123,8 +123,9 @@ int config_parse(int argc, char *const argv[], struct config **out, struct err *
     store->config.variables = store->variables;
     store->argc = argc;
     store->argv = argv;
-    if (config_flags_read(&parse, argc, argv) || config_env_read(&parse) || read_file(&parse) ||
-        set_defaults(&parse) || check_whole(&parse)) {
+    if (config_flags_read(&parse, argc, argv) || config_env_read(&parse) ||
+        config_variables_check(&parse) || read_file(&parse) || set_defaults(&parse) ||
+        check_whole(&parse)) {
         config_free(&store->config);
         return -1;
     }

@@ -35,7 +35,8 @@ struct config_set {
 struct endpoint {
     char text[320];    /* as the user wrote it, for logs and errors */
     char name[256];    /* verified, and sent as SNI if a DNS name; IPv6 without its brackets */
-    char address[256]; /* what to connect to; the same as name unless written name@address:port */
+    char address[256]; /* what to connect to; the same as name unless written name@address:port, or
+                          with a final dot, which this has and the name has not */
     uint16_t port;
     char path[256]; /* "": config->health_path */
 };

@@ -29,11 +29,9 @@ static const char *check_label(const char *label, size_t len)
     for (size_t i = 0; i < len; i++) {
         char c = label[i];
 
-        if (c == '_')
-            return "has a '_' in its host name, which the resolver refuses";
         if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-              c == '-')) {
-            return "has in its host name what is no letter, digit, '-' or '.'";
+              c == '-' || c == '_')) {
+            return "has in its host name what is no letter, digit, '-', '_' or '.'";
         }
     }
     return label[0] == '-' || label[len - 1] == '-'
@@ -41,8 +39,8 @@ static const char *check_label(const char *label, size_t len)
                : NULL;
 }
 
-/* A DNS name or an IPv4 address. What the resolver would take for an address in another form
- * (127.1, 0x7f000001) is neither. */
+/* A DNS name, perhaps with the root's dot behind it, or an IPv4 address. What a resolver would take
+ * for an address in another form (127.1, 0x7f000001) is neither. */
 static const char *check_name(const char *host)
 {
     const char *label = host;
@@ -50,7 +48,7 @@ static const char *check_name(const char *host)
 
     if (inet_pton(AF_INET, host, &address) == 1)
         return NULL;
-    if (strlen(host) > HOST_MAX)
+    if (strlen(host) > HOST_MAX + (size_t)(host[strlen(host) - 1] == '.'))
         return "has a host name of more than 253 bytes";
     for (;;) {
         size_t len = strcspn(label, ".");
@@ -58,11 +56,11 @@ static const char *check_name(const char *host)
 
         if (why)
             return why;
-        if (label[len] == '\0')
+        if (label[len] == '\0' || label[len + 1] == '\0')
             break;
         label += len + 1;
     }
-    if (inet_aton(host, &address) || strspn(label, "0123456789") == strlen(label))
+    if (inet_aton(host, &address) || strspn(label, "0123456789") == strcspn(label, "."))
         return "has a host that is neither a name nor four decimal numbers of an IPv4 address";
     return NULL;
 }
@@ -163,6 +161,15 @@ static const char *read_plain(const char *text, struct endpoint *endpoint)
               : read_authority(copy, endpoint->name, &endpoint->port);
 }
 
+/* Takes off a final dot, which means nothing but to the resolver. */
+static void strip_dot(char *name)
+{
+    const size_t len = strlen(name);
+
+    if (len > 0 && name[len - 1] == '.')
+        name[len - 1] = '\0';
+}
+
 const char *value_endpoint(const char *text, struct endpoint *endpoint)
 {
     const char *path = "", *why;
@@ -190,6 +197,7 @@ const char *value_endpoint(const char *text, struct endpoint *endpoint)
     memcpy(endpoint->path, path, strlen(path) + 1);
     if (!endpoint->address[0])
         memcpy(endpoint->address, endpoint->name, sizeof endpoint->address);
+    strip_dot(endpoint->name);
     return NULL;
 }
 
@@ -229,6 +237,7 @@ const char *value_endpoint_url(const char *text)
         return why;
     if (*path && (strpbrk(path, "?#") || value_request_path(path)))
         return "has a path that is too long, or a '?' or '#'";
+    strip_dot(url.name);
     return plaintext && !is_loopback(url.name) ? "is plaintext and leads away from this machine"
                                                : NULL;
 }

@@ -85,6 +85,14 @@ static char *trim(char *text)
     return text;
 }
 
+static int refuse_line(struct parse *parse, char *line)
+{
+    char word[QUOTED_MAX];
+
+    line[strcspn(line, " \t")] = '\0';
+    return parse_refuse(parse, "%s is not followed by '='", quoted_name(word, line));
+}
+
 static int read_line(struct parse *parse, char *line)
 {
     char *key = trim(line), *equals = strchr(key, '='), *value;
@@ -93,8 +101,7 @@ static int read_line(struct parse *parse, char *line)
     if (*key == '\0' || *key == '#')
         return 0;
     if (!equals) /* only the first word is shown: the rest may be anything, a pasted secret too */
-        return parse_refuse(parse, "\"%.*s\" is not followed by '='",
-                            (int)strspn(key, "abcdefghijklmnopqrstuvwxyz-"), key);
+        return refuse_line(parse, key);
     *equals = '\0';
     key = trim(key);
     value = trim(equals + 1);

@@ -15,7 +15,7 @@ static int read_word(struct parse *parse, const char *word)
     if (option_source(parse, command->name) != SOURCE_FLAGS)
         return option_set(parse, command, word);
     if (config->operand)
-        return parse_refuse(parse, "unexpected word \"%s\"", quoted(shown, word));
+        return parse_refuse(parse, "unexpected word %s", quoted_name(shown, word));
     config->operand = parse_keep(parse, word, strlen(word));
     return config->operand ? 0 : -1;
 }
@@ -23,6 +23,17 @@ static int read_word(struct parse *parse, const char *word)
 static bool is_flag(const char *argument)
 {
     return argument[0] == '-' && argument[1] != '\0'; /* "-" alone is standard input */
+}
+
+/* Of what is no option's name, nothing is shown that might be something else. */
+static void place_flag(struct parse *parse, const char *flag)
+{
+    char shown[QUOTED_MAX];
+
+    if (*quoted_name(shown, flag) == '"')
+        (void)snprintf(parse->place, sizeof parse->place, "%s", flag);
+    else
+        (void)snprintf(parse->place, sizeof parse->place, "command line");
 }
 
 /* --name=value, --name value, or a boolean's --name; next may be NULL. Sets *used where next was
@@ -35,7 +46,7 @@ static int read_flag(struct parse *parse, const char *flag, const char *next, bo
     char name[QUOTED_MAX];
 
     (void)snprintf(name, sizeof name, "%.*s", (int)(len < sizeof name ? len : sizeof name), flag);
-    (void)quoted(parse->place, name);
+    place_flag(parse, name);
     if (strncmp(name, "--", 2) != 0)
         return parse_refuse(parse, "unknown option; all are words behind \"--\"");
     option = option_named(parse, name + 2);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/secrecy.h"
 #include "config/config_values.h"
 #include "config/options.h"
 
@@ -50,6 +52,10 @@ static const char *const secret[] = {
 };
 enum { SECRET = sizeof secret / sizeof secret[0] };
 
+/* Other spellings, of the environment alone. */
+static const char *const lower[] = {"https_proxy", "no_proxy"};
+enum { LOWER = sizeof lower / sizeof lower[0] };
+
 static const char *find(const char *const names[], size_t count, const char *name)
 {
     for (size_t i = 0; i < count; i++)
@@ -77,6 +83,29 @@ static bool is_blank(const char *text)
     return text[strspn(text, " \t\r\n")] == '\0';
 }
 
+static int refuse_key(struct parse *parse, const char *name, const char *value)
+{
+    return parse_refuse(parse, "%s (%zu bytes) holds a private key", name, strlen(value));
+}
+
+/* Those of the environment alone as well: each of them is sent somewhere. */
+int config_variables_check(struct parse *parse)
+{
+    const char *name, *value;
+
+    parse->source = SOURCE_ENVIRONMENT;
+    for (size_t i = 0; i < HONOURED + SECRET + LOWER; i++) {
+        name = i < HONOURED            ? honoured[i]
+               : i < HONOURED + SECRET ? secret[i - HONOURED]
+                                       : lower[i - HONOURED - SECRET];
+        value = getenv(name);
+        (void)snprintf(parse->place, sizeof parse->place, "%s", name);
+        if (value && secrecy_holds_key(bytes_of_text(value)))
+            return refuse_key(parse, name, value);
+    }
+    return 0;
+}
+
 int config_variable_set(struct parse *parse, const char *name, const char *value)
 {
     struct config_variable *variable = parse->store->variables;
@@ -90,13 +119,15 @@ int config_variable_set(struct parse *parse, const char *name, const char *value
                             "give the agent a role, or set it in the agent's environment",
                             name);
     if (!known)
-        return parse_refuse(parse, "unknown variable \"%s\"", quoted(word, name));
+        return parse_refuse(parse, "unknown variable %s", quoted_name(word, name));
     for (; variable->name; variable++)
         if (variable->name == known)
             return parse_refuse(parse, "%s is given twice", known);
+    if (secrecy_holds_key(bytes_of_text(value)))
+        return refuse_key(parse, name, value);
     why = strcmp(known, "HTTPS_PROXY") == 0 && *value ? value_proxy(value) : NULL;
     if (why)
-        return parse_refuse(parse, "%s \"%s\" %s", name, quoted(word, value), why);
+        return parse_refuse(parse, "%s %s %s", name, quoted_value(word, value, false), why);
     variable->value = parse_keep(parse, value, strlen(value));
     if (!variable->value)
         return -1;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/secrecy.h"
 #include "config/config_values.h"
 
 /* Choices are stored through unsigned. */
@@ -162,6 +163,7 @@ static const char *set_secret(struct parse *parse, const struct option *option, 
     (void)option;
     if (why)
         return why;
+    parse->sound = true;
     set = find_set(&parse->store->config, sub);
     if (!set)
         return clause(parse, "is one subdirectory too many: at most %d", CONFIG_SETS_MAX);
@@ -232,7 +234,7 @@ static const char *set_signal(struct parse *parse, const struct option *option, 
 #define AT(member) offsetof(struct config, member)
 
 const struct option options[] = {
-    {"secret", "[SUB=]SECRET", set_secret, .flags = OPTION_LIST,
+    {"secret", "[SUB=]SECRET", set_secret, .flags = OPTION_LIST | OPTION_OPAQUE,
      .help = "ARN or name of a secret that holds the identity; SUB=ARN installs it into the "
              "subdirectory SUB"},
     {"endpoint", "HOST:PORT", set_endpoint, .flags = OPTION_LIST,
@@ -241,19 +243,20 @@ const struct option options[] = {
      .flags = OPTION_FIXED, .help = "where the identity is installed"},
     {"root", "DIR", set_text, AT(root), value_root, .fallback = "", .flags = OPTION_FIXED,
      .help = "prefix of dir, such as /.bottlerocket/rootfs"},
-    {"region", "REGION", set_text, AT(region), value_region,
+    {"region", "REGION", set_text, AT(region), value_region, .flags = OPTION_OPAQUE,
      .help = "AWS region of secrets given by name"},
-    {"profile", "NAME", set_text, AT(profile), value_profile,
+    {"profile", "NAME", set_text, AT(profile), value_profile, .flags = OPTION_OPAQUE,
      .help = "profile of the AWS config and credentials files"},
-    {"role-arn", "ARN", set_text, AT(role_arn), value_role_arn,
+    {"role-arn", "ARN", set_text, AT(role_arn), value_role_arn, .flags = OPTION_OPAQUE,
      .help = "role to assume with the credentials found"},
     {"role-session-name", "NAME", set_text, AT(role_session_name), value_role_session_name,
-     .help = "how that session is called in CloudTrail"},
+     .flags = OPTION_OPAQUE, .help = "how that session is called in CloudTrail"},
     {"role-external-id", "ID", set_text, AT(role_external_id), value_role_external_id,
-     .help = "external ID that the role asks for"},
+     .flags = OPTION_OPAQUE, .help = "external ID that the role asks for"},
     {"version-stage", "LABEL", set_text, AT(version_stage), value_version_stage,
-     .fallback = "AWSCURRENT", .help = "which version of the secret: AWSPENDING, any label"},
-    {"version-id", "ID", set_text, AT(version_id), value_version_id,
+     .fallback = "AWSCURRENT", .flags = OPTION_OPAQUE,
+     .help = "which version of the secret: AWSPENDING, any label"},
+    {"version-id", "ID", set_text, AT(version_id), value_version_id, .flags = OPTION_OPAQUE,
      .help = "the very version of the secret"},
     {"endpoint-url", "URL", set_text, AT(endpoint_url), value_endpoint_url,
      .help = "Secrets Manager at another address than AWS's own"},
@@ -375,10 +378,10 @@ const struct option *option_named(struct parse *parse, const char *name)
     if (option)
         (void)parse_refuse(parse, "\"%s\" cannot be set here", name);
     else if (near)
-        (void)parse_refuse(parse, "unknown option \"%s\"; did you mean \"%s\"?", quoted(word, name),
-                           near->name);
+        (void)parse_refuse(parse, "unknown option %s; did you mean \"%s\"?",
+                           quoted_name(word, name), near->name);
     else
-        (void)parse_refuse(parse, "unknown option \"%s\"", quoted(word, name));
+        (void)parse_refuse(parse, "unknown option %s", quoted_name(word, name));
     return NULL;
 }
 
@@ -409,8 +412,14 @@ static int set_one(struct parse *parse, const struct option *option, const char 
     if (!value)
         return -1;
     digest(&parse->store->digests[option - options], value);
+    parse->sound = false;
     why = option->set(parse, option, value);
-    return why ? parse_refuse(parse, "%s \"%s\" %s", option->name, quoted(word, value), why) : 0;
+    if (!why)
+        return 0;
+    if ((option->flags & OPTION_OPAQUE) && !parse->sound)
+        return parse_refuse(parse, "%s (%zu bytes) %s", option->name, len, why);
+    return parse_refuse(parse, "%s %s %s", option->name, quoted_value(word, value, parse->sound),
+                        why);
 }
 
 int option_set(struct parse *parse, const struct option *option, const char *value)
@@ -422,6 +431,9 @@ int option_set(struct parse *parse, const struct option *option, const char *val
     if (*given_by == parse->source && !list)
         return parse_refuse(parse, "%s is given twice", option->name);
     *given_by = parse->source;
+    if (secrecy_holds_key(bytes_of_text(value)))
+        return parse_refuse(parse, "%s (%zu bytes) holds a private key", option->name,
+                            strlen(value));
     if (*set_by == SOURCE_NONE)
         *set_by = parse->source;
     if (*set_by != parse->source)

@@ -13,7 +13,9 @@ enum option_flags {
     OPTION_LIST = 1,        /* may be repeated, and each value may be a comma list */
     OPTION_FILE_ONLY = 2,   /* "command": a word of its own on the command line */
     OPTION_NOT_IN_FILE = 4, /* "config" */
-    OPTION_FIXED = 8        /* cannot change while run runs */
+    OPTION_FIXED = 8,       /* cannot change while run runs */
+    OPTION_OPAQUE = 16      /* where a secret may have come by mistake: what it cannot be is shown
+                               by its length alone */
 };
 
 struct option {
@@ -71,6 +73,7 @@ struct parse {
     enum source set_by[OPTIONS_MAX];   /* whose value stands: the first source's that has one */
     enum source given_by[OPTIONS_MAX]; /* the last source that has one */
     bool group_named;
+    bool sound;    /* the value that is read has its option's form: it may be shown */
     char why[256]; /* room for a setter's clause */
 };
 
@@ -98,10 +101,14 @@ int parse_refuse(struct parse *parse, const char *format, ...)
 /* A copy that lives as long as the configuration; NULL with err set. */
 const char *parse_keep(struct parse *parse, const char *text, size_t len);
 
-/* A word fit to be shown: cut, control and non-ASCII bytes as \xNN, and nothing of what may be
- * a key or carry a password. */
+/*
+ * What may be shown of a name that nobody knows, or of a value: the text in quotes, or else its
+ * length, "(57 bytes)". A value that is not sound is shown where it is short, since then it is a
+ * mistyped one.
+ */
 #define QUOTED_MAX 112
-const char *quoted(char out[QUOTED_MAX], const char *word);
+const char *quoted_name(char out[QUOTED_MAX], const char *name);
+const char *quoted_value(char out[QUOTED_MAX], const char *value, bool sound);
 
 /* The three sources, each read whole into parse. */
 int config_flags_read(struct parse *parse, int argc, char *const argv[]);
@@ -120,6 +127,9 @@ const char *config_file_find(const char *named, const char *const candidates[],
 
 /* Whether a file's line of that name stands for a variable. */
 bool config_is_variable(const char *name);
+
+/* Refuses a private key in one of these variables, as the environment has them. */
+int config_variables_check(struct parse *parse);
 
 /* Takes such a line, if the variable may stand in a file. */
 int config_variable_set(struct parse *parse, const char *name, const char *value);

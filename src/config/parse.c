@@ -4,7 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/secrecy.h"
 #include "config/options.h"
+
+/* Of a word; of how many letters two may differ; of a value that is shown. */
+enum { WORD_MAX = 32, NEAR = 2, SHOWN_MAX = 96 };
 
 int parse_refuse(struct parse *parse, const char *format, ...)
 {
@@ -35,33 +39,39 @@ const char *parse_keep(struct parse *parse, const char *text, size_t len)
     return kept->text;
 }
 
-/* A URL's user and password, "http://user:password@host" or without the scheme; a key. */
-static bool may_be_secret(const char *word)
+/* Such a word is a name that somebody mistyped; base64 has letters of both kinds. */
+static bool is_word(const char *text, const char *letters)
 {
-    const char *at = strrchr(word, '@');
+    const size_t len = strspn(text, letters);
 
-    return (at && memchr(word, ':', (size_t)(at - word))) || strstr(word, "PRIVATE KEY");
+    return len <= WORD_MAX && text[len] == '\0';
 }
 
-const char *quoted(char out[QUOTED_MAX], const char *word)
+const char *quoted_name(char out[QUOTED_MAX], const char *name)
 {
-    static const char ellipsis[] = "...";
-    size_t len = 0;
+    const bool shown = is_word(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") ||
+                       is_word(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
 
-    if (may_be_secret(word))
-        word = "(not shown)";
-    for (; *word && len + sizeof "\\xNN" + sizeof ellipsis < QUOTED_MAX; word++) {
-        unsigned char c = (unsigned char)*word;
-        bool visible = c >= 0x20 && c < 0x7f;
+    if (shown)
+        (void)snprintf(out, QUOTED_MAX, "\"%s\"", name);
+    else
+        (void)snprintf(out, QUOTED_MAX, "(%zu bytes)", strlen(name));
+    return out;
+}
 
-        len += (size_t)snprintf(out + len, QUOTED_MAX - len, visible ? "%c" : "\\x%02x", c);
-    }
-    (void)snprintf(out + len, QUOTED_MAX - len, "%s", *word ? ellipsis : "");
+const char *quoted_value(char out[QUOTED_MAX], const char *value, bool sound)
+{
+    char shown[SECRECY_QUOTED_MAX];
+
+    if (sound)
+        (void)snprintf(out, QUOTED_MAX, "\"%.*s%s\"", SHOWN_MAX, value,
+                       strlen(value) > SHOWN_MAX ? "..." : "");
+    else
+        (void)snprintf(out, QUOTED_MAX, "%s", secrecy_quoted(shown, value));
     return out;
 }
 
 /* Levenshtein's distance of two words, of at most WORD_MAX bytes each. */
-enum { WORD_MAX = 32, NEAR = 2 };
 
 static size_t least(size_t a, size_t b)
 {

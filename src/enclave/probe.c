@@ -5,18 +5,25 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "identity/identity.h"
 #include "net/http.h"
 
+/* How often a server must close without a word before it counts, and how long is waited in between.
+ */
+enum { CLOSES = 3, PAUSE_MS = 400 };
+
 struct batch {
     const struct probe_request *request;
     struct probe *probes;
-    size_t next;
-    size_t asked, starved; /* how many there were, and for how many there was no memory */
+    size_t next;           /* from the first on */
+    size_t asked, starved; /* how many there were, and for how many there was no room */
+    enum http_result lack; /* and of what */
+    int lack_error;
+    bool again; /* some have to be asked once more */
 };
 
 /* One endpoint's request with the text that it points to. */
@@ -70,16 +77,23 @@ static void ask(const struct probe_request *request, const struct endpoint *endp
 }
 
 /*
- * Alerts by which a server says that it does not want the certificate, or the handshake as a whole.
+ * Alerts that are about the certificate, from a server that has it. Those that are not there speak
+ * of a handshake that was disturbed (decrypt_error: our signatures are checked before they leave),
+ * or of the server itself.
  */
 static bool alert_refuses(const struct http_response *response)
 {
-    enum { HANDSHAKE_FAILURE = 40, DECRYPT_ERROR = 51, CERTIFICATE_REQUIRED = 116 };
+    enum {
+        HANDSHAKE_FAILURE = 40,
+        ACCESS_DENIED = 49,
+        DECODE_ERROR = 50,
+        CERTIFICATE_REQUIRED = 116
+    };
     int alert = response->alert;
 
-    if (alert == HANDSHAKE_FAILURE) /* before a CertificateRequest it is about versions or suites */
-        return response->tls.certificate_requested;
-    return (alert > HANDSHAKE_FAILURE && alert <= DECRYPT_ERROR) || alert == CERTIFICATE_REQUIRED;
+    return response->tls.certificate_left &&
+           ((alert >= HANDSHAKE_FAILURE && alert <= ACCESS_DENIED) || alert == DECODE_ERROR ||
+            alert == CERTIFICATE_REQUIRED);
 }
 
 static bool status_doubts(int status)
@@ -87,82 +101,79 @@ static bool status_doubts(int status)
     return status == 400 || status == 401 || status == 403 || status == 495 || status == 496;
 }
 
-static enum probe_verdict judge(const struct config *config, const struct http_response *response)
+/* Of an exchange that came through the handshake. */
+static enum probe_verdict judge_answer(const struct config *config,
+                                       const struct http_response *response)
 {
     const struct tls_record *tls = &response->tls;
 
+    if (!tls->certificate_requested && !config->allow_not_mutual)
+        return PROBE_NOT_MUTUAL;
+    if (tls->certificate_requested && !tls->certificate_sent)
+        return PROBE_UNREACHABLE; /* it has not seen the identity */
+    if (response->result == HTTP_CLOSED || status_doubts(response->status))
+        return PROBE_DOUBTED;
+    return response->status ? PROBE_ACCEPTED : PROBE_UNREACHABLE;
+}
+
+/* The table of verdicts in docs/verification.md, row by row. */
+static enum probe_verdict judge(const struct config *config, const struct http_response *response)
+{
+    const struct tls_record *tls = &response->tls;
+    bool shaking = response->stage < HTTP_STAGE_ANSWER;
+
+    if (tls->renegotiation && !tls->certificate_requested)
+        return PROBE_NOT_MUTUAL;
     switch (response->result) {
     case HTTP_UNTRUSTED: return PROBE_UNTRUSTED;
     case HTTP_ALERT: return alert_refuses(response) ? PROBE_REFUSED : PROBE_UNREACHABLE;
-    case HTTP_CLOSED:
+    case HTTP_TIMEOUT: return shaking && tls->certificate_left ? PROBE_SILENT : PROBE_UNREACHABLE;
+    case HTTP_CLOSED: return shaking ? PROBE_REFUSED : judge_answer(config, response);
     case HTTP_ANSWERED:
-    case HTTP_BROKEN: /* it spoke after the handshake: what it said badly is the application's
-                         affair */
-    case HTTP_TOO_LARGE:
-        if (!tls->certificate_requested && !config->allow_not_mutual)
-            return PROBE_NOT_MUTUAL;
-        if (tls->certificate_requested && !tls->certificate_sent)
-            return PROBE_REFUSED;
-        if (response->result == HTTP_CLOSED || status_doubts(response->status))
-            return PROBE_DOUBTED;
-        return PROBE_ACCEPTED;
+    case HTTP_BROKEN: /* after its status: what it says badly is the application's affair */
+    case HTTP_TOO_LARGE: return judge_answer(config, response);
     default: return PROBE_UNREACHABLE;
     }
-}
-
-/* A sentence for an exchange that broke off on its way. */
-static void explain_break(const struct http_response *response, char *out, size_t size)
-{
-    static const char *const stages[] = {"the name lookup", "the TCP connection",
-                                         "the TLS handshake", "the answer"};
-
-    if (response->result == HTTP_UNTRUSTED && response->tls.verify_reason[0])
-        (void)snprintf(out, size, "%s", response->tls.verify_reason);
-    else if (response->result == HTTP_ALERT)
-        (void)snprintf(out, size, "the server sent the alert %s (%d): %s",
-                       tls_alert_name(response->alert), response->alert,
-                       tls_alert_cause(response->alert, &response->tls));
-    else if (response->tls.signing_failed)
-        (void)snprintf(out, size, "the private key made a wrong signature, which was not sent");
-    else if (response->tls_error)
-        (void)snprintf(out, size, "%s: %s", http_result_text(response->result),
-                       tls_error_text(response->tls_error));
-    else if (response->result == HTTP_TIMEOUT)
-        (void)snprintf(out, size, "timed out in %s", stages[response->stage]);
-    else if (response->os_error)
-        (void)snprintf(out, size, "%s: %s", http_result_text(response->result),
-                       strerror(response->os_error));
-    else
-        (void)snprintf(out, size, "%s%s%s", http_result_text(response->result),
-                       response->cause[0] ? ": " : "", response->cause);
 }
 
 static void explain(const struct http_response *response, enum probe_verdict verdict, char *out,
                     size_t size)
 {
-    bool answered = response->status != 0;
+    const struct tls_record *tls = &response->tls;
+    bool answered = response->status != 0 && response->result != HTTP_TIMEOUT;
 
     if (verdict == PROBE_ACCEPTED)
         out[0] = '\0';
+    else if (verdict == PROBE_NOT_MUTUAL && tls->renegotiation)
+        (void)snprintf(
+            out, size,
+            "the server asks for the client certificate by renegotiation, which this "
+            "agent does not do; let it ask within the handshake (Apache: SSLVerifyClient "
+            "for the whole host, IIS: Negotiate Client Certificate)");
     else if (verdict == PROBE_NOT_MUTUAL)
         (void)snprintf(out, size, "the server asked for no client certificate: not mutual TLS");
-    else if (answered && !response->tls.certificate_sent)
+    else if (answered && !tls->certificate_sent)
         (void)snprintf(out, size,
                        "the server accepts no SHA-2 signature of this key's type, so no "
                        "certificate was sent");
     else if (answered)
         (void)snprintf(out, size, "the server answered HTTP %d", response->status);
-    else if (verdict == PROBE_DOUBTED && response->stage == HTTP_STAGE_ANSWER)
+    else if (response->result == HTTP_UNTRUSTED && tls->verify_reason[0])
+        (void)snprintf(out, size, "%s", tls->verify_reason);
+    else if (response->result == HTTP_CLOSED && verdict == PROBE_REFUSED)
+        (void)snprintf(
+            out, size,
+            "the server closed the connection within the handshake, each of %d times: it "
+            "refuses the certificate without an alert, or insists on extended master "
+            "secret (RFC 7627), which this agent does not have",
+            CLOSES);
+    else if (response->result == HTTP_CLOSED)
         (void)snprintf(out, size,
-                       "the server closed the connection without an answer, as servers do that "
-                       "refuse a certificate late");
-    else if (verdict == PROBE_DOUBTED)
-        (void)snprintf(out, size,
-                       "the server closed the connection within the handshake: it refuses the "
-                       "certificate without an alert, or insists on extended master secret "
-                       "(RFC 7627), which this agent does not have");
+                       "the server closed the connection without an answer, each of %d times, as "
+                       "servers do that refuse a certificate late",
+                       CLOSES);
     else
-        explain_break(response, out, size);
+        http_reason(response, out, size);
 }
 
 /* libcurl counts every stage from the start; 0 means that it was not reached. */
@@ -183,6 +194,7 @@ static void read_answer(const struct config *config, const struct http_response 
     probe->handshake = tls->resumed ? "resumed" : timing->tls > 0 ? "full" : NULL;
     probe->signatures = tls->signatures;
     probe->signing_failed = tls->signing_failed;
+    probe->verify = tls->verify;
     probe->dns_ms = stage_ms(0, timing->dns);
     probe->tcp_ms = stage_ms(timing->dns, timing->tcp);
     probe->tls_ms = stage_ms(timing->tcp, timing->tls);
@@ -206,19 +218,56 @@ static void report(const struct endpoint *endpoint, const struct http_response *
               log_s("reason", probe->reason[0] ? probe->reason : NULL));
 }
 
+static size_t index_of(const struct probe_request *request, size_t number)
+{
+    return (request->first + number) % request->count;
+}
+
 static bool next(void *user, struct http_request *http, void *note)
 {
     struct batch *batch = user;
     const struct probe_request *request = batch->request;
     struct question *question = note;
 
-    while (batch->next < request->count && batch->probes[batch->next].verdict != PROBE_UNASKED)
+    while (batch->next < request->count &&
+           batch->probes[index_of(request, batch->next)].verdict != PROBE_UNASKED)
         batch->next++;
-    if (batch->next == request->count)
+    if (batch->next == request->count || clock_left(request->deadline) == 0)
         return false;
-    question->index = batch->next++;
+    question->index = index_of(request, batch->next++);
     ask(request, &request->endpoints[question->index], question, http);
     return true;
+}
+
+/*
+ * A network can close a connection as well as a server can: it takes some in a row, each on a new
+ * connection, before that says something of the identity. Until then the probe is open again.
+ */
+static bool is_to_be_confirmed(const struct probe_request *request,
+                               const struct http_response *response, struct probe *probe)
+{
+    if (response->result != HTTP_CLOSED ||
+        (probe->verdict != PROBE_REFUSED && probe->verdict != PROBE_DOUBTED)) {
+        probe->closes = 0;
+        return false;
+    }
+    if (++probe->closes == CLOSES)
+        return false;
+    if (clock_left(request->deadline) > PAUSE_MS) {
+        probe->verdict = PROBE_UNASKED;
+        return true;
+    }
+    probe->verdict = PROBE_UNREACHABLE;
+    http_reason(response, probe->reason, sizeof probe->reason);
+    return false;
+}
+
+/* Nothing is known of it, and it is nobody's fault. */
+static void leave(struct probe *probe, const char *reason)
+{
+    *probe = (struct probe){
+        .verdict = PROBE_UNASKED, .dns_ms = -1, .tcp_ms = -1, .tls_ms = -1, .first_byte_ms = -1};
+    (void)snprintf(probe->reason, sizeof probe->reason, "%s", reason);
 }
 
 static void done(void *user, struct http_response *response, void *note)
@@ -236,42 +285,102 @@ static void done(void *user, struct http_response *response, void *note)
     };
 
     batch->asked++;
-    batch->starved += response->result == HTTP_NO_MEMORY;
+    if (response->result == HTTP_NO_MEMORY || response->result == HTTP_NO_DESCRIPTORS) {
+        batch->starved++;
+        batch->lack = response->result;
+        batch->lack_error = response->os_error;
+        leave(probe, http_result_text(response->result));
+        return;
+    }
+    if (response->cut) {
+        leave(probe, "the time was up before it had answered");
+        return;
+    }
     read_answer(request->config, response, probe);
+    if (is_to_be_confirmed(request, response, probe)) {
+        batch->again = true;
+        return;
+    }
     report(endpoint, response, probe);
     if (request->told)
         request->told(request->user, endpoint, probe, &answer);
 }
 
+static size_t count_unasked(const struct probe_request *request, const struct probe *probes)
+{
+    size_t i, count = 0;
+
+    for (i = 0; i < request->count; i++)
+        count += probes[i].verdict == PROBE_UNASKED;
+    return count;
+}
+
+/* Whose turn did not come, or not for long enough. */
+static void tell_unasked(const struct probe_request *request, struct probe *probes)
+{
+    static const struct probe_answer none = {0};
+    const size_t count = count_unasked(request, probes);
+    size_t i;
+
+    if (count == 0)
+        return;
+    for (i = 0; i < request->count; i++) {
+        if (probes[i].verdict != PROBE_UNASKED)
+            continue;
+        if (!probes[i].reason[0])
+            leave(&probes[i], "the time was up before it was asked");
+        if (request->told)
+            request->told(request->user, &request->endpoints[i], &probes[i], &none);
+    }
+    log_event(LOG_LEVEL_WARNING, "unasked", log_n("endpoints", (int64_t)count),
+              log_n("of", (int64_t)request->count),
+              log_n("left_ms", clock_left(request->deadline)));
+}
+
+/* Else it would look as if no enclave could be reached, which lets an identity pass. */
+static int lacks_all(const struct batch *batch, struct err *err)
+{
+    if (batch->lack == HTTP_NO_MEMORY)
+        return err_set(err, ERR_MEMORY_FULL, NULL, "no room to ask an endpoint");
+    return err_set(err, ERR_DESCRIPTORS_FULL, "socket", "%s", strerror(batch->lack_error));
+}
+
 int probe_endpoints(const struct probe_request *request, struct probe *probes, struct err *err)
 {
     struct batch batch = {.request = request, .probes = probes};
-    const struct http_batch run = {
+    struct http_batch run = {
         .next = next,
         .done = done,
         .user = &batch,
         .note_size = sizeof(struct question),
         .parallel = request->parallel,
+        .count = count_unasked(request, probes),
     };
     struct http *http = http_new(false, err);
-    int result = -1;
+    int result = http ? http_run(http, &run, err) : -1;
 
-    if (http)
+    while (result == 0 && batch.again) {
+        batch.again = false;
+        batch.next = 0;
+        run.count = count_unasked(request, probes);
+        clock_sleep(PAUSE_MS, request->deadline);
         result = http_run(http, &run, err);
+    }
     http_free(http);
-    /* Else it would look as if no enclave could be reached, which lets an identity pass. */
     if (result == 0 && batch.asked > 0 && batch.starved == batch.asked)
-        return err_set(err, ERR_MEMORY_FULL, NULL, "no room to ask an endpoint");
+        return lacks_all(&batch, err);
+    if (result == 0)
+        tell_unasked(request, probes);
     return result;
 }
 
 const char *probe_verdict_name(enum probe_verdict verdict)
 {
     static const char *const names[PROBE_VERDICTS] = {
-        [PROBE_UNASKED] = "unasked",         [PROBE_ACCEPTED] = "accepted",
-        [PROBE_REFUSED] = "refused",         [PROBE_DOUBTED] = "refused",
-        [PROBE_NOT_MUTUAL] = "not_mutual",   [PROBE_UNTRUSTED] = "untrusted",
-        [PROBE_UNREACHABLE] = "unreachable",
+        [PROBE_UNASKED] = "unasked",       [PROBE_ACCEPTED] = "accepted",
+        [PROBE_REFUSED] = "refused",       [PROBE_DOUBTED] = "refused",
+        [PROBE_NOT_MUTUAL] = "not_mutual", [PROBE_UNTRUSTED] = "untrusted",
+        [PROBE_SILENT] = "unreachable",    [PROBE_UNREACHABLE] = "unreachable",
     };
 
     return names[verdict];

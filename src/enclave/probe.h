@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "identity/verify.h"
 
 struct config;
 struct endpoint;
@@ -16,28 +17,32 @@ struct tls_cache;
 
 /* What an enclave says to an identity: mutual TLS, then GET of the health path. */
 enum probe_verdict {
-    PROBE_UNASKED,
+    PROBE_UNASKED,  /* or not long enough to tell */
     PROBE_ACCEPTED, /* the handshake is mutual and an answer came; 404 and 5xx are the application's
                        affair */
-    PROBE_REFUSED,  /* by an alert: the enclave does not want this identity */
-    PROBE_DOUBTED,  /* by HTTP 400, 401, 403, 495, 496, or by closing without an answer, as servers
-                       do that verify late */
+    PROBE_REFUSED,  /* by an alert, or by closing within the handshake on three connections: the
+                       enclave does not want this identity */
+    PROBE_DOUBTED,  /* by HTTP 400, 401, 403, 495, 496, or by closing without an answer on three
+                       connections, as servers do that verify late */
     PROBE_NOT_MUTUAL,  /* it asks for no client certificate, which proves nothing */
     PROBE_UNTRUSTED,   /* we do not accept the enclave's certificate */
+    PROBE_SILENT,      /* it had our certificate and said nothing more: a refusal, or it is busy */
     PROBE_UNREACHABLE, /* anything else: nothing is known about the identity */
     PROBE_VERDICTS
 };
 
 struct probe {
     enum probe_verdict verdict;
+    unsigned closes;       /* in a row, after it had our certificate, without a word */
     int status;            /* HTTP status, 0 where none came */
     const char *cipher;    /* OpenSSL's name, or "unknown"; NULL: no handshake came so far */
     const char *handshake; /* "full", or "resumed", without certificates; NULL: not completed */
     unsigned signatures;   /* operations of the private key */
     bool signing_failed;   /* one of them gave a wrong signature, which was not sent */
     int64_t dns_ms, tcp_ms, tls_ms,
-        first_byte_ms; /* each stage by itself; -1 where it was not reached */
-    char reason[512];  /* a sentence, unless accepted */
+        first_byte_ms;         /* each stage by itself; -1 where it was not reached */
+    char reason[512];          /* a sentence, unless accepted */
+    enum verify_status verify; /* why it is untrusted */
 };
 
 /* What came with a probe, for who looks at it; never kept. */
@@ -54,8 +59,10 @@ struct probe_answer {
 
 /*
  * Asks those of count endpoints whose probe is PROBE_UNASKED with one identity, each over a
- * connection of its own, logs an event "handshake" for each, and fills their probes. -1 with
- * ERR_MEMORY_FULL or ERR_SYSTEM where it could not go on.
+ * connection of its own, logs an event "handshake" for each, and fills their probes. Each has its
+ * share of the time until the deadline. Where there was none, or not the memory, a probe stays
+ * PROBE_UNASKED, with a reason, and one event "unasked" says how many. -1 with ERR_MEMORY_FULL,
+ * ERR_DESCRIPTORS_FULL or ERR_SYSTEM where it could not go on.
  */
 struct probe_request {
     const struct config *config; /* what is asked, and what is let pass */
@@ -63,6 +70,7 @@ struct probe_request {
     size_t count;
     const struct identity *identity;
     struct tls_cache *sessions; /* NULL: all handshakes are full */
+    size_t first;               /* which is asked first; the others follow, round to it */
     size_t parallel;            /* most handshakes in flight */
     size_t body_max;            /* how much of an answer is read */
     int64_t deadline;           /* on clock_ms() */

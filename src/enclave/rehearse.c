@@ -16,7 +16,7 @@
 #include "identity/identity.h"
 
 /* An enclave that starts with its host may need a moment. */
-enum { TRIES = 3, RETRY_BASE_MS = 500 };
+enum { TRIES = 3, RETRY_BASE_MS = 500, PAUSES = 4 /* that grow, each twice the one before */ };
 
 /*
  * Few at once, since a fetch has little locked memory, and little of what they answer. A part of
@@ -48,107 +48,176 @@ static size_t find_damage(const struct probe_request *all, const struct probe *p
     return i;
 }
 
-/* Whether another try could change the outcome: only unreachable ones stand in the way. */
-static bool is_open(const struct probe_request *all, const struct probe *probes)
+static bool says_nothing(enum probe_verdict verdict)
 {
-    struct tally tally = count_verdicts(probes, all->count);
-    size_t unreachable = tally.verdict[PROBE_UNREACHABLE];
-    bool every = all->config->rehearse == REHEARSE_REQUIRE;
-
-    return unreachable > 0 && find_damage(all, probes) == all->count &&
-           unreachable + (every ? tally.verdict[PROBE_ACCEPTED] : 0) == all->count;
+    return verdict == PROBE_UNREACHABLE || verdict == PROBE_SILENT;
 }
 
-/* Asks all of them, and those that could not be reached again. */
-static int ask_all(const struct probe_request *all, struct probe *probes, struct err *err)
+/*
+ * Whether another try could change the outcome: only those that say nothing stand in the way. Who
+ * fell silent is asked until the deadline, who cannot be reached a few times.
+ */
+static bool is_open(const struct probe_request *all, const struct probe *probes, unsigned attempt)
+{
+    struct tally tally = count_verdicts(probes, all->count);
+    size_t nothing = tally.verdict[PROBE_UNREACHABLE] + tally.verdict[PROBE_SILENT] +
+                     tally.verdict[PROBE_UNASKED];
+    bool every = all->config->rehearse == REHEARSE_REQUIRE;
+
+    return nothing > 0 && (attempt < TRIES || tally.verdict[PROBE_SILENT] > 0) &&
+           find_damage(all, probes) == all->count &&
+           nothing + (every ? tally.verdict[PROBE_ACCEPTED] : 0) == all->count;
+}
+
+static void add_reason(struct probe *probe, enum probe_verdict verdict, const char *reason)
+{
+    size_t len = strlen(probe->reason);
+
+    probe->verdict = verdict;
+    (void)snprintf(probe->reason + len, sizeof probe->reason - len,
+                   "; the installed identity is %s", reason);
+}
+
+/*
+ * Servers that verify late (nginx, Node) refuse by an answer or by closing, some refuse by silence,
+ * and so does an application that refuses everybody. The identity in use tells them apart: what
+ * accepts it has refused the next one, what does not says nothing about either.
+ */
+static void settle(struct probe *probe, const struct probe *with_installed)
+{
+    if (with_installed->verdict == PROBE_ACCEPTED)
+        add_reason(probe, PROBE_REFUSED, "accepted there");
+    else if (probe->verdict == PROBE_DOUBTED)
+        add_reason(probe, PROBE_UNREACHABLE,
+                   "not accepted there either, so nothing is known about this one");
+}
+
+static int ask_with(const struct identity *installed, const struct probe_request *all, size_t i,
+                    struct probe *out, struct err *err)
+{
+    struct probe_request one = *all;
+
+    one.endpoints = &all->endpoints[i];
+    one.count = 1;
+    one.identity = installed;
+    *out = (struct probe){.verdict = PROBE_UNASKED};
+    log_event(LOG_LEVEL_INFO, "compare_installed", log_s("endpoint", one.endpoints->text));
+    return probe_endpoints(&one, out, err);
+}
+
+/* Tries the installed identity where the next one met a verdict that may mean several things. */
+static int compare(const struct probe_request *all, const struct install_target *target,
+                   enum probe_verdict verdict, struct probe *probes, struct err *err)
+{
+    struct identity *installed = NULL;
+    struct probe with_installed;
+    struct err none;
+    int result = 0;
+    size_t i;
+
+    if (count_verdicts(probes, all->count).verdict[verdict] > 0)
+        installed = installed_identity(target, &none);
+    for (i = 0; i < all->count && result == 0; i++) {
+        if (probes[i].verdict != verdict)
+            continue;
+        if (installed) {
+            result = ask_with(installed, all, i, &with_installed, err);
+            settle(&probes[i], &with_installed);
+        } else if (verdict == PROBE_DOUBTED) {
+            probes[i].verdict = PROBE_REFUSED;
+        }
+    }
+    identity_free(installed);
+    return result;
+}
+
+/* Asks those that said nothing once more. What one said before stands where it is not reached. */
+static int ask_again(const struct probe_request *all, struct probe *probes, struct err *err)
+{
+    struct probe *before = calloc(all->count, sizeof *before);
+    int result;
+    size_t i;
+
+    if (!before)
+        return err_set(err, ERR_SYSTEM, NULL, "no room to ask %zu endpoints", all->count);
+    memcpy(before, probes, all->count * sizeof *before);
+    for (i = 0; i < all->count; i++)
+        if (says_nothing(probes[i].verdict))
+            probes[i].verdict = PROBE_UNASKED;
+    result = probe_endpoints(all, probes, err);
+    for (i = 0; i < all->count; i++)
+        if (probes[i].verdict == PROBE_UNASKED)
+            probes[i] = before[i];
+    free(before);
+    return result;
+}
+
+/*
+ * Asks all of them, and those that said nothing again. Each time each has its share of the time
+ * that is left, so that none waits in vain behind others that say nothing.
+ */
+static int ask_all(const struct probe_request *all, const struct install_target *target,
+                   struct probe *probes, struct err *err)
 {
     unsigned attempt;
-    size_t i;
+    int result;
 
     for (attempt = 1;; attempt++) {
         log_event(LOG_LEVEL_INFO, "rehearsal", log_n("endpoints", (int64_t)all->count),
                   log_n("attempt", attempt), log_n("left_ms", clock_left(all->deadline)));
-        if (probe_endpoints(all, probes, err) < 0)
+        result = attempt == 1 ? probe_endpoints(all, probes, err) : ask_again(all, probes, err);
+        if (result == 0)
+            result = compare(all, target, PROBE_SILENT, probes, err);
+        if (result < 0)
             return -1;
-        if (!is_open(all, probes) || attempt == TRIES || clock_left(all->deadline) == 0)
+        if (!is_open(all, probes, attempt))
             return 0;
-        clock_sleep(random_below(RETRY_BASE_MS << attempt), all->deadline);
-        for (i = 0; i < all->count; i++)
-            if (probes[i].verdict == PROBE_UNREACHABLE)
-                probes[i].verdict = PROBE_UNASKED;
+        clock_sleep(random_below(RETRY_BASE_MS << (attempt < PAUSES ? attempt : PAUSES)),
+                    all->deadline);
+        if (clock_left(all->deadline) == 0)
+            return 0;
     }
 }
 
-static void tells_nothing(struct probe *probe)
+/* What to do about an enclave's certificate that we do not accept. */
+static const char *remedy_of(enum verify_status status)
 {
-    size_t len = strlen(probe->reason);
-
-    probe->verdict = PROBE_UNREACHABLE;
-    (void)snprintf(probe->reason + len, sizeof probe->reason - len,
-                   "; the installed identity is treated alike, so nothing is known about this one");
-}
-
-/*
- * Servers that verify late (nginx, Node) refuse by an answer or by closing, and so does an
- * application that refuses everybody. The identity in use tells the two apart: what treats it the
- * same says nothing about the next one.
- */
-static int settle_doubts(const struct probe_request *all, const struct identity *installed,
-                         struct probe *probes, struct err *err)
-{
-    struct probe_request one = *all;
-    size_t i;
-
-    one.count = 1;
-    one.identity = installed;
-    for (i = 0; i < all->count; i++) {
-        struct probe with_installed = {.verdict = PROBE_UNASKED};
-
-        if (probes[i].verdict != PROBE_DOUBTED)
-            continue;
-        probes[i].verdict = PROBE_REFUSED;
-        if (!installed)
-            continue;
-        one.endpoints = &all->endpoints[i];
-        log_event(LOG_LEVEL_INFO, "compare_installed", log_s("endpoint", one.endpoints->text));
-        if (probe_endpoints(&one, &with_installed, err) < 0)
-            return -1;
-        if (with_installed.verdict == PROBE_DOUBTED || with_installed.verdict == PROBE_REFUSED)
-            tells_nothing(&probes[i]);
+    switch (status) {
+    case VERIFY_NO_ISSUER:
+    case VERIFY_BAD_SIGNATURE:
+        return "Put the CA that signed the enclave's certificate into ca_cert; let the enclave "
+               "send its intermediates.";
+    case VERIFY_EXPIRED:
+    case VERIFY_NOT_YET_VALID:
+        return "Renew the certificate at the enclave, or set the clock that is wrong, here or "
+               "where it was issued.";
+    case VERIFY_NAME_MISMATCH:
+    case VERIFY_COMMON_NAME_ONLY:
+        return "Let the enclave's certificate name the endpoint in its subjectAltName, or write "
+               "--endpoint NAME@ADDRESS:PORT with a name that it has.";
+    case VERIFY_LIMIT:
+        return "Let the enclave send its own certificate and its intermediates, and nothing else.";
+    default:
+        return "Issue the enclave's certificate, or its CA's, anew; the reason says what is wrong.";
     }
-    return 0;
-}
-
-static int try_all(const struct probe_request *all, const struct install_target *target,
-                   struct probe *probes, struct err *err)
-{
-    struct identity *installed = NULL;
-    struct err none;
-    int result;
-
-    if (ask_all(all, probes, err) < 0)
-        return -1;
-    if (count_verdicts(probes, all->count).verdict[PROBE_DOUBTED] > 0)
-        installed = installed_identity(target, &none);
-    result = settle_doubts(all, installed, probes, err);
-    identity_free(installed);
-    return result;
 }
 
 static int refuse(const struct probe_request *all, const struct probe *probes,
                   enum probe_verdict verdict, struct err *err)
 {
     static const enum err_code codes[PROBE_VERDICTS] = {
-        [PROBE_REFUSED] = ERR_ENCLAVE_REFUSED,
-        [PROBE_NOT_MUTUAL] = ERR_ENCLAVE_REFUSED,
-        [PROBE_UNTRUSTED] = ERR_ENCLAVE_UNTRUSTED,
-        [PROBE_UNREACHABLE] = ERR_ENCLAVE_UNREACHABLE,
+        [PROBE_UNASKED] = ERR_DEADLINE,           [PROBE_REFUSED] = ERR_ENCLAVE_REFUSED,
+        [PROBE_NOT_MUTUAL] = ERR_ENCLAVE_REFUSED, [PROBE_UNTRUSTED] = ERR_ENCLAVE_UNTRUSTED,
+        [PROBE_SILENT] = ERR_ENCLAVE_UNREACHABLE, [PROBE_UNREACHABLE] = ERR_ENCLAVE_UNREACHABLE,
     };
     size_t i = 0;
 
     while (probes[i].verdict != verdict)
         i++;
-    return err_set(err, codes[verdict], all->endpoints[i].text, "%s", probes[i].reason);
+    (void)err_set(err, codes[verdict], all->endpoints[i].text, "%s", probes[i].reason);
+    if (verdict == PROBE_UNTRUSTED)
+        err->remedy = remedy_of(probes[i].verify);
+    return -1;
 }
 
 static int decide(const struct probe_request *all, const struct probe *probes, enum rehearsal *out,
@@ -173,13 +242,17 @@ static int decide(const struct probe_request *all, const struct probe *probes, e
         if (tally.verdict[against[i]] > 0)
             return refuse(all, probes, against[i], err);
     if (every)
-        return refuse(all, probes, PROBE_UNREACHABLE, err);
+        return refuse(all, probes,
+                      tally.verdict[PROBE_SILENT] > 0        ? PROBE_SILENT
+                      : tally.verdict[PROBE_UNREACHABLE] > 0 ? PROBE_UNREACHABLE
+                                                             : PROBE_UNASKED,
+                      err);
     *out = REHEARSAL_UNPROVEN;
     return 0;
 }
 
 int rehearse(const struct config *config, const struct identity *next,
-             const struct install_target *target, enum rehearsal *out, struct err *err)
+             const struct install_target *target, struct rehearsed *out, struct err *err)
 {
     struct probe_request all = {
         .config = config,
@@ -193,15 +266,19 @@ int rehearse(const struct config *config, const struct identity *next,
     struct probe *probes; /* public, and may be many */
     int result;
 
-    *out = REHEARSAL_SKIPPED;
+    out->outcome = REHEARSAL_SKIPPED;
     if (all.count == 0 || config->rehearse == REHEARSE_OFF || next->client.chain_count == 0)
         return 0;
     probes = calloc(all.count, sizeof *probes);
     if (!probes)
         return err_set(err, ERR_SYSTEM, NULL, "no room to ask %zu endpoints", all.count);
-    result = try_all(&all, target, probes, err);
+    result = ask_all(&all, target, probes, err);
     if (result == 0)
-        result = decide(&all, probes, out, err);
+        result = compare(&all, target, PROBE_DOUBTED, probes, err);
+    if (result == 0)
+        result = decide(&all, probes, &out->outcome, err);
+    if (out->probes)
+        memcpy(out->probes, probes, all.count * sizeof *probes);
     free(probes);
     return result;
 }

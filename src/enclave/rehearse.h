@@ -9,6 +9,7 @@ struct config;
 struct err;
 struct identity;
 struct install_target;
+struct probe;
 
 /* What the enclaves made of an identity that is not installed yet. */
 enum rehearsal {
@@ -17,16 +18,22 @@ enum rehearsal {
     REHEARSAL_SKIPPED   /* no endpoint, or policy "off" */
 };
 
+struct rehearsed {
+    enum rehearsal outcome;
+    struct probe *probes; /* in: room for one of each endpoint, NULL: nobody asks; out: filled, but
+                             where it was skipped */
+};
+
 /*
  * Tries the next identity on every endpoint, in memory, by the rehearse policy, until the target's
  * deadline. Where a server doubts it without an alert, the identity installed in the target is
  * tried too: only what accepts the old and not the new one has refused. Unreachable endpoints are
- * tried again a few times. -1 with ERR_ENCLAVE_REFUSED, ERR_ENCLAVE_UNTRUSTED or, under "require",
- * ERR_ENCLAVE_UNREACHABLE; with ERR_KEY_INVALID where the private key makes wrong signatures: the
+ * tried again a few times, and so are those whose turn did not come. -1 with ERR_ENCLAVE_REFUSED, ERR_ENCLAVE_UNTRUSTED or, under "require",
+ * ERR_ENCLAVE_UNREACHABLE or ERR_DEADLINE; with ERR_KEY_INVALID where the private key makes wrong signatures: the
  * identity must not be installed.
  */
 int rehearse(const struct config *config, const struct identity *next,
-             const struct install_target *target, enum rehearsal *out, struct err *err);
+             const struct install_target *target, struct rehearsed *out, struct err *err);
 
 /* Whether at least one endpoint accepts an identity now. */
 bool enclave_accepts(const struct config *config, const struct identity *identity,

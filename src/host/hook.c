@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/log.h"
 #include "host/hook_internal.h"
 
 enum { CLOSE_MS = 1000 };
@@ -46,7 +47,9 @@ int hook_open(struct hook *hook, const struct hook_options *options, struct err 
         return err_set_errno(err, ERR_SYSTEM, "/proc/self/fd", "cannot mark descriptors");
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         return err_set_errno(err, ERR_SYSTEM, "hook runner", "cannot make its socket");
+    log_stop(); /* of threads only the one that forks goes on in the child */
     pid = fork();
+    log_start();
     if (pid == 0) {
         close(ends[0]);
         hook_runner(ends[1], options);

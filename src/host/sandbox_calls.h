@@ -56,7 +56,7 @@ static const int calls_always[] = {
     SYS_newfstatat,
     SYS_faccessat,
 #endif
-    /* waiting, clocks */
+/* waiting, clocks */
 #ifdef SYS_poll
     SYS_poll,
 #else
@@ -88,6 +88,8 @@ static const int calls_network[] = {
     SYS_recvfrom,
     SYS_getsockname,
     SYS_eventfd2,
+    SYS_uname,
+    SYS_lseek,
     /* what the next job may see: Landlock only takes away */
     SYS_statx,
     444,
@@ -96,14 +98,18 @@ static const int calls_network[] = {
     -1,
 };
 
-/* What the C library's resolver does, with addresses for its datagrams. */
-static const int calls_resolver[] = {SYS_bind, SYS_sendto, SYS_sendmsg, SYS_recvmsg, -1};
-
 static const int calls_installing[] = {
-    SYS_fchown,   SYS_fsync,      SYS_getdents64, SYS_unlinkat,
-    SYS_renameat, SYS_symlinkat,  SYS_shutdown,
+    SYS_fchown,
+    SYS_fsync,
+    SYS_getdents64,
+    SYS_unlinkat,
+    SYS_renameat,
+    SYS_symlinkat,
+    SYS_shutdown,
 #ifdef SYS_open
-    SYS_newfstatat, SYS_unlink, SYS_rename,
+    SYS_newfstatat,
+    SYS_unlink,
+    SYS_rename,
 #endif
     -1,
 };

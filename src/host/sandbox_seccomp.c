@@ -5,6 +5,7 @@
 #include <linux/filter.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -13,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -38,10 +40,10 @@ typedef unsigned long result;
 #error "which system calls are there?"
 #endif
 
-#define X32_BIT        0x40000000U /* of x86_64's other ABI */
-#define SOCKET_KINDS   0xFU        /* the rest of the type are flags */
-#define SPECIAL_BITS   07000U      /* of a mode: set-user-ID, set-group-ID, sticky */
-#define UNNAMED_FILE   (O_TMPFILE & ~O_DIRECTORY)
+#define X32_BIT      0x40000000U /* of x86_64's other ABI */
+#define SOCKET_KINDS 0xFU        /* the rest of the type are flags */
+#define SPECIAL_BITS 07000U      /* of a mode: set-user-ID, set-group-ID, sticky */
+#define UNNAMED_FILE (O_TMPFILE & ~O_DIRECTORY)
 #define THREAD_FLAGS                                                                               \
     (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |            \
      CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_DETACHED)
@@ -141,17 +143,18 @@ static const struct demand demands[] = {
     {SYS_mprotect, ALL, 2, 0, {PROT_READ | PROT_WRITE}, 1, EPERM},
     {SYS_madvise, ALL, 2, 0, {MADV_DONTFORK, MADV_DONTDUMP, MADV_WIPEONFORK}, 3, EPERM},
     {SYS_clone, ALL, 0, 0, {THREAD_FLAGS}, 1, EPERM},
-    {SYS_futex, ALL, 1, ~(uint32_t)FUTEX_PRIVATE_FLAG, {FUTEX_WAIT, FUTEX_WAKE}, 2, EPERM},
-    {SYS_fcntl, ALL, 1, 0, {F_SETFD, F_GETFL, F_SETFL}, 3, EPERM},
-    {SYS_mkdirat, INSTALLING, 2, SPECIAL_BITS, {0}, 1, EPERM},
-    {SYS_fchmod, INSTALLING, 1, SPECIAL_BITS, {0}, 1, EPERM},
-    {SYS_prctl,
-     STAYING,
-     0,
-     0,
-     {PR_GET_DUMPABLE, PR_GET_SECCOMP, PR_GET_NO_NEW_PRIVS},
+    {SYS_futex,
+     ALL,
+     1,
+     ~(uint32_t)FUTEX_PRIVATE_FLAG,
+     {FUTEX_WAIT, FUTEX_WAKE, FUTEX_REQUEUE},
      3,
      EPERM},
+    {SYS_fcntl, ALL, 1, 0, {F_SETFD, F_GETFL, F_SETFL}, 3, EPERM},
+    {SYS_ioctl, NETWORK, 1, 0, {SIOCGIFINDEX}, 1, ENOTTY},
+    {SYS_mkdirat, INSTALLING, 2, SPECIAL_BITS, {0}, 1, EPERM},
+    {SYS_fchmod, INSTALLING, 1, SPECIAL_BITS, {0}, 1, EPERM},
+    {SYS_prctl, STAYING, 0, 0, {PR_GET_DUMPABLE, PR_GET_SECCOMP, PR_GET_NO_NEW_PRIVS}, 3, EPERM},
 };
 
 /* No file is made that runs with its owner's rights. Where none is made the mode is whatever lies
@@ -259,7 +262,6 @@ static void put_network(struct program *program, const struct sandbox_options *o
     if (!options->network)
         return;
     answer_calls(program, calls_network, SECCOMP_RET_ALLOW);
-    answer_calls(program, calls_resolver, SECCOMP_RET_ALLOW);
     put_connect(program, options->notify);
     put_null(program, SYS_sendto, 4);
     put_option(program, SYS_setsockopt, IPPROTO_TCP, TCP_NODELAY);

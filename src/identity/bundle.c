@@ -179,7 +179,7 @@ static int collect(struct bundle *part, struct bytes text, const struct source *
     while (result == 0 && (found = pem_next(&reader, &block, &der)) != 0) {
         if (found < 0)
             result = err_set(source->err, ERR_PEM_INVALID, source->secret,
-                             "the PEM block %s is damaged", block.label);
+                             "the PEM block %s is damaged", pem_label_name(&block));
         else if (pem_is_private_key(&block))
             result = append_block(&part->field[BUNDLE_CLIENT_KEY], &block, source);
         else if (strcmp(block.label, "CERTIFICATE") == 0)

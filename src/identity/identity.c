@@ -118,7 +118,8 @@ static int decode_certificates(const struct reading *reading, enum bundle_field 
         len = der->len;
     }
     if (found < 0)
-        return fail(reading, field, ERR_PEM_INVALID, "the PEM block %s is damaged", block.label);
+        return fail(reading, field, ERR_PEM_INVALID, "the PEM block %s is damaged",
+                    pem_label_name(&block));
     if (count == 0)
         return fail(reading, field, ERR_PEM_INVALID, "it holds no PEM block CERTIFICATE");
     return (int)count;

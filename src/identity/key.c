@@ -99,7 +99,8 @@ bool key_matches(const struct key *key, const struct cert *cert)
 static int check_block(const struct pem_block *block, const char *subject, struct err *err)
 {
     if (block->encrypted || strcmp(block->label, "ENCRYPTED PRIVATE KEY") == 0)
-        return err_set(err, ERR_KEY_ENCRYPTED, subject, "%s is under a password", block->label);
+        return err_set(err, ERR_KEY_ENCRYPTED, subject, "%s is under a password",
+                       pem_label_name(block));
     if (strcmp(block->label, "DSA PRIVATE KEY") == 0)
         return err_set(err, ERR_KEY_UNSUPPORTED, subject, "the key's kind is DSA");
     if (strcmp(block->label, "OPENSSH PRIVATE KEY") == 0)
@@ -127,7 +128,8 @@ static int read_block(struct bytes pem, struct buf *der, const char *subject, st
         len = der->len;
     }
     if (found < 0)
-        return err_set(err, ERR_PEM_INVALID, subject, "the PEM block %s is damaged", block.label);
+        return err_set(err, ERR_PEM_INVALID, subject, "the PEM block %s is damaged",
+                       pem_label_name(&block));
     if (len == 0)
         return err_set(err, ERR_PEM_INVALID, subject, "it holds no PEM block of a private key");
     return 0;

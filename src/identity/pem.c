@@ -140,6 +140,34 @@ bool pem_is_private_key(const struct pem_block *block)
     return len >= sizeof end - 1 && strcmp(block->label + len - (sizeof end - 1), end) == 0;
 }
 
+const char *pem_label_name(const struct pem_block *block)
+{
+    static const char *const known[] = {
+        "",
+        "CERTIFICATE",
+        "TRUSTED CERTIFICATE",
+        "X509 CERTIFICATE",
+        "CERTIFICATE REQUEST",
+        "X509 CRL",
+        "PKCS7",
+        "PUBLIC KEY",
+        "PRIVATE KEY",
+        "EC PRIVATE KEY",
+        "RSA PRIVATE KEY",
+        "DSA PRIVATE KEY",
+        "ENCRYPTED PRIVATE KEY",
+        "OPENSSH PRIVATE KEY",
+        "EC PARAMETERS",
+        "DH PARAMETERS",
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(block->label, known[i]) == 0)
+            return known[i];
+    return "unknown";
+}
+
 /* "-----BEGIN LABEL-----" and LF. */
 static int append_line(struct buf *out, const char *kind, const char *label)
 {

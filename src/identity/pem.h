@@ -31,6 +31,9 @@ int pem_next(struct pem_reader *reader, struct pem_block *block, struct buf *der
 /* Whether the label is one of a private key, of whatever format. */
 bool pem_is_private_key(const struct pem_block *block);
 
+/* The label as it may be shown: one that nobody knows may be a secret itself, and is "unknown". */
+const char *pem_label_name(const struct pem_block *block);
+
 /* Appends one block, lines of 64, LF, final newline. */
 int pem_append(struct buf *out, const char *label, struct bytes der);
 

@@ -62,7 +62,8 @@ static void decode(struct report *report, const struct bundle *bundle, enum bund
         report->der.len = len;
     }
     if (found < 0)
-        report_add(report, REPORT_PROBLEM, field, "the PEM block %s is damaged", block.label);
+        report_add(report, REPORT_PROBLEM, field, "the PEM block %s is damaged",
+                   pem_label_name(&block));
     if (found > 0)
         report_add(report, REPORT_PROBLEM, field, "there are more than %d certificates",
                    REPORT_CERTS_MAX);

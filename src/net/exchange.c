@@ -2,6 +2,8 @@
 #include "net/exchange.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -10,9 +12,13 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/secrecy.h"
 
 /* The smallest that libcurl takes: its defaults cost 64 KiB of locked memory a transfer. */
 enum { RECEIVE_BUFFER = 1024, UPLOAD_BUFFER = 16384 };
+
+/* How much later than ours libcurl's clock of a connection ends. */
+enum { LATER_MS = 1000 };
 
 static void note_peer(struct http_response *response, const struct sockaddr *address)
 {
@@ -42,7 +48,14 @@ static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_s
         return CURL_SOCKET_BAD;
     }
     fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-    if (fd >= 0 && exchange->session)
+    if (fd < 0) {
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            exchange->no_socket = errno;
+        return CURL_SOCKET_BAD;
+    }
+    exchange->sockets[1] = exchange->sockets[0];
+    exchange->sockets[0] = fd;
+    if (exchange->session)
         tls_session_hold(exchange->session);
     return fd;
 }
@@ -71,12 +84,12 @@ static CURLcode hook(CURL *easy, void *context, void *user)
 {
     struct exchange *exchange = user;
 
-    (void)easy;
     if (!exchange_take_place(exchange)) {
         exchange->came_too_late = true;
         return CURLE_ABORTED_BY_CALLBACK;
     }
     exchange->response.stage = HTTP_STAGE_TLS;
+    (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)INT_MAX);
     tls_hook(exchange->session, context);
     return CURLE_OK;
 }
@@ -180,13 +193,11 @@ static int set_connect_to(struct exchange *exchange)
     return exchange->connect_to ? 0 : -1;
 }
 
-static long bounded(int64_t ms, int64_t deadline)
+static long until(int64_t deadline)
 {
-    int64_t left = clock_left(deadline);
+    const int64_t left = clock_left(deadline);
 
-    if (ms > left)
-        ms = left;
-    return ms > 0 ? (long)ms : 1; /* 0 would mean never */
+    return left > 0 ? (long)left : 1; /* 0 would mean never */
 }
 
 /* Stops at the first option that libcurl does not take: nothing is sent half configured. */
@@ -204,8 +215,8 @@ static int set_limits(struct exchange *exchange, bool reuse)
     SET(CURLOPT_QUICK_EXIT, 1L); /* a resolver thread that hangs is not waited for */
     SET(CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
     SET(CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER);
-    SET(CURLOPT_CONNECTTIMEOUT_MS, bounded(request->connect_ms, request->deadline));
-    SET(CURLOPT_TIMEOUT_MS, bounded(request->total_ms, request->deadline));
+    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)(request->connect_ms + LATER_MS));
+    SET(CURLOPT_TIMEOUT_MS, until(request->deadline));
     SET(CURLOPT_FRESH_CONNECT, reuse ? 0L : 1L);
     SET(CURLOPT_FORBID_REUSE, reuse ? 0L : 1L);
     SET(CURLOPT_SSL_SESSIONID_CACHE, 0L);
@@ -284,11 +295,52 @@ static int set_request(struct exchange *exchange)
     return 0;
 }
 
+/*
+ * Whatever a URL, a header or a body was made of: no private key travels. (A proxy's password, and
+ * the key of a handshake, are in none of these.)
+ */
+static bool carries_key(const struct http_request *request)
+{
+    size_t i;
+
+    if (secrecy_holds_key(bytes_of_text(request->url)) || secrecy_holds_key(request->body))
+        return true;
+    for (i = 0; i < request->header_count; i++)
+        if (secrecy_holds_key(bytes_of_text(request->headers[i].value)))
+            return true;
+    return false;
+}
+
 int exchange_configure(struct exchange *exchange, bool reuse)
 {
+    if (carries_key(&exchange->request)) {
+        (void)snprintf(exchange->response.cause, sizeof exchange->response.cause,
+                       "it would carry a private key");
+        return -1;
+    }
     if (set_headers(exchange) < 0 || set_connect_to(exchange) < 0 ||
         set_limits(exchange, reuse) < 0 || set_proxy(exchange) < 0 || set_tls(exchange) < 0 ||
         set_callbacks(exchange) < 0)
         return -1;
     return set_request(exchange);
+}
+
+void exchange_allow(struct exchange *exchange)
+{
+    const struct pace *pace = &exchange->pace;
+    const int64_t passed = pace->looked_at - exchange->launched_at;
+
+    if (exchange->response.stage < HTTP_STAGE_TLS)
+        (void)curl_easy_setopt(
+            exchange->easy, CURLOPT_CONNECTTIMEOUT_MS,
+            (long)(passed + exchange->request.connect_ms - pace->waited_ms + LATER_MS));
+}
+
+int64_t exchange_time(const struct exchange *exchange)
+{
+    const struct http_request *request = &exchange->request;
+
+    if (exchange->response.stage < HTTP_STAGE_ANSWER && request->connect_ms < request->total_ms)
+        return request->connect_ms;
+    return request->total_ms;
 }

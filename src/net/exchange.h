@@ -6,17 +6,25 @@
 #include <stddef.h>
 
 #include "net/http.h"
+#include "net/pace.h"
 
 /*
  * Inside net/: one request in flight, between http.c (libcurl and what lives on), http_run.c (who
  * runs it), exchange.c (what libcurl is told) and outcome.c (what came of it).
  */
 
-/* Places for exchanges that make progress: what is left of memory is promised to them. */
+/*
+ * Places for exchanges that make progress: what is left of memory is promised to them. Their number
+ * follows what the processor can do, from few to most.
+ */
 struct places {
     size_t count;
     size_t taken;
+    size_t most;
 };
+
+/* Of one exchange: libcurl tries two addresses at once, one of each family. */
+enum { EXCHANGE_SOCKETS = 2 };
 
 struct exchange {
     CURL *easy;
@@ -30,6 +38,13 @@ struct exchange {
     bool came_too_late; /* for its place: the handshake was not begun */
     bool address_denied;
     bool too_large;
+    int no_socket; /* errno, where there was no descriptor or memory for one; else 0 */
+    int sockets[EXCHANGE_SOCKETS]; /* the last ones opened, -1: none; some may be closed again */
+    uint64_t received;          /* bytes from the peer, as of the last look */
+    enum http_stage stage_seen; /* then */
+    struct pace pace;
+    int64_t share_ms; /* most of pace.waited_ms, beside the request's */
+    int64_t launched_at; /* on clock_ms() */
     long proxy_status; /* of its answer to CONNECT, 0 where none came */
     char error[CURL_ERROR_SIZE];
     unsigned launches;
@@ -47,6 +62,8 @@ struct http {
     struct exchange *flying;
     struct exchange *waiting; /* to be launched again */
     size_t count;             /* in flight */
+    size_t most;              /* in flight, as descriptors allow */
+    size_t left;              /* of the batch, not launched yet */
     int64_t idle_ms;          /* all the time that there was nothing to do */
 };
 
@@ -55,6 +72,15 @@ struct http {
  * may be sent.
  */
 int exchange_configure(struct exchange *exchange, bool reuse);
+
+/*
+ * libcurl's own limit for the connection, which divides it among the addresses of a name, follows our
+ * clock of the peer.
+ */
+void exchange_allow(struct exchange *exchange);
+
+/* The time by our clock that the peer has as far as it has come, without regard to its share. */
+int64_t exchange_time(const struct exchange *exchange);
 
 /* Takes a place, if one is free. */
 bool exchange_take_place(struct exchange *exchange);

@@ -111,6 +111,7 @@ int http_perform(struct http *http, const struct http_request *requests,
         .user = &array,
         .note_size = sizeof(size_t),
         .parallel = HTTP_PARALLEL,
+        .count = count,
     };
 
     memset(responses, 0, count * sizeof *responses);

@@ -40,8 +40,8 @@ struct http_request {
     bool (*address_allowed)(const struct sockaddr *address); /* asked with the address about to be
                                                                 connected to; NULL: all */
     size_t body_max;    /* an answer with more is HTTP_TOO_LARGE */
-    int64_t connect_ms; /* most time for DNS, TCP and TLS */
-    int64_t total_ms;   /* most time for all of it */
+    int64_t connect_ms; /* most time that we wait for DNS, TCP and TLS */
+    int64_t total_ms;   /* most time that we wait for all of it */
     int64_t deadline;   /* and on clock_ms(), whatever the others say */
 };
 
@@ -59,7 +59,8 @@ enum http_result {
     HTTP_CLOSED,         /* closed after the handshake, before the first byte of an answer */
     HTTP_BROKEN,         /* closed, reset or malformed within the answer */
     HTTP_TOO_LARGE,
-    HTTP_NO_MEMORY, /* the arena is full */
+    HTTP_NO_MEMORY,      /* the arena is full */
+    HTTP_NO_DESCRIPTORS, /* there is none for a socket, or no memory of the system's: see os_error */
     HTTP_FAILED     /* a request that cannot be sent */
 };
 
@@ -76,6 +77,7 @@ struct http_response {
     int alert;             /* alert received, -1 where none */
     int tls_error;         /* BearSSL's error, 0 where none; see tls_error_text() */
     int os_error;          /* errno of a connect(2) that failed, 0 where none did */
+    bool cut;      /* HTTP_TIMEOUT, but the peer had not had its time: it tells nothing about it */
     bool by_proxy;         /* it went by a proxy, which is the peer then */
     struct buf body;
     char error_type[128]; /* x-amzn-ErrorType, raw */
@@ -100,10 +102,12 @@ struct http *http_new(bool reuse, struct err *err);
 void http_free(struct http *http);
 
 /*
- * Performs requests as they come from next() and hands each answer to done(), parallel at once. An
- * exchange that only waits for a slow connection gives up its place to others: some that never
- * answer do not hold up the rest, and at most parallel handshakes are in flight. -1 with err only
- * where it cannot go on at all.
+ * Performs requests as they come from next() and hands each answer to done(), parallel at once at
+ * most, and fewer while memory, descriptors or the processor are short. An exchange that only waits
+ * for a slow connection gives up its place to others, and none has more than its share of the time
+ * that is left: some that never answer do not hold up the rest. The clocks of connect_ms and total_ms
+ * run while we wait for the peer, not while it waits for us (pace.h). -1 with err only where it
+ * cannot go on at all.
  */
 struct http_batch {
     bool (*next)(void *user, struct http_request *request, void *note); /* false: no more */
@@ -111,6 +115,7 @@ struct http_batch {
     void *user;
     size_t note_size; /* of the batch's own memory for each request, for all that it points to */
     size_t parallel;
+    size_t count; /* how many there are; 0: nobody knows, and there are no shares */
 };
 int http_run(struct http *http, const struct http_batch *batch, struct err *err);
 
@@ -125,5 +130,9 @@ void http_response_free(struct http_response *response);
 
 /* "no address for the name", ...: a short clause for people. */
 const char *http_result_text(enum http_result result);
+
+/* A sentence, not ended by a dot: why an exchange came to no answer. Text that does not fit is cut.
+ */
+void http_reason(const struct http_response *response, char *out, size_t size);
 
 #endif

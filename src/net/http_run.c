@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 
 #include "base/arena.h"
 #include "base/clock.h"
@@ -9,10 +15,18 @@
 
 enum {
     POLL_MS = 50,
-    SLOW_MS = 100,    /* without a connection for so long, while there was nothing else to do */
-    SLOW_FACTOR = 3,  /* how many more than the places may be in flight, waiting */
-    LAUNCHES_MAX = 8, /* of one exchange */
-    LINGERING_MAX = 4 /* connections that are shut down, or kept, besides those in flight */
+    SLOW_MS = 100,       /* without a connection for so long, while there was nothing else to do */
+    SLOW_FACTOR = 3,     /* how many more than the places may be in flight, waiting */
+    LAUNCHES_MAX = 8,    /* of one exchange */
+    ANSWER_MAX = 524288, /* bytes of an answer that are not its body; libcurl bounds its head */
+    LINGERING_MAX = 4,   /* connections that are shut down, or kept, besides those in flight */
+    PLACES_FIRST = 4,    /* one more each time that there was nothing to do, up to the batch's */
+    HEAVY_MS = 250,      /* work of so long, without a look at the clock, is too much at once */
+    FLYING_MAX = 128,
+    FAIR_MS = 1000, /* a silence of so long tells something, also where time was short */
+    /* One in flight may need so many descriptors, and the rest of the process so many. */
+    DESCRIPTORS_EACH = 4,
+    DESCRIPTORS_REST = 16
 };
 
 static void response_init(struct http_response *response, const struct http_request *request)
@@ -69,6 +83,8 @@ static int prepare(struct http *http, struct exchange *exchange)
     exchange->easy = curl_easy_init();
     if (!exchange->easy || (request->tls && !exchange->session))
         return -1;
+    if (exchange->session && !http->reuse)
+        tls_session_bound(exchange->session, ANSWER_MAX + 2 * request->body_max);
     return exchange_configure(exchange, http->reuse);
 }
 
@@ -77,8 +93,12 @@ static int launch(struct http *http, struct exchange *exchange)
 {
     response_init(&exchange->response, &exchange->request);
     exchange->came_too_late = exchange->address_denied = exchange->too_large = false;
+    exchange->no_socket = 0;
+    exchange->sockets[0] = exchange->sockets[1] = -1;
     exchange->error[0] = '\0';
     exchange->launches++;
+    exchange->launched_at = clock_ms();
+    pace_start(&exchange->pace, exchange->launched_at);
     exchange->idle_ms = http->idle_ms;
     exchange->refused = refused_by_arena();
     (void)exchange_take_place(exchange);
@@ -104,6 +124,17 @@ static void finish(const struct http_batch *batch, struct exchange *exchange)
     arena_free(exchange);
 }
 
+/* The time that is left is shared among those that are left. */
+static void give_share(struct http *http, const struct http_batch *batch, struct exchange *exchange)
+{
+    const size_t at_once = batch->parallel < http->most ? batch->parallel : http->most;
+
+    exchange->share_ms = INT64_MAX;
+    if (http->left > 0)
+        exchange->share_ms =
+            pace_share(clock_left(exchange->request.deadline), http->left--, at_once);
+}
+
 /* The next exchange to be launched; NULL where there is none, or no memory for one. */
 static struct exchange *take(struct http *http, const struct http_batch *batch, bool *more)
 {
@@ -118,8 +149,10 @@ static struct exchange *take(struct http *http, const struct http_batch *batch, 
         return NULL;
     exchange->places = &http->places;
     *more = batch->next(batch->user, &exchange->request, exchange->note);
-    if (*more)
+    if (*more) {
+        give_share(http, batch, exchange);
         return exchange;
+    }
     arena_free(exchange);
     return NULL;
 }
@@ -133,8 +166,19 @@ static bool yield_memory(struct http *http, const struct exchange *exchange)
         exchange->refused == refused_by_arena())
         return false;
     others = http->places.taken - exchange->has_place;
-    if (http->places.count > others)
-        http->places.count = others > 0 ? others : 1;
+    if (http->places.most > others)
+        http->places.most = others > 0 ? others : 1;
+    if (http->places.count > http->places.most)
+        http->places.count = http->places.most;
+    return true;
+}
+
+/* Fewer in flight from now on, where descriptors do not suffice, and others have some. */
+static bool yield_descriptors(struct http *http, const struct exchange *exchange)
+{
+    if (exchange->response.result != HTTP_NO_DESCRIPTORS || http->count == 0)
+        return false;
+    http->most = http->count;
     return true;
 }
 
@@ -144,7 +188,7 @@ static void refill(struct http *http, const struct http_batch *batch, bool *more
     struct exchange *exchange;
 
     while (http->places.taken < http->places.count &&
-           http->count < http->places.count * (1 + SLOW_FACTOR) &&
+           http->count < http->places.count * (1 + SLOW_FACTOR) && http->count < http->most &&
            (exchange = take(http, batch, more))) {
         if (launch(http, exchange) == 0)
             continue;
@@ -156,19 +200,43 @@ static void refill(struct http *http, const struct http_batch *batch, bool *more
     }
 }
 
+/* Whether the peer has had its time, by our clock. */
+static bool is_over(const struct exchange *exchange)
+{
+    const int64_t waited = exchange->pace.waited_ms;
+
+    return waited >= exchange->share_ms || waited >= exchange_time(exchange);
+}
+
+/* libcurl's clock has ended it, which ran while the peer waited for us. */
+static bool was_hurried(const struct exchange *exchange)
+{
+    return exchange->response.result == HTTP_TIMEOUT && !is_over(exchange) &&
+           clock_left(exchange->request.deadline) > 0;
+}
+
 /*
- * Whether an exchange has to be repeated: it came to its handshake when all places were taken; or
- * the server could not resume a session that it was offered.
+ * Whether an exchange has to be repeated: it came to its handshake when all places were taken; it
+ * was hurried; or the server could not resume a session that it was offered.
  */
 static bool repeats(const struct exchange *exchange)
 {
     const struct http_response *response = &exchange->response;
 
-    if (exchange->came_too_late)
+    if (exchange->came_too_late || (exchange->launches < LAUNCHES_MAX && was_hurried(exchange)))
         return true;
     return response->tls.offered && !response->tls.resumed && exchange->launches < LAUNCHES_MAX &&
            (response->result == HTTP_ALERT || response->result == HTTP_TLS_FAILED ||
             response->result == HTTP_CLOSED);
+}
+
+/* Whether a timeout tells nothing: the peer had not its full time, and was not silent for long. */
+static bool was_cut(const struct exchange *exchange)
+{
+    const struct pace *pace = &exchange->pace;
+
+    return exchange->response.result == HTTP_TIMEOUT && pace->waited_ms < exchange_time(exchange) &&
+           pace->silent_ms < FAIR_MS;
 }
 
 static void land(struct http *http, const struct http_batch *batch, struct exchange *exchange,
@@ -181,8 +249,9 @@ static void land(struct http *http, const struct http_batch *batch, struct excha
     *place = exchange->next;
     http->count--;
     exchange_conclude(exchange, code);
+    exchange->response.cut = was_cut(exchange);
     (void)curl_multi_remove_handle(http->multi, exchange->easy);
-    if (!yield_memory(http, exchange) && !repeats(exchange)) {
+    if (!yield_memory(http, exchange) && !yield_descriptors(http, exchange) && !repeats(exchange)) {
         finish(batch, exchange);
         return;
     }
@@ -226,20 +295,128 @@ static void pass_over_slow(struct http *http)
             give_up_place(exchange);
 }
 
+/*
+ * Whether libcurl itself has something to do at once: one of them has bytes that were read and not
+ * yet looked at, and nobody knows which.
+ */
+static bool has_work(struct http *http)
+{
+    long ms = -1;
+
+    return curl_multi_timeout(http->multi, &ms) == CURLM_OK && ms == 0;
+}
+
+/* Asks the kernel which of those in flight have something for us: EXCHANGE_SOCKETS of each. */
+static void ask_kernel(const struct http *http, struct pollfd *sockets)
+{
+    const struct exchange *exchange;
+    nfds_t n = 0;
+    size_t i;
+
+    for (exchange = http->flying; exchange; exchange = exchange->next)
+        for (i = 0; i < EXCHANGE_SOCKETS; i++)
+            sockets[n++] = (struct pollfd){
+                .fd = exchange->sockets[i],
+                .events = exchange->response.stage < HTTP_STAGE_TLS ? POLLIN | POLLOUT : POLLIN,
+            };
+    if (poll(sockets, n, 0) < 0)
+        memset(sockets, 0, n * sizeof *sockets);
+}
+
+/* How much has come from the peer, on all its sockets; libcurl may have taken it between two looks.
+ */
+static uint64_t received(const struct exchange *exchange)
+{
+    struct tcp_info info;
+    uint64_t bytes = 0;
+    size_t i;
+
+    for (i = 0; i < EXCHANGE_SOCKETS; i++) {
+        socklen_t len = sizeof info;
+
+        memset(&info, 0, sizeof info);
+        if (exchange->sockets[i] >= 0 &&
+            getsockopt(exchange->sockets[i], IPPROTO_TCP, TCP_INFO, &info, &len) == 0)
+            bytes += info.tcpi_bytes_received;
+    }
+    return bytes;
+}
+
+/* Whether anything has come since the last look: bytes, or a connection. */
+static bool has_moved(struct exchange *exchange)
+{
+    const uint64_t bytes = received(exchange);
+    const bool moved =
+        bytes != exchange->received || exchange->response.stage != exchange->stage_seen;
+
+    exchange->received = bytes;
+    exchange->stage_seen = exchange->response.stage;
+    return moved;
+}
+
+/* Advances the clocks of all in flight. A look-up has no socket to be looked at. */
+static void look(struct http *http)
+{
+    struct pollfd sockets[FLYING_MAX * EXCHANGE_SOCKETS];
+    const struct pollfd *socket = sockets;
+    const int64_t now = clock_ms();
+    const bool work = has_work(http);
+    struct exchange *exchange;
+    size_t i;
+
+    ask_kernel(http, sockets);
+    for (exchange = http->flying; exchange; exchange = exchange->next) {
+        bool ready = has_moved(exchange) || work || exchange->response.stage == HTTP_STAGE_DNS;
+
+        for (i = 0; i < EXCHANGE_SOCKETS; i++)
+            ready = (socket++->revents & ~POLLNVAL) != 0 || ready;
+        pace_look(&exchange->pace, now, ready);
+        exchange_allow(exchange);
+    }
+}
+
+/* Ends those whose peers have had their time. */
+static void end_silent(struct http *http, const struct http_batch *batch)
+{
+    struct exchange *exchange = http->flying, *following;
+
+    for (; exchange; exchange = following) {
+        following = exchange->next;
+        if (!is_over(exchange))
+            continue;
+        (void)snprintf(exchange->error, sizeof exchange->error, "timed out after %lld ms",
+                       (long long)exchange->pace.waited_ms);
+        land(http, batch, exchange, CURLE_OPERATION_TIMEDOUT);
+    }
+}
+
+/* As many places as the processor can serve: fewer where it is late, more where it has time. */
+static void adapt(struct places *places, int64_t worked_ms, int64_t slept_ms)
+{
+    if (worked_ms >= HEAVY_MS)
+        places->count = (places->count + 1) / 2;
+    else if (slept_ms > 0 && places->taken >= places->count && places->count < places->most)
+        places->count++;
+}
+
 /* Moves all that is in flight, and waits for more to do. */
 static int step(struct http *http, const struct http_batch *batch)
 {
-    int64_t before;
-    int running;
+    const int64_t before = clock_ms();
+    int64_t between, slept;
+    int running, patience;
 
     if (curl_multi_perform(http->multi, &running) != CURLM_OK)
         return -1;
-    if (reap(http, batch) > 0)
-        return 0;
-    before = clock_ms();
-    if (curl_multi_poll(http->multi, NULL, 0, POLL_MS, NULL) != CURLM_OK)
+    patience = reap(http, batch) > 0 ? 0 : POLL_MS;
+    between = clock_ms();
+    if (curl_multi_poll(http->multi, NULL, 0, patience, NULL) != CURLM_OK)
         return -1;
-    http->idle_ms += clock_ms() - before;
+    slept = clock_ms() - between;
+    http->idle_ms += slept;
+    adapt(&http->places, between - before, slept);
+    look(http);
+    end_silent(http, batch);
     pass_over_slow(http);
     return 0;
 }
@@ -263,12 +440,28 @@ static void abandon(struct http *http)
     }
 }
 
+/* How many may be in flight at once, as descriptors allow; at least one. */
+static size_t most_in_flight(void)
+{
+    struct rlimit limit = {0};
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+        limit.rlim_cur >= FLYING_MAX * DESCRIPTORS_EACH + DESCRIPTORS_REST)
+        return FLYING_MAX;
+    if (limit.rlim_cur < DESCRIPTORS_EACH + DESCRIPTORS_REST)
+        return 1;
+    return ((size_t)limit.rlim_cur - DESCRIPTORS_REST) / DESCRIPTORS_EACH;
+}
+
 int http_run(struct http *http, const struct http_batch *batch, struct err *err)
 {
     bool more = true;
     int result = 0;
 
-    http->places.count = batch->parallel;
+    http->places.most = batch->parallel;
+    http->places.count = batch->parallel < PLACES_FIRST ? batch->parallel : PLACES_FIRST;
+    http->most = most_in_flight();
+    http->left = batch->count;
     refill(http, batch, &more);
     while (result == 0 && http->flying) {
         result = step(http, batch);

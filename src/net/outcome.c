@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "net/exchange.h"
+#include "net/resolve.h"
 
 /* BearSSL counts alerts that were received from 0x0100 on, those that were sent from 0x0200 on. */
 enum { ALERTS_RECEIVED = 0x100, ALERTS_SENT = 0x200 };
@@ -22,9 +23,10 @@ static int bearssl_error(const char *error)
 static enum http_result broken_result(const struct http_response *response)
 {
     if (response->stage == HTTP_STAGE_ANSWER)
-        return response->status ? HTTP_BROKEN : HTTP_CLOSED;
+        return response->status || response->tls.answered || response->tls_error ? HTTP_BROKEN
+                                                                                 : HTTP_CLOSED;
     if (response->stage == HTTP_STAGE_TLS)
-        return response->tls.certificate_sent ? HTTP_CLOSED : HTTP_TLS_FAILED;
+        return response->tls.certificate_left ? HTTP_CLOSED : HTTP_TLS_FAILED;
     return HTTP_UNREACHABLE;
 }
 
@@ -40,6 +42,8 @@ static enum http_result classify(const struct exchange *exchange, CURLcode code)
         return HTTP_UNTRUSTED;
     if (response->alert >= 0)
         return HTTP_ALERT;
+    if (exchange->no_socket && code == CURLE_COULDNT_CONNECT)
+        return HTTP_NO_DESCRIPTORS;
     if (exchange->proxy_status >= 300)
         return HTTP_PROXY_REFUSED;
     switch (code) {
@@ -55,7 +59,8 @@ static enum http_result classify(const struct exchange *exchange, CURLcode code)
         return response->stage == HTTP_STAGE_ANSWER ? HTTP_BROKEN : HTTP_FAILED;
     case CURLE_PEER_FAILED_VERIFICATION: return HTTP_UNTRUSTED;
     case CURLE_SSL_CONNECT_ERROR:
-        if (response->tls.signing_failed || !strstr(exchange->error, "connection closed"))
+        if (response->stage < HTTP_STAGE_ANSWER &&
+            (response->tls.signing_failed || !strstr(exchange->error, "connection closed")))
             return HTTP_TLS_FAILED;
         break;
     default: break;
@@ -71,10 +76,13 @@ static void fill_facts(struct exchange *exchange)
     long status = 0, os_error = 0, used_proxy = 0;
 
     (void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-    response->status = (int)status;
+    response->status = status >= 200 ? (int)status : 0; /* 1xx: the answer is still to come */
     (void)curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &exchange->proxy_status);
     (void)curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_error);
-    response->os_error = (int)os_error;
+    if (exchange->no_socket)
+        response->os_error = exchange->no_socket;
+    else if (response->stage == HTTP_STAGE_TCP) /* later it may be left from another address */
+        response->os_error = (int)os_error;
     (void)curl_easy_getinfo(easy, CURLINFO_USED_PROXY, &used_proxy);
     response->by_proxy = used_proxy != 0;
     (void)curl_easy_getinfo(easy, CURLINFO_NAMELOOKUP_TIME_T, &timing->dns);
@@ -96,6 +104,36 @@ static bool is_taken(const struct http_response *response)
            (response->status < 400 || response->status == 404 || response->status >= 500);
 }
 
+/* libcurl's words, or ours where it has none or means something else. */
+static const char *cause_of(const struct exchange *exchange, CURLcode code)
+{
+    if (code == CURLE_TOO_LARGE || strncmp(exchange->error, "Too large", 9) == 0)
+        return "its head is too long";
+    if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_WEIRD_SERVER_REPLY)
+        return "it is no HTTP";
+    return exchange->error;
+}
+
+/* Of a name without an address libcurl says only that there is none. */
+static void explain_lookup(struct exchange *exchange)
+{
+    const struct http_request *request = &exchange->request;
+    struct http_response *response = &exchange->response;
+    char text[RESOLVE_TEXT_MAX];
+
+    if (response->result != HTTP_UNRESOLVED &&
+        (response->result != HTTP_TIMEOUT || response->stage != HTTP_STAGE_DNS))
+        return;
+    resolve_failure(response->by_proxy    ? request->proxy->url
+                    : request->connect_to ? request->connect_to
+                                          : request->url,
+                    text);
+    if (!*text)
+        return;
+    response->result = HTTP_UNRESOLVED;
+    (void)snprintf(response->cause, sizeof response->cause, "%s", text);
+}
+
 void exchange_conclude(struct exchange *exchange, CURLcode code)
 {
     struct http_response *response = &exchange->response;
@@ -112,18 +150,19 @@ void exchange_conclude(struct exchange *exchange, CURLcode code)
     if (response->result == HTTP_PROXY_REFUSED)
         response->status = (int)exchange->proxy_status;
     if (response->result != HTTP_ANSWERED)
-        redact(response->cause, sizeof response->cause, bytes_of_text(exchange->error));
+        redact(response->cause, sizeof response->cause, bytes_of_text(cause_of(exchange, code)));
+    explain_lookup(exchange);
 }
 
 const char *http_result_text(enum http_result result)
 {
     static const char *const texts[] = {
         [HTTP_ANSWERED] = "answered",
-        [HTTP_UNRESOLVED] = "the name has no address",
+        [HTTP_UNRESOLVED] = "the name was not resolved",
         [HTTP_UNREACHABLE] = "no connection",
         [HTTP_TIMEOUT] = "timed out",
         [HTTP_PROXY_REFUSED] = "the proxy refused to connect",
-        [HTTP_ADDRESS_DENIED] = "the address is not allowed",
+        [HTTP_ADDRESS_DENIED] = "plain http must not leave this host",
         [HTTP_UNTRUSTED] = "the server's certificate was refused",
         [HTTP_ALERT] = "the server ended the handshake with an alert",
         [HTTP_TLS_FAILED] = "the TLS handshake failed",
@@ -131,6 +170,7 @@ const char *http_result_text(enum http_result result)
         [HTTP_BROKEN] = "the answer broke off",
         [HTTP_TOO_LARGE] = "the answer is too large",
         [HTTP_NO_MEMORY] = "the locked memory is full",
+        [HTTP_NO_DESCRIPTORS] = "there is no descriptor for a connection",
         [HTTP_FAILED] = "the request could not be sent",
     };
 

@@ -92,7 +92,7 @@ static void choose(const br_ssl_client_certificate_class **class,
     bool rsa;
     int hash_id;
 
-    (void)context;
+    session->record.curve = context->eng.ecdhe_curve;
     memset(choice, 0, sizeof *choice);
     if (!identity || !identity->client.key)
         return;
@@ -105,6 +105,7 @@ static void choose(const br_ssl_client_certificate_class **class,
     choice->chain = session->own_chain;
     choice->chain_len = identity->client.chain_count;
     session->record.certificate_sent = true;
+    session->record.own_curve = (uint8_t)key_curve(identity->client.key);
 }
 
 /* Static ECDH: never chosen, so never asked. */
@@ -173,6 +174,7 @@ struct tls_session *tls_session_new(const struct tls_policy *policy, struct tls_
     session->holders = 1;
     session->x509 = &tls_peer_class;
     session->client_certificate = &client_certificate_class;
+    session->watch = &tls_watch_class;
     session->policy = *policy;
     session->cache = cache;
     if (cache)
@@ -245,6 +247,7 @@ void tls_hook(struct tls_session *session, void *br_ssl_client_context_pointer)
     set_algorithms(engine, session->policy.compatible);
     br_ssl_engine_add_flags(engine, BR_OPT_NO_RENEGOTIATION);
     br_ssl_engine_set_x509(engine, &session->x509);
+    br_ssl_engine_set_watch(engine, &session->watch);
     br_ssl_client_set_client_certificate(context, &session->client_certificate);
     random_bytes(seed, sizeof seed);
     br_ssl_engine_inject_entropy(engine, seed, sizeof seed);
@@ -259,6 +262,7 @@ static void note_resumed(struct tls_record *record)
     record->verified = true;
     record->certificate_requested = true;
     record->certificate_sent = true;
+    record->certificate_left = true;
 }
 
 void tls_session_connected(struct tls_session *session)
@@ -268,6 +272,7 @@ void tls_session_connected(struct tls_session *session)
 
     if (!session->engine)
         return;
+    session->watched.connected = true;
     br_ssl_engine_get_session_parameters(session->engine, &parameters);
     record->cipher_suite = parameters.cipher_suite;
     if (record->offered && !record->verified) {

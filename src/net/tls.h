@@ -29,13 +29,19 @@ struct tls_record {
     enum verify_status verify; /* VERIFY_OK also while no certificate came: look at verified */
     char verify_reason[VERIFY_REASON_MAX];
     bool verified;              /* the peer's chain was accepted */
+    bool spoke;                 /* a record came from the peer */
     bool certificate_requested; /* a CertificateRequest came */
     bool certificate_sent;      /* and was answered with ours */
+    bool certificate_left;      /* which was handed to the kernel: the peer may have seen it */
+    bool answered;              /* application data came */
+    bool renegotiation;         /* the peer asked for another handshake after the first */
     bool signing_failed;        /* our private key gave a wrong signature; nothing was sent */
     bool offered;               /* a session to be resumed was offered */
     bool resumed; /* and taken: no certificate passed; those of the full handshake before count */
     unsigned signatures;   /* operations of our private key */
     uint16_t cipher_suite; /* IANA number; 0 until the peer's certificates came */
+    uint8_t curve;     /* of the key exchange, IANA number; 0 until our certificate was asked for */
+    uint8_t own_curve; /* of our private key; 0: RSA, or none was sent */
 };
 
 /*
@@ -50,6 +56,12 @@ struct tls_session *tls_session_new(const struct tls_policy *policy, struct tls_
 void tls_session_hold(struct tls_session *session);
 void tls_session_free(struct tls_session *session);
 const struct tls_record *tls_session_record(const struct tls_session *session);
+
+/*
+ * Ends the connection where the peer has sent more than so many bytes after the handshake. For one
+ * that serves a single request; 0, as at first: no bound.
+ */
+void tls_session_bound(struct tls_session *session, size_t answer_max);
 
 /* The certificates that the peer sent, as it sent them: how many; views into the session. */
 size_t tls_session_chain(const struct tls_session *session, struct bytes chain[VERIFY_CHAIN_MAX]);

@@ -4,7 +4,7 @@
 
 #include "net/tls.h"
 
-enum { HANDSHAKE_FAILURE = 40 };
+enum { HANDSHAKE_FAILURE = 40, ILLEGAL_PARAMETER = 47 };
 
 struct alert {
     int number;
@@ -89,20 +89,38 @@ const char *tls_alert_name(int alert)
 /* One alert for all that has none of its own: what has happened before tells what it is about. */
 static const char *handshake_failure_cause(const struct tls_record *record)
 {
+    if (record->renegotiation)
+        return "it asks for the client certificate by renegotiation, which this agent does not do; "
+               "let it ask within the handshake";
     if (record->certificate_sent)
         return "it refused the client certificate, or insists on extended master secret "
                "(RFC 7627), which this agent does not have";
     if (record->certificate_requested)
-        return "it wants a client certificate, and takes no SHA-2 signature of this key's type";
-    return "no common cipher suite or curve; it must allow TLS 1.2 with ECDHE and AES-GCM or "
-           "ChaCha20-Poly1305. Perhaps it speaks TLS 1.3 only, or insists on extended master "
-           "secret (RFC 7627): this agent has neither";
+        return "it wants a client certificate, and takes no SHA-2 signature of this key's type; "
+               "perhaps it takes RSA-PSS only, which this agent does not have";
+    return "no common cipher suite, curve or signature; it must allow TLS 1.2 with ECDHE, AES-GCM "
+           "or ChaCha20-Poly1305, and ECDSA or PKCS#1 signatures. Perhaps it speaks TLS 1.3 only, "
+           "signs by RSA-PSS only, or insists on extended master secret (RFC 7627): this agent has "
+           "none of them";
+}
+
+/* A key of another curve than the server's: it knows that curve only, and says so by this alert. */
+static const char *curve_cause(const struct tls_record *record)
+{
+    if (record->own_curve == BR_EC_secp256r1 && record->curve == BR_EC_secp384r1)
+        return "it takes keys of P-384, the curve that it chose, and this key is of P-256";
+    if (record->own_curve == BR_EC_secp384r1 && record->curve == BR_EC_secp256r1)
+        return "it takes keys of P-256, the curve that it chose, and this key is of P-384";
+    return NULL;
 }
 
 const char *tls_alert_cause(int alert, const struct tls_record *record)
 {
     const struct alert *found = find_alert(alert);
+    const char *by_curve = alert == ILLEGAL_PARAMETER ? curve_cause(record) : NULL;
 
+    if (by_curve)
+        return by_curve;
     if (alert == HANDSHAKE_FAILURE)
         return handshake_failure_cause(record);
     return found ? found->cause : "an alert that no standard names";
@@ -114,7 +132,7 @@ const char *tls_alert_cause(int alert, const struct tls_record *record)
 
 static const char *const texts[] = {
     [BR_ERR_OK] = "no error",
-    [BR_ERR_BAD_PARAM] = "the name is too long for TLS",
+    [BR_ERR_BAD_PARAM] = "a handshake message is malformed or too large" BROKEN,
     [BR_ERR_BAD_STATE] = "TLS was used out of turn; a bug of this agent",
     [BR_ERR_UNSUPPORTED_VERSION] =
         "what answered is no TLS 1.2; perhaps plain HTTP, or another protocol, is on that port",
@@ -146,6 +164,7 @@ static const char *const texts[] = {
         "the server's signature is wrong; its key may not belong to its certificate",
     [BR_ERR_WRONG_KEY_USAGE] = "the server's key is of another type than its cipher suite needs",
     [BR_ERR_NO_CLIENT_AUTH] = "no client certificate came",
+    [BR_ERR_NO_PROGRESS] = "the server sends without end and does not get on" MEDDLING,
     [BR_ERR_IO] = "the connection broke within the handshake",
     [BR_ERR_X509_OK] = "no error",
     [BR_ERR_X509_INVALID_VALUE] = DAMAGED ": a value is invalid",

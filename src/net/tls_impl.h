@@ -10,8 +10,8 @@
 #include "net/tls_cache.h"
 
 /*
- * Inside net/: one connection's state, between tls.c (the hook and our own certificate) and
- * tls_peer.c (the peer's).
+ * Inside net/: one connection's state, between tls.c (the hook and our own certificate),
+ * tls_peer.c (the peer's) and tls_watch.c (the records).
  */
 
 /*
@@ -26,9 +26,20 @@ struct tls_peer {
     bool too_large;
 };
 
+/* What the peer has sent. */
+struct tls_watch {
+    bool connected;    /* the first handshake is over */
+    unsigned nothing;  /* records that carried nothing */
+    size_t handshake;  /* bytes of records until connected */
+    size_t answer;     /* and after that */
+    size_t answer_max; /* 0: no bound */
+};
+
 struct tls_session {
     const br_x509_class *x509;
     const br_ssl_client_certificate_class *client_certificate;
+    const br_ssl_watch_class *watch;
+    struct tls_watch watched;
     struct tls_policy policy;
     struct tls_record record;
     const br_ssl_engine_context *engine; /* NULL: not hooked */
@@ -42,6 +53,15 @@ struct tls_session {
 
 /* BearSSL's X.509 engine as our verifier, at x509 of a session. */
 extern const br_x509_class tls_peer_class;
+
+/*
+ * BearSSL's watcher, at watch of a session: notes how far a handshake came, and ends a peer that
+ * sends without getting on (BR_ERR_NO_PROGRESS).
+ */
+#define TLS_NOTHING_MAX 32 /* records without use, of one connection */
+#define TLS_HANDSHAKE_MAX                                                                          \
+    (size_t)262144 /* a chain of 64 KiB and its CAs' names fit several times */
+extern const br_ssl_watch_class tls_watch_class;
 
 /*
  * The earliest end of all certificates, theirs, ours and the anchors, that are valid now: the end

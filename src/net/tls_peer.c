@@ -61,18 +61,26 @@ static void end_cert(const br_x509_class **class)
 }
 
 /*
- * BearSSL's number for a verdict. It steers libcurl's error text only; the cause is in the record.
+ * BearSSL's number for a verdict. It chooses the alert that the server gets; the cause is in the
+ * record.
  */
 static unsigned bearssl_error(enum verify_status status)
 {
     switch (status) {
     case VERIFY_OK: return 0;
+    case VERIFY_MALFORMED: return BR_ERR_X509_INVALID_VALUE;
+    case VERIFY_NO_ISSUER: return BR_ERR_X509_NOT_TRUSTED;
+    case VERIFY_BAD_SIGNATURE: return BR_ERR_X509_BAD_SIGNATURE;
     case VERIFY_EXPIRED:
     case VERIFY_NOT_YET_VALID: return BR_ERR_X509_EXPIRED;
     case VERIFY_NAME_MISMATCH:
     case VERIFY_COMMON_NAME_ONLY: return BR_ERR_X509_BAD_SERVER_NAME;
-    default: return BR_ERR_X509_NOT_TRUSTED;
+    case VERIFY_USAGE: return BR_ERR_X509_FORBIDDEN_KEY_USAGE;
+    case VERIFY_WEAK: return BR_ERR_X509_WEAK_PUBLIC_KEY;
+    case VERIFY_CRITICAL: return BR_ERR_X509_CRITICAL_EXTENSION;
+    case VERIFY_LIMIT: return BR_ERR_X509_LIMIT_EXCEEDED;
     }
+    return BR_ERR_X509_NOT_TRUSTED;
 }
 
 static enum verify_status refuse(struct tls_record *record, enum verify_status status,
@@ -101,7 +109,7 @@ static enum verify_status verify_peer(struct tls_session *session)
     enum verify_status status;
 
     if (session->peer.too_large)
-        return refuse(record, VERIFY_LIMIT, "the server's chain is too large");
+        return refuse(record, VERIFY_LIMIT, "the server sent more than 10 certificates, or 64 KiB");
     if (session->peer.count == 0)
         return refuse(record, VERIFY_MALFORMED, "the server sent no certificate");
     (void)tls_session_chain(session, chain);

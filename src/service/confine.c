@@ -164,7 +164,7 @@ static void allow(struct sandbox_paths *paths, const struct config *config, unsi
         allow_named(paths, config->file);
     if (needs & NEED_OPERAND && config->operand && strcmp(config->operand, "-") != 0)
         allow_named(paths, config->operand);
-    if (config->log.file)
+    if (config->log.file && !log_is_stdout(config->log.file))
         sandbox_allow_file(paths, config->log.file, SANDBOX_APPEND);
     allow_status(paths, config, needs);
 }
@@ -223,7 +223,9 @@ void confine(const struct config *config, const struct confine_options *options)
     if (confinement.on) {
         allow(&confinement.paths, config, needs);
         allow_etc(&confinement.paths, needs, false);
+        log_stop(); /* its threads would keep their rights */
         sandbox_begin(&sandbox);
+        log_start();
     }
     tell();
 }

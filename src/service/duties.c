@@ -89,6 +89,31 @@ static bool probes(const struct service *service)
     return service->config->probe_interval_ms > 0 && service->config->endpoint_count > 0;
 }
 
+/* A little to and fro, so that hosts that started together do not stay together. */
+static void plan_round(struct service *service, int64_t now)
+{
+    const int64_t interval = service->config->probe_interval_ms;
+    const uint32_t tenth = (uint32_t)(interval / 10);
+
+    service->probe_at = now + interval - tenth / 2 + random_below(tenth + 1);
+}
+
+/* Who was asked about a set just before it was installed is not asked again; whether that is all. */
+static bool spare_rehearsed(struct service *service, int64_t now)
+{
+    const int64_t lately = service->config->probe_interval_ms / 2;
+    bool all = true;
+    size_t i;
+
+    for (i = 0; i < service->config->set_count; i++) {
+        const int64_t at = service->sets[i].rehearsed_at;
+
+        service->watch.spared[i] = at > 0 && now - at < lately;
+        all = all && service->watch.spared[i];
+    }
+    return all;
+}
+
 /* The next set that nobody was told of yet; CONFIG_SETS_MAX: none. */
 static size_t untold(const struct service *service)
 {
@@ -221,7 +246,10 @@ void duties_start(struct service *service)
         service->refresh = false;
         start_job(service, DUTY_CYCLE);
     } else if (probes(service) && now >= service->probe_at) {
-        start_job(service, DUTY_PROBE);
+        if (spare_rehearsed(service, now))
+            plan_round(service, now);
+        else
+            start_job(service, DUTY_PROBE);
     }
 }
 
@@ -235,7 +263,7 @@ int64_t duties_next(const struct service *service)
     int64_t next = INT64_MAX;
 
     if (service->busy != DUTY_NONE)
-        next = job_look_at(&service->job);
+        next = service->job.look_at;
     else
         next = service->refresh ? service->floor_at : service->cycle_at;
     if (service->busy == DUTY_NONE && probes(service))
@@ -257,6 +285,45 @@ static bool is_success(const struct agent_set *told)
     return told->err.code == ERR_NONE && strcmp(told->outcome, "kept_unproven") != 0;
 }
 
+static int64_t latency(const struct probe *probe)
+{
+    return probe->tls_ms < 0 ? -1 : (probe->tcp_ms > 0 ? probe->tcp_ms : 0) + probe->tls_ms;
+}
+
+static void take_probes(struct service *service, size_t i, int64_t wall)
+{
+    const struct watch *watch = &service->watch;
+    size_t e;
+
+    for (e = 0; e < watch->endpoints; e++) {
+        const struct probe *probe = &watch->probes[i * watch->endpoints + e];
+
+        history_add(&service->histories[e],
+                    &(const struct history_entry){clock_ms(), wall, probe->verdict, latency(probe),
+                                                  probe->reason});
+    }
+}
+
+/* What enclaves said to a set before it was installed, if all were asked: as good as a round. */
+static bool take_rehearsed(struct service *service, size_t i, int64_t wall)
+{
+    const struct watch *watch = &service->watch;
+    const struct probe *probes = watch->probes + i * watch->endpoints;
+    struct service_set *set = &service->sets[i];
+    size_t e, accepted = 0;
+
+    for (e = 0; e < watch->endpoints; e++) {
+        if (probes[e].verdict == PROBE_UNASKED)
+            return false;
+        accepted += probes[e].verdict == PROBE_ACCEPTED;
+    }
+    take_probes(service, i, wall);
+    set->asked = true;
+    set->accepted = accepted;
+    set->rehearsed_at = clock_ms();
+    return true;
+}
+
 static void take_set(struct service *service, size_t i, int64_t now)
 {
     const struct agent_set *told = &service->agent.sets[i];
@@ -276,7 +343,8 @@ static void take_set(struct service *service, size_t i, int64_t now)
     if (strcmp(told->outcome, "installed") == 0 || strcmp(told->outcome, "adopted") == 0 ||
         strcmp(told->outcome, "healed") == 0 || strcmp(told->outcome, "ca_overlap_ended") == 0) {
         metrics_add(service->metrics, METRIC_INSTALLS, METRICS_LABELS(name, told->outcome), 1);
-        service->probe_at = 0; /* what is new is looked at at once */
+        if (!told->rehearsed || !take_rehearsed(service, i, now))
+            service->probe_at = 0; /* what is new is looked at at once */
     }
 }
 
@@ -303,10 +371,6 @@ static void take_cycle(struct service *service)
         sd_notify_send(&service->notify, "READY=1");
 }
 
-static int64_t latency(const struct probe *probe)
-{
-    return probe->tls_ms < 0 ? -1 : (probe->tcp_ms > 0 ? probe->tcp_ms : 0) + probe->tls_ms;
-}
 
 /*
  * What no enclave accepts any more may be what they wait to see replaced: a version that they
@@ -328,18 +392,15 @@ static void take_watched(struct service *service, size_t i, int64_t now, int64_t
     const struct watch *watch = &service->watch;
     struct service_set *set = &service->sets[i];
     const size_t before = set->accepted;
-    size_t e;
 
+    if (watch->spared[i])
+        return;
     set->asked = watch->asked[i];
     set->accepted = watch->accepted[i];
-    for (e = 0; set->asked && e < watch->endpoints; e++) {
-        const struct probe *probe = &watch->probes[i * watch->endpoints + e];
-
-        history_add(&service->histories[e],
-                    &(const struct history_entry){now, wall, probe->verdict, latency(probe),
-                                                  probe->reason});
-    }
+    if (set->asked)
+        take_probes(service, i, wall);
     if (watch->retreated[i]) {
+        set->rehearsed_at = 0;
         set->outcome = "rolled_back";
         memcpy(set->left, set->survey.facts.set, sizeof set->left);
         metrics_add(service->metrics, METRIC_ROLLBACKS,
@@ -352,12 +413,10 @@ static void take_watched(struct service *service, size_t i, int64_t now, int64_t
 
 static void take_round(struct service *service)
 {
-    const int64_t now = clock_ms(), interval = service->config->probe_interval_ms;
-    const uint32_t tenth = (uint32_t)(interval / 10);
+    const int64_t now = clock_ms();
     size_t i;
 
-    /* A little to and fro, so that hosts that started together do not stay together. */
-    service->probe_at = now + interval - tenth / 2 + random_below(tenth + 1);
+    plan_round(service, now);
     for (i = 0; i < service->config->set_count; i++)
         take_watched(service, i, now, clock_wall());
 }

@@ -99,7 +99,8 @@ static void check_job(struct service *service)
 {
     struct err err;
 
-    if (service->busy == DUTY_NONE || !job_hangs(&service->job))
+    if (service->busy == DUTY_NONE || clock_left(service->job.look_at) > 0 ||
+        job_may_go_on(&service->job))
         return;
     (void)err_set(&err, ERR_DEADLINE, NULL, "the work did not end in time");
     service_fail(service, &err);
@@ -175,8 +176,10 @@ static int begin(struct service *service, unsigned needs, struct err *err)
     if (install_hold(&target, &service->lock, err) < 0)
         return -1;
     status_tidy(service->config);
-    confine(service->config, &(const struct confine_options){needs, service->hook.pid,
-                                                             service->notify.fd});
+    confine(service->config,
+            &(const struct confine_options){needs, service->hook.pid, service->notify.fd});
+    aside_start(&service->output);
+    aside_start(&service->files);
     return 0;
 }
 
@@ -218,6 +221,7 @@ int service_run(const struct config *config, unsigned needs)
     service->started_at = clock_wall();
     service->telling = CONFIG_SETS_MAX;
     service->hook.fd = -1;
+    service->output = service->files = (struct aside)ASIDE;
     if (begin(service, needs, &err) < 0) {
         service_fail(service, &err);
     } else {

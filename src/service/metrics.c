@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/secrecy.h"
 #include "service/metrics_internal.h"
 
 /* What tells a series from others. */
@@ -18,8 +19,9 @@ static void put_label(struct key *key, const char *value)
 {
     static const char digits[] = "0123456789abcdef";
     const size_t end = key->len + METRICS_LABEL_MAX - 1;
+    char shown[METRICS_LABEL_MAX];
 
-    for (; *value; value++) {
+    for (value = secrecy_shown(value, shown, sizeof shown); *value; value++) {
         const unsigned char c = (unsigned char)*value;
         const bool plain = c >= 0x20 && c <= 0x7E;
         const char escape[] = {'\\', 'x', digits[c >> 4], digits[c & 15]};

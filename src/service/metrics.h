@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct aside;
 struct buf;
 struct err;
 struct log_field;
@@ -89,9 +90,10 @@ int metrics_render(struct metrics *metrics, struct buf *out);
 /*
  * Replaces a file by what metrics_render() makes, atomically, with mode 0644: a reader sees the old
  * or the new one. The temporary name is the path with ".tmp" behind it; what stands there is
- * removed, never followed. ERR_SYSTEM, ERR_MEMORY_FULL; then the old file is as it was.
+ * removed, never followed. Written aside, as the file system may hang. ERR_SYSTEM, ERR_MEMORY_FULL;
+ * then the old file is as it was.
  */
-int metrics_write(struct metrics *metrics, const char *path, struct err *err);
+int metrics_write(struct metrics *metrics, struct aside *aside, const char *path, struct err *err);
 
 /*
  * Appends CloudWatch embedded metric format: one JSON object a line for each set of dimension

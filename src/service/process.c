@@ -18,7 +18,8 @@
 #include "config/config.h"
 #include "host/sandbox.h"
 
-enum { GRACE_MS = 2000, LOOK_MS = 1000, LATE_MS = 500 };
+/* Of the processor's time in JOB_GRACE_MS: who has had less is not at work, but waits. */
+enum { WORKING_MS = 20, PUNCTUAL_MS = 500 };
 
 static int harden(struct err *err)
 {
@@ -103,24 +104,27 @@ int job_open(struct job *job, struct err *err)
 
 int job_start(struct job *job, struct err *err)
 {
-    job->seen = clock_ms();
-    job->end = job->deadline + GRACE_MS;
+    job->look_at = job->deadline;
+    job->late_ms = 0;
     return arena_thread_start(on_arena_stack, job, err);
 }
 
-int64_t job_look_at(const struct job *job)
+bool job_may_go_on(struct job *job)
 {
-    return job->end < job->seen + LOOK_MS ? job->end : job->seen + LOOK_MS;
-}
+    const int64_t now = clock_processor(), had = now - job->processor_ms;
+    const bool late = job->look_at > job->deadline;
+    const int64_t missed = clock_ms() - job->look_at;
 
-bool job_hangs(struct job *job)
-{
-    const int64_t now = clock_ms();
-
-    if (now > job->seen + LOOK_MS + LATE_MS)
-        job->end += now - job->seen;
-    job->seen = now;
-    return now >= job->end;
+    job->processor_ms = now;
+    if (missed > PUNCTUAL_MS) {
+        job->look_at += missed + JOB_GRACE_MS;
+        return true;
+    }
+    job->late_ms += late ? had : 0;
+    if (late && (had < WORKING_MS || job->late_ms >= JOB_GRACE_MS / 2))
+        return false;
+    job->look_at += JOB_GRACE_MS;
+    return true;
 }
 
 int job_finish(struct job *job, struct err *err)

@@ -31,7 +31,7 @@ struct process_facts {
 };
 void process_look(struct process_facts *facts);
 
-/* Work on the arena's stack, one at a time. Zero-initialise what follows the first four. */
+/* Work on the arena's stack, one at a time. Zero-initialise all but the first four. */
 struct job {
     int (*function)(void *argument); /* returns the exit status */
     void *argument;
@@ -39,21 +39,24 @@ struct job {
     int rules;        /* for sandbox_narrow() */
     int done;         /* eventfd, readable when it is over; the process's, kept from job to job */
     int status;
-    int64_t end, seen; /* when it counts as hanging, and when it was looked at; on clock_ms() */
+    int64_t look_at; /* when it is to be looked at, on clock_ms(), should it not be over by then */
+    int64_t processor_ms, late_ms; /* clock_processor() then; how much of it the job had since */
 };
 int job_open(struct job *job, struct err *err); /* once: the descriptor */
 int job_start(struct job *job, struct err *err);
+
+/* At look_at: whether the job may go on, until a new look_at. */
+bool job_may_go_on(struct job *job);
 
 /* Waits for a job that is over, and wipes its stack. */
 int job_finish(struct job *job, struct err *err);
 
 /*
- * Whether a job went on for two seconds after its deadline: the process ends without it, whatever
- * state it is in, as the set on disk is whole at every moment. To be asked at job_look_at(), on
- * clock_ms(), the latest. Who comes late was suspended, and the job with him: that time does not
- * count.
+ * How long after its deadline a job may go on before the process ends without it, whatever state it
+ * is in: the set on disk is whole at every moment. A job that works all that time, and has not half
+ * of it from the processor, may go on until it has had that. Who comes late to look was suspended,
+ * and the job with him: that time does not count, and it gets the same once more.
  */
-bool job_hangs(struct job *job);
-int64_t job_look_at(const struct job *job);
+#define JOB_GRACE_MS 2000
 
 #endif

@@ -15,7 +15,10 @@
 #include "service/state.h"
 #include "service/status.h"
 
-enum { STATUS_MODE = 0644, PARTS_PER_UNIT = 1000, PATIENCE_MS = 1000 };
+enum { STATUS_MODE = 0644, PARTS_PER_UNIT = 1000 };
+
+/* For who reads standard output; and for that, or for a file system, to be done with it. */
+enum { PATIENCE_MS = 1000, ASIDE_MS = PATIENCE_MS + 500 };
 
 /* ---- metrics ---- */
 
@@ -146,8 +149,9 @@ static bool has_room(int ms)
 }
 
 /* By lines, so that what nobody reads is cut between two of them; a long one goes in pieces. */
-static void print_lines(struct bytes text)
+static int print_lines(void *user, struct bytes text)
 {
+    (void)user;
     while (text.len > 0 && has_room(PATIENCE_MS)) {
         const unsigned char *end = memchr(text.data, '\n', text.len);
         size_t n = end ? (size_t)(end + 1 - text.data) : text.len;
@@ -155,32 +159,35 @@ static void print_lines(struct bytes text)
         if (n > PIPE_BUF)
             n = PIPE_BUF;
         if (fs_write_all(STDOUT_FILENO, (struct bytes){text.data, n}) < 0)
-            return;
+            return -1;
         text.data += n;
         text.len -= n;
     }
+    return 0;
 }
 
 /* Where nobody reads, nothing is told now, and all of it once somebody does. */
-static void print_emf(const struct service *service)
+static void print_emf(struct service *service)
 {
     struct buf lines = {.public = true};
 
-    if (has_room(0) && metrics_render_emf(service->metrics, clock_wall() * 1000, &lines) == 0)
-        print_lines(buf_bytes(&lines));
+    if (!aside_is_stuck(&service->output) && has_room(0) &&
+        metrics_render_emf(service->metrics, clock_wall() * 1000, &lines) == 0)
+        (void)aside_do(&service->output, print_lines, NULL, buf_bytes(&lines), ASIDE_MS);
     buf_free(&lines);
 }
 
 /* ---- files ---- */
 
-static int write_status(const struct service *service, struct err *err)
+static int write_status(struct service *service, struct err *err)
 {
     struct buf text = {.public = true};
     int result = -1;
 
     if (status_render(service, &text) < 0)
         (void)err_set(err, ERR_MEMORY_FULL, service->status_path, "no memory for the status");
-    else if (fs_replace(service->status_path, buf_bytes(&text), STATUS_MODE) < 0)
+    else if (aside_replace(&service->files, service->status_path, buf_bytes(&text), STATUS_MODE,
+                           ASIDE_MS) < 0)
         (void)err_set_errno(err, ERR_SYSTEM, service->status_path, "the status cannot be written");
     else
         result = 0;
@@ -207,7 +214,8 @@ static void write_files(struct service *service)
     int result = write_status(service, &err);
 
     if (result == 0 && service->config->metrics_file)
-        result = metrics_write(service->metrics, service->config->metrics_file, &err);
+        result =
+            metrics_write(service->metrics, &service->files, service->config->metrics_file, &err);
     note_failure(service, result < 0 ? &err : NULL);
 }
 
@@ -245,13 +253,15 @@ static void tell_manager(const struct service *service)
                      accepting_endpoints(service), service->config->endpoint_count);
 }
 
-/* What others count, the one since it was asked last, the other since the start. */
+/* What others count, since the start. */
 static void count_losses(struct service *service)
 {
     int call;
-    const size_t refused = sandbox_refused(&call);
+    const size_t refused = sandbox_refused(&call), dropped = log_dropped();
 
-    metrics_add(service->metrics, METRIC_LOG_LINES_DROPPED, NULL, (int64_t)log_dropped());
+    metrics_add(service->metrics, METRIC_LOG_LINES_DROPPED, NULL,
+                (int64_t)(dropped - service->dropped));
+    service->dropped = dropped;
     metrics_add(service->metrics, METRIC_SANDBOX_REFUSALS, NULL,
                 (int64_t)(refused - service->refusals));
     service->refusals = refused;

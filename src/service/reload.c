@@ -73,6 +73,7 @@ static void move(struct service *service, const struct room *room)
     watch_close(&service->watch);
     service->histories = room->histories;
     service->watch = room->watch;
+    service->agent.probes = service->watch.probes;
 }
 
 int service_size(struct service *service, struct err *err)
@@ -102,8 +103,18 @@ static void forget_others(struct service *service, const struct config *after)
     }
 }
 
+/* Other endpoints, or another policy: what was said before does not count. */
+static void ask_anew(struct service *service)
+{
+    size_t i;
+
+    for (i = 0; i < CONFIG_SETS_MAX; i++)
+        service->sets[i].rehearsed_at = 0;
+}
+
 static void use(struct service *service, struct config *config)
 {
+    ask_anew(service);
     forget_others(service, config);
     config_free(service->reloaded);
     service->reloaded = config;

@@ -3,6 +3,7 @@
 #define SERVICE_STATE_H
 
 #include "agent.h"
+#include "base/aside.h"
 #include "base/log.h"
 #include "host/hook.h"
 #include "host/sd_notify.h"
@@ -32,6 +33,7 @@ struct service_set {
     int64_t fetched_at;           /* the end of the last cycle, seconds since 1970; 0: none yet */
     int64_t succeeded_at;         /* of the last one in which AWS told what is installed */
     struct expiry leaf, ca;
+    int64_t rehearsed_at; /* when enclaves were last asked before an install; 0: not of late */
     size_t accepted;     /* endpoints, in the last round of probes */
     bool asked;          /* there was one, and it asked them */
     struct err told_err; /* why nobody could be told of it; ERR_NONE: all is well */
@@ -52,7 +54,8 @@ struct service {
     struct history *histories; /* one for each endpoint */
     struct log_memory cycle_log, probe_log;
     struct metrics *metrics;
-    size_t refusals; /* of the sandbox, as the metrics know them */
+    size_t refusals, dropped;   /* of the sandbox, and lines of the log, as the metrics know them */
+    struct aside output, files; /* what is published there may hang */
 
     struct schedule schedule;
     int64_t cycle_at, probe_at; /* on clock_ms() */

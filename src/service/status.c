@@ -12,12 +12,23 @@
 #include "service/process.h"
 #include "service/state.h"
 
+enum { SLACK_MS = 5000 };
+
 static void put_time(struct json_writer *writer, const char *name, int64_t seconds)
 {
     char text[CLOCK_TEXT_MAX];
 
     clock_format(text, seconds);
     json_put_text(writer, name, seconds ? text : NULL);
+}
+
+/*
+ * In how many seconds this is written again, as long as the agent works: after the longest rest and
+ * the longest work, with some room for a busy machine.
+ */
+static int64_t next_within(const struct config *config)
+{
+    return (config->interval_ms + config->deadline_ms + JOB_GRACE_MS + SLACK_MS + 999) / 1000;
 }
 
 static const char *state_of(const struct service *service)
@@ -48,7 +59,7 @@ static void put_err(struct json_writer *writer, const char *name, const struct e
     json_put_text(writer, "code", err_info(err->code)->name);
     json_put_text(writer, "subject", err->subject[0] ? err->subject : NULL);
     json_put_text(writer, "reason", err->reason);
-    json_put_text(writer, "remedy", err_info(err->code)->remedy);
+    json_put_text(writer, "remedy", err_remedy(err));
     json_close(writer, '}');
 }
 
@@ -117,16 +128,16 @@ static void put_window(struct json_writer *writer, const char *name, const struc
                        enum history_window window)
 {
     struct history_sum sum;
-    int verdict;
 
     history_sum(history, clock_ms(), window, &sum);
     json_open(writer, name, '{');
     json_put_number(writer, "asked", sum.asked);
     json_put_number(writer, "accepted", sum.accepted);
     json_put_number(writer, "refused", sum.verdicts[PROBE_REFUSED] + sum.verdicts[PROBE_DOUBTED]);
-    for (verdict = PROBE_NOT_MUTUAL; verdict < PROBE_VERDICTS; verdict++)
-        json_put_number(writer, probe_verdict_name((enum probe_verdict)verdict),
-                        sum.verdicts[verdict]);
+    json_put_number(writer, "not_mutual", sum.verdicts[PROBE_NOT_MUTUAL]);
+    json_put_number(writer, "untrusted", sum.verdicts[PROBE_UNTRUSTED]);
+    json_put_number(writer, "unreachable",
+                    sum.verdicts[PROBE_SILENT] + sum.verdicts[PROBE_UNREACHABLE]);
     json_put_number(writer, "mean_ms", sum.mean_ms);
     json_put_number(writer, "worst_ms", sum.worst_ms);
     json_close(writer, '}');
@@ -185,6 +196,7 @@ int status_render(const struct service *service, struct buf *out)
     json_open(&writer, NULL, '{');
     json_put_number(&writer, "format", STATUS_FORMAT);
     put_time(&writer, "written", clock_wall());
+    json_put_number(&writer, "next_within_s", next_within(service->config));
     put_agent(&writer, service);
     json_open(&writer, "sets", '[');
     for (i = 0; i < service->config->set_count; i++)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "enclave/probe.h"
@@ -28,6 +29,18 @@ void watch_close(struct watch *watch)
     *watch = (struct watch){0};
 }
 
+/* The next round begins with the first whose turn did not come in this one. */
+static void begin_behind(struct watch *watch, size_t set, const struct probe *probes)
+{
+    const size_t first = watch->first[set];
+    size_t i = 0;
+
+    while (i < watch->endpoints &&
+           probes[(first + i) % watch->endpoints].verdict != PROBE_UNASKED)
+        i++;
+    watch->first[set] = (first + i) % watch->endpoints;
+}
+
 static int ask(struct watch *watch, const struct agent *agent, size_t set,
                const struct identity *identity, int64_t deadline)
 {
@@ -35,15 +48,19 @@ static int ask(struct watch *watch, const struct agent *agent, size_t set,
         .config = agent->config,
         .endpoints = agent->config->endpoints,
         .count = watch->endpoints,
+        .first = watch->first[set],
         .identity = identity,
         .parallel = PARALLEL,
         .body_max = BODY_MAX,
         .deadline = deadline,
     };
+    struct probe *probes = watch->probes + set * watch->endpoints;
     struct err err;
 
-    if (probe_endpoints(&request, watch->probes + set * watch->endpoints, &err) == 0)
+    if (probe_endpoints(&request, probes, &err) == 0) {
+        begin_behind(watch, set, probes);
         return 0;
+    }
     log_error(&err);
     return -1;
 }
@@ -105,5 +122,6 @@ void watch_round(struct watch *watch, struct agent *agent, int64_t deadline)
     memset(watch->asked, 0, sizeof watch->asked);
     memset(watch->retreated, 0, sizeof watch->retreated);
     for (set = 0; set < sets; set++)
-        watch_set(watch, agent, set, deadline);
+        if (!watch->spared[set])
+            watch_set(watch, agent, set, clock_share(deadline, sets - set));
 }

@@ -17,6 +17,8 @@ struct watch {
     struct probe *probes; /* of all endpoints for the first set, then for the next one; public */
     size_t endpoints;
     size_t accepted[CONFIG_SETS_MAX]; /* how many endpoints accepted the set */
+    size_t first[CONFIG_SETS_MAX];    /* the endpoint that is asked first: no turn came before */
+    bool spared[CONFIG_SETS_MAX];     /* in: it was rehearsed just now, and is not asked again */
     bool asked[CONFIG_SETS_MAX];      /* it has a client identity that is valid */
     bool retreated[CONFIG_SETS_MAX];  /* and was rolled back */
 };
@@ -26,7 +28,7 @@ int watch_open(struct watch *watch, const struct config *config, struct err *err
 void watch_close(struct watch *watch);
 
 /*
- * One round, on the arena's stack. With rollback-on-failure a set that is refused, and by no
+ * One round, on the arena's stack; each set has its share of the time. With rollback-on-failure a set that is refused, and by no
  * endpoint accepted, is taken back to the one before it.
  */
 void watch_round(struct watch *watch, struct agent *agent, int64_t deadline);

@@ -69,7 +69,7 @@ def test_another_one_does_not_do(fetch_with, stranger):
         (lambda pem, key: f"ca-bundle = {pem}{key}", 1, "holds a private key"),
         (lambda pem, key: f"ca-bundle = {pem}wrong = 1\n", None, "unknown option"),
         (lambda pem, key: f"ca-bundle = {pem}\n{pem}", None, "is not followed by '='"),
-        (lambda pem, key: f"region = {key}", 1, "(not shown)"),
+        (lambda pem, key: f"region = {key}", 1, "holds a private key"),
     ],
 )
 def test_mistakes_say_where_they_are(aws, fetch_with, pair, make, line, part):

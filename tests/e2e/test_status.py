@@ -16,6 +16,7 @@ EACH_CYCLE = "--log-level=debug"
 MEMBERS = {
     "format": int,
     "written": "time",
+    "next_within_s": int,
     "agent": {"version": str, "state": str, "pid": int, "started": "time", "config": (str, None)},
     "sets": [
         {

@@ -27,6 +27,7 @@ WRAP_chain           := cert_signed_by
 WRAP_hook            := _exit prctl signal sigprocmask signalfd
 WRAP_http            := socket connect getpeername getsockname curl_multi_poll
 WRAP_installed       := fsync
+WRAP_names           := socket connect send recv poll
 WRAP_status          := survey_target install_held
 
 ifneq ($(filter fuzzer coverage,$(SANITIZE)),)

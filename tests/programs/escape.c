@@ -280,7 +280,8 @@ int main(int argc, char *argv[])
     const int rest = argc > 2 && strcmp(argv[2], "--") == 0 ? 2 : 3;
     struct process process;
     struct config *config;
-    struct job job = {attempt, (void *)(uintptr_t)which, 0, -1, -1, 0};
+    struct job job = {
+        .function = attempt, .argument = (void *)(uintptr_t)which, .rules = -1, .done = -1};
     struct err err;
 
     operand = rest == 3 ? argv[2] : NULL;

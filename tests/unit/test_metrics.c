@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/aside.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/fs.h"
@@ -21,6 +22,7 @@
 #include "service/metrics.h"
 
 static struct metrics *metrics;
+static struct aside aside = ASIDE;
 static struct buf out;
 static struct err err;
 static char folder[64];
@@ -309,9 +311,9 @@ static void a_file_is_replaced_for_all_to_read(void **state)
     struct stat status;
 
     (void)state;
-    assert_int_equal(metrics_write(metrics, path, &err), 0);
+    assert_int_equal(metrics_write(metrics, &aside, path, &err), 0);
     metrics_add(metrics, METRIC_WAKEUPS, NULL, 1);
-    assert_int_equal(metrics_write(metrics, path, &err), 0);
+    assert_int_equal(metrics_write(metrics, &aside, path, &err), 0);
     umask(before);
     assert_file(path, render());
     assert_int_equal(stat(path, &status), 0);
@@ -335,7 +337,7 @@ static void a_link_at_either_name_is_not_followed(void **state)
     write_other("precious");
     assert_int_equal(symlink(other, temporary), 0);
     assert_int_equal(symlink(other, path), 0);
-    assert_int_equal(metrics_write(metrics, path, &err), 0);
+    assert_int_equal(metrics_write(metrics, &aside, path, &err), 0);
     assert_file(other, "precious");
     assert_file(path, render());
     assert_int_equal(lstat(path, &status), 0);
@@ -345,11 +347,11 @@ static void a_link_at_either_name_is_not_followed(void **state)
 static void a_failed_write_leaves_the_old_file(void **state)
 {
     (void)state;
-    assert_int_equal(metrics_write(metrics, path, &err), 0);
+    assert_int_equal(metrics_write(metrics, &aside, path, &err), 0);
     render();
     metrics_add(metrics, METRIC_WAKEUPS, NULL, 1);
     assert_int_equal(mkdir(temporary, 0700), 0);
-    assert_int_equal(metrics_write(metrics, path, &err), -1);
+    assert_int_equal(metrics_write(metrics, &aside, path, &err), -1);
     assert_int_equal(err.code, ERR_SYSTEM);
     assert_string_equal(err.subject, path);
     assert_file(path, (const char *)out.data);
@@ -360,12 +362,12 @@ static void a_path_that_cannot_be_is_an_error(void **state)
     char longer[2 * PATH_MAX];
 
     (void)state;
-    assert_int_equal(metrics_write(metrics, "/nonexistent/agent.prom", &err), -1);
+    assert_int_equal(metrics_write(metrics, &aside, "/nonexistent/agent.prom", &err), -1);
     assert_int_equal(err.code, ERR_SYSTEM);
     memset(longer, 'x', sizeof longer);
     longer[0] = '/';
     longer[sizeof longer - 1] = '\0';
-    assert_int_equal(metrics_write(metrics, longer, &err), -1);
+    assert_int_equal(metrics_write(metrics, &aside, longer, &err), -1);
     assert_int_equal(err.code, ERR_SYSTEM);
 }
 

@@ -52,7 +52,7 @@ static void test_classified_by_transport(void **state)
         enum http_result result;
         enum retry_class class;
     } cases[] = {
-        {HTTP_UNRESOLVED, RETRY_TRANSIENT}, {HTTP_UNREACHABLE, RETRY_TRANSIENT},
+        {HTTP_UNRESOLVED, RETRY_ROUND}, {HTTP_UNREACHABLE, RETRY_TRANSIENT},
         {HTTP_TIMEOUT, RETRY_TRANSIENT},    {HTTP_CLOSED, RETRY_TRANSIENT},
         {HTTP_BROKEN, RETRY_TRANSIENT},     {HTTP_UNTRUSTED, RETRY_NEVER},
         {HTTP_ADDRESS_DENIED, RETRY_NEVER}, {HTTP_TOO_LARGE, RETRY_NEVER},
@@ -131,6 +131,7 @@ static void test_rounds(void **state)
     assert_int_equal(next(&retry, RETRY_TRANSIENT), 2000);
     assert_int_equal(retry.attempt, 6);
     assert_int_equal(retry.round, 2);
+    assert_int_equal(next(&retry, RETRY_ROUND), 4000); /* one try is its whole round */
     assert_int_equal(next(&retry, RETRY_NEVER), -1);
     retry = (struct retry){.max_attempts = 1, .round = 20};
     assert_int_equal(next(&retry, RETRY_TRANSIENT), 20000);

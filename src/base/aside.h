@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BASE_ASIDE_H
+#define BASE_ASIDE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/bytes.h"
+
+/*
+ * For work that may hang, as nobody reads what is written or a file system does not answer: a
+ * thread of its own does one piece at a time, and who asked waits no longer than it likes. No
+ * secret may pass through it. Before aside_start(), and where there can be no thread, work is done
+ * by who asks, one at a time. Initialise with ASIDE.
+ */
+typedef int aside_work(void *user, struct bytes data); /* 0; -1 with errno */
+
+struct aside {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    pthread_t thread;
+    enum { ASIDE_IDLE, ASIDE_ASKED, ASIDE_DONE } state;
+    bool running, stop;
+    bool abandoned; /* nobody waits for what is being done any more */
+    aside_work *work;
+    void *user;
+    uint8_t *data; /* a copy, on the ordinary heap */
+    size_t len, size;
+    int result, error;
+};
+#define ASIDE {.mutex = PTHREAD_MUTEX_INITIALIZER}
+
+/* The thread has the rights that its maker has at that moment. It takes no signal. */
+void aside_start(struct aside *aside);
+
+/*
+ * Has work done with a copy of data: its result, or -1 with errno ETIMEDOUT where it has not ended
+ * within ms, or what was abandoned before has not. Then it goes on by itself, so that user must
+ * live on, and until it has ended nothing else is begun, nor waited for.
+ */
+int aside_do(struct aside *aside, aside_work *work, void *user, struct bytes data, int64_t ms);
+
+/* fs_replace(), aside. */
+int aside_replace(struct aside *aside, const char *path, struct bytes text, mode_t mode,
+                  int64_t ms);
+
+/* Whether something that was abandoned has not ended yet. */
+bool aside_is_stuck(struct aside *aside);
+
+/*
+ * Ends the thread, for who must be alone in its process: before a fork, or before rights are given
+ * up. One that is stuck is left behind, and ends as soon as it can.
+ */
+void aside_stop(struct aside *aside);
+
+#endif

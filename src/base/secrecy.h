@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BASE_SECRECY_H
+#define BASE_SECRECY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/bytes.h"
+
+/*
+ * Secrets in the wrong place: a private key where a name was meant, a password in a URL. The second
+ * net; the first one is that each value has a grammar.
+ */
+
+/*
+ * Whether text holds a private key, whole or its beginning: PEM (RFC 7468, OpenSSH) or DER (RFC
+ * 5958, RFC 5915, RFC 8017), as it is or in up to two layers of base64 (RFC 4648, at each phase,
+ * either alphabet) or hexadecimal, URL- or JSON-escaped, split over lines or not.
+ */
+bool secrecy_holds_key(struct bytes text);
+
+/*
+ * A text as it may be shown: itself, where there is nothing to hide; else out, with "***" in the
+ * place of a URL's user and password, or, where a private key is in it, no more than how long it
+ * is. Whatever does not fit into out is cut.
+ */
+const char *secrecy_shown(const char *text, char *out, size_t size);
+
+/*
+ * A value that cannot be what it was put for, to be named in a message: in quotes where it is
+ * short, since then it is mistyped; else by its length alone, "(57 bytes)".
+ */
+#define SECRECY_QUOTED_MAX 40
+const char *secrecy_quoted(char out[SECRECY_QUOTED_MAX], const char *value);
+
+#endif
