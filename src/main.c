@@ -2,6 +2,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -9,6 +10,8 @@
 #include "base/log.h"
 #include "commands/commands.h"
 #include "config/config.h"
+
+enum { STACK_NEED = 256 * 1024 };
 
 static void print(const char *text)
 {
@@ -81,6 +84,28 @@ static int run(const struct config *config)
     return fail(&err);
 }
 
+/*
+ * The limit of a stack counts as the stack grows, so that a new one is in force at once. Where none
+ * is to be had, there is no room for the log either.
+ */
+static bool make_room(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_STACK, &limit) < 0 || limit.rlim_cur >= STACK_NEED)
+        return true;
+    limit.rlim_cur = STACK_NEED;
+    if (limit.rlim_max < STACK_NEED)
+        limit.rlim_max = STACK_NEED;
+    if (setrlimit(RLIMIT_STACK, &limit) == 0)
+        return true;
+    (void)fs_write_all(
+        STDERR_FILENO,
+        bytes_of_text("mtls-agent: RLIMIT_STACK is too low. The stack needs 256 KiB: "
+                      "ulimit -s 256, or LimitSTACK=256K.\n"));
+    return false;
+}
+
 /* Whether a word stands among the arguments, as a verb in the first place or as a flag in any. */
 static int asks_for(int argc, char *const argv[], const char *verb, const char *flag)
 {
@@ -106,6 +131,8 @@ int main(int argc, char *argv[])
         print("mtls-agent " MTLS_AGENT_VERSION "\n");
         return 0;
     }
+    if (!make_room())
+        return err_info(ERR_SYSTEM)->exit_status;
     if (config_parse(argc, argv, &config, &err) < 0)
         return fail(&err);
     status = run(config);

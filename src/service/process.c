@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "config/config.h"
 #include "host/sandbox.h"
 
@@ -67,7 +68,7 @@ int process_begin(struct process *process, const struct config *config, struct e
 {
     const struct arena_options options = {.lock_preferred = config->memory_lock_preferred};
 
-    if (harden(err) < 0 || arena_open(&options, err) < 0)
+    if (harden(err) < 0 || random_check(err) < 0 || arena_open(&options, err) < 0)
         return -1;
     tell_of_lock();
     process->signals = open_signals(err);
