@@ -57,7 +57,7 @@ const struct sandbox_path *sandbox_beyond(const struct sandbox_paths *in_force,
 
 struct sandbox_options {
     const struct sandbox_paths *paths;
-    bool network;  /* sockets are made, and jobs are narrowed */
+    bool network;  /* sockets are made, threads are narrowed, limits are read */
     bool installs; /* files are made and replaced */
     bool stays;    /* timers are set, and the process looks at itself */
     bool foreign;  /* files of other users are read or written, whatever their modes */

@@ -203,7 +203,7 @@ static void put_connect(struct program *program, int notify)
     answer(program, REFUSED(EPERM));
 }
 
-/* One option of a socket. */
+/* One option of a socket; others are left to what follows. */
 static void put_option(struct program *program, int call, uint32_t level, uint32_t option)
 {
     put(program, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 6);
@@ -212,7 +212,7 @@ static void put_option(struct program *program, int call, uint32_t level, uint32
     load_argument(program, 2);
     put(program, BPF_JMP | BPF_JEQ | BPF_K, option, 0, 1);
     answer(program, SECCOMP_RET_ALLOW);
-    answer(program, REFUSED(EPERM));
+    load_number(program);
 }
 
 /* A pointer that is to be NULL: an address, or a new value. */
@@ -266,6 +266,8 @@ static void put_network(struct program *program, const struct sandbox_options *o
     put_null(program, SYS_sendto, 4);
     put_option(program, SYS_setsockopt, IPPROTO_TCP, TCP_NODELAY);
     put_option(program, SYS_getsockopt, SOL_SOCKET, SO_ERROR);
+    put_option(program, SYS_getsockopt, IPPROTO_TCP, TCP_INFO);
+    put_null(program, SYS_prlimit64, 2);
 }
 
 static void write_program(struct program *program, const struct sandbox_options *options)
@@ -289,8 +291,6 @@ static void write_program(struct program *program, const struct sandbox_options 
 #endif
     put_open(program, SYS_openat, 2);
     put_network(program, options);
-    if (options->stays)
-        put_null(program, SYS_prlimit64, 2);
     put_kill(program, options->runner);
     answer_calls(program, calls_unknown, SECCOMP_RET_ERRNO | ENOSYS);
     answer(program, REFUSED(EPERM));

@@ -5,9 +5,9 @@
  *   calls DIRECTORY PROGRAM ARG...
  *
  * The program keeps the process that it was started as: who traces it is a child of its parent's,
- * which is gone at once. When the program ends, DIRECTORY gets a file "ARG.PID" with a line for each kind
- * of call, "THREAD NUMBER ARGUMENT...": "first" or "other", and those arguments that are listed
- * below, else 0.
+ * which is gone at once. When the program ends, DIRECTORY gets a file "ARG.PID" with a line for
+ * each kind of call, "THREAD NUMBER ARGUMENT...": "first" or "other", and those arguments that are
+ * listed below, else 0.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,9 +34,9 @@ struct line {
 static struct line lines[LINES_MAX];
 static size_t count;
 static pid_t program;
-static bool confined;      /* the filter is in force */
-static bool confining;     /* the call that brings it is under way */
-static char report[512];   /* the file */
+static bool confined;    /* the filter is in force */
+static bool confining;   /* the call that brings it is under way */
+static char report[512]; /* the file */
 
 _Noreturn static void fail(const char *what)
 {
