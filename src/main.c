@@ -2,6 +2,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -10,25 +11,7 @@
 #include "commands/commands.h"
 #include "config/config.h"
 
-static const struct command {
-    const char *name;
-    int (*run)(const struct config *config);
-    bool takes_operand;
-    enum log_level least; /* that is logged: who asks for one answer gets no more */
-    const char *help;
-} commands[] = {
-    {"fetch", command_fetch, false, LOG_LEVEL_DEBUG,
-     "get the identity, prove it, install it; once"},
-    {"inspect", command_inspect, true, LOG_LEVEL_DEBUG,
-     "show the installed identity, a FILE, or - (standard input)"},
-    {"probe", command_probe, false, LOG_LEVEL_DEBUG, "try the installed identity on every enclave"},
-    {"run", command_run, false, LOG_LEVEL_DEBUG,
-     "stay: keep the identity fresh, watch it, tell of changes"},
-    {"status", command_status, false, LOG_LEVEL_WARNING, "show what run says about itself"},
-    {"healthcheck", command_healthcheck, false, LOG_LEVEL_ERROR,
-     "exit 0 where all is well, else 1, and why"},
-    {"purge", command_purge, false, LOG_LEVEL_DEBUG, "remove all that was ever installed here"},
-};
+enum { STACK_NEED = 256 * 1024 };
 
 static void print(const char *text)
 {
@@ -37,14 +20,14 @@ static void print(const char *text)
 
 static int help(void)
 {
+    const struct command *command;
     char line[128];
-    size_t i;
 
     print("Usage: mtls-agent COMMAND [OPTION]...\n\n"
           "Gets this host's mutual-TLS identity from AWS Secrets Manager, proves it with the\n"
           "enclave, and installs it atomically.\n\nCommands:\n");
-    for (i = 0; i < sizeof commands / sizeof *commands; i++) {
-        (void)snprintf(line, sizeof line, "  %-11s %s\n", commands[i].name, commands[i].help);
+    for (command = command_list; command->name; command++) {
+        (void)snprintf(line, sizeof line, "  %-11s %s\n", command->name, command->help);
         print(line);
     }
     print("  version     print the version\n  help        print this\n\n"
@@ -65,19 +48,9 @@ static int start(const struct command *command, const struct config *config)
     struct err err;
 
     if (!config->operand || command->takes_operand)
-        return command->run(config);
+        return command->run(config, command->needs);
     (void)err_set(&err, ERR_USAGE, "command line", "unexpected word \"%s\"", config->operand);
     return fail(&err);
-}
-
-static const struct command *find(const char *name)
-{
-    size_t i;
-
-    for (i = 0; i < sizeof commands / sizeof *commands; i++)
-        if (strcmp(commands[i].name, name) == 0)
-            return &commands[i];
-    return NULL;
 }
 
 /* Even where its file cannot be opened the log has the form that was asked for. */
@@ -98,7 +71,7 @@ static int open_log(const struct config *config, const struct command *command, 
 static int run(const struct config *config)
 {
     const char *name = config->command ? config->command : "";
-    const struct command *command = find(name);
+    const struct command *command = command_find(name);
     struct err err;
 
     log_start();
@@ -109,6 +82,28 @@ static int run(const struct config *config)
         return start(command, config);
     (void)err_set(&err, ERR_USAGE, name, *name ? "no such command" : "no command is named");
     return fail(&err);
+}
+
+/*
+ * The limit of a stack counts as the stack grows, so that a new one is in force at once. Where none
+ * is to be had, there is no room for the log either.
+ */
+static bool make_room(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_STACK, &limit) < 0 || limit.rlim_cur >= STACK_NEED)
+        return true;
+    limit.rlim_cur = STACK_NEED;
+    if (limit.rlim_max < STACK_NEED)
+        limit.rlim_max = STACK_NEED;
+    if (setrlimit(RLIMIT_STACK, &limit) == 0)
+        return true;
+    (void)fs_write_all(
+        STDERR_FILENO,
+        bytes_of_text("mtls-agent: RLIMIT_STACK is too low. The stack needs 256 KiB: "
+                      "ulimit -s 256, or LimitSTACK=256K.\n"));
+    return false;
 }
 
 /* Whether a word stands among the arguments, as a verb in the first place or as a flag in any. */
@@ -136,6 +131,8 @@ int main(int argc, char *argv[])
         print("mtls-agent " MTLS_AGENT_VERSION "\n");
         return 0;
     }
+    if (!make_room())
+        return err_info(ERR_SYSTEM)->exit_status;
     if (config_parse(argc, argv, &config, &err) < 0)
         return fail(&err);
     status = run(config);

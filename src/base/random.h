@@ -5,7 +5,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* getrandom(2); ends the process where the kernel refuses, since nothing can be secure then. */
+struct err;
+
+/* Whether the kernel gives random numbers at all: ERR_SYSTEM. Does not wait for the first ones. */
+int random_check(struct err *err);
+
+/* getrandom(2). Says so and ends the process where the kernel refuses all the same, since nothing
+ * can be secure then. */
 void random_bytes(void *out, size_t len);
 
 /* A number from 0 to below - 1, without bias; 0 where below is 0. */

@@ -35,7 +35,7 @@ static int fetch(const struct work *work)
     return status ? status : told; /* a hook's failure hides no other */
 }
 
-int command_fetch(const struct config *config)
+int command_fetch(const struct config *config, unsigned needs)
 {
     struct hook hook;
     struct err err;
@@ -43,7 +43,7 @@ int command_fetch(const struct config *config)
 
     if (tell_open(&hook, config, &err) < 0)
         return report(&err);
-    status = command_supervise(config, fetch, &hook);
+    status = command_supervise(config, needs, fetch, &hook);
     if (hook.pid > 0)
         hook_close(&hook);
     return status;

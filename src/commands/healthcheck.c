@@ -139,8 +139,8 @@ static bool check_told(struct health *health, const struct status *status)
 }
 
 /*
- * One that hangs holds its lock, but writes nothing any more. By the time since boot: the wall clock
- * may have been set meanwhile.
+ * One that hangs holds its lock, but writes nothing any more. By the time since boot: the wall
+ * clock may have been set meanwhile.
  */
 static bool check_rhythm(struct health *health, const struct status *status)
 {
@@ -186,7 +186,7 @@ static int healthcheck(const struct work *work)
     return health.bad ? UNHEALTHY : 0;
 }
 
-int command_healthcheck(const struct config *config)
+int command_healthcheck(const struct config *config, unsigned needs)
 {
-    return command_supervise(config, healthcheck, NULL) == 0 ? 0 : UNHEALTHY;
+    return command_supervise(config, needs, healthcheck, NULL) == 0 ? 0 : UNHEALTHY;
 }

@@ -193,7 +193,7 @@ static int inspect(const struct work *work)
     return inspection.good ? 0 : NOT_GOOD;
 }
 
-int command_inspect(const struct config *config)
+int command_inspect(const struct config *config, unsigned needs)
 {
-    return command_supervise(config, inspect, NULL);
+    return command_supervise(config, needs, inspect, NULL);
 }

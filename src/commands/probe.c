@@ -110,7 +110,7 @@ static int probe(const struct work *work)
     return output.failed ? status : 0;
 }
 
-int command_probe(const struct config *config)
+int command_probe(const struct config *config, unsigned needs)
 {
     struct err err;
 
@@ -119,5 +119,5 @@ int command_probe(const struct config *config)
         log_error(&err);
         return err_info(err.code)->exit_status;
     }
-    return command_supervise(config, probe, NULL);
+    return command_supervise(config, needs, probe, NULL);
 }

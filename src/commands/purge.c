@@ -48,7 +48,7 @@ static int purge(const struct work *work)
     return 0;
 }
 
-int command_purge(const struct config *config)
+int command_purge(const struct config *config, unsigned needs)
 {
-    return command_supervise(config, purge, NULL);
+    return command_supervise(config, needs, purge, NULL);
 }

@@ -2,7 +2,7 @@
 #include "commands/commands.h"
 #include "service/service.h"
 
-int command_run(const struct config *config)
+int command_run(const struct config *config, unsigned needs)
 {
-    return service_run(config);
+    return service_run(config, needs);
 }

@@ -156,7 +156,7 @@ static int status(const struct work *work)
     return result;
 }
 
-int command_status(const struct config *config)
+int command_status(const struct config *config, unsigned needs)
 {
-    return command_supervise(config, status, NULL);
+    return command_supervise(config, needs, status, NULL);
 }

@@ -23,6 +23,7 @@ struct supervised {
     struct work work;
     struct process process;
     struct job job;
+    unsigned needs;
 };
 
 static int report(const struct err *err)
@@ -100,22 +101,27 @@ static void wait_for(struct supervised *supervised)
 
 static int supervise(struct supervised *supervised, struct err *err)
 {
+    const struct config *config = supervised->work.config;
     struct job *job = &supervised->job;
 
-    if (process_begin(&supervised->process, supervised->work.config, err) < 0 ||
-        job_open(job, err) < 0)
+    if (process_begin(&supervised->process, config, err) < 0 || job_open(job, err) < 0)
         return -1;
-    confine(supervised->work.config, supervised->work.hook ? supervised->work.hook->pid : 0);
+    confine(config,
+            &(const struct confine_options){
+                supervised->needs, supervised->work.hook ? supervised->work.hook->pid : 0, -1});
+    if (supervised->needs & NEED_NETWORK)
+        job->rules = confine_job(config, !confine_standing());
     if (job_start(job, err) < 0)
         return -1;
     wait_for(supervised);
     return job_finish(job, err);
 }
 
-int command_supervise(const struct config *config, int (*work)(const struct work *work),
-                      struct hook *hook)
+int command_supervise(const struct config *config, unsigned needs,
+                      int (*work)(const struct work *work), struct hook *hook)
 {
     struct supervised supervised = {
+        .needs = needs,
         .function = work,
         .work = {.config = config, .hook = hook, .deadline = clock_ms() + config->deadline_ms},
     };

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -70,21 +69,23 @@ int hook_tell(struct hook *hook, const struct hook_change *change, int64_t limit
 {
     const char *facts[HOOK_FACTS] = {change->event,       change->set,       change->dir,
                                      change->fingerprint, change->not_after, change->version_id};
-    struct iovec parts[1 + HOOK_FACTS] = {{&limit_ms, sizeof limit_ms}};
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 1 + HOOK_FACTS};
-    size_t i, size = 0;
+    char packet[sizeof limit_ms + HOOK_FACTS_SIZE];
+    size_t i, size = sizeof limit_ms;
 
+    memcpy(packet, &limit_ms, size);
     for (i = 0; i < HOOK_FACTS; i++) {
         const char *fact = facts[i] ? facts[i] : "";
+        const size_t len = strlen(fact) + 1;
 
-        parts[1 + i] = (struct iovec){(void *)(uintptr_t)fact, strlen(fact) + 1};
-        size += parts[1 + i].iov_len;
+        if (len > sizeof packet - size)
+            return err_set(err, ERR_SYSTEM, "hook runner", "%zu bytes more are too many to tell",
+                           len);
+        memcpy(packet + size, fact, len);
+        size += len;
     }
-    if (size > HOOK_FACTS_SIZE)
-        return err_set(err, ERR_SYSTEM, "hook runner", "%zu bytes are too many to tell", size);
     if (hook->busy)
         return err_set(err, ERR_SYSTEM, "hook runner", "it is still telling the change before");
-    if (sendmsg(hook->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+    if (send(hook->fd, packet, size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
         return err_set_errno(err, ERR_SYSTEM, "hook runner", "it cannot be asked");
     hook->busy = true;
     return 0;

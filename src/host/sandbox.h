@@ -57,10 +57,12 @@ const struct sandbox_path *sandbox_beyond(const struct sandbox_paths *in_force,
 
 struct sandbox_options {
     const struct sandbox_paths *paths;
-    bool network; /* sockets are made */
-    bool writes;  /* files are */
-    bool foreign; /* files of other users are read or written, whatever their modes */
-    pid_t runner; /* may be killed; 0: nobody */
+    bool network;  /* sockets are made, threads are narrowed, limits are read */
+    bool installs; /* files are made and replaced */
+    bool stays;    /* timers are set, and the process looks at itself */
+    bool foreign;  /* files of other users are read or written, whatever their modes */
+    pid_t runner;  /* may be killed; 0: nobody */
+    int notify;    /* a socket that is connected, and stays so; -1: none */
 };
 
 /*

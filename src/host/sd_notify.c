@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,29 +32,40 @@ static int64_t watchdog_ms(void)
     return period < 2000 ? 1 : period / 2000;
 }
 
-/* 0, or -1 where there is none of a kind that we know. */
-static int read_address(struct sd_notify *notify)
+/* Its length, or 0 where there is none of a kind that we know. */
+static socklen_t read_address(struct sockaddr_un *address)
 {
     const char *name = getenv("NOTIFY_SOCKET");
     size_t len = name ? strlen(name) : 0;
 
-    if (len < 2 || len >= sizeof notify->address.sun_path || (*name != '/' && *name != '@'))
-        return -1;
-    notify->address.sun_family = AF_UNIX;
-    memcpy(notify->address.sun_path, name, len);
+    if (len < 2 || len >= sizeof address->sun_path || (*name != '/' && *name != '@'))
+        return 0;
+    address->sun_family = AF_UNIX;
+    memcpy(address->sun_path, name, len);
     if (*name == '@')
-        notify->address.sun_path[0] = '\0';
+        address->sun_path[0] = '\0';
     else
         len++; /* a path goes with its NUL, an abstract name without */
-    notify->address_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
-    return 0;
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
+}
+
+/* Once and for all: the sandbox lets no datagram go elsewhere. -1: there is nobody. */
+static int connect_to_manager(void)
+{
+    struct sockaddr_un address = {0};
+    const socklen_t len = read_address(&address);
+    int fd = len ? socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) : -1;
+
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, len) < 0) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
 }
 
 void sd_notify_open(struct sd_notify *notify)
 {
-    *notify = (struct sd_notify){.fd = -1};
-    if (read_address(notify) == 0)
-        notify->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    *notify = (struct sd_notify){.fd = connect_to_manager()};
     if (notify->fd >= 0)
         notify->watchdog_ms = watchdog_ms();
     (void)unsetenv("NOTIFY_SOCKET");
@@ -65,14 +78,11 @@ int64_t sd_notify_watchdog_ms(const struct sd_notify *notify)
     return notify->watchdog_ms;
 }
 
-/* Not connected: the manager may make its socket anew. */
 static void send_text(const struct sd_notify *notify, const char *text)
 {
     if (notify->fd < 0)
         return;
-    while (sendto(notify->fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT,
-                  (const struct sockaddr *)&notify->address, notify->address_len) < 0 &&
-           errno == EINTR)
+    while (send(notify->fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno == EINTR)
         continue;
 }
 

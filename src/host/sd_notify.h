@@ -3,8 +3,6 @@
 #define HOST_SD_NOTIFY_H
 
 #include <stdint.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 /*
  * What the service manager is told of a service's state: sd_notify(3) without libsystemd, one
@@ -12,16 +10,15 @@
  * that does not listen, nothing happens.
  */
 struct sd_notify {
-    int fd; /* -1: nobody is to be told */
-    struct sockaddr_un address;
-    socklen_t address_len;
+    int fd; /* connected; -1: nobody is to be told */
     int64_t watchdog_ms;
 };
 
 /*
  * Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID, and removes them from the environment: call
- * it while there is one thread. Paths and abstract names are known; of any other kind, nobody is
- * told.
+ * it while there is one thread, and before the sandbox. Paths and abstract names are known; of any
+ * other kind, or where nobody listens yet, nobody is told. A manager that makes its socket anew is
+ * not found again; systemd keeps its own.
  */
 void sd_notify_open(struct sd_notify *notify);
 

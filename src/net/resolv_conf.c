@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include "base/random.h"
 #include "net/dns.h"
@@ -25,6 +28,22 @@ static bool read_line(FILE *file, char line[RESOLV_CONF_SEARCH_MAX])
     while (!strchr(line, '\n') && c != EOF && c != '\n')
         c = getc(file);
     return true;
+}
+
+/* As if_nametoindex(3), which would make a local socket; the sandbox has none. 0: there is none. */
+static unsigned zone_of(const char *name)
+{
+    struct ifreq request = {0};
+    int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int result = -1;
+
+    if (fd < 0)
+        return 0;
+    if (snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name) <
+        (int)sizeof request.ifr_name)
+        result = ioctl(fd, SIOCGIFINDEX, &request);
+    close(fd);
+    return result == 0 ? (unsigned)request.ifr_ifindex : 0;
 }
 
 /* An IPv6 address may have a zone, "fe80::1%eth0". */
@@ -46,7 +65,7 @@ static void add_server(struct resolv_conf *conf, const char *text)
     } else if (inet_pton(AF_INET6, address, &server->address.v6.sin6_addr) == 1) {
         server->address.v6.sin6_family = AF_INET6;
         server->address.v6.sin6_port = htons(PORT);
-        server->address.v6.sin6_scope_id = zone ? if_nametoindex(zone + 1) : 0;
+        server->address.v6.sin6_scope_id = zone ? zone_of(zone + 1) : 0;
         server->size = sizeof server->address.v6;
     }
     conf->count += server->size > 0;

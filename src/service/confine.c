@@ -14,52 +14,20 @@
 #include "identity/bundle.h"
 #include "service/status.h"
 
-/* Groups of files that a command may need. */
-enum need {
-    NEED_TARGET = 1,    /* what is installed, to be read */
-    NEED_INSTALL = 2,   /* to be changed */
-    NEED_NETWORK = 4,   /* sockets, and the files of the resolver */
-    NEED_AWS = 8,       /* shared files, tokens, CA bundles */
-    NEED_RELOAD = 16,   /* the configuration, and the names of users */
-    NEED_STATUS = 32,   /* to be read */
-    NEED_PUBLISH = 64,  /* status and metrics */
-    NEED_OPERAND = 128, /* the file to be inspected */
-};
-
-static const struct {
-    const char *command;
-    unsigned needs;
-} commands[] = {
-    {"fetch", NEED_TARGET | NEED_INSTALL | NEED_NETWORK | NEED_AWS},
-    {"run", NEED_TARGET | NEED_INSTALL | NEED_NETWORK | NEED_AWS | NEED_RELOAD | NEED_PUBLISH},
-    {"probe", NEED_TARGET | NEED_NETWORK},
-    {"inspect", NEED_TARGET | NEED_OPERAND},
-    {"status", NEED_TARGET | NEED_STATUS},
-    {"healthcheck", NEED_TARGET | NEED_STATUS},
-    {"purge", NEED_TARGET | NEED_INSTALL | NEED_STATUS | NEED_PUBLISH},
-};
-
 static struct {
     bool on;
+    unsigned needs;
+    bool standing;              /* each set has a file in place */
     bool foreign;               /* with the rights to work on other users' files */
     bool told;                  /* that system calls were refused */
     struct sandbox_paths paths; /* in force */
 } confinement;
 
-static unsigned needs_of(const char *command)
-{
-    size_t i;
-
-    for (i = 0; i < sizeof commands / sizeof *commands; i++)
-        if (strcmp(commands[i].command, command) == 0)
-            return commands[i].needs;
-    return ~0U;
-}
-
-/* Keys may be another user's: then the rights to them are kept. */
-static void allow_set(struct sandbox_paths *paths, const char *directory, unsigned rights)
+/* Keys may be another user's: then the rights to them are kept. False: there is no file. */
+static bool allow_set(struct sandbox_paths *paths, const char *directory, unsigned rights)
 {
     char file[SANDBOX_PATH_MAX];
+    bool any = false;
     int field;
 
     sandbox_allow_directory(paths, directory, rights);
@@ -68,25 +36,32 @@ static void allow_set(struct sandbox_paths *paths, const char *directory, unsign
             field < BUNDLE_FIELDS ? bundle_field_file((enum bundle_field)field) : INSTALL_COMBINED;
 
         if (snprintf(file, sizeof file, "%s/%s", directory, name) < (int)sizeof file &&
-            access(file, F_OK) == 0)
+            access(file, F_OK) == 0) {
             sandbox_allow_below(paths, directory, file);
+            any = true;
+        }
     }
+    return any;
 }
 
 /* Each subdirectory by itself, too: it may be a link to elsewhere. */
 static void allow_target(struct sandbox_paths *paths, const struct config *config, unsigned rights)
 {
     char path[SANDBOX_PATH_MAX];
+    bool any;
     size_t i;
 
     (void)snprintf(path, sizeof path, "%s%s", config->root, config->dir);
-    allow_set(paths, path, rights);
+    any = allow_set(paths, path, rights);
+    confinement.standing = true;
     for (i = 0; i < config->set_count; i++) {
-        if (!config->sets[i].sub[0])
-            continue;
-        (void)snprintf(path, sizeof path, "%s%s/%s", config->root, config->dir,
-                       config->sets[i].sub);
-        allow_set(paths, path, rights);
+        if (config->sets[i].sub[0]) {
+            (void)snprintf(path, sizeof path, "%s%s/%s", config->root, config->dir,
+                           config->sets[i].sub);
+            confinement.standing = allow_set(paths, path, rights) && confinement.standing;
+        } else {
+            confinement.standing = any && confinement.standing;
+        }
     }
 }
 
@@ -213,10 +188,10 @@ void confine_absent(char out[CONFINE_ABSENT_MAX])
                                     len ? "; " : "", parts[i].part, parts[i].why);
 }
 
-static void tell(const struct config *config)
+static void tell(void)
 {
-    const bool stays = strcmp(config->command, "run") == 0;
-    const bool installs = needs_of(config->command) & NEED_INSTALL;
+    const bool stays = confinement.needs & NEED_RELOAD;
+    const bool installs = confinement.needs & NEED_INSTALL;
     struct sandbox_facts facts;
     char absent[CONFINE_ABSENT_MAX];
 
@@ -229,32 +204,36 @@ static void tell(const struct config *config)
               log_s("absent", absent[0] ? absent : NULL));
 }
 
-void confine(const struct config *config, pid_t runner)
+void confine(const struct config *config, const struct confine_options *options)
 {
-    const unsigned needs = needs_of(config->command);
-    const struct sandbox_options options = {
+    const unsigned needs = options->needs;
+    const struct sandbox_options sandbox = {
         .paths = &confinement.paths,
         .network = needs & NEED_NETWORK,
-        .writes = needs & NEED_INSTALL,
+        .installs = needs & NEED_INSTALL,
+        .stays = needs & NEED_RELOAD,
         .foreign = config->owner_set && needs & NEED_INSTALL,
-        .runner = runner,
+        .runner = options->runner,
+        .notify = options->notify,
     };
 
     confinement.on = !config->sandbox_off;
-    confinement.foreign = options.foreign;
+    confinement.needs = needs;
+    confinement.foreign = sandbox.foreign;
     if (confinement.on) {
         allow(&confinement.paths, config, needs);
         allow_etc(&confinement.paths, needs, false);
         log_stop(); /* its threads would keep their rights */
-        sandbox_begin(&options);
+        sandbox_begin(&sandbox);
         log_start();
     }
-    tell(config);
+    tell();
 }
 
 int confine_job(const struct config *config, bool starting)
 {
-    const unsigned needs = NEED_TARGET | NEED_INSTALL | NEED_NETWORK | NEED_AWS;
+    const unsigned needs =
+        confinement.needs & ~(unsigned)(NEED_RELOAD | NEED_STATUS | NEED_PUBLISH);
     struct sandbox_paths paths = {0};
     int rules;
 
@@ -265,6 +244,11 @@ int confine_job(const struct config *config, bool starting)
     rules = sandbox_rules(&paths);
     sandbox_paths_free(&paths);
     return rules;
+}
+
+bool confine_standing(void)
+{
+    return confinement.standing;
 }
 
 static int check_owner(const struct config *config, struct err *err)
@@ -287,7 +271,7 @@ int confine_check(const struct config *config, struct err *err)
 
     if (!confinement.on)
         return 0;
-    allow(&asked, config, needs_of(config->command));
+    allow(&asked, config, confinement.needs);
     beyond = sandbox_beyond(&confinement.paths, &asked);
     if (beyond)
         result =

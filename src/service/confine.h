@@ -10,20 +10,41 @@ struct buf;
 struct config;
 struct err;
 
-/*
- * The sandbox that a command gets, by its configuration: docs/sandbox.md. Once, with the arena
- * open, before the first thread; runner is the hook runner's process, 0 without. Never fails; logs
- * what is in force (event "sandbox").
- */
-void confine(const struct config *config, pid_t runner);
+/* What a command needs; all else it gives up. The table of commands has it for each. */
+enum need {
+    NEED_TARGET = 1,    /* what is installed, to be read */
+    NEED_INSTALL = 2,   /* to be changed */
+    NEED_NETWORK = 4,   /* sockets, and the files of the resolver */
+    NEED_AWS = 8,       /* shared files, tokens, CA bundles */
+    NEED_RELOAD = 16,   /* it stays: the configuration, the names of users, timers */
+    NEED_STATUS = 32,   /* to be read */
+    NEED_PUBLISH = 64,  /* status and metrics */
+    NEED_OPERAND = 128, /* the file to be inspected */
+};
+
+/* What goes on without a path: processes and descriptors that are there already. */
+struct confine_options {
+    unsigned needs; /* enum need */
+    pid_t runner;   /* the hook runner, which may be killed; 0: there is none */
+    int notify;     /* the service manager's socket, which stays with it; -1: there is none */
+};
 
 /*
- * For one job of run, made by main just before it: files beside others in /etc are found anew, so
- * that one that was replaced is read, and the rest of /etc is not. starting: all of /etc, where
- * resolv.conf is a plain file, since whoever sets up the network may replace it during the job.
- * For sandbox_narrow().
+ * The sandbox that a command gets, by its needs and its configuration: docs/sandbox.md. Once, with
+ * the arena open, before the first thread. Never fails; logs what is in force (event "sandbox").
+ */
+void confine(const struct config *config, const struct confine_options *options);
+
+/*
+ * For one job, made by main just before it: files beside others in /etc are found anew, so that one
+ * that was replaced is read, and the rest of /etc is not. starting: all of /etc, where resolv.conf
+ * is a plain file, since whoever sets up the network may replace it during the job. For
+ * sandbox_narrow().
  */
 int confine_job(const struct config *config, bool starting);
+
+/* Whether each set had a file in place when confine() looked, good or bad. */
+bool confine_standing(void);
 
 /* Whether a new configuration gets along with what is in force: ERR_CONFIG. */
 int confine_check(const struct config *config, struct err *err);

@@ -160,7 +160,7 @@ static int open_others(struct service *service, struct err *err)
     return tell_open(&service->hook, service->config, err);
 }
 
-static int begin(struct service *service, struct err *err)
+static int begin(struct service *service, unsigned needs, struct err *err)
 {
     const struct install_target target =
         agent_target(service->config, "", clock_ms() + service->config->deadline_ms);
@@ -176,7 +176,8 @@ static int begin(struct service *service, struct err *err)
     if (install_hold(&target, &service->lock, err) < 0)
         return -1;
     status_tidy(service->config);
-    confine(service->config, service->hook.pid);
+    confine(service->config,
+            &(const struct confine_options){needs, service->hook.pid, service->notify.fd});
     aside_start(&service->output);
     aside_start(&service->files);
     return 0;
@@ -205,7 +206,7 @@ static void say_hello(const struct service *service)
               log_s("status_file", service->status_path), log_s("backing", stats.backing));
 }
 
-int service_run(const struct config *config)
+int service_run(const struct config *config, unsigned needs)
 {
     struct service *service = calloc(1, sizeof *service);
     struct err err;
@@ -221,7 +222,7 @@ int service_run(const struct config *config)
     service->telling = CONFIG_SETS_MAX;
     service->hook.fd = -1;
     service->output = service->files = (struct aside)ASIDE;
-    if (begin(service, &err) < 0) {
+    if (begin(service, needs, &err) < 0) {
         service_fail(service, &err);
     } else {
         say_hello(service);

@@ -54,7 +54,8 @@ int job_finish(struct job *job, struct err *err);
 /*
  * How long after its deadline a job may go on before the process ends without it, whatever state it
  * is in: the set on disk is whole at every moment. A job that works all that time, and has not half
- * of it from the processor, may go on until it has had that.
+ * of it from the processor, may go on until it has had that. Who comes late to look was suspended,
+ * and the job with him: that time does not count, and it gets the same once more.
  */
 #define JOB_GRACE_MS 2000
 

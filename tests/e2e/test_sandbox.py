@@ -3,12 +3,14 @@
 
 import ctypes
 import os
+import re
 import signal
 import socket
 import struct
 import subprocess
 import threading
-from errno import EACCES, EAFNOSUPPORT, EPERM
+import time
+from errno import EACCES, EAFNOSUPPORT, ENOSYS, EPERM
 
 import pytest
 
@@ -17,6 +19,7 @@ from servers.container import ContainerCredentials
 from servers.namespace import Namespace
 from servers.proxy import FaultProxy
 
+CALLS = ROOT / "build" / "tests" / "calls"
 ESCAPE = ROOT / "build" / "tests" / "escape"
 OLD_KERNEL = ROOT / "build" / "tests" / "old-kernel"
 NO_KEYS = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
@@ -46,7 +49,7 @@ def escape(tmp_path):
             timeout=60,
         )
         assert done.returncode <= 0, done.stderr
-        attempt.log = done.stderr
+        attempt.log, attempt.output = done.stderr, done.stdout
         if done.returncode:
             return signal.Signals(-done.returncode).name
         result = done.stdout.strip()
@@ -58,7 +61,7 @@ def escape(tmp_path):
 
 KILLED = ("execve", "execveat", "ptrace", "process-vm", "bpf", "module", "unshare", "i386", "x32")
 REFUSED = {
-    **dict.fromkeys(("listen", "fork", "make-code", "map-code", "signal", "setrlimit", "dumpable"), EPERM),
+    **dict.fromkeys(("bind-stream", "listen", "fork", "make-code", "map-code", "signal", "setrlimit", "dumpable"), EPERM),
     **dict.fromkeys(("local-stream", "raw-socket"), EAFNOSUPPORT),
 }
 
@@ -83,20 +86,17 @@ def test_what_goes_without_a_sandbox(escape, what):
     assert escape(what, None, "--sandbox=off") == "done"
 
 
-@pytest.mark.parametrize("what", ["clocks", "bind-datagram", "socket"])
+@pytest.mark.parametrize("what", ["clocks", "socket"])
 def test_what_the_agent_needs(escape, what):
-    """Clocks as system calls, where a kernel has no vDSO; what musl's resolver does."""
+    """Clocks as system calls, where a kernel has no vDSO."""
     assert escape(what) == "done"
     assert "sandbox_refused" not in escape.log
 
 
-def test_an_abort_is_an_abort(escape):
-    assert escape("abort") == escape("main-abort") == "SIGABRT"
-
-
-@pytest.mark.skipif(LANDLOCK < 4, reason="this kernel's Landlock knows no network")
-def test_no_stream_is_bound(escape):
-    assert escape("bind-stream") == EACCES
+def test_an_abort_ends_by_its_trap(escape):
+    """It sends no signal, as that may go to anybody."""
+    assert escape("abort") == escape("main-abort") == "SIGSYS"
+    assert escape("abort", None, "--sandbox=off") == "SIGABRT"
 
 
 @pytest.mark.parametrize("command", ["inspect", "healthcheck", "status"])
@@ -144,6 +144,275 @@ def test_who_only_looks_writes_nothing(escape, tmp_path, command):
     assert escape("read", there, command=command) == "done"
     assert escape("write", there, command=command) == EACCES
     assert escape("remove", there, command=command) == EPERM
+
+
+@needs_landlock
+@needs_root
+def test_fetch_reads_less_where_a_set_stands(escape, tmp_path):
+    """Before, resolv.conf may still come."""
+    if (tmp_path / "mtls" / "client.crt").exists() or os.path.islink("/etc/resolv.conf"):
+        pytest.skip("resolv.conf is a link here")
+    (tmp_path / "mtls" / "client.crt").write_text("x")
+    for command in ("fetch", "probe"):
+        assert escape("read", "/etc/shadow", command=command) == EACCES
+
+
+# ---- which system calls are left ----
+
+X86_64 = os.uname().machine == "x86_64"
+on_x86_64 = pytest.mark.skipif(not X86_64, reason="the page counts the calls of x86_64")
+DEADLY = {"execve", "execveat", "ptrace", "process_vm_readv", "process_vm_writev", "bpf", "init_module"}
+DEADLY |= {"finit_module", "delete_module", "kexec_load", "kexec_file_load", "add_key", "request_key", "keyctl"}
+DEADLY |= {"perf_event_open", "userfaultfd", "mount", "umount2", "pivot_root", "chroot", "setns", "unshare"}
+UNKNOWN = {"rseq", "io_uring_setup", "clone3", "close_range", "openat2", "fchmodat2"}
+OF_PROBES = {335, 336}  # uretprobe, uprobe: the kernel itself takes them past every filter
+LAST_CALL = 470
+
+
+@pytest.fixture(scope="module")
+def numbers():
+    """The kernel's numbers of this machine, by name."""
+    made = subprocess.run(
+        ["cc", "-E", "-dM", "-include", "asm/unistd.h", "-x", "c", "/dev/null"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    found = {name: int(number) for name, number in re.findall(r"#define __NR_(\w+) (\d+)", made.stdout)}
+    return {"fchmodat2": 452, **found}
+
+
+def page():
+    """The calls that docs/sandbox.md lists, and those of them that are fallbacks."""
+    text = (ROOT / "docs" / "sandbox.md").read_text()
+    listed, fallbacks = (
+        {
+            name
+            for row in re.search(rf"\| {head} \|.*\n\|---.*\n((?:\|.*\n)+)", text)[1].splitlines()
+            for name in re.findall(r"`(\w+)`", row.split("|")[1])
+        }
+        for head in ("call", "fallback")
+    )
+    return listed | fallbacks, fallbacks
+
+
+@on_x86_64
+def test_the_page_counts_them():
+    listed, fallbacks = page()
+    text = (ROOT / "docs" / "sandbox.md").read_text()
+    assert f"there are {len(listed)} calls ({len(listed - fallbacks)} and {len(fallbacks)} fallbacks)" in text
+
+
+def answers(escape, thread, calls, **options):
+    """What becomes of each call: whether it was refused, and its result."""
+    assert escape(f"{thread}calls", ",".join(calls), **options).endswith("done")
+    return [tuple(map(int, line.split()[1:])) for line in escape.output.splitlines()[:-1]]
+
+
+@on_x86_64
+@pytest.mark.parametrize("thread", ["", "main-"])
+@pytest.mark.parametrize("command", ["run", "fetch", "probe", "inspect", "purge"])
+def test_what_is_not_listed_is_refused(escape, numbers, thread, command):
+    allowed = {numbers[name] for name in page()[0]}
+    deadly = {numbers[name] for name in DEADLY}
+    unknown = {numbers[name] for name in UNKNOWN}
+    tried = [number for number in range(LAST_CALL) if number not in allowed | deadly | OF_PROBES]
+    got = dict(zip(tried, answers(escape, thread, map(str, tried), command=command)))
+    assert len(got) == len(tried) > 350
+    for number, (refused, result) in got.items():
+        assert (refused, result) == ((0, -ENOSYS) if number in unknown else (1, -EPERM)), number
+
+
+@on_x86_64
+@pytest.mark.parametrize("name", sorted(DEADLY))
+def test_each_deadly_call_ends_the_process(escape, numbers, name):
+    assert escape("calls", str(numbers[name])) == escape("main-calls", str(numbers[name])) == "SIGSYS"
+
+
+OF_GROUPS = {
+    "inspect": "socket connect sendto setsockopt eventfd2 prctl timerfd_settime fchmod fchown unlink rename mkdirat",
+    "probe": "fchmod fchown unlink rename renameat symlinkat mkdirat timerfd_settime prctl",
+    "purge": "connect sendto setsockopt eventfd2 timerfd_settime prctl",
+    "fetch": "timerfd_settime prctl",
+}
+
+
+@on_x86_64
+@pytest.mark.parametrize("command", OF_GROUPS)
+def test_what_a_command_does_not_need(escape, numbers, command):
+    calls = [str(numbers[name]) for name in OF_GROUPS[command].split()]
+    assert {refused for refused, _ in answers(escape, "", calls, command=command)} == {1}
+
+
+def arguments(path):
+    """Calls that are listed, with arguments that are not; the pages of flags are the kernel's own."""
+    yield from (f"openat:-100:@{path}:{flags}:{mode}" for flags in ("0101", "0102") for mode in MODES)
+    yield from (f"open:@{path}:{flags}:{mode}" for flags in ("0101", "0102", "01101") for mode in MODES)
+    yield from (f"mkdirat:-100:@{path}:{mode}" for mode in MODES)
+    yield from (f"fchmod:FD:{mode}" for mode in MODES)
+    yield from (f"openat:-100:@{path}:020200002:{mode}" for mode in ("0600", "04755"))
+    yield f"open:@{path}:020200002:0600"
+    yield from (f"fcntl:0:{command}" for command in (0, 1, 8, 10, 1024, 1030, 1031, 1033))
+    yield from (f"prctl:{option}" for option in (1, 4, 8, 15, 22, 24, 38, 47))
+    yield from (f"ioctl:0:{request:#x}" for request in (0x5412, 0x5421, 0x541B, 0x40086602, 0x8914))
+    yield from (f"socket:{family}:2:0" for family in (1, 16, 17, 38, 40))
+    yield from (f"socket:{family}:{kind}:0" for family in (2, 10) for kind in (3, 5))
+    yield from (f"setsockopt:3:{level}:{option}" for level, option in ((1, 1), (1, 36), (0, 1), (6, 31), (41, 1)))
+    yield from ("sendto:3:&:1:0:&:16", "connect:0:&:16", "connect:2:&:16", "prlimit64:0:4:&:0")
+    yield from ("mmap:0:4096:5:0x22:-1:0", "mmap:0:4096:7:0x22:-1:0", "mprotect:&:4096:5", "mprotect:&:4096:4")
+    yield from (f"madvise:&:0:{advice}" for advice in (4, 8, 11, 12, 17))
+    yield from (f"futex:&:{operation}" for operation in (4, 6, 9, 11, 12))
+    yield from (f"clone:{flags:#x}" for flags in (17, 0x10000, 0x7D0F11, 0x7D0F00 | 0x20000000))
+
+
+MODES = ("04755", "02755", "01755", "06755", "07777")
+
+
+@on_x86_64
+@pytest.mark.parametrize("thread", ["", "main-"])
+def test_arguments_that_nobody_needs(escape, numbers, tmp_path, thread):
+    there = tmp_path / "mtls" / "new"
+    calls = [each.replace("FD", "2") for each in arguments(there)]
+    named = [re.sub(r"^\w+", lambda found: str(numbers[found[0]]), each) for each in calls]
+    got = dict(zip(calls, answers(escape, thread, named)))
+    assert len(got) == len(calls)
+    assert [each for each, (refused, _) in got.items() if not refused] == []
+    assert not there.exists()
+
+
+WAYS_TO_SET_USER_ID = [
+    "chmod:@PATH:04755",
+    "fchmod:1:04755",
+    "fchmodat:-100:@PATH:04755",
+    "fchmodat2:-100:@PATH:04755:0",
+    "chown:@PATH:0:0",
+    "lchown:@PATH:0:0",
+    "fchownat:-100:@PATH:0:0:0",
+    "creat:@PATH.new:04755",
+    "open:@PATH.new:0102:04755",
+    "openat:-100:@PATH.new:0102:04755",
+    "openat2:-100:@PATH.new:&:24",
+    "mknod:@PATH.new:0104755:0",
+    "mknodat:-100:@PATH.new:0104755:0",
+    "mkdir:@PATH.new:02755",
+    "mkdirat:-100:@PATH.new:02755",
+    "link:@PATH:@PATH.new",
+    "linkat:-100:@PATH:-100:@PATH.new:0",
+    "setxattr:@PATH:@security.capability:&:20:0",
+    "fsetxattr:1:@security.capability:&:20:0",
+    "memfd_create:@x:0",
+    "io_uring_setup:1:&",
+    "renameat2:-100:@PATH:-100:@PATH.new:4",
+    "umask:0",
+]
+
+
+@on_x86_64
+@pytest.mark.parametrize("thread", ["", "main-"])
+def test_no_way_to_a_set_user_id_file(escape, numbers, tmp_path, thread):
+    there = tmp_path / "mtls" / "file"
+    there.write_text("x")
+    there.chmod(0o755)
+    calls = [
+        re.sub(r"^\w+", lambda found: str(numbers[found[0]]), each).replace("PATH", str(there))
+        for each in WAYS_TO_SET_USER_ID
+    ]
+    got = answers(escape, thread, calls)
+    assert len(got) == len(calls)
+    assert [way for way, (_, result) in zip(WAYS_TO_SET_USER_ID, got) if result >= 0] == []
+    assert [path.name for path in there.parent.iterdir() if path.name.startswith("file")] == ["file"]
+    assert there.stat().st_mode & 0o7777 == 0o755
+    got = answers(escape, thread, [f"{numbers['chmod']}:@{there}:04755"], command="fetch")
+    assert got[0] == (1, -EPERM)
+
+
+def used(directory):
+    """What `calls` noted, as (thread, number, arguments)."""
+    for file in directory.iterdir():
+        for line in file.read_text().splitlines():
+            thread, number, *rest = line.split()
+            yield file.name.split(".")[0], thread, int(number), tuple(map(int, rest))
+
+
+@pytest.fixture
+def traced(agent, serve, aws, tmp_path, put, good, enclave, up):
+    """All commands, at what they do on good days and bad ones, and the calls that they made."""
+    reports = tmp_path / "calls"
+    reports.mkdir()
+    watch = [CALLS, reports]
+    log, metrics = tmp_path / "log" / "a", tmp_path / "metrics" / "a"
+    log.parent.mkdir()
+    metrics.parent.mkdir()
+    owner = ["--owner=12345:12345"] if os.geteuid() == 0 else []
+    hook = ["--on-change-exec=/bin/true"]
+    secret = put(good)
+    agent.fetch(secret, *owner, *hook, endpoint=enclave.endpoint, prefix=watch).succeeded("installed")
+    agent.fetch(secret, *owner, "--combined", endpoint=enclave.endpoint, prefix=watch)
+    agent.fetch("no-such-secret", "--deadline=3s", prefix=watch)
+    agent.fetch(secret, "--rollback", prefix=watch)
+    network = up(Namespace(tmp_path / "network"))
+    up(NameServer(network.open("udp", "127.0.0.2", 53), "127.0.0.1"))
+    etc = tmp_path / "etc"
+    etc.mkdir()
+    (etc / "resolv.conf").write_text("nameserver 127.0.0.2\n")
+    mounts = ["unshare", "--mount", "sh", "-c", f'mount --bind {etc} /etc && exec "$@"', "sh"]
+    there = {"AWS_ENDPOINT_URL_SECRETS_MANAGER": "https://secrets.test:9"}
+    agent.fetch(secret, deadline="2s", env=there, prefix=[*network.enter, *mounts, *watch])
+    service = serve(
+        secret,
+        *hook,
+        f"--log-file={log}",
+        f"--metrics-file={metrics}",
+        "--log-level=debug",
+        endpoint=enclave.endpoint,
+        prefix=watch,
+    )
+    service.wait("ready")
+    service.wait("hook_done")
+    service.wait("handshake", result="accepted")
+    wait_for(metrics.exists)
+    log.rename(f"{log}.1")
+    service.send(signal.SIGHUP)
+    service.wait("reloaded")
+    service.send(signal.SIGUSR1)
+    service.more("unchanged", 2)
+    assert agent.run("status", f"--dir={agent.dir}", prefix=watch).status == 0
+    agent.run("healthcheck", f"--dir={agent.dir}", "--min-endpoints=1", prefix=watch)
+    assert agent.probe(enclave.endpoint, "--count=3", prefix=watch).status == 0
+    agent.probe([enclave.endpoint] * 1 + ["127.0.0.1:9"], prefix=watch)
+    assert agent.run("inspect", f"--dir={agent.dir}", prefix=watch).status == 0
+    service.stop()
+    agent.run("purge", f"--dir={agent.dir}", prefix=watch).succeeded()
+    commands = {"fetch": 5, "run": 1, "status": 1, "healthcheck": 1, "probe": 2, "inspect": 1, "purge": 1}
+    wait_for(lambda: len(list(reports.iterdir())) == sum(commands.values()))
+    time.sleep(0.1)
+    found = list(used(reports))
+    assert {command for command, *_ in found} == set(commands)
+    return found
+
+
+@on_x86_64
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may trace it, and make a network")
+def test_nothing_is_listed_that_nobody_makes(traced, numbers):
+    listed, fallbacks = page()
+    names = {number: name for name, number in numbers.items()}
+    made = {names[number] for _, _, number, _ in traced}
+    assert made <= listed
+    assert sorted(listed - made - fallbacks) == []
+    arguments = {}
+    for _, _, number, rest in traced:
+        arguments.setdefault(names[number], set()).add(rest)
+    assert {rest[1] for rest in arguments["fcntl"]} == {2, 3, 4}
+    assert {rest[0] for rest in arguments["prctl"]} == {3, 21, 39}
+    assert {rest[2] for rest in arguments["mmap"]} == {0, 3}
+    assert {rest[2] for rest in arguments["mprotect"]} == {3}
+    assert {rest[0] for rest in arguments["clone"]} == {0x7D0F00}
+    assert {rest[1:3] for rest in arguments["setsockopt"]} == {(6, 1)}
+    assert {rest[1:3] for rest in arguments["getsockopt"]} == {(1, 4), (6, 11)}
+    assert {rest[4] for rest in arguments["sendto"]} == {0}
+    for command in ("fetch", "run", "probe"):
+        narrowed = {thread for of, thread, number, _ in traced if (of, number) == (command, 446)}
+        assert narrowed == {"other"}
 
 
 # ---- what goes on working ----

@@ -5,13 +5,13 @@
  */
 #include "service/confine.h"
 
-void __wrap_confine(const struct config *config, pid_t runner);
+void __wrap_confine(const struct config *config, const struct confine_options *options);
 int __wrap_confine_job(const struct config *config, bool starting);
 
-void __wrap_confine(const struct config *config, pid_t runner)
+void __wrap_confine(const struct config *config, const struct confine_options *options)
 {
     (void)config;
-    (void)runner;
+    (void)options;
 }
 
 int __wrap_confine_job(const struct config *config, bool starting)

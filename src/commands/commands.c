@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "commands/commands.h"
+
+#include <string.h>
+
+#include "service/confine.h"
+
+enum {
+    FETCH = NEED_TARGET | NEED_INSTALL | NEED_NETWORK | NEED_AWS,
+    RUN = FETCH | NEED_RELOAD | NEED_PUBLISH,
+    PURGE = NEED_TARGET | NEED_INSTALL | NEED_STATUS | NEED_PUBLISH
+};
+
+const struct command command_list[] = {
+    {"fetch", command_fetch, FETCH, false, LOG_LEVEL_DEBUG,
+     "get the identity, prove it, install it; once"},
+    {"inspect", command_inspect, NEED_TARGET | NEED_OPERAND, true, LOG_LEVEL_DEBUG,
+     "show the installed identity, a FILE, or - (standard input)"},
+    {"probe", command_probe, NEED_TARGET | NEED_NETWORK, false, LOG_LEVEL_DEBUG,
+     "try the installed identity on every enclave"},
+    {"run", command_run, RUN, false, LOG_LEVEL_DEBUG,
+     "stay: keep the identity fresh, watch it, tell of changes"},
+    {"status", command_status, NEED_TARGET | NEED_STATUS, false, LOG_LEVEL_WARNING,
+     "show what run says about itself"},
+    {"healthcheck", command_healthcheck, NEED_TARGET | NEED_STATUS, false, LOG_LEVEL_ERROR,
+     "exit 0 where all is well, else 1, and why"},
+    {"purge", command_purge, PURGE, false, LOG_LEVEL_DEBUG,
+     "remove all that was ever installed here"},
+    {0},
+};
+
+const struct command *command_find(const char *name)
+{
+    const struct command *command;
+
+    for (command = command_list; command->name; command++)
+        if (strcmp(command->name, name) == 0)
+            return command;
+    return NULL;
+}
