@@ -5,29 +5,37 @@
  */
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 
+enum { TEXT = 20 }; /* bytes of the file */
+
 int64_t __real_clock_wall(void);
 int64_t __wrap_clock_wall(void);
 
-/* Open from before the sandbox, which knows nothing of it. */
-static int file = -1;
+/* Mapped from before the sandbox, which knows nothing of it. */
+static const char *file;
 
 __attribute__((constructor)) static void open_file(void)
 {
     const char *path = getenv("TEST_CLOCK_FILE");
+    int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    void *page = fd >= 0 ? mmap(NULL, TEXT, PROT_READ, MAP_SHARED, fd, 0) : MAP_FAILED;
 
-    if (path)
-        file = open(path, O_RDONLY | O_CLOEXEC);
+    if (page != MAP_FAILED)
+        file = page;
+    if (fd >= 0)
+        close(fd);
 }
 
 int64_t __wrap_clock_wall(void)
 {
-    char text[32] = "";
+    char text[TEXT + 1] = "";
 
-    if (file >= 0)
-        (void)!pread(file, text, sizeof text - 1, 0);
+    if (file)
+        memcpy(text, file, TEXT);
     return __real_clock_wall() + strtoll(text, NULL, 10);
 }
