@@ -174,7 +174,7 @@ $(TESTS)/fleet: $(OUT)/obj/tests/fleet/fleet.o $(AGENT)
 $(TESTS)/agent-clock: $(OUT)/obj/tests/programs/agent-clock.o $(OBJ)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
-	$(V)$(CC) $(LDFLAGS) -Wl,--wrap=clock_wall $^ $(LDLIBS) -o $@
+	$(V)$(CC) $(LDFLAGS) -Wl,--wrap=clock_wall,--wrap=clock_sleep $^ $(LDLIBS) -o $@
 
 # $(1): the agent's name. The map says which object a place in the program is of.
 define memory-agent
@@ -192,7 +192,7 @@ $(TESTS)/%: $(OUT)/obj/tests/programs/%.o $(AGENT)
 	@echo "  LINK  $@"
 	$(V)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
-# ---- what to run: each ends with `N passed, M failed` ----------------------------------------------------------------------
+# ---- what to run: each ends with `N passed, M failed`, and what was left out ------------------------------------------------
 
 # Side by side: most of them wait for servers, hosts and clocks. The long ones come first.
 TESTED := test-e2e test-hosts test-containers check test-valgrind test-memory test-aarch64 fuzz test-sanitized test-faults \
@@ -241,6 +241,11 @@ test-bearssl: $(TP).stamp ## BearSSL's own certificate chains, over the patched 
 test-e2e: all venv $(PROGRAM) ## the program against real servers
 	@tools/bootstrap --check e2e
 	@MTLS_AGENT=$(BIN) MTLS_AGENT_PROGRAMS=$(TESTS) $(WATCHED) build/venv/bin/pytest -c tests/e2e/pytest.ini -n 3 --dist loadfile $(E2E)
+
+# What needs a toolchain or library that the machine lacks is skipped, with the reason.
+test-servers: all venv $(PROGRAM) ## a matrix of real servers of 20 kinds, and ten minutes beside hostile ones (SERVERS_TIMES=N, SERVERS_SECONDS=N)
+	@tools/bootstrap --check e2e
+	@MTLS_AGENT=$(BIN) MTLS_AGENT_PROGRAMS=$(TESTS) build/venv/bin/pytest -c tests/matrix/pytest.ini -n 2 --dist loadgroup tests/matrix
 
 test-faults: all venv $(PROGRAM) ## killed, failed, out of everything, power cut, swapped, read meanwhile (FAULTS=N: every Nth fault)
 	@tools/bootstrap --check e2e

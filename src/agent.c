@@ -6,8 +6,6 @@
 #include "agent_parts.h"
 #include "aws/aws.h"
 #include "aws/credentials.h"
-#include "aws/profile.h"
-#include "aws/roots.h"
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -16,13 +14,8 @@
 #include "host/installed.h"
 #include "identity/expect.h"
 #include "identity/identity.h"
-#include "identity/verify.h"
 
-enum {
-    CLOCK_WAIT_MS = 1000,
-    MARGIN_MS = 1000, /* nobody begins anything with less than that */
-    REST_SHARE = 8    /* nor with less than that of a set's time, where enclaves were asked */
-};
+enum { CLOCK_WAIT_MS = 1000, DENIED_MS = 24 * 60 * 60 * 1000 /* policies may change */ };
 
 struct install_target agent_target(const struct config *config, const char *sub, int64_t deadline)
 {
@@ -37,7 +30,7 @@ struct install_target agent_target(const struct config *config, const char *sub,
         .cert_mode = config->cert_mode,
         .dir_mode = config->dir_mode,
         .keep_previous_ms = config->keep_previous_ms,
-        .keep_newest = config->rollback_on_failure,
+        .keep_newest = config->rollback_on_failure != ROLLBACK_NEVER,
         .deadline = deadline,
     };
 }
@@ -47,20 +40,22 @@ const char *delivery_name(const struct delivery *delivery)
     return delivery->set->sub[0] ? delivery->set->sub : delivery->target.dir;
 }
 
-static void list_sources(const struct delivery *delivery,
-                         struct install_source sources[CONFIG_SECRETS_MAX])
+void set_sources(const struct config_set *set, const struct secret_version *origins,
+                 struct install_source sources[CONFIG_SECRETS_MAX])
 {
     size_t i;
 
-    for (i = 0; i < delivery->set->secret_count; i++)
-        sources[i] = (struct install_source){delivery->origins[i].arn, delivery->origins[i].id};
+    for (i = 0; i < set->secret_count; i++)
+        sources[i] = origins && origins[i].arn[0]
+                         ? (struct install_source){origins[i].arn, origins[i].id}
+                         : (struct install_source){set->secrets[i], ""};
 }
 
 static int name_version(struct delivery *delivery, struct err *err)
 {
     struct install_source sources[CONFIG_SECRETS_MAX];
 
-    list_sources(delivery, sources);
+    set_sources(delivery->set, delivery->origins, sources);
     if (install_version(delivery->version, sources, delivery->set->secret_count) == 0)
         return 0;
     return err_set(err, ERR_MEMORY_FULL, delivery->set->secrets[0], "no room for a version");
@@ -77,16 +72,20 @@ static int recall(struct delivery *delivery, struct secretsmanager *manager, str
     struct install_source sources[CONFIG_SECRETS_MAX];
     struct installed facts;
     size_t i;
+    int described;
 
-    if (!install_facts(&delivery->target, &facts) || facts.version_count != set->secret_count)
+    if (clock_left(delivery->told->describe_after) > 0 ||
+        !install_facts(&delivery->target, &facts) || facts.version_count != set->secret_count)
         return 0;
     for (i = 0; i < set->secret_count; i++) {
-        if (secretsmanager_describe(manager, set->secrets[i], &delivery->origins[i], err) < 0)
+        described = secretsmanager_describe(manager, set->secrets[i], &delivery->origins[i], err);
+        delivery->describe_denied = described > 0;
+        if (described < 0)
             return -1;
         if (!delivery->origins[i].id[0])
             return 0;
     }
-    list_sources(delivery, sources);
+    set_sources(delivery->set, delivery->origins, sources);
     delivery->recalled =
         install_recall(&delivery->target, sources, set->secret_count, &delivery->bundle);
     return name_version(delivery, err);
@@ -123,6 +122,9 @@ static int obtain(struct delivery *delivery, struct secretsmanager *manager, str
         return 0;
     if (fetch(delivery, manager, err) < 0)
         return -1;
+    /* Where everything is denied for a while, nothing is known of DescribeSecret alone. */
+    if (delivery->describe_denied)
+        delivery->told->describe_after = clock_ms() + DENIED_MS;
     return name_version(delivery, err);
 }
 
@@ -159,7 +161,7 @@ static int keep_anchors(struct delivery *delivery, struct err *err)
         .length_ms = delivery->config->ca_overlap_ms,
     };
 
-    list_sources(delivery, sources);
+    set_sources(delivery->set, delivery->origins, sources);
     return ca_overlap_apply(&request, delivery->identity, &delivery->overlap, err);
 }
 
@@ -244,7 +246,7 @@ static int install(const struct delivery *delivery, struct err *err)
     enum install_outcome outcome;
     int result;
 
-    list_sources(delivery, sources);
+    set_sources(delivery->set, delivery->origins, sources);
     atomic_store(&delivery->agent->writing, true);
     result = install_identity(&delivery->target, &what, &outcome, err);
     atomic_store(&delivery->agent->writing, false);
@@ -272,6 +274,8 @@ static int require_proof(const struct delivery *delivery, struct err *err)
 static int set_aside(const struct delivery *delivery, struct err *err)
 {
     if (delivery->aside == ASIDE_HELD) {
+        if (keep_held(delivery, err) < 0)
+            return -1;
         conclude_delivery(delivery, "held_back");
         return 0;
     }
@@ -279,20 +283,45 @@ static int set_aside(const struct delivery *delivery, struct err *err)
     return -1;
 }
 
-/* In run, what is installed is proved by its probes. */
+/* What somebody on the way must not bring back, nobody may. */
+static int refuse_forbidden(const struct delivery *delivery, struct err *err)
+{
+    struct installed next = {.version_count = delivery->set->secret_count};
+    const char *forbidden;
+    size_t i;
+
+    for (i = 0; i < next.version_count; i++)
+        memcpy(next.version_ids[i], delivery->origins[i].id, sizeof next.version_ids[i]);
+    forbidden = version_forbidden(delivery->config, &next);
+    if (!forbidden)
+        return 0;
+    return err_set(err, ERR_IDENTITY_UNEXPECTED, delivery->set->secrets[0],
+                   "its version %s is forbidden by --forbid-version", forbidden);
+}
+
+/*
+ * In run, what is installed is proved by its probes, but not what trusts fewer anchors. What was
+ * rolled back goes forward only where an enclave accepts it.
+ */
 static int try_out(struct delivery *delivery, struct err *err)
 {
     const struct agent *agent = delivery->agent;
     const size_t set = (size_t)(delivery->told - agent->sets);
     struct rehearsed rehearsed = {
         .probes = agent->probes ? agent->probes + set * agent->config->endpoint_count : NULL};
-    int result = 0;
+    struct installed facts;
 
-    if (!delivery->recalled || !agent->stays)
-        result =
-            rehearse(delivery->config, delivery->identity, &delivery->target, &rehearsed, err);
+    delivery->rehearsal = REHEARSAL_SKIPPED;
+    (void)install_facts(&delivery->target, &facts);
+    if (delivery->recalled && agent->stays && delivery->overlap.count == facts.overlap_count)
+        return 0;
+    if (rehearse(delivery->config, delivery->identity, &delivery->target, &rehearsed, err) < 0)
+        return -1;
     delivery->rehearsal = rehearsed.outcome;
-    return result;
+    if (!delivery->again || delivery->rehearsal != REHEARSAL_SKIPPED ||
+        enclave_accepts(delivery->config, delivery->identity, delivery->target.deadline))
+        return 0;
+    return err_set(err, ERR_ENCLAVE_REFUSED, delivery_name(delivery), "no endpoint accepts it");
 }
 
 /* The mission. Nothing touches the target before all that can fail without it has succeeded. */
@@ -302,8 +331,14 @@ static int deliver(struct delivery *delivery, struct secretsmanager *manager, st
         return keep_stale(delivery, err) ? 0 : -1;
     if (!delivery->recalled && keep_from(delivery) != ASIDE_NO)
         return set_aside(delivery, err);
-    if (prove(delivery, err) < 0 || try_out(delivery, err) < 0)
+    if (refuse_forbidden(delivery, err) < 0 || prove(delivery, err) < 0)
         return -1;
+    if (try_out(delivery, err) < 0) {
+        if (!keep_back(delivery, err))
+            return -1;
+        conclude_delivery(delivery, "held_back");
+        return 0;
+    }
     if (delivery->config->dry_run)
         return require_proof(delivery, err);
     if (delivery->rehearsal == REHEARSAL_UNPROVEN && keep_unproven(delivery))
@@ -323,8 +358,8 @@ static void report_dry_run(const struct delivery *delivery, int result, const st
               log_s("fingerprint", delivery->identity ? delivery->identity->fingerprint : NULL));
 }
 
-static int deliver_set(struct agent *agent, size_t i, struct secretsmanager *manager,
-                       int64_t deadline, struct err *err)
+int deliver_set(struct agent *agent, size_t i, struct secretsmanager *manager, int64_t deadline,
+                struct err *err)
 {
     const struct config *config = agent->config;
     const struct config_set *set = &config->sets[i];
@@ -345,120 +380,13 @@ static int deliver_set(struct agent *agent, size_t i, struct secretsmanager *man
         (void)err_set(err, ERR_MEMORY_FULL, set->secrets[0], "no room");
     if (config->dry_run)
         report_dry_run(&delivery, result, err);
+    else
+        install_sweep(&delivery.target);
     if (result < 0)
         keep_in_mind(&delivery, err);
+    agent->sets[i].due = result < 0 && young_waits(&delivery, err);
     bundle_free(&delivery.bundle);
     identity_free(delivery.identity);
     arena_free(delivery.origins);
     return result;
-}
-
-static void fail(struct agent_set *told, const struct err *err)
-{
-    told->outcome = "failed";
-    told->err = *err;
-}
-
-/* The edge: an error is printed here, and becomes an exit status. */
-static int conclude(const struct agent_set *told)
-{
-    if (strcmp(told->outcome, "failed") != 0)
-        return 0;
-    log_error(&told->err);
-    return err_info(told->err.code)->exit_status;
-}
-
-/*
- * One set's turn, until the end of its share. Whether it needed more than that to be as it should,
- * and there will be more.
- */
-static bool deliver_by(struct agent *agent, size_t i, struct secretsmanager *manager, int64_t end,
-                       int64_t deadline)
-{
-    const int64_t share = clock_left(end);
-    struct agent_set *told = &agent->sets[i];
-    struct err err;
-
-    told->err.code = ERR_NONE;
-    told->outcome = "";
-    if (deliver_set(agent, i, manager, end, &err) < 0)
-        fail(told, &err);
-    else if (strncmp(told->outcome, "kept", 4) != 0)
-        return false;
-    return deadline - end > MARGIN_MS && clock_left(end) <= MARGIN_MS + share / REST_SHARE;
-}
-
-/* Turn by turn: a set that hangs does not take the others' time, and may go on in what they left. */
-static int deliver_all(struct agent *agent, struct secretsmanager *manager, struct aws *aws)
-{
-    const int64_t deadline = aws->deadline;
-    const size_t count = agent->config->set_count;
-    bool done[CONFIG_SETS_MAX] = {false};
-    size_t open = count, left, i;
-    int highest = 0, status;
-
-    while (open > 0) {
-        left = open;
-        for (i = 0; i < count; i++) {
-            if (done[i])
-                continue;
-            aws->deadline = clock_share(deadline, left--);
-            done[i] = !deliver_by(agent, i, manager, aws->deadline, deadline) ||
-                      clock_left(deadline) <= MARGIN_MS;
-            if (!done[i])
-                continue;
-            open--;
-            status = conclude(&agent->sets[i]);
-            highest = status > highest ? status : highest;
-        }
-    }
-    return highest;
-}
-
-/* No set could even be asked for. */
-static int fail_all(struct agent *agent, const struct err *err)
-{
-    size_t i;
-
-    for (i = 0; i < agent->config->set_count; i++)
-        fail(&agent->sets[i], err);
-    return conclude(&agent->sets[0]);
-}
-
-int agent_cycle(struct agent *agent, int64_t deadline)
-{
-    struct aws aws = {
-        .config = agent->config,
-        .environment = agent->environment,
-        .deadline = deadline,
-        .kept = agent->stays ? &agent->kept : NULL,
-    };
-    struct secretsmanager *manager = NULL;
-    struct profiles *profiles = NULL;
-    struct anchors *anchors = NULL;
-    struct err err;
-    int status;
-
-    if (profiles_load(agent->config, &profiles, &err) == 0) {
-        aws.profiles = profiles;
-        aws.anchors = anchors = roots_load(&aws, &err);
-        aws.profile = roots_profile(&aws);
-    }
-    if (anchors)
-        manager = secretsmanager_new(&aws, &err);
-    status = manager ? deliver_all(agent, manager, &aws) : fail_all(agent, &err);
-    secretsmanager_free(manager);
-    anchors_free(anchors);
-    profiles_free(profiles);
-    return status;
-}
-
-void agent_forget(struct agent *agent)
-{
-    size_t i;
-
-    credentials_free(agent->kept.credentials);
-    agent->kept = (struct aws_kept){0};
-    for (i = 0; i < CONFIG_SETS_MAX; i++)
-        agent->sets[i].refused.times = 0;
 }

@@ -23,6 +23,9 @@ struct agent_set {
         unsigned times;
         int64_t until; /* not tried again before, on clock_ms() */
     } refused;
+    int64_t describe_after; /* who may read the value alone is not asked for more before */
+    bool due;               /* it has yet to be delivered in this cycle */
+    bool failed;            /* its last turn, of this cycle */
 };
 
 /* The agent from cycle to cycle. Zero-initialise it but for the first three. */

@@ -1,32 +1,93 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <string.h>
 
 #include "agent_parts.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "host/install_memory.h"
+#include "host/install_rollback.h"
 #include "host/installed.h"
 #include "identity/identity.h"
 
 enum {
-    /* An installed identity with less life than this is no longer worth keeping in place of
-       another. */
+    /* An installed identity with less life than this, or than a tenth of its own, is no longer
+       worth keeping in place of another. */
     KEEP_MARGIN_S = 3600,
+    KEEP_MARGIN_SHARE = 10,
     /* A version that failed is tried again after one interval, two, four, so many at most. */
-    AGAIN_MAX = 12
+    AGAIN_MAX = 12,
+    /* One that was rolled back by itself, after an hour, or so many intervals where that is less.
+     */
+    CHANCE_MS = 60 * 60 * 1000
 };
 
-/* The installed identity, if it is the expected one and will serve for a while yet; else NULL. */
-static struct identity *serving_identity(const struct delivery *delivery)
+static int64_t keep_margin(const struct identity *identity)
 {
-    struct err none;
-    struct identity *identity = installed_identity(&delivery->target, &none);
+    const int64_t share = (identity->not_after - identity->not_before) / KEEP_MARGIN_SHARE;
 
-    if (identity && (identity->not_after - clock_wall() < KEEP_MARGIN_S ||
-                     delivery_expect(delivery, identity, &none) < 0)) {
+    return share < KEEP_MARGIN_S ? share : KEEP_MARGIN_S;
+}
+
+/* Whether what is installed was made of other secrets: another environment's, as like as not. */
+static bool is_of_others(const struct delivery *delivery, char other[INSTALL_OTHER_MAX])
+{
+    struct install_source sources[CONFIG_SECRETS_MAX];
+
+    set_sources(delivery->set, delivery->origins, sources);
+    return install_origin(&delivery->target, NULL, sources, delivery->set->secret_count, other) ==
+           INSTALL_OF_OTHERS;
+}
+
+/*
+ * The installed identity, where it is whole, of these secrets and of whom it should be; else NULL,
+ * and err says why not.
+ */
+static struct identity *sound_identity(const struct delivery *delivery, struct err *err)
+{
+    struct identity *identity = NULL;
+    char other[INSTALL_OTHER_MAX];
+    struct installed facts;
+    const char *forbidden;
+
+    (void)install_facts(&delivery->target, &facts);
+    forbidden = version_forbidden(delivery->config, &facts);
+    if (is_of_others(delivery, other))
+        (void)err_set(err, ERR_IDENTITY_UNEXPECTED, delivery->target.dir, "it was made of %s",
+                      other);
+    else if (forbidden)
+        (void)err_set(err, ERR_IDENTITY_UNEXPECTED, delivery->target.dir,
+                      "version %s is forbidden by --forbid-version", forbidden);
+    else if (install_check(&delivery->target, err) == 0)
+        identity = installed_identity(&delivery->target, err);
+    if (identity && delivery_expect(delivery, identity, err) < 0) {
         identity_free(identity);
-        return NULL;
+        identity = NULL;
     }
+    return identity;
+}
+
+/* The same, where it will serve for a while yet. */
+static struct identity *serving_identity(const struct delivery *delivery, struct err *err)
+{
+    struct identity *identity = sound_identity(delivery, err);
+    char not_after[CLOCK_TEXT_MAX];
+
+    if (!identity || identity->not_after - clock_wall() >= keep_margin(identity))
+        return identity;
+    clock_format(not_after, identity->not_after);
+    (void)err_set(err, ERR_CERTIFICATE_EXPIRED, delivery->target.dir, "its certificate ends at %s",
+                  not_after);
+    identity_free(identity);
+    return NULL;
+}
+
+bool keep_serves(const struct delivery *delivery)
+{
+    struct err unfit;
+    struct identity *identity = serving_identity(delivery, &unfit);
+
+    identity_free(identity);
     return identity;
 }
 
@@ -40,15 +101,28 @@ static bool is_passing(const struct err *err)
             status == err_info(ERR_DEADLINE)->exit_status);
 }
 
-bool keep_stale(const struct delivery *delivery, const struct err *err)
+/* Adds to why AWS could not be asked that what is installed is no substitute. */
+static void explain_unfit(const struct err *unfit, struct err *err)
+{
+    const size_t len = strlen(err->reason);
+
+    if (unfit->code != ERR_NO_IDENTITY)
+        (void)snprintf(err->reason + len, sizeof err->reason - len,
+                       "; what is installed is no substitute: %s", unfit->reason);
+}
+
+bool keep_stale(const struct delivery *delivery, struct err *err)
 {
     struct identity *identity;
+    struct err unfit;
 
     if (!delivery->config->keep_if_unreachable || delivery->config->dry_run || !is_passing(err))
         return false;
-    identity = serving_identity(delivery);
-    if (!identity)
+    identity = serving_identity(delivery, &unfit);
+    if (!identity) {
+        explain_unfit(&unfit, err);
         return false;
+    }
     delivery->told->outcome = "kept_stale";
     delivery->told->err = *err;
     log_event(LOG_LEVEL_WARNING, "kept_stale", log_s("set", delivery_name(delivery)),
@@ -72,7 +146,8 @@ static bool is_installed(const struct delivery *delivery, const struct identity 
 /* What serves now is not replaced by what nobody has tried. */
 bool keep_unproven(const struct delivery *delivery)
 {
-    struct identity *installed = serving_identity(delivery);
+    struct err unfit;
+    struct identity *installed = serving_identity(delivery, &unfit);
     bool keep = installed && !is_installed(delivery, installed);
 
     if (keep)
@@ -89,7 +164,8 @@ bool keep_unproven(const struct delivery *delivery)
  * is installed instead of it. */
 static bool serves_instead(const struct delivery *delivery)
 {
-    struct identity *installed = serving_identity(delivery);
+    struct err unfit;
+    struct identity *installed = serving_identity(delivery, &unfit);
     bool serves =
         installed && enclave_accepts(delivery->config, installed, delivery->target.deadline);
 
@@ -97,11 +173,83 @@ static bool serves_instead(const struct delivery *delivery)
     return serves;
 }
 
+/* Whether a version that was rolled back by itself was not tried for long. */
+static bool is_due(const struct delivery *delivery, const struct install_memory *memory)
+{
+    const int64_t intervals = AGAIN_MAX * delivery->config->interval_ms;
+    const int64_t since = clock_wall() - memory->tried;
+
+    return since < 0 || since * 1000 >= (intervals < CHANCE_MS ? intervals : CHANCE_MS);
+}
+
+/* Noted before it is done: a chance that cannot be noted would be one in each cycle. */
+static bool take_chance(struct delivery *delivery)
+{
+    const struct install_memory_change change = {.rolled_back = delivery->version,
+                                                 .tried = clock_wall()};
+    struct err err;
+
+    delivery->again = install_memory_update(&delivery->target, &change, &err) == 0;
+    if (delivery->again)
+        log_event(LOG_LEVEL_INFO, "tried_again", log_s("set", delivery_name(delivery)));
+    return delivery->again;
+}
+
+/* Whether the agent's memory keeps a version from being tried. */
+static bool is_held(struct delivery *delivery)
+{
+    struct install_memory memory;
+    struct installed facts;
+    struct err none;
+
+    /* What is installed already is looked at, and healed, as any other. */
+    if (install_facts(&delivery->target, &facts) && strcmp(facts.version, delivery->version) == 0)
+        return false;
+    if (install_memory_read(&delivery->target, &memory, &none) < 0)
+        return false;
+    if (strcmp(memory.held, delivery->version) == 0)
+        return true;
+    return strcmp(memory.rolled_back, delivery->version) == 0 && serves_instead(delivery) &&
+           !(is_due(delivery, &memory) && take_chance(delivery));
+}
+
+const char *version_forbidden(const struct config *config, const struct installed *facts)
+{
+    size_t i, v;
+
+    for (i = 0; i < config->forbidden_count; i++)
+        for (v = 0; v < facts->version_count; v++)
+            if (strcmp(config->forbidden[i], facts->version_ids[v]) == 0)
+                return config->forbidden[i];
+    return NULL;
+}
+
+bool keep_back(const struct delivery *delivery, const struct err *err)
+{
+    if (!delivery->again ||
+        err_info(err->code)->exit_status != err_info(ERR_ENCLAVE_REFUSED)->exit_status)
+        return false;
+    log_event(LOG_LEVEL_WARNING, "still_refused", log_s("set", delivery_name(delivery)),
+              log_s("code", err_info(err->code)->name), log_s("reason", err->reason));
+    return true;
+}
+
+int keep_held(const struct delivery *delivery, struct err *err)
+{
+    struct identity *identity = sound_identity(delivery, err);
+    const size_t len = identity ? 0 : strlen(err->reason);
+
+    if (!identity)
+        (void)snprintf(err->reason + len, sizeof err->reason - len,
+                       "; the secret's version was rolled back, and is held back; to install it "
+                       "nevertheless, name it by --version-id");
+    identity_free(identity);
+    return len == 0 ? 0 : -1;
+}
+
 enum aside keep_from(struct delivery *delivery)
 {
     const char *version = delivery->version;
-    struct install_memory memory;
-    struct err none;
 
     if (delivery->aside != ASIDE_UNKNOWN)
         return delivery->aside;
@@ -110,10 +258,7 @@ enum aside keep_from(struct delivery *delivery)
         strcmp(delivery->told->refused.version, version) == 0 &&
         clock_left(delivery->told->refused.until) > 0)
         delivery->aside = ASIDE_REFUSED;
-    else if (!delivery->config->version_id && !delivery->config->dry_run &&
-             install_memory_read(&delivery->target, &memory, &none) == 0 &&
-             (strcmp(memory.held, version) == 0 ||
-              (strcmp(memory.rolled_back, version) == 0 && serves_instead(delivery))))
+    else if (!delivery->config->version_id && !delivery->config->dry_run && is_held(delivery))
         delivery->aside = ASIDE_HELD;
     return delivery->aside;
 }

@@ -34,6 +34,23 @@ static struct identity *previous_identity(const struct retreat *retreat, struct 
     return identity;
 }
 
+/* Neither to what is forbidden, nor to another environment. */
+static int allow(const struct retreat *retreat, const struct installed *previous, struct err *err)
+{
+    const char *forbidden = version_forbidden(retreat->agent->config, previous);
+    struct install_source sources[CONFIG_SECRETS_MAX];
+    char other[INSTALL_OTHER_MAX];
+
+    if (forbidden)
+        return err_set(err, ERR_NO_PREVIOUS, name_of(retreat),
+                       "version %s before it is forbidden by --forbid-version", forbidden);
+    set_sources(retreat->set, NULL, sources);
+    if (install_origin(&retreat->target, previous->set, sources, retreat->set->secret_count,
+                       other) != INSTALL_OF_OTHERS)
+        return 0;
+    return err_set(err, ERR_NO_PREVIOUS, name_of(retreat), "the set before was made of %s", other);
+}
+
 /* By hand the rehearsal's policy decides; by itself the agent goes back only to what works. */
 static int prove(const struct retreat *retreat, const struct identity *identity, struct err *err)
 {
@@ -57,6 +74,7 @@ static int note(const struct retreat *retreat, const struct installed *current,
 {
     const struct install_memory_change change = {
         .rolled_back = retreat->by_hand ? NULL : current->version,
+        .tried = clock_wall(),
         .held = retreat->by_hand ? current->version : NULL,
     };
     struct install_memory memory;
@@ -78,7 +96,7 @@ static int go_back(const struct retreat *retreat, struct err *err)
     int result = -1;
 
     (void)install_facts(&retreat->target, &current);
-    if (identity && prove(retreat, identity, err) == 0 &&
+    if (identity && allow(retreat, &previous, err) == 0 && prove(retreat, identity, err) == 0 &&
         note(retreat, &current, &previous, err) == 0) {
         atomic_store(&retreat->agent->writing, true);
         result = install_rollback(&retreat->target, previous.set, err);

@@ -25,7 +25,11 @@ enum {
     CONNECT_MS = 5000,
     TOTAL_MS = 15000,
     MAX_ATTEMPTS = 3,
-    KEEP_S = 15 * 60 /* credentials with more life than this are not asked for again */
+    /* Credentials are asked for again where they have less life left than this, or than this share
+       of what they had. */
+    RENEW_S = 15 * 60,
+    RENEW_SHARE = 4,
+    SPENT_S = 30 /* what has less than this is of no use any more */
 };
 
 #define CONTENT_TYPE "application/x-amz-json-1.1"
@@ -37,14 +41,14 @@ struct client {
     struct proxy proxy;
     struct retry_quota quota;
     unsigned max_attempts;
-    int64_t skew_s; /* how far AWS's clock is ahead of ours */
-    bool welcome;   /* AWS has taken the credentials */
+    struct aws_clock clock;
+    bool welcome; /* AWS has taken the credentials */
+    bool refused; /* it wants others */
 };
 
 /* What is mended once in a call. */
 struct mended {
     bool credentials;
-    bool clock;
 };
 
 int client_attempts(const struct aws *aws, unsigned *attempts, struct err *err)
@@ -74,6 +78,7 @@ struct client *client_new(const struct aws *aws, struct err *err)
         return NULL;
     }
     client->aws = aws;
+    client->clock.skew_s = aws->kept ? aws->kept->skew_s : 0;
     if (client_attempts(aws, &client->max_attempts, err) == 0 &&
         proxy_read(&client->proxy, aws, err) == 0)
         client->http = http_new(true, err);
@@ -83,12 +88,30 @@ struct client *client_new(const struct aws *aws, struct err *err)
     return NULL;
 }
 
-/* Credentials that live on go on to the next conversation. Others may change at their source. */
+/* How long credentials live yet, by AWS's clock. Those without an end count as spent: they may
+ * change at their source. */
+static int64_t life_of(const struct client *client, const struct credentials *credentials)
+{
+    return credentials->expires - clock_wall() - client->clock.skew_s;
+}
+
+static bool is_to_renew(const struct client *client, const struct credentials *credentials)
+{
+    const int64_t share = (credentials->expires - credentials->since) / RENEW_SHARE;
+
+    return life_of(client, credentials) <= (share < RENEW_S ? share : RENEW_S);
+}
+
+/* Credentials that live on go on to the next conversation, whatever became of this one, unless AWS
+ * wants others. */
 static void keep_credentials(struct client *client)
 {
     struct aws_kept *kept = client->aws->kept;
 
-    if (!kept || !client->welcome || client->credentials->expires - clock_wall() <= KEEP_S)
+    if (!kept)
+        return;
+    kept->skew_s = client->clock.skew_s;
+    if (!client->credentials || client->refused || life_of(client, client->credentials) <= SPENT_S)
         return;
     credentials_free(kept->credentials);
     kept->credentials = client->credentials;
@@ -105,20 +128,40 @@ void client_free(struct client *client)
     arena_free(client);
 }
 
-/* Those that the last conversation left, else new ones. */
+void client_renew(struct client *client)
+{
+    credentials_free(client->credentials);
+    client->credentials = NULL;
+    client->welcome = false;
+}
+
+/*
+ * Those that the last conversation left; new ones where those come to their end, and while there
+ * are none, the old ones as long as they live.
+ */
 static int find_credentials(struct client *client, struct err *err)
 {
     struct aws_kept *kept = client->aws->kept;
+    struct credentials *old = kept ? kept->credentials : NULL;
+    struct aws aws = *client->aws;
 
-    if (!kept || !kept->credentials)
-        return credentials_resolve(client->aws, &client->credentials, err);
-    client->credentials = kept->credentials;
-    kept->credentials = NULL;
-    if (client->credentials->expires - clock_wall() > KEEP_S)
+    if (old && !is_to_renew(client, old)) {
+        client->credentials = old;
+        kept->credentials = NULL;
         return 0;
-    credentials_free(client->credentials);
-    client->credentials = NULL;
-    return credentials_resolve(client->aws, &client->credentials, err);
+    }
+    if (old && life_of(client, old) > SPENT_S) /* time is left to use them */
+        aws.deadline -= clock_left(aws.deadline) / 2;
+    if (credentials_resolve(&aws, &client->credentials, err) < 0) {
+        if (!old || life_of(client, old) <= SPENT_S)
+            return -1;
+        log_event(LOG_LEVEL_WARNING, "credentials_not_renewed",
+                  log_n("left_s", life_of(client, old)), log_s("code", err_info(err->code)->name),
+                  log_s("reason", err->reason));
+        client->credentials = old;
+        kept->credentials = NULL;
+    }
+    return 0;
 }
 
 static int sign(const struct client *client, const struct client_call *call,
@@ -140,7 +183,7 @@ static int sign(const struct client *client, const struct client_call *call,
     };
     const struct sigv4_scope scope = {.region = call->endpoint->region,
                                       .service = "secretsmanager",
-                                      .time = clock_wall() + client->skew_s};
+                                      .time = clock_wall() + client->clock.skew_s};
 
     if (sigv4_sign(signature, &request, client->credentials, &scope) < 0)
         return err_set(err, ERR_MEMORY_FULL, call->object, "no room for the signature");
@@ -204,10 +247,17 @@ static bool same_text(const char *a, const char *b)
 static bool refresh_credentials(struct client *client)
 {
     struct credentials *old = client->credentials, *fresh = NULL;
+    struct profiles *profiles = NULL; /* the files as they are now */
+    struct aws aws = *client->aws;
     struct err ignored; /* AWS's refusal of the old ones tells more */
     bool changed;
+    int result = profiles_load(aws.config, &profiles, &ignored);
 
-    if (credentials_resolve(client->aws, &fresh, &ignored) < 0)
+    aws.profiles = profiles;
+    if (result == 0)
+        result = credentials_resolve(&aws, &fresh, &ignored);
+    profiles_free(profiles);
+    if (result < 0)
         return false;
     changed = !same_text(old->access_key_id, fresh->access_key_id) ||
               !same_text(old->session_token, fresh->session_token);
@@ -221,19 +271,29 @@ static bool mend(struct client *client, const struct aws_error *error, struct me
 {
     bool expired = error->means == ERR_CREDENTIALS_EXPIRED;
 
-    if (error->means == ERR_CLOCK_SKEW && error->skew_s && !mended->clock) {
-        mended->clock = true;
-        client->skew_s = error->skew_s;
-        log_event(LOG_LEVEL_WARNING, "clock_skew", log_n("seconds", client->skew_s),
-                  log_s("cause", error->text));
+    if (aws_clock_learn(&client->clock, error))
         return true;
-    }
+    if (!client->aws->kept && aws_clock_wait(error, client->aws->deadline))
+        return true; /* run has another cycle for that */
     if ((expired || error->means == ERR_CREDENTIALS_UNKNOWN) && !mended->credentials) {
         mended->credentials = true;
         log_event(LOG_LEVEL_WARNING, "credentials_refused", log_s("cause", error->text));
         return refresh_credentials(client);
     }
     return false;
+}
+
+/* Whether AWS wants other credentials: these are not known, or may do nothing that is asked. */
+static void judge_credentials(struct client *client, enum err_code means)
+{
+    switch (means) {
+    case ERR_CREDENTIALS_EXPIRED:
+    case ERR_CREDENTIALS_UNKNOWN:
+    case ERR_SIGNATURE_WRONG: client->refused = true; break;
+    case ERR_AWS_DENIED:
+    case ERR_AWS_DENIED_EXPLICITLY: client->refused |= !client->welcome; break;
+    default: break;
+    }
 }
 
 static int perform(struct client *client, const struct client_call *call,
@@ -280,7 +340,13 @@ int client_perform(struct client *client, const struct client_call *call,
         return -1;
     if (clock_left(aws->deadline) == 0)
         return err_set(err, ERR_DEADLINE, call->object, "no time was left to ask AWS for it");
+    client->clock.learned = 0;
     result = perform(client, call, response, refusal, err);
-    client->welcome = result == 0;
+    if (result == 0) {
+        client->welcome = true;
+        client->refused = false;
+    } else if (result > 0) {
+        judge_credentials(client, refusal->error.means);
+    }
     return result;
 }

@@ -18,6 +18,9 @@ struct client;
 struct client *client_new(const struct aws *aws, struct err *err);
 void client_free(struct client *client);
 
+/* Forgets the credentials: the next request has them resolved anew. */
+void client_renew(struct client *client);
+
 /*
  * How many tries make a round: AWS_MAX_ATTEMPTS, or the profile's max_attempts. ERR_CONFIG, also
  * where AWS_RETRY_MODE is none of the SDKs' modes, which are all one to us.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aws/credentials.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -58,8 +59,12 @@ static enum source_state walk_chain(const struct aws *aws, struct credentials *c
         if (state == SOURCE_NOT_CONFIGURED)
             note(looked, ERR_REASON_MAX, sources[i].name, err->reason);
     }
-    if (state == SOURCE_NOT_CONFIGURED)
+    if (state == SOURCE_NOT_CONFIGURED) {
+        bool young = err->young;
+
         (void)err_set(err, missing(err->code), NULL, "%s", looked);
+        err->young = young;
+    }
     return state;
 }
 
@@ -100,6 +105,7 @@ int credentials_resolve(const struct aws *aws, struct credentials **out, struct 
         credentials_free(credentials);
         return -1;
     }
+    credentials->since = clock_wall();
     *out = credentials;
     return 0;
 }

@@ -13,6 +13,7 @@ struct credentials {
     char *secret_access_key;
     char *session_token; /* NULL: none */
     int64_t expires;     /* seconds since 1970; 0: never */
+    int64_t since;       /* when they were resolved */
     const char *source;  /* "environment", "web_identity", "profile", "container", "imds": static */
 };
 

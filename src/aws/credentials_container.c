@@ -123,8 +123,10 @@ static int ask_agent(struct query *query, const struct aws *aws, struct http *ht
     } while (retry_wait(&retry, class, &response, error.text));
     if (response.result == HTTP_ANSWERED && response.status == 503)
         return err_set(err, ERR_CONTAINER_NOT_READY, source, "%s", error.text);
-    return err_set(err, class == RETRY_NEVER ? ERR_CREDENTIALS_FAILED : ERR_AWS_UNREACHABLE, source,
-                   "%s", error.text);
+    (void)err_set(err, class == RETRY_NEVER ? ERR_CREDENTIALS_FAILED : ERR_AWS_UNREACHABLE, source,
+                  "%s", error.text);
+    err->young = error.young;
+    return -1;
 }
 
 enum source_state source_container(const struct aws *aws, struct credentials *credentials,

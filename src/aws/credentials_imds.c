@@ -26,6 +26,7 @@ static enum source_state read_role(char role[ROLE_MAX], struct bytes list, struc
 
     if (list.len == 0) {
         (void)err_set(err, ERR_ROLE_MISSING, source, "the instance has no IAM role");
+        err->young = true;
         return SOURCE_NOT_CONFIGURED;
     }
     if (len == 0 || len >= ROLE_MAX || (len < list.len && text[len] != '\n')) {
@@ -70,10 +71,13 @@ static enum source_state get_credentials(struct imds *imds, const char *role,
     struct buf answer = {.tag = ARENA_DOCUMENT};
     char path[sizeof ROLES + ROLE_MAX];
     enum source_state state = SOURCE_FAILED;
+    enum imds_state found;
 
     (void)snprintf(path, sizeof path, ROLES "%s", role);
-    if (imds_get(imds, path, &answer, err) == IMDS_FOUND &&
-        source_read(credentials, buf_bytes(&answer), source, err) == 0) {
+    found = imds_get(imds, path, &answer, err);
+    if (found == IMDS_NOT_FOUND) /* of a role that it has named */
+        err->young = true;
+    if (found == IMDS_FOUND && source_read(credentials, buf_bytes(&answer), source, err) == 0) {
         note_expiry(credentials);
         state = SOURCE_FOUND;
     }

@@ -2,6 +2,7 @@
 #include <stdbool.h>
 
 #include "aws/credentials.h"
+#include "aws/error_meaning.h"
 #include "aws/sources.h"
 #include "aws/text.h"
 #include "base/arena.h"
@@ -88,6 +89,7 @@ static int check_code(const struct answer *answer)
         redact(shown, sizeof shown, buf_bytes(&text));
         r = err_set(answer->err, ERR_CREDENTIALS_FAILED, answer->source, "the answer's Code is %s",
                     shown);
+        answer->err->young = answer_is_young(shown, "");
     }
     buf_free(&text);
     return r < 0 ? -1 : 0;

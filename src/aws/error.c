@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "net/http.h"
 
-enum { MESSAGE_MAX = 201, CLOCK_TOLERANCE_S = 240 };
+enum { MESSAGE_MAX = 201, CLOCK_TOLERANCE_S = 240, CLOCK_WAIT_MS = 1000, LEARNED_MAX = 2 };
 
 /* Appends the string under either of two names, if there is one. */
 static void take_string(const struct json *json, json_value object, const char *name,
@@ -74,16 +74,19 @@ static struct bytes bare_code(struct bytes text)
     return bytes_of(text.data, colon ? (size_t)(colon - text.data) : text.len);
 }
 
-/* How far the clock of an answer's Date is ahead of ours; 0 where it tells of no wrong clock. */
-static int64_t read_skew(const char *date)
+/* How far the clock of an answer's Date is ahead of ours, 0 where that is no wrong clock; false
+ * where it has none. */
+static bool read_skew(const char *date, int64_t *skew)
 {
     struct tm tm = {0};
-    int64_t skew;
 
+    *skew = 0;
     if (!strptime(date, "%a, %d %b %Y %H:%M:%S GMT", &tm))
-        return 0;
-    skew = (int64_t)timegm(&tm) - clock_wall();
-    return llabs(skew) > CLOCK_TOLERANCE_S ? skew : 0;
+        return false;
+    *skew = (int64_t)timegm(&tm) - clock_wall();
+    if (llabs(*skew) <= CLOCK_TOLERANCE_S)
+        *skew = 0;
+    return true;
 }
 
 /* A wrong clock makes signatures wrong: AWS does not always say so. */
@@ -92,9 +95,32 @@ static void judge_clock(struct aws_error *error, const char *date)
     if (error->means != ERR_CLOCK_SKEW && error->means != ERR_SIGNATURE_WRONG &&
         strcmp(error->code, "AuthFailure") != 0)
         return;
-    error->skew_s = read_skew(date);
-    if (error->skew_s)
-        error->means = ERR_CLOCK_SKEW;
+    error->dated = read_skew(date, &error->skew_s);
+    if (!error->skew_s)
+        return;
+    error->means = ERR_CLOCK_SKEW;
+    error->young = false;
+}
+
+bool aws_clock_learn(struct aws_clock *clock, const struct aws_error *error)
+{
+    if (!error->dated || clock->learned == LEARNED_MAX ||
+        llabs(error->skew_s - clock->skew_s) <= CLOCK_TOLERANCE_S)
+        return false;
+    clock->learned++;
+    clock->skew_s = error->skew_s;
+    log_event(LOG_LEVEL_WARNING, "clock_skew", log_n("seconds", clock->skew_s),
+              log_s("cause", error->text));
+    return true;
+}
+
+bool aws_clock_wait(const struct aws_error *error, int64_t deadline)
+{
+    if (!error->too_early || clock_left(deadline) <= CLOCK_WAIT_MS)
+        return false;
+    log_event(LOG_LEVEL_WARNING, "clock_wait", log_s("reason", error->text));
+    clock_sleep(CLOCK_WAIT_MS, deadline);
+    return true;
 }
 
 /*
@@ -132,6 +158,7 @@ static void read_answer(struct aws_error *error, struct http_response *response)
     redact(shown, sizeof shown, buf_bytes(&message));
     said = message.len ? (const char *)message.data : "";
     error->means = answer_means(response->status, error->code, said);
+    error->young = answer_is_young(error->code, said);
     judge_clock(error, response->date);
     describe_answer(error, shown, policy_kind(said), response);
     buf_free(&code);
@@ -157,6 +184,8 @@ void aws_error_read(struct aws_error *error, struct http_response *response)
     } else {
         describe_transport(error, response);
         error->means = transport_means(response);
+        error->too_early =
+            response->result == HTTP_UNTRUSTED && response->tls.verify == VERIFY_NOT_YET_VALID;
         http_response_free(response);
     }
 }

@@ -10,63 +10,107 @@
 #include "net/http.h"
 
 /*
- * AWS's errors with a meaning of their own here, by code and by words of the message. The first row
- * that fits holds.
+ * AWS's errors with a meaning of their own here, by code and by AWS's own sentences: a message also
+ * holds names, which may be any word. The first row that fits holds. young: it may come of a role,
+ * a policy, a key or a secret that was made a minute ago and is not known everywhere yet.
  */
 static const struct known_error {
     const char *code;
     const char *words; /* NULL: any */
     enum err_code means;
+    bool young;
 } known_errors[] = {
-    {"AccessDeniedException", "KMS", ERR_KMS_DENIED},
-    {"AccessDeniedException", "explicit deny", ERR_AWS_DENIED_EXPLICITLY},
-    {"AccessDeniedException", NULL, ERR_AWS_DENIED},
-    {"AccessDenied", "explicit deny", ERR_AWS_DENIED_EXPLICITLY},
-    {"AccessDenied", NULL, ERR_AWS_DENIED},
-    {"NotAuthorized", NULL, ERR_AWS_DENIED},
-    {"OptInRequired", NULL, ERR_AWS_DENIED},
-    {"DecryptionFailure", NULL, ERR_KMS_FAILED},
-    {"InvalidRequestException", "KMS", ERR_KMS_FAILED},
-    {"InvalidRequestException", "marked for deletion", ERR_SECRET_DELETED},
-    {"InvalidRequestException", "marked deleted", ERR_SECRET_DELETED},
-    {"InvalidRequestException", "scheduled for deletion", ERR_SECRET_DELETED},
-    {"InvalidRequestException", "VersionStage", ERR_VERSION_UNKNOWN},
-    {"ResourceNotFoundException", "staging label: AWSCURRENT", ERR_VERSION_MISSING},
-    {"ResourceNotFoundException", "staging label: AWSPENDING", ERR_VERSION_PENDING},
-    {"ResourceNotFoundException", "secret value for", ERR_VERSION_UNKNOWN},
-    {"ResourceNotFoundException", NULL, ERR_SECRET_NOT_FOUND},
-    {"ExpiredToken", NULL, ERR_CREDENTIALS_EXPIRED},
-    {"ExpiredTokenException", NULL, ERR_CREDENTIALS_EXPIRED},
-    {"AuthFailure", NULL, ERR_CREDENTIALS_UNKNOWN},
-    {"InvalidAccessKeyId", NULL, ERR_CREDENTIALS_UNKNOWN},
-    {"InvalidClientTokenId", NULL, ERR_CREDENTIALS_UNKNOWN},
-    {"UnrecognizedClientException", NULL, ERR_CREDENTIALS_UNKNOWN},
-    {"RequestExpired", NULL, ERR_CLOCK_SKEW},
-    {"RequestInTheFuture", NULL, ERR_CLOCK_SKEW},
-    {"RequestTimeTooSkewed", NULL, ERR_CLOCK_SKEW},
-    {"InvalidSignatureException", "Signature expired", ERR_CLOCK_SKEW},
-    {"InvalidSignatureException", "not yet current", ERR_CLOCK_SKEW},
-    {"InvalidSignatureException", NULL, ERR_SIGNATURE_WRONG},
-    {"SignatureDoesNotMatch", "Signature expired", ERR_CLOCK_SKEW},
-    {"SignatureDoesNotMatch", "not yet current", ERR_CLOCK_SKEW},
-    {"SignatureDoesNotMatch", NULL, ERR_SIGNATURE_WRONG},
-    {"IncompleteSignature", NULL, ERR_SIGNATURE_WRONG},
-    {"IncompleteSignatureException", NULL, ERR_SIGNATURE_WRONG},
-    {"MissingAuthenticationToken", NULL, ERR_SIGNATURE_WRONG},
-    {"MissingAuthenticationTokenException", NULL, ERR_SIGNATURE_WRONG},
+    {"AccessDeniedException", "Access to KMS is not allowed", ERR_KMS_DENIED, true},
+    {"AccessDeniedException", "not authorized to perform: kms:", ERR_KMS_DENIED, true},
+    {"AccessDeniedException", "The ciphertext refers to a", ERR_KMS_DENIED, true},
+    {"AccessDeniedException", "explicit deny", ERR_AWS_DENIED_EXPLICITLY, false},
+    {"AccessDeniedException", NULL, ERR_AWS_DENIED, true},
+    {"AccessDenied", "explicit deny", ERR_AWS_DENIED_EXPLICITLY, false},
+    {"AccessDenied", NULL, ERR_AWS_DENIED, true},
+    {"AssumeRoleUnauthorizedAccess", NULL, ERR_CREDENTIALS_FAILED, true}, /* of metadata */
+    {"NotAuthorized", NULL, ERR_AWS_DENIED, false},
+    {"OptInRequired", NULL, ERR_AWS_DENIED, false},
+    {"DecryptionFailure", NULL, ERR_KMS_FAILED, false},
+    {"InvalidRequestException", "KMS key", ERR_KMS_FAILED, false},
+    {"InvalidRequestException", "default KMS service key", ERR_KMS_FAILED, false},
+    {"InvalidRequestException", "marked for deletion", ERR_SECRET_DELETED, false},
+    {"InvalidRequestException", "marked deleted", ERR_SECRET_DELETED, false},
+    {"InvalidRequestException", "scheduled for deletion", ERR_SECRET_DELETED, false},
+    {"InvalidRequestException", "a VersionStage that", ERR_VERSION_UNKNOWN, false},
+    {"ResourceNotFoundException", "staging label: AWSCURRENT", ERR_VERSION_MISSING, true},
+    {"ResourceNotFoundException", "staging label: AWSPENDING", ERR_VERSION_PENDING, false},
+    {"ResourceNotFoundException", "secret value for", ERR_VERSION_UNKNOWN, false},
+    {"ResourceNotFoundException", NULL, ERR_SECRET_NOT_FOUND, true},
+    {"ExpiredToken", NULL, ERR_CREDENTIALS_EXPIRED, false},
+    {"ExpiredTokenException", NULL, ERR_CREDENTIALS_EXPIRED, false},
+    {"AuthFailure", NULL, ERR_CREDENTIALS_UNKNOWN, true},
+    {"InvalidAccessKeyId", NULL, ERR_CREDENTIALS_UNKNOWN, true},
+    {"InvalidClientTokenId", NULL, ERR_CREDENTIALS_UNKNOWN, true},
+    {"UnrecognizedClientException", NULL, ERR_CREDENTIALS_UNKNOWN, true},
+    {"RequestExpired", NULL, ERR_CLOCK_SKEW, false},
+    {"RequestInTheFuture", NULL, ERR_CLOCK_SKEW, false},
+    {"RequestTimeTooSkewed", NULL, ERR_CLOCK_SKEW, false},
+    {"InvalidSignatureException", "Signature expired", ERR_CLOCK_SKEW, false},
+    {"InvalidSignatureException", "not yet current", ERR_CLOCK_SKEW, false},
+    {"InvalidSignatureException", NULL, ERR_SIGNATURE_WRONG, false},
+    {"SignatureDoesNotMatch", "Signature expired", ERR_CLOCK_SKEW, false},
+    {"SignatureDoesNotMatch", "not yet current", ERR_CLOCK_SKEW, false},
+    {"SignatureDoesNotMatch", NULL, ERR_SIGNATURE_WRONG, false},
+    {"IncompleteSignature", NULL, ERR_SIGNATURE_WRONG, false},
+    {"IncompleteSignatureException", NULL, ERR_SIGNATURE_WRONG, false},
+    {"MissingAuthenticationToken", NULL, ERR_SIGNATURE_WRONG, false},
+    {"MissingAuthenticationTokenException", NULL, ERR_SIGNATURE_WRONG, false},
 };
+
+/* Whose policies decide, in AWS's words and in ours. */
+static const struct policy {
+    const char *words, *kind;
+    bool others; /* neither the role's nor the secret's: it was there before them */
+} policies[] = {
+    {"VPC endpoint policy", "the VPC endpoint's policy", true},
+    {"service control policy", "a service control policy", true},
+    {"resource control policy", "a resource control policy", true},
+    {"permissions boundary", "the role's permissions boundary", false},
+    {"session policy", "the session's policy", false},
+    {"resource-based policy", "the secret's own policy", false},
+    {"identity-based policy", "the role's own policies", false},
+};
+
+static const struct policy *find_policy(const char *message)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof policies / sizeof policies[0]; i++)
+        if (strstr(message, policies[i].words))
+            return &policies[i];
+    return NULL;
+}
+
+const char *policy_kind(const char *message)
+{
+    const struct policy *policy = find_policy(message);
+
+    return policy ? policy->kind : NULL;
+}
+
+static const struct known_error *find_error(const char *code, const char *message)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof known_errors / sizeof known_errors[0]; i++)
+        if (strcmp(code, known_errors[i].code) == 0 &&
+            (!known_errors[i].words || strstr(message, known_errors[i].words)))
+            return &known_errors[i];
+    return NULL;
+}
 
 enum err_code answer_means(int status, const char *code, const char *message)
 {
     const struct http_response response = {.result = HTTP_ANSWERED, .status = status};
-    size_t i;
+    const struct known_error *known = find_error(code, message);
 
-    for (i = 0; i < sizeof known_errors / sizeof known_errors[0]; i++) {
-        const struct known_error *known = &known_errors[i];
-
-        if (strcmp(code, known->code) == 0 && (!known->words || strstr(message, known->words)))
-            return known->means;
-    }
+    if (known)
+        return known->means;
     if (retry_classify(&response, code) != RETRY_NEVER || status >= 500)
         return ERR_AWS_BUSY;
     if (status == 401 || status == 403)
@@ -74,25 +118,13 @@ enum err_code answer_means(int status, const char *code, const char *message)
     return status >= 400 ? ERR_AWS_REJECTED : ERR_AWS_ANSWER;
 }
 
-const char *policy_kind(const char *message)
+bool answer_is_young(const char *code, const char *message)
 {
-    static const struct {
-        const char *words, *kind;
-    } kinds[] = {
-        {"VPC endpoint policy", "the VPC endpoint's policy"},
-        {"service control policy", "a service control policy"},
-        {"resource control policy", "a resource control policy"},
-        {"permissions boundary", "the role's permissions boundary"},
-        {"session policy", "the session's policy"},
-        {"resource-based policy", "the secret's own policy"},
-        {"identity-based policy", "the role's own policies"},
-    };
-    size_t i;
+    const struct known_error *known = find_error(code, message);
+    const struct policy *policy = find_policy(message);
 
-    for (i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-        if (strstr(message, kinds[i].words))
-            return kinds[i].kind;
-    return NULL;
+    return known && known->young && !strstr(message, "explicit deny") &&
+           !(policy && policy->others);
 }
 
 /* Whether "10.0.0.1:443" or "[fd00::1]:443" is an address of the Internet. */

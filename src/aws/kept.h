@@ -9,7 +9,7 @@ struct credentials;
 /* What one conversation with AWS leaves to the next one. Zero-initialise it. */
 struct aws_kept {
     struct credentials *credentials; /* that expire, and have not; NULL: none */
-    int64_t describe_denied_until;   /* DescribeSecret is not asked before, on clock_ms() */
+    int64_t skew_s;                  /* how far AWS's clock is ahead of ours */
 };
 
 #endif

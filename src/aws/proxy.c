@@ -55,7 +55,8 @@ int proxy_read(struct proxy *proxy, const struct aws *aws, struct err *err)
                    strncasecmp(text, "http://", 7) == 0 ? "" : "http://", text);
     if (url_parse(&url, proxy->url) < 0)
         return err_set(err, ERR_CONFIG, "HTTPS_PROXY", "it is no http:// URL of a host");
-    len = strlen("http://") + strcspn(proxy->url + strlen("http://"), "/"); /* no path, but a port */
+    len =
+        strlen("http://") + strcspn(proxy->url + strlen("http://"), "/"); /* no path, but a port */
     end = strchr(proxy->url, ']'); /* of an IPv6 address, whose colons are no port's */
     end = strchr(end ? end : proxy->url + strlen("http://"), ':');
     (void)snprintf(proxy->url + len, sizeof proxy->url - len, "%s", end ? "" : ":80");

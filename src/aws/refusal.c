@@ -62,7 +62,7 @@ static void advise(char out[ADVICE_MAX], const struct client_call *call,
     enum err_code means = error->means;
 
     out[0] = '\0';
-    if (means == ERR_AWS_DENIED && *error->code) /* else something before AWS said so */
+    if (means == ERR_AWS_DENIED && error->young) /* else no policy of the role's can help */
         advise_policy(out, call);
     if (means == ERR_SECRET_NOT_FOUND)
         advise_name(out, call->object);
@@ -79,7 +79,9 @@ int refusal_explain(struct err *err, const struct client_call *call,
     char advice[ADVICE_MAX];
 
     advise(advice, call, error);
-    return err_set(err, error->means, call->object, "%s; %s in %s, credentials of %s, try %u%s",
-                   error->text, call->endpoint->url.host, call->endpoint->region,
-                   refusal->credentials, refusal->tries, advice);
+    (void)err_set(err, error->means, call->object, "%s; %s in %s, credentials of %s, try %u%s",
+                  error->text, call->endpoint->url.host, call->endpoint->region,
+                  refusal->credentials, refusal->tries, advice);
+    err->young = error->young;
+    return -1;
 }

@@ -18,8 +18,10 @@ enum {
     ROUND_MS = 1000,      /* the bases double from here, round by round */
     COST = 14,
     COST_THROTTLED = 5,
-    REWARD = 1,        /* of a success at the first try */
-    LAST_TRY_MS = 1000 /* a try that has less than this left is not made */
+    REWARD = 1,         /* of a success at the first try */
+    LAST_TRY_MS = 1000, /* a try that has less than this left is not made */
+    YOUNG_MS = 2000,    /* a denial rings somebody's alarm: few tries, far apart */
+    YOUNG_TRIES = 6
 };
 
 static const char *const throttled_codes[] = {
@@ -158,6 +160,16 @@ int64_t retry_next(struct retry *retry, enum retry_class class, int64_t hint_ms,
     retry->tries = 0;
     retry->cost = 0;
     return heed_server(jitter(ROUND_MS, retry->round, random), hint_ms);
+}
+
+int64_t retry_young_ms(unsigned tries, int64_t left, uint32_t random)
+{
+    int64_t most = (int64_t)YOUNG_MS << (tries - 1), delay;
+
+    if (tries >= YOUNG_TRIES || left <= LAST_TRY_MS)
+        return -1;
+    delay = tries == 1 ? YOUNG_MS : (most + 1) * random >> 32;
+    return delay < left - LAST_TRY_MS ? delay : left - LAST_TRY_MS;
 }
 
 void retry_begin(const struct retry *retry)

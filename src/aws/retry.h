@@ -57,6 +57,14 @@ struct retry {
  */
 int64_t retry_next(struct retry *retry, enum retry_class class, int64_t hint_ms, uint32_t random);
 
+/*
+ * Milliseconds to wait, after so many tries (from 1), for what AWS does not know everywhere yet
+ * (error_meaning.h), with so many left of the time for it: 2 s, then full jitter over 4 s, 8 s, 16
+ * s and 32 s. -1: six tries were enough, or another one could not end in time.
+ */
+#define RETRY_YOUNG_MS INT64_C(120000) /* all of it, at most */
+int64_t retry_young_ms(unsigned tries, int64_t left, uint32_t random);
+
 /* After a try that succeeded: gives tokens back. */
 void retry_succeeded(struct retry *retry);
 

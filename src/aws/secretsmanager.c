@@ -7,20 +7,15 @@
 #include "aws/aws.h"
 #include "aws/client.h"
 #include "aws/endpoint.h"
-#include "aws/kept.h"
 #include "aws/refusal.h"
-#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "net/http.h"
 
-enum { DENIED_MS = 24 * 60 * 60 * 1000 }; /* policies may change */
-
 struct secretsmanager {
     const struct aws *aws;
     struct client *client;
-    bool describe_denied;
 };
 
 struct operation {
@@ -41,7 +36,6 @@ struct secretsmanager *secretsmanager_new(const struct aws *aws, struct err *err
         return NULL;
     }
     manager->aws = aws;
-    manager->describe_denied = aws->kept && clock_left(aws->kept->describe_denied_until) > 0;
     manager->client = client_new(aws, err);
     if (!manager->client) {
         arena_free(manager);
@@ -56,6 +50,11 @@ void secretsmanager_free(struct secretsmanager *manager)
         return;
     client_free(manager->client);
     arena_free(manager);
+}
+
+void secretsmanager_renew(struct secretsmanager *manager)
+{
+    client_renew(manager->client);
 }
 
 /* Appends "name":"text" behind before. */
@@ -121,15 +120,11 @@ static int ask(struct secretsmanager *manager, const struct operation *operation
     return r;
 }
 
-/* Who may read a value but not its description is asked for no more than that. */
-static bool is_denied(struct secretsmanager *manager, const char *secret_id, const struct err *err)
+/* Whatever the words: a description is no matter of keys. */
+static bool is_denied(const struct err *err)
 {
-    if (err->code != ERR_AWS_DENIED && err->code != ERR_AWS_DENIED_EXPLICITLY)
-        return false;
-    manager->describe_denied = true;
-    log_event(LOG_LEVEL_WARNING, "describe_denied", log_s("secret", secret_id),
-              log_s("reason", err->reason));
-    return true;
+    return err->code == ERR_AWS_DENIED || err->code == ERR_AWS_DENIED_EXPLICITLY ||
+           err->code == ERR_KMS_DENIED;
 }
 
 int secretsmanager_describe(struct secretsmanager *manager, const char *secret_id,
@@ -140,13 +135,14 @@ int secretsmanager_describe(struct secretsmanager *manager, const char *secret_i
     int r;
 
     *version = (struct secret_version){.id = ""};
-    if (manager->describe_denied)
-        return 0;
     r = ask(manager, &describe_secret, secret_id, &response, err);
     if (r == 0)
         r = answer_read_version(version, config, buf_bytes(&response.body), secret_id, err);
-    else if (is_denied(manager, secret_id, err))
-        r = 0;
+    else if (is_denied(err))
+        r = 1;
+    if (r > 0)
+        log_event(LOG_LEVEL_WARNING, "describe_denied", log_s("secret", secret_id),
+                  log_s("reason", err->reason));
     if (r == 0 && version->id[0])
         log_event(LOG_LEVEL_INFO, "version", log_s("secret", version->arn),
                   log_s("version_id", version->id), log_s("stage", config->version_stage));
@@ -164,10 +160,6 @@ int secretsmanager_get(struct secretsmanager *manager, const char *secret_id, st
     r = ask(manager, &get_secret_value, secret_id, &response, err);
     if (r == 0)
         r = answer_read(secret, manager->aws->config, buf_bytes(&response.body), secret_id, err);
-    /* Where everything is denied for a while, nothing is known of DescribeSecret alone. */
-    if (r == 0 && manager->describe_denied && manager->aws->kept &&
-        clock_left(manager->aws->kept->describe_denied_until) == 0)
-        manager->aws->kept->describe_denied_until = clock_ms() + DENIED_MS;
     if (r < 0)
         secret_free(secret);
     http_response_free(&response);

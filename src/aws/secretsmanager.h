@@ -30,13 +30,16 @@ struct secretsmanager;
 struct secretsmanager *secretsmanager_new(const struct aws *aws, struct err *err);
 void secretsmanager_free(struct secretsmanager *manager);
 
+/* The next request has the credentials resolved anew. */
+void secretsmanager_renew(struct secretsmanager *manager);
+
 /*
  * DescribeSecret
  * (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html) of
  * secret_id, an ARN or a name: which version is meant, without its value. Its id is "" where
  * secretsmanager_get() must tell, and say what is wrong: the secret is marked for deletion, it has
- * no such version, or DescribeSecret is denied, which is logged and no longer asked for then.
- * Errors as secretsmanager_get()'s.
+ * no such version, or DescribeSecret is denied, which is logged. Returns 1 for the last; errors as
+ * secretsmanager_get()'s.
  */
 int secretsmanager_describe(struct secretsmanager *manager, const char *secret_id,
                             struct secret_version *version, struct err *err);

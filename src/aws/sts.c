@@ -11,6 +11,7 @@
 #include "aws/credentials.h"
 #include "aws/endpoint.h"
 #include "aws/error.h"
+#include "aws/kept.h"
 #include "aws/percent.h"
 #include "aws/proxy.h"
 #include "aws/retry.h"
@@ -48,7 +49,7 @@ struct call {
     struct buf body;
     struct http *http;
     struct proxy proxy;
-    int64_t skew_s; /* how far AWS's clock is ahead of ours */
+    struct aws_clock clock;
 };
 
 /* Appends "&Name=value", where there is a value. */
@@ -111,8 +112,9 @@ static int sign(const struct call *call, struct sigv4_result *signature, struct 
         .body = buf_bytes(&call->body),
         .normalize_path = true,
     };
-    const struct sigv4_scope scope = {
-        .region = call->endpoint.region, .service = "sts", .time = clock_wall() + call->skew_s};
+    const struct sigv4_scope scope = {.region = call->endpoint.region,
+                                      .service = "sts",
+                                      .time = clock_wall() + call->clock.skew_s};
 
     if (call->credentials && sigv4_sign(signature, &request, call->credentials, &scope) < 0)
         return err_set(err, ERR_MEMORY_FULL, call->role->arn, "no room for the signature");
@@ -181,22 +183,27 @@ static int refused(const struct call *call, const struct aws_error *error,
                     classify(response, error->code) == RETRY_NEVER && response->status < 500;
     bool denied = strcmp(error->code, "AccessDenied") == 0;
 
-    return err_set(
+    (void)err_set(
         err, answered && error->means != ERR_CLOCK_SKEW ? ERR_CREDENTIALS_FAILED : error->means,
         call->role->arn, "%s: %s%s", call->action, error->text,
         denied ? "; the role's trust policy must allow the caller, and where that is "
                  "of another account, the caller's policy this role"
                : "");
+    err->young = error->young;
+    return -1;
 }
 
-/* Once, by AWS's clock. */
+/* By AWS's clock; or by ours, once somebody has set it. run has another cycle for that. */
 static bool sign_again(struct call *call, const struct aws_error *error)
 {
-    if (call->skew_s || !error->skew_s || !call->credentials)
+    struct aws_kept *kept = call->aws->kept;
+
+    if (!kept && aws_clock_wait(error, call->aws->deadline))
+        return true;
+    if (!call->credentials || !aws_clock_learn(&call->clock, error))
         return false;
-    call->skew_s = error->skew_s;
-    log_event(LOG_LEVEL_WARNING, "clock_skew", log_n("seconds", call->skew_s),
-              log_s("cause", error->text));
+    if (kept)
+        kept->skew_s = call->clock.skew_s;
     return true;
 }
 
@@ -236,6 +243,7 @@ static int ask(struct call *call, struct credentials *credentials, struct err *e
     char region[REGION_MAX];
     int r = -1;
 
+    call->clock.skew_s = call->aws->kept ? call->aws->kept->skew_s : 0;
     if (call->role->session_name)
         (void)snprintf(call->session_name, sizeof call->session_name, "%s",
                        call->role->session_name);

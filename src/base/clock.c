@@ -10,8 +10,7 @@ static int64_t read_ms(clockid_t id)
 {
     struct timespec now = {0};
 
-    (void)clock_gettime(id,
-                        &now); /* fails for unknown clocks only; these are in every kernel */
+    (void)clock_gettime(id, &now); /* fails for unknown clocks only; these are in every kernel */
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 

@@ -147,7 +147,7 @@ static const struct err_info table[ERR_CODES] = {
     [ERR_IDENTITY_UNEXPECTED] = {"identity_unexpected", EX_DATAERR,
                                  "the identity is not the one that is expected",
                                  "Check that --secret names this environment's secret, or correct "
-                                 "--expect-subject and --expect-san."},
+                                 "--expect-subject, --expect-san or --forbid-version."},
     [ERR_ENCLAVE_REFUSED] = {"enclave_refused", EX_PROTOCOL, "the enclave refused the identity",
                              "Check that the enclave trusts the CA of client_cert and expects its "
                              "common name."},
@@ -194,6 +194,7 @@ static int fill(struct err *err, enum err_code code, const char *subject)
 {
     err->code = code;
     err->remedy = NULL;
+    err->young = false;
     (void)snprintf(err->subject, sizeof err->subject, "%s", subject ? subject : "");
     return -1;
 }

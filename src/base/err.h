@@ -2,6 +2,8 @@
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
 
+#include <stdbool.h>
+
 /*
  * The one error type. A function that can fail returns 0 or -1 and, on -1, has filled the caller's
  * struct err: a stable code, on what it failed (secret, endpoint, file) and why. What a code means
@@ -84,6 +86,8 @@ struct err {
     char subject[ERR_SUBJECT_MAX]; /* on what: never a secret's value */
     char reason[ERR_REASON_MAX]; /* why: text of ours, or remote text that went through redact() */
     const char *remedy; /* of this very cause, static; NULL: the code's. Set after err_set() */
+    bool young; /* it may pass by itself: something of AWS's that was made a minute ago. False,
+                   unless who filled it sets it */
 };
 
 /* What to do about an error, a sentence. */

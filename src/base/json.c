@@ -2,7 +2,9 @@
 #include "base/json.h"
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define JSMN_STATIC
 #define JSMN_PARENT_LINKS
@@ -12,10 +14,11 @@
  * Two steps. A recogniser holds the text to RFC 8259's grammar; jsmn then divides what is known to
  * be JSON into tokens, so that nothing which jsmn lets pass can reach a caller. Neither recurses.
  */
-enum { DEPTH_MAX = 64, VALUES_MAX = 4096 };
+enum { DEPTH_MAX = 64, VALUES_MAX = 4096, PUBLIC_VALUES_MAX = 128 * 1024 };
 
 struct json {
     const char *text;
+    bool public; /* on the ordinary heap */
     int count;
     jsmntok_t tokens[];
 };
@@ -237,38 +240,54 @@ static const char *scan_document(struct scanner *scanner)
     return NULL;
 }
 
-struct json *json_parse(struct bytes text, char reason[JSON_REASON_MAX])
+static struct json *parse(struct bytes text, bool public, char reason[JSON_REASON_MAX])
 {
     struct scanner scanner = {.text = text};
     const char *wrong = text.len > INT_MAX ? "too long" : scan_document(&scanner);
     struct json *json = NULL;
     jsmn_parser parser;
     int count = 0;
+    size_t size;
 
     if (!wrong) {
         jsmn_init(&parser);
         count = jsmn_parse(&parser, (const char *)text.data, text.len, NULL, 0);
-        if (count < 1 || count > VALUES_MAX)
+        if (count < 1 || count > (public ? PUBLIC_VALUES_MAX : VALUES_MAX))
             wrong = "too many values";
     }
     if (wrong) {
         (void)snprintf(reason, JSON_REASON_MAX, "%s (byte %zu)", wrong, scanner.at);
         return NULL;
     }
-    json = arena_alloc(sizeof *json + (size_t)count * sizeof json->tokens[0], ARENA_WORK);
+    size = sizeof *json + (size_t)count * sizeof json->tokens[0];
+    json = public ? malloc(size) : arena_alloc(size, ARENA_WORK);
     if (!json) {
         (void)snprintf(reason, JSON_REASON_MAX, "no memory");
         return NULL;
     }
     json->text = (const char *)text.data;
+    json->public = public;
     jsmn_init(&parser);
     json->count = jsmn_parse(&parser, json->text, text.len, json->tokens, (unsigned)count);
     return json;
 }
 
+struct json *json_parse(struct bytes text, char reason[JSON_REASON_MAX])
+{
+    return parse(text, false, reason);
+}
+
+struct json *json_parse_public(struct bytes text, char reason[JSON_REASON_MAX])
+{
+    return parse(text, true, reason);
+}
+
 void json_free(struct json *json)
 {
-    arena_free(json);
+    if (json && json->public)
+        free(json);
+    else
+        arena_free(json);
 }
 
 static const jsmntok_t *token_at(const struct json *json, json_value value)

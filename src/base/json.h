@@ -11,7 +11,7 @@
  * stays the caller's and must outlive the document; strings are views until they are decoded.
  * Nesting is bounded.
  */
-struct json; /* in the arena */
+struct json; /* in the arena, but for json_parse_public() */
 
 enum json_type {
     JSON_NONE,
@@ -33,6 +33,9 @@ typedef int json_value;
 /* The document; or NULL and a reason: what is wrong and at which byte, or no memory. Never any of
  * the text itself. */
 struct json *json_parse(struct bytes text, char reason[JSON_REASON_MAX]);
+
+/* The same on the ordinary heap, for a document that holds no secret and may be large. */
+struct json *json_parse_public(struct bytes text, char reason[JSON_REASON_MAX]);
 void json_free(struct json *json);
 
 enum json_type json_type(const struct json *json, json_value value);

@@ -21,7 +21,7 @@
  * that who may write to a pipe may write all of it, and no other line comes between. A field that
  * is too long is cut, so that those behind it find room.
  */
-enum { LINE_MAX_BYTES = 4096, FIELD_MAX = 1024, LINE_END = 4, PATIENCE_MS = 1000 };
+enum { LINE_MAX_BYTES = 4096, FIELD_MAX = 1280, LINE_END = 4, PATIENCE_MS = 1000 };
 
 /* How long a thread waits for a line to get out, once: a little more than its reader is given. */
 enum { ASIDE_MS = PATIENCE_MS + 500, OPEN_MS = 3000, LOG_PATH_MAX = 1024 };
@@ -110,7 +110,7 @@ static void put_quoted(struct line *line, const char *text)
 
 static int needs_quotes(const char *text)
 {
-    if (*text == '\0' || strlen(text) > FIELD_MAX / 2)
+    if (*text == '\0' || strlen(text) > 1024) /* what does not fit is cut in quotes only */
         return 1;
     for (; *text; text++)
         if (*text <= ' ' || *text > '~' || *text == '"' || *text == '=' || *text == '\\')
@@ -442,5 +442,6 @@ void log_error(const struct err *err)
 
     log_event(LOG_LEVEL_ERROR, "error", log_s("code", info->name), log_s("what", info->what),
               log_s("subject", err->subject[0] ? err->subject : NULL),
-              log_s("reason", err->reason[0] ? err->reason : NULL), log_s("remedy", err_remedy(err)));
+              log_s("reason", err->reason[0] ? err->reason : NULL),
+              log_s("remedy", err_remedy(err)));
 }

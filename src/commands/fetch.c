@@ -32,7 +32,7 @@ static int fetch(const struct work *work)
     if (!work->config->dry_run)
         told = tell_all(work->hook, agent, work->deadline);
     free(agent);
-    return status > told ? status : told;
+    return status ? status : told; /* a hook's failure hides no other */
 }
 
 int command_fetch(const struct config *config, unsigned needs)

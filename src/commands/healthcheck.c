@@ -54,12 +54,14 @@ static bool is_good(const struct survey *survey)
 }
 
 /* There, whole, and not expired. */
-static bool check_set(struct health *health, const char *sub)
+/* set NULL: no secret is configured, and nothing said of which one it should be. */
+static bool check_set(struct health *health, const struct config_set *set)
 {
+    const char *sub = set ? set->sub : "";
     const struct install_target target = agent_target(health->config, sub, health->deadline);
     struct survey survey;
 
-    survey_target(&target, &survey);
+    survey_target(&target, set, &survey);
     if (!is_good(&survey))
         return fail(health, "%s%s%s: %s: %s", health->config->dir, *sub ? "/" : "", sub,
                     err_info(survey.err.code)->what, survey.err.reason);
@@ -73,9 +75,9 @@ static bool check_sets(struct health *health)
     size_t i;
 
     if (config->set_count == 0)
-        return check_set(health, "");
+        return check_set(health, NULL);
     for (i = 0; i < config->set_count; i++)
-        if (!check_set(health, config->sets[i].sub))
+        if (!check_set(health, &config->sets[i]))
             return false;
     return true;
 }
@@ -136,20 +138,22 @@ static bool check_told(struct health *health, const struct status *status)
     return true;
 }
 
-/* One that hangs holds its lock, but writes nothing any more. */
+/*
+ * One that hangs holds its lock, but writes nothing any more. By the time since boot: the wall clock
+ * may have been set meanwhile.
+ */
 static bool check_rhythm(struct health *health, const struct status *status)
 {
     const int64_t most = status_number(status, 0, "next_within_s");
-    char text[STATUS_TEXT_MAX];
-    int64_t then;
+    const int64_t then = status_number(status, 0, "uptime_s");
+    const int64_t age = clock_ms() / 1000 - then;
 
-    status_text(status, 0, "written", text);
-    if (most < 0 || clock_parse(text, &then) < 0 || clock_wall() - then <= most)
+    if (most < 0 || then < 0 || age <= most)
         return true;
     return fail(health,
                 "mtls-agent run has written no status for %" PRId64 " s, and does so every %" PRId64
                 " s or sooner",
-                clock_wall() - then, most);
+                age, most);
 }
 
 /* What only the agent knows. Where nobody asked for that, it may have told it to another place. */

@@ -21,6 +21,7 @@ struct err;
 #define CONFIG_ENDPOINTS_MAX   1024
 #define CONFIG_SUB_MAX         64
 #define CONFIG_EXPECT_SANS_MAX 16
+#define CONFIG_FORBIDDEN_MAX   16
 #define CONFIG_WORDS_MAX       32
 #define CONFIG_SIGNALS_MAX     8
 
@@ -48,6 +49,9 @@ struct change_signal {
     pid_t pid;        /* 0: the one in pid_file */
     const char *pid_file;
 };
+
+/* Which answers of enclaves take run back by itself. */
+enum rollback_policy { ROLLBACK_NEVER, ROLLBACK_REFUSED };
 
 enum rehearse_policy { REHEARSE_REFUSE, REHEARSE_REQUIRE, REHEARSE_OFF };
 
@@ -84,13 +88,15 @@ struct config {
     const char *expect_subject; /* NULL: any */
     const char *expect_sans[CONFIG_EXPECT_SANS_MAX];
     size_t expect_san_count;
+    const char *forbidden[CONFIG_FORBIDDEN_MAX]; /* ids of versions */
+    size_t forbidden_count;
     int64_t ca_overlap_ms;
     bool dry_run;
     bool rollback;             /* fetch goes back to the previous set */
     int64_t deadline_ms;       /* of fetch, and of each cycle of run */
     int64_t interval_ms;       /* run: the most between two cycles */
     int64_t probe_interval_ms; /* run: between two rounds of probes; 0: none */
-    bool rollback_on_failure;
+    enum rollback_policy rollback_on_failure;
     const char *on_change_exec[CONFIG_WORDS_MAX + 1]; /* a program and its arguments, then NULL */
     struct change_signal on_change_signals[CONFIG_SIGNALS_MAX];
     size_t on_change_signal_count;

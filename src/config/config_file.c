@@ -13,7 +13,7 @@
 #define PEM_BEGIN "-----BEGIN "
 #define PEM_END   "-----END "
 
-enum { FILE_SIZE_MAX = 256 * 1024, LINE_LENGTH_MAX = 4096 };
+enum { FILE_SIZE_MAX = 2 * 1024 * 1024, LINE_LENGTH_MAX = 4096 };
 
 /* What cannot be looked at counts as there: opening it then says why. */
 static bool exists(const char *path)

@@ -214,6 +214,27 @@ static const char *set_expect_san(struct parse *parse, const struct option *opti
     return value_expected(text);
 }
 
+static const char *set_forbidden(struct parse *parse, const struct option *option, const char *text)
+{
+    struct config *config = &parse->store->config;
+
+    (void)option;
+    if (config->forbidden_count == CONFIG_FORBIDDEN_MAX)
+        return clause(parse, "is one too many: at most %d", CONFIG_FORBIDDEN_MAX);
+    config->forbidden[config->forbidden_count++] = text;
+    return value_version_id(text);
+}
+
+/* A boolean, for as long as there is one way to judge a refusal. */
+static const char *set_rollback(struct parse *parse, const struct option *option, const char *text)
+{
+    bool on = false;
+    const char *why = value_bool(text, &on);
+
+    *(enum rollback_policy *)field(parse, option) = on ? ROLLBACK_REFUSED : ROLLBACK_NEVER;
+    return why;
+}
+
 static const char *set_words(struct parse *parse, const struct option *option, const char *text)
 {
     char *copy = (char *)parse_keep(parse, text, strlen(text));
@@ -295,6 +316,9 @@ const struct option options[] = {
      .help = "install no identity but one of this subject, \"CN=ECS-Client\", or common name"},
     {"expect-san", "NAME", set_expect_san, .flags = OPTION_LIST,
      .help = "nor one whose subjectAltName lacks this DNS name, IP address or URI"},
+    {"forbid-version", "ID", set_forbidden, .flags = OPTION_LIST,
+     .help = "never install this version of a secret, nor keep it for another one, nor go back to "
+             "it"},
     {"ca-overlap", "DURATION", set_duration, AT(ca_overlap_ms), .fallback = "0s", .least = "0s",
      .most = "7d", .help = "how long anchors that left ca_cert stay in ca.crt beside the new ones"},
     {"dry-run", NULL, set_bool, AT(dry_run),
@@ -307,7 +331,7 @@ const struct option options[] = {
      .most = "1d", .help = "run: the most between two looks at the secret"},
     {"probe-interval", "DURATION", set_duration, AT(probe_interval_ms), .fallback = "60s",
      .least = "0s", .most = "1d", .help = "run: between two probes of each enclave; 0s: none"},
-    {"rollback-on-failure", NULL, set_bool, AT(rollback_on_failure),
+    {"rollback-on-failure", NULL, set_rollback, AT(rollback_on_failure),
      .help = "run: back to the previous set when the enclaves refuse a new one after all"},
     {"on-change-exec", "COMMAND", set_words, AT(on_change_exec), .flags = OPTION_FIXED,
      .help = "run this program, by its path and without a shell, after a set has changed"},

@@ -37,10 +37,12 @@ static void count_in(struct history_bucket *bucket, const struct history_entry *
 {
     const uint32_t ms =
         entry->latency_ms < UINT16_MAX ? (uint32_t)entry->latency_ms : (uint32_t)UINT16_MAX;
+    uint16_t *count = &bucket->verdicts[entry->verdict < HISTORY_VERDICTS ? entry->verdict
+                                                                          : PROBE_UNREACHABLE];
 
-    if (bucket->verdicts[entry->verdict] == UINT16_MAX)
+    if (*count == UINT16_MAX)
         return;
-    bucket->verdicts[entry->verdict]++;
+    (*count)++;
     if (entry->latency_ms < 0 || bucket->timed == UINT16_MAX)
         return;
     bucket->timed++;
@@ -70,7 +72,7 @@ static void sum_up(const struct history_bucket *bucket, struct history_sum *out)
 {
     int verdict;
 
-    for (verdict = PROBE_UNASKED + 1; verdict < PROBE_VERDICTS; verdict++) {
+    for (verdict = PROBE_UNASKED + 1; verdict < HISTORY_VERDICTS; verdict++) {
         out->verdicts[verdict] += bucket->verdicts[verdict];
         out->asked += bucket->verdicts[verdict];
     }

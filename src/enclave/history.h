@@ -14,9 +14,10 @@ enum history_window { HISTORY_HOUR, HISTORY_DAY, HISTORY_WINDOWS };
 
 #define HISTORY_REASON_MAX 160
 #define HISTORY_BUCKETS    (12 + 24)
+#define HISTORY_VERDICTS   (PROBE_UNREACHABLE + 1) /* silence counts as that */
 struct history {
     struct history_bucket {
-        uint16_t verdicts[PROBE_VERDICTS];
+        uint16_t verdicts[HISTORY_VERDICTS];
         uint16_t timed;              /* those with a latency */
         uint32_t total_ms, worst_ms; /* of these */
     } buckets[HISTORY_BUCKETS];
@@ -43,7 +44,7 @@ void history_add(struct history *history, const struct history_entry *entry);
  */
 struct history_sum {
     unsigned asked, accepted;
-    unsigned verdicts[PROBE_VERDICTS];
+    unsigned verdicts[HISTORY_VERDICTS];
     int64_t mean_ms, worst_ms; /* -1: no latency was measured */
 };
 void history_sum(const struct history *history, int64_t now_ms, enum history_window window,

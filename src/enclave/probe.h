@@ -26,8 +26,8 @@ enum probe_verdict {
                        connections, as servers do that verify late */
     PROBE_NOT_MUTUAL,  /* it asks for no client certificate, which proves nothing */
     PROBE_UNTRUSTED,   /* we do not accept the enclave's certificate */
-    PROBE_SILENT,      /* it had our certificate and said nothing more: a refusal, or it is busy */
     PROBE_UNREACHABLE, /* anything else: nothing is known about the identity */
+    PROBE_SILENT,      /* the same, of one that had our certificate: a refusal, or it is busy */
     PROBE_VERDICTS
 };
 

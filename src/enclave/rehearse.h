@@ -28,9 +28,9 @@ struct rehearsed {
  * Tries the next identity on every endpoint, in memory, by the rehearse policy, until the target's
  * deadline. Where a server doubts it without an alert, the identity installed in the target is
  * tried too: only what accepts the old and not the new one has refused. Unreachable endpoints are
- * tried again a few times, and so are those whose turn did not come. -1 with ERR_ENCLAVE_REFUSED, ERR_ENCLAVE_UNTRUSTED or, under "require",
- * ERR_ENCLAVE_UNREACHABLE or ERR_DEADLINE; with ERR_KEY_INVALID where the private key makes wrong signatures: the
- * identity must not be installed.
+ * tried again a few times, and so are those whose turn did not come. -1 with ERR_ENCLAVE_REFUSED,
+ * ERR_ENCLAVE_UNTRUSTED or, under "require", ERR_ENCLAVE_UNREACHABLE or ERR_DEADLINE; with
+ * ERR_KEY_INVALID where the private key makes wrong signatures: the identity must not be installed.
  */
 int rehearse(const struct config *config, const struct identity *next,
              const struct install_target *target, struct rehearsed *out, struct err *err);

@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/hash.h"
+#include "base/log.h"
+#include "host/install_internal.h"
 #include "identity/bundle.h"
 #include "identity/cert.h"
 #include "identity/identity.h"
@@ -42,6 +44,18 @@ static const struct install_overlap *find(const struct installed *facts, const c
     return NULL;
 }
 
+/* Whether one more can be told of, read again, and written: base64 in lines takes 1.4 times as
+ * much. */
+static bool has_room(const struct transition *transition, const struct cert *cert)
+{
+    enum { BEGIN_AND_END = 64 };
+    const size_t used = transition->next->file[BUNDLE_CA_CERT].len;
+
+    return transition->overlap->count < INSTALL_OVERLAP_MAX &&
+           anchors_count(transition->next->anchors) < IDENTITY_ANCHORS_MAX &&
+           used + cert->der.len * 7 / 5 + BEGIN_AND_END < INSTALL_FILE_MAX;
+}
+
 /* An anchor that ca_cert does not hold: kept, or its time is over. */
 static int keep(struct transition *transition, const struct cert *cert, struct err *err)
 {
@@ -62,9 +76,12 @@ static int keep(struct transition *transition, const struct cert *cert, struct e
         return 0;
     }
     transition->changed += !known;
-    if (entry.until <= transition->now || overlap->count == INSTALL_OVERLAP_MAX ||
-        anchors_count(transition->next->anchors) == IDENTITY_ANCHORS_MAX)
+    if (entry.until <= transition->now)
         return 0;
+    if (!has_room(transition, cert)) {
+        log_event(LOG_LEVEL_WARNING, "ca_overlap_full", log_s("fingerprint", entry.digest));
+        return 0;
+    }
     if (identity_add_anchor(transition->next, cert->der, err) < 0)
         return -1;
     overlap->kept[overlap->count++] = entry;
@@ -91,14 +108,41 @@ static int walk(struct transition *transition, struct bytes pem, struct err *err
     return result;
 }
 
-static bool same_secrets(const struct ca_overlap_request *request, const struct installed *facts)
+bool ca_overlap_holds(const struct installed *facts, struct bytes der)
 {
-    uint8_t digest[sizeof facts->secrets] = {0};
-    size_t i;
+    uint8_t digest[HASH_SIZE];
+    char hex[HASH_HEX_SIZE];
 
-    for (i = 0; i < request->source_count; i++)
-        install_digest_secret(digest, bytes_of_text(request->sources[i].secret));
-    return facts->version_count > 0 && memcmp(digest, facts->secrets, sizeof digest) == 0;
+    hash_sha256(digest, der);
+    hash_hex(hex, digest);
+    return find(facts, hex) != NULL;
+}
+
+int ca_overlap_strip(const struct installed *facts, struct buf *ca)
+{
+    struct buf der = {.tag = ARENA_DOCUMENT};
+    struct buf own = {.tag = ca->tag, .max = ca->max};
+    struct pem_reader reader = {buf_bytes(ca)};
+    struct pem_block block;
+    int result = 0;
+
+    while (result == 0 && pem_next(&reader, &block, &der) > 0) {
+        if (!ca_overlap_holds(facts, buf_bytes(&der)))
+            result = pem_append(&own, "CERTIFICATE", buf_bytes(&der));
+        buf_free(&der);
+    }
+    buf_free(&der);
+    buf_free(ca);
+    *ca = own;
+    return result;
+}
+
+static bool same_secrets(const struct ca_overlap_request *request)
+{
+    char other[INSTALL_OTHER_MAX];
+
+    return install_origin(request->target, NULL, request->sources, request->source_count, other) ==
+           INSTALL_OF_THESE;
 }
 
 int ca_overlap_apply(const struct ca_overlap_request *request, struct identity *next,
@@ -120,7 +164,7 @@ int ca_overlap_apply(const struct ca_overlap_request *request, struct identity *
     *overlap = (struct ca_overlap){0};
     if (request->length_ms == 0 || !next->anchors)
         return 0;
-    if (install_read(request->target, &bundle, &facts, &none) == 0 && same_secrets(request, &facts))
+    if (install_read(request->target, &bundle, &facts, &none) == 0 && same_secrets(request))
         result = walk(&transition, buf_bytes(&bundle.field[BUNDLE_CA_CERT]), err);
     overlap->only_ended =
         transition.ended > 0 && transition.changed == 0 && transition.shared == transition.own;

@@ -34,4 +34,14 @@ struct ca_overlap_request {
 int ca_overlap_apply(const struct ca_overlap_request *request, struct identity *next,
                      struct ca_overlap *overlap, struct err *err);
 
+/*
+ * Takes the anchors that the manifest tells of out of ca.crt's text, so that ca_cert's own are
+ * left. 0; -1 where memory is full.
+ */
+struct buf;
+int ca_overlap_strip(const struct installed *facts, struct buf *ca);
+
+/* Whether a certificate is one of those. */
+bool ca_overlap_holds(const struct installed *facts, struct bytes der);
+
 #endif

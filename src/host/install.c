@@ -86,9 +86,13 @@ static void restore(const struct place *place, const struct change *change)
     sweep(place);
 }
 
-/* A damaged set is not kept: its key may have been open to all. The one before it is. */
-static void choose_previous(const struct current *current, bool same, struct change *change)
+/* What is of the same version, damaged or with other anchors, is no way back. The one before it is.
+ */
+static void choose_previous(const struct current *current, struct change *change)
 {
+    const struct manifest *old = &current->manifest, *new = &change->manifest;
+    const bool same = old->text.len > 0 && same_text(old, old->sources_len, new, new->sources_len);
+
     change->adopts = current->links.plain && !current->name[0];
     if (change->adopts)
         set_name_new(change->previous);
@@ -123,7 +127,7 @@ static int settle(const struct place *place, const struct current *current, stru
 
     *outcome = INSTALL_UNCHANGED;
     if (!whole || !current->links.right) {
-        choose_previous(current, same, change);
+        choose_previous(current, change);
         *outcome = outcome_of(current, change);
         result = whole ? links_place(place, change->set, err) : replace(place, change, err);
     }

@@ -79,6 +79,12 @@ enum install_outcome {
 int install_set(const struct install_target *target, const struct install_set *set,
                 enum install_outcome *outcome, struct err *err);
 
+/*
+ * Removes what install_set() would: a previous set past its time or damaged, what a killed run
+ * left. For cycles that do not come to it. Nothing is done while another agent holds the lock.
+ */
+void install_sweep(const struct install_target *target);
+
 /* What stands in the target now. */
 struct installed {
     char set[INSTALL_NAME_SIZE]; /* its name; "": plain files, or not of this agent's making */
@@ -87,13 +93,21 @@ struct installed {
     int64_t not_after;
     char version_ids[16][65]; /* of the manifest, in its order */
     size_t version_count;
-    uint8_t secrets[32]; /* a digest of their ARNs, by install_digest_secret() one after another */
     struct install_overlap overlap[INSTALL_OVERLAP_MAX];
     size_t overlap_count;
 };
 
-/* Tells sets of the same secrets from others. digest is zero at first. */
-void install_digest_secret(uint8_t digest[32], struct bytes secret);
+/*
+ * Whether a set (NULL: the installed one) was made of these secrets, each an ARN, with or without
+ * the suffix of Secrets Manager, or a name. They are the same where account and name are, as far as
+ * both tell; a replica in another Region is the same secret. Unknown where no manifest can be read.
+ * Of others: other tells which.
+ */
+#define INSTALL_OTHER_MAX 256
+enum install_origin { INSTALL_OF_UNKNOWN, INSTALL_OF_THESE, INSTALL_OF_OTHERS };
+enum install_origin install_origin(const struct install_target *target, const char *set,
+                                   const struct install_source *sources, size_t count,
+                                   char other[INSTALL_OTHER_MAX]);
 
 /*
  * Names the version of a set made of these secrets' versions, in this order: SHA-256, lower-case
@@ -106,8 +120,8 @@ bool install_facts(const struct install_target *target, struct installed *facts)
 
 /*
  * Reads the installed set, as install_read() does, if it was made of exactly these versions and
- * each of its files is what its manifest says; else false, and the bundle is empty. No such set is
- * one whose ca.crt holds anchors beyond ca_cert's.
+ * each of its files is what its manifest says; else false, and the bundle is empty. Anchors of an
+ * overlap are left out: it is what the secret held.
  */
 bool install_recall(const struct install_target *target, const struct install_source *sources,
                     size_t source_count, struct bundle *bundle);

@@ -19,7 +19,10 @@
 #define TEMPORARY_MEMORY "..agent.tmp"
 #define RUN_FILE         "..run"
 #define PLACE_PATH_MAX   1024
-#define INSTALL_FILE_MAX ((size_t)64 * 1024)
+
+/* Most bytes of a file of a set, of whoever writes or reads one: a secret's 64 KiB, line breaks
+ * that it did not have, and the anchors of an overlap. */
+#define INSTALL_FILE_MAX ((size_t)256 * 1024)
 
 /* install_dir.c: the target directory, open. */
 struct place {
@@ -59,9 +62,15 @@ bool line_is(const struct line *line, const char *keyword, size_t words);
 bool line_copy(char *out, size_t size, struct bytes word);
 bool line_copy_digest(char out[HASH_HEX_SIZE], struct bytes word);
 
+/* Reads a word of decimal digits; false where it is none. */
+bool line_read_number(int64_t *out, struct bytes word);
+
 /* Appends a line of two or, where second is not NULL, three words: 0, or -1 where memory is full.
  */
 int line_add(struct buf *text, const char *keyword, const char *first, const char *second);
+
+/* The same with a number as the last word; word may be NULL. */
+int line_add_number(struct buf *text, const char *keyword, const char *word, int64_t value);
 
 /* install_manifest.c: what a set is made of, as text. */
 struct manifest {
@@ -149,6 +158,9 @@ struct buf *field_prepare(const struct place *place, enum bundle_field field,
  * nothing, and temporary files. A set that cannot be removed is logged.
  */
 void sweep(const struct place *place);
+
+/* install_rollback.c: whether a set by that name is as it was installed, or does not say how. */
+bool set_is_sound(const struct place *place, const char *name);
 
 /* Removes the directory of a set, unless a stranger made one of such a name; false with errno. */
 bool set_remove(const struct place *place, const char *name);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/hash.h"
 #include "host/install_internal.h"
+
+enum { NUMBER_MAX = 18 };
 
 int line_next(struct bytes *text, struct line *line)
 {
@@ -43,6 +46,26 @@ bool line_copy_digest(char out[HASH_HEX_SIZE], struct bytes word)
 {
     return line_copy(out, HASH_HEX_SIZE, word) &&
            strspn(out, "0123456789abcdef") == HASH_HEX_SIZE - 1;
+}
+
+bool line_read_number(int64_t *out, struct bytes word)
+{
+    if (word.len == 0 || word.len > NUMBER_MAX)
+        return false;
+    for (*out = 0; word.len > 0; word.data++, word.len--) {
+        if (*word.data < '0' || *word.data > '9')
+            return false;
+        *out = *out * 10 + (*word.data - '0');
+    }
+    return true;
+}
+
+int line_add_number(struct buf *text, const char *keyword, const char *word, int64_t value)
+{
+    char number[24];
+
+    (void)snprintf(number, sizeof number, "%lld", (long long)value);
+    return word ? line_add(text, keyword, word, number) : line_add(text, keyword, number, NULL);
 }
 
 int line_add(struct buf *text, const char *keyword, const char *first, const char *second)

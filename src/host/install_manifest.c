@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -10,26 +9,7 @@
 #define MAGIC   "mtls-agent-set"
 #define VERSION "1"
 
-enum { VERSIONS_MAX = 16, NUMBER_MAX = 18 };
-
-static bool read_number(int64_t *out, struct bytes word)
-{
-    if (word.len > NUMBER_MAX)
-        return false;
-    for (*out = 0; word.len > 0; word.data++, word.len--) {
-        if (*word.data < '0' || *word.data > '9')
-            return false;
-        *out = *out * 10 + (*word.data - '0');
-    }
-    return true;
-}
-
-void install_digest_secret(uint8_t digest[HASH_SIZE], struct bytes secret)
-{
-    const uint8_t *before = digest;
-
-    hash_hmac(digest, bytes_of(before, HASH_SIZE), secret);
-}
+enum { VERSIONS_MAX = 16 };
 
 static void digest_head(char out[HASH_HEX_SIZE], struct bytes head)
 {
@@ -50,7 +30,6 @@ static int parse_sources(struct manifest *manifest, struct bytes *rest, struct l
             digest_head(facts->version, bytes_of(manifest->text.data, manifest->sources_len));
             return facts->version_count > 0 ? 0 : -1;
         }
-        install_digest_secret(facts->secrets, line->word[1]);
         if (facts->version_count == VERSIONS_MAX ||
             !line_copy(facts->version_ids[facts->version_count++], sizeof facts->version_ids[0],
                        line->word[2]))
@@ -86,7 +65,7 @@ static int parse_overlap(struct installed *facts, struct bytes *rest, struct lin
             return -1;
         overlap = &facts->overlap[facts->overlap_count++];
         if (!line_copy_digest(overlap->digest, line->word[1]) ||
-            !read_number(&overlap->until, line->word[2]))
+            !line_read_number(&overlap->until, line->word[2]))
             return -1;
     }
 }
@@ -103,7 +82,8 @@ static int parse(struct manifest *manifest)
     if (!line_is(&line, "fingerprint", 2) ||
         !line_copy_digest(manifest->facts.fingerprint, line.word[1]) || line_next(&rest, &line) < 0)
         return -1;
-    if (!line_is(&line, "not-after", 2) || !read_number(&manifest->facts.not_after, line.word[1]))
+    if (!line_is(&line, "not-after", 2) ||
+        !line_read_number(&manifest->facts.not_after, line.word[1]))
         return -1;
     if (parse_overlap(&manifest->facts, &rest, &line) < 0)
         return -1;
@@ -141,14 +121,6 @@ static int add_file(struct buf *text, const char *name, struct bytes content)
     return line_add(text, "file", name, hex);
 }
 
-static int add_number(struct buf *text, const char *keyword, const char *word, int64_t value)
-{
-    char number[24];
-
-    (void)snprintf(number, sizeof number, "%lld", (long long)value);
-    return word ? line_add(text, keyword, word, number) : line_add(text, keyword, number, NULL);
-}
-
 static int render(struct buf *text, const struct install_set *set)
 {
     size_t i;
@@ -159,10 +131,10 @@ static int render(struct buf *text, const struct install_set *set)
         if (add_file(text, set->files[i].name, set->files[i].content) < 0)
             return -1;
     if (line_add(text, "fingerprint", set->fingerprint, NULL) < 0 ||
-        add_number(text, "not-after", NULL, set->not_after) < 0)
+        line_add_number(text, "not-after", NULL, set->not_after) < 0)
         return -1;
     for (i = 0; i < set->overlap_count; i++)
-        if (add_number(text, "overlap", set->overlap[i].digest, set->overlap[i].until) < 0)
+        if (line_add_number(text, "overlap", set->overlap[i].digest, set->overlap[i].until) < 0)
             return -1;
     return 0;
 }

@@ -33,8 +33,9 @@ static bool read_line(struct install_memory *memory, const struct line *line)
     if (line_is(line, TOLD, 2))
         return !memory->told[0] && line_copy(memory->told, sizeof memory->told, line->word[1]) &&
                set_name_valid(memory->told);
-    if (line_is(line, ROLLED_BACK, 2))
-        return read_digest(memory->rolled_back, line->word[1]);
+    if (line_is(line, ROLLED_BACK, 2) || line_is(line, ROLLED_BACK, 3))
+        return read_digest(memory->rolled_back, line->word[1]) &&
+               (line->words == 2 || line_read_number(&memory->tried, line->word[2]));
     return line_is(line, HELD, 2) && read_digest(memory->held, line->word[1]);
 }
 
@@ -56,7 +57,8 @@ static int render(struct buf *text, const struct install_memory *memory)
 {
     if (line_add(text, MAGIC, VERSION, NULL) < 0 ||
         (memory->told[0] && line_add(text, TOLD, memory->told, NULL) < 0) ||
-        (memory->rolled_back[0] && line_add(text, ROLLED_BACK, memory->rolled_back, NULL) < 0) ||
+        (memory->rolled_back[0] &&
+         line_add_number(text, ROLLED_BACK, memory->rolled_back, memory->tried) < 0) ||
         (memory->held[0] && line_add(text, HELD, memory->held, NULL) < 0))
         return -1;
     return 0;
@@ -185,6 +187,8 @@ static bool change_entry(char *out, size_t size, const char *value)
 
 static bool change_memory(struct install_memory *memory, const struct install_memory_change *change)
 {
+    if (change->rolled_back)
+        memory->tried = change->tried > 0 ? change->tried : 0;
     return change_entry(memory->told, sizeof memory->told, change->told) &&
            change_entry(memory->rolled_back, sizeof memory->rolled_back, change->rolled_back) &&
            change_entry(memory->held, sizeof memory->held, change->held);
@@ -193,7 +197,7 @@ static bool change_memory(struct install_memory *memory, const struct install_me
 static bool same(const struct install_memory *a, const struct install_memory *b)
 {
     return strcmp(a->told, b->told) == 0 && strcmp(a->rolled_back, b->rolled_back) == 0 &&
-           strcmp(a->held, b->held) == 0;
+           strcmp(a->held, b->held) == 0 && a->tried == b->tried;
 }
 
 static int update_locked(const struct place *place, const struct install_memory_change *change,

@@ -10,6 +10,7 @@ struct err;
 struct install_memory {
     char told[INSTALL_NAME_SIZE]; /* the set that the hook was run for */
     char rolled_back[65];         /* the version that was rolled back because it went wrong */
+    int64_t tried;                /* when it was tried last, seconds since 1970; 0: not known */
     char held[65];                /* the version that was rolled back by hand: not to be installed
                                      again until another one comes */
 };
@@ -25,6 +26,7 @@ int install_memory_read(const struct install_target *target, struct install_memo
 /* What changes in it: NULL stays as it is, "" is forgotten. */
 struct install_memory_change {
     const char *told, *rolled_back, *held;
+    int64_t tried; /* goes with rolled_back */
 };
 
 /*

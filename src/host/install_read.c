@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "base/fs.h"
+#include "host/ca_overlap.h"
 #include "host/install_internal.h"
 #include "identity/bundle.h"
 
@@ -159,7 +160,7 @@ static bool is_as_installed(const struct manifest *manifest, const struct bundle
         if (!manifest_agrees(manifest, bundle_field_file((enum bundle_field)field),
                              buf_bytes(&bundle->field[field])))
             return false;
-    return manifest->facts.overlap_count == 0;
+    return true;
 }
 
 bool install_recall(const struct install_target *target, const struct install_source *sources,
@@ -175,9 +176,10 @@ bool install_recall(const struct install_target *target, const struct install_so
     if (place_open(&place, target, false, &ignored) == 0)
         fd = open_files(&place, name);
     if (fd >= 0) {
-        good = manifest_read(&manifest, fd) == 0 &&
-               manifest_is_of(&manifest, sources, source_count) &&
-               read_fields(&place, fd, bundle, &ignored) == 0 && is_as_installed(&manifest, bundle);
+        good =
+            manifest_read(&manifest, fd) == 0 && manifest_is_of(&manifest, sources, source_count) &&
+            read_fields(&place, fd, bundle, &ignored) == 0 && is_as_installed(&manifest, bundle) &&
+            ca_overlap_strip(&manifest.facts, &bundle->field[BUNDLE_CA_CERT]) == 0;
         close(fd);
     }
     if (!good)

@@ -14,8 +14,9 @@
 
 enum { MODE_BITS = 07777 };
 
-/* The set that the installed one replaced. */
-struct previous {
+/* A set that must be as it was installed: the one before, mostly. */
+struct sound {
+    enum err_code code; /* where it is not */
     const struct place *place;
     char current[SET_NAME_SIZE], name[SET_NAME_SIZE];
     int fd;
@@ -24,13 +25,13 @@ struct previous {
     size_t file_count;
 };
 
-static int none(const struct previous *previous, const char *name, const char *why, struct err *err)
+static int none(const struct sound *previous, const char *name, const char *why, struct err *err)
 {
-    return err_set(err, ERR_NO_PREVIOUS, previous->place->path, "%s %s", name, why);
+    return err_set(err, previous->code, previous->place->path, "%s %s", name, why);
 }
 
 /* From "..data" by the manifest of the installed set to the name of the one before. */
-static int find(struct previous *previous, struct err *err)
+static int find(struct sound *previous, struct err *err)
 {
     const struct place *place = previous->place;
     struct manifest manifest = {0};
@@ -62,7 +63,7 @@ static bool is_sound(const struct place *place, int fd, mode_t kind, mode_t mode
            place_trusts(place, status.st_uid) && (status.st_mode & MODE_BITS & ~mode) == 0;
 }
 
-static int open_previous(struct previous *previous, struct err *err)
+static int open_previous(struct sound *previous, struct err *err)
 {
     char not_after[CLOCK_TEXT_MAX];
 
@@ -82,7 +83,7 @@ static int open_previous(struct previous *previous, struct err *err)
                    not_after);
 }
 
-static void close_previous(struct previous *previous)
+static void close_previous(struct sound *previous)
 {
     manifest_free(&previous->manifest);
     if (previous->fd >= 0)
@@ -90,8 +91,7 @@ static void close_previous(struct previous *previous)
 }
 
 /* Reads a file, where the set has it; its key must not have been open to others since. */
-static int read_file(struct previous *previous, const char *name, struct buf *content,
-                     struct err *err)
+static int read_file(struct sound *previous, const char *name, struct buf *content, struct err *err)
 {
     const struct install_target *target = previous->place->target;
     const bool secret = content->tag == ARENA_KEY;
@@ -108,7 +108,7 @@ static int read_file(struct previous *previous, const char *name, struct buf *co
     if (full)
         return err_set(err, ERR_MEMORY_FULL, previous->place->path, "no room for %s", name);
     if (!right || !manifest_agrees(&previous->manifest, name, buf_bytes(content)))
-        return err_set(err, ERR_NO_PREVIOUS, previous->place->path,
+        return err_set(err, previous->code, previous->place->path,
                        "%s in %s is not as it was installed", name, previous->name);
     if (content->len > 0)
         previous->files[previous->file_count++] = (struct install_file){.name = name};
@@ -116,7 +116,7 @@ static int read_file(struct previous *previous, const char *name, struct buf *co
 }
 
 /* Reads all; a manifest that lists more than the files known here is of no set to go back to. */
-static int read_files(struct previous *previous, struct bundle *bundle, struct err *err)
+static int read_files(struct sound *previous, struct bundle *bundle, struct err *err)
 {
     struct buf combined = {.tag = ARENA_KEY, .max = INSTALL_FILE_MAX};
     int field, result = 0;
@@ -137,7 +137,7 @@ int install_read_previous(const struct install_target *target, struct bundle *bu
                           struct installed *facts, struct err *err)
 {
     struct place place;
-    struct previous previous = {.place = &place, .fd = -1};
+    struct sound previous = {.code = ERR_NO_PREVIOUS, .place = &place, .fd = -1};
     int result = -1;
 
     if (facts)
@@ -159,7 +159,7 @@ int install_read_previous(const struct install_target *target, struct bundle *bu
 
 /* A swap that could not be made durable may be seen already. Nothing is swept: what could not be
  * gone back to now may be later. */
-static void stay(const struct previous *previous)
+static void stay(const struct sound *previous)
 {
     char name[SET_NAME_SIZE];
     struct err ignored;
@@ -168,7 +168,7 @@ static void stay(const struct previous *previous)
         (void)data_swap(previous->place, previous->current, &ignored);
 }
 
-static int go_back(const struct previous *previous, struct err *err)
+static int go_back(const struct sound *previous, struct err *err)
 {
     const struct place *place = previous->place;
     const struct install_set set = {.files = previous->files, .file_count = previous->file_count};
@@ -184,7 +184,7 @@ static int go_back(const struct previous *previous, struct err *err)
     return 0;
 }
 
-static int rollback_locked(struct previous *previous, const char *set, struct err *err)
+static int rollback_locked(struct sound *previous, const char *set, struct err *err)
 {
     struct bundle bundle = {0};
     int result;
@@ -201,12 +201,76 @@ static int rollback_locked(struct previous *previous, const char *set, struct er
 int install_rollback(const struct install_target *target, const char *set, struct err *err)
 {
     struct place place;
-    struct previous previous = {.place = &place, .fd = -1};
+    struct sound previous = {.code = ERR_NO_PREVIOUS, .place = &place, .fd = -1};
     int result = -1;
 
     if (place_open(&place, target, false, err) == 0 && place_lock(&place, err) == 0)
         result = rollback_locked(&previous, set, err);
     close_previous(&previous);
+    place_close(&place);
+    return result;
+}
+
+/* Each name of the set is the link that readers open. */
+static int check_links(const struct sound *set, struct err *err)
+{
+    const struct install_set names = {.files = set->files, .file_count = set->file_count};
+    struct links links;
+
+    if (links_check(set->place, &names, true, &links, err) < 0)
+        return -1;
+    return links.right ? 0 : none(set, set->name, "lacks a link to one of its files", err);
+}
+
+/* As it was installed, or without a manifest that tells. */
+static int check_set(struct sound *set, struct err *err)
+{
+    struct bundle bundle = {0};
+    int result;
+
+    if (set_open(set->place, set->name, &set->fd, err) < 0)
+        return -1;
+    if (set->fd < 0)
+        return none(set, set->name, "was removed", err);
+    if (!is_sound(set->place, set->fd, S_IFDIR, SET_MODE))
+        return none(set, set->name, "is open to others", err);
+    if (manifest_read(&set->manifest, set->fd) < 0)
+        return 0;
+    result = read_files(set, &bundle, err);
+    bundle_free(&bundle);
+    return result;
+}
+
+static int check(struct sound *set, struct err *err)
+{
+    if (!data_name(set->place, set->name))
+        return 0; /* plain files, or not of this agent's making: nothing is known of them */
+    if (check_set(set, err) < 0)
+        return -1;
+    return set->file_count ? check_links(set, err) : 0;
+}
+
+bool set_is_sound(const struct place *place, const char *name)
+{
+    struct sound set = {.code = ERR_NO_PREVIOUS, .place = place, .fd = -1};
+    struct err err;
+    bool sound;
+
+    memcpy(set.name, name, sizeof set.name);
+    sound = check_set(&set, &err) == 0 || err.code == ERR_MEMORY_FULL;
+    close_previous(&set);
+    return sound;
+}
+
+int install_check(const struct install_target *target, struct err *err)
+{
+    struct place place;
+    struct sound set = {.code = ERR_TARGET_INVALID, .place = &place, .fd = -1};
+    int result = -1;
+
+    if (place_open(&place, target, false, err) == 0)
+        result = check(&set, err);
+    close_previous(&set);
     place_close(&place);
     return result;
 }

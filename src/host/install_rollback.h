@@ -30,4 +30,12 @@ int install_read_previous(const struct install_target *target, struct bundle *bu
  */
 int install_rollback(const struct install_target *target, const char *set, struct err *err);
 
+/*
+ * Whether the installed set is as it was installed: its directory, each file by digest, owner and a
+ * mode no looser than the target's, and the links to them. 0 also for plain files and for a set
+ * without a manifest, of which that is not known; else ERR_TARGET_INVALID, ERR_NO_IDENTITY,
+ * ERR_MEMORY_FULL.
+ */
+int install_check(const struct install_target *target, struct err *err);
+
 #endif

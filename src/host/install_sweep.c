@@ -52,7 +52,8 @@ static bool lives(const struct place *place, const char *previous)
              status.st_mtim.tv_nsec / 1000000;
     expired = read_manifest(place, previous, &manifest) && manifest.facts.not_after <= clock_wall();
     manifest_free(&manifest);
-    return !expired && (place->target->keep_newest || age_ms < place->target->keep_previous_ms);
+    return !expired && (place->target->keep_newest || age_ms < place->target->keep_previous_ms) &&
+           set_is_sound(place, previous);
 }
 
 static void find_previous(const struct place *place, const char *current,
@@ -117,6 +118,18 @@ static void remove_if_stale(const struct place *place, const char *name)
     if (strcmp(name, TEMPORARY_LINK) == 0 || strcmp(name, TEMPORARY_MEMORY) == 0 ||
         (link_is_ours(place, name) && fstatat(place->fd, name, &status, 0) < 0 && errno == ENOENT))
         (void)unlinkat(place->fd, name, 0);
+}
+
+void install_sweep(const struct install_target *target)
+{
+    struct install_target now = *target;
+    struct place place;
+    struct err ignored;
+
+    now.deadline = clock_ms(); /* who holds the lock sweeps */
+    if (place_open(&place, &now, false, &ignored) == 0 && place_lock(&place, &ignored) == 0)
+        sweep(&place);
+    place_close(&place);
 }
 
 void sweep(const struct place *place)

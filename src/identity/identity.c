@@ -13,8 +13,6 @@
 #include "identity/pem.h"
 #include "identity/verify.h"
 
-enum { LEEWAY_S = 5 * 60 };
-
 /* What the parts of one identity_new() share. */
 struct reading {
     const struct bundle *bundle;
@@ -209,7 +207,7 @@ static int check_leaf(const struct reading *reading, const struct side *side,
     clock_format(now, reading->policy->now);
     if (leaf->not_after < reading->policy->now)
         return fail(reading, side->cert, ERR_CERTIFICATE_EXPIRED, "it expired at %s", to);
-    if (leaf->not_before > reading->policy->now + LEEWAY_S)
+    if (leaf->not_before > reading->policy->now)
         return fail(reading, side->cert, ERR_CERTIFICATE_NOT_YET_VALID,
                     "it is valid from %s; the clock says %s", from, now);
     if (leaf->has_extended_usage && !(leaf->extended_usage & side->extended_usage))
@@ -233,7 +231,6 @@ static int check_chain(const struct reading *reading, const struct side *side,
         .profile = VERIFY_PRIVATE,
         .allow_v1_leaf = true,
         .now = reading->policy->now,
-        .leeway = LEEWAY_S,
     };
     bool client = side->purpose == VERIFY_CLIENT;
     char reason[VERIFY_REASON_MAX] = "";

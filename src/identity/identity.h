@@ -46,8 +46,8 @@ struct identity_policy {
 
 /*
  * Reads and checks a bundle: fields complete (client_cert, client_key and ca_cert; or server_cert
- * and server_key), PEM, key and leaf belong together, sizes, dates (a notBefore up to 5 minutes
- * ahead is let through; farther ahead is ERR_CERTIFICATE_NOT_YET_VALID, a matter of clocks),
+ * and server_key), PEM, key and leaf belong together, sizes, dates (a notBefore
+ * ahead is ERR_CERTIFICATE_NOT_YET_VALID, a matter of clocks, or of waiting),
  * purposes, and the client-chain policy. subject names the secret or directory in errors. NULL with
  * err on any failure.
  */

@@ -5,8 +5,6 @@
 #include "identity/report.h"
 #include "identity/verify_parts.h"
 
-enum { LEEWAY_S = 5 * 60 };
-
 /* What is wrong with an anchor that no chain needs may be so for a good reason. */
 static enum report_level level_of(const struct report_cert *entry)
 {
@@ -21,7 +19,7 @@ static void check_dates(struct report *report, const struct report_cert *entry, 
     if (entry->cert.not_after < now) {
         clock_format(date, entry->cert.not_after);
         report_add(report, level_of(entry), entry->field, "%s expired at %s", title, date);
-    } else if (entry->cert.not_before > now + LEEWAY_S) {
+    } else if (entry->cert.not_before > now) {
         clock_format(date, entry->cert.not_before);
         report_add(report, level_of(entry), entry->field, "%s is valid from %s only", title, date);
     }
@@ -98,7 +96,6 @@ static enum verify_status check_chain(struct report *report, const struct report
         .profile = VERIFY_PRIVATE,
         .allow_v1_leaf = true,
         .now = request->now,
-        .leeway = LEEWAY_S,
     };
     char reason[VERIFY_REASON_MAX] = "";
     enum verify_status status = verify(&verification, reason);

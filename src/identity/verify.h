@@ -63,7 +63,6 @@ struct verify_request {
     size_t path_max;    /* most certificates on a path, leaf and anchor counted, self-issued
                            intermediates not; 0: no bound of the caller's */
     int64_t now;        /* seconds since 1970 */
-    int64_t leeway;     /* a notBefore this many seconds ahead still counts as valid */
 };
 
 /*

@@ -18,16 +18,17 @@
 
 /* What a server said to one question. */
 enum dns_said {
-    DNS_UNASKED,
-    DNS_SILENT,
-    DNS_UNREACHABLE, /* no way there, or nobody listens */
-    DNS_FOUND,
-    DNS_NO_ADDRESS, /* the name has no such record */
-    DNS_REFERRED,   /* ask somebody else: no answer to who cannot */
-    DNS_BROKEN,     /* no DNS within the answer */
-    DNS_CUT,        /* the answer was cut off, and none came over TCP */
-    DNS_RCODE,      /* and above: this and the answer's RCODE */
-    DNS_NO_NAME = DNS_RCODE + 3
+    DNS_UNASKED = 0,
+    DNS_SILENT = 1,
+    DNS_UNREACHABLE = 2, /* no way there, or nobody listens */
+    DNS_FOUND = 3,
+    DNS_NO_ADDRESS = 4, /* the name has no such record */
+    DNS_REFERRED = 5,   /* ask somebody else: no answer to who cannot */
+    DNS_BROKEN = 6,     /* no DNS within the answer */
+    DNS_CUT = 7,        /* the answer was cut off, and none came over TCP */
+    DNS_RCODE = 8,      /* and above: this and the answer's RCODE */
+    DNS_NO_NAME = 11,
+    DNS_RCODE_LAST = 23
 };
 
 struct dns_address {

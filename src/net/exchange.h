@@ -10,7 +10,8 @@
 
 /*
  * Inside net/: one request in flight, between http.c (libcurl and what lives on), http_run.c (who
- * runs it), exchange.c (what libcurl is told) and outcome.c (what came of it).
+ * runs it), look.c (whose time it is), exchange.c (what libcurl is told) and outcome.c (what came
+ * of it).
  */
 
 /*
@@ -40,12 +41,12 @@ struct exchange {
     bool too_large;
     int no_socket; /* errno, where there was no descriptor or memory for one; else 0 */
     int sockets[EXCHANGE_SOCKETS]; /* the last ones opened, -1: none; some may be closed again */
-    uint64_t received;          /* bytes from the peer, as of the last look */
-    enum http_stage stage_seen; /* then */
+    uint64_t received;             /* bytes from the peer, as of the last look */
+    enum http_stage stage_seen;    /* then */
     struct pace pace;
-    int64_t share_ms; /* most of pace.waited_ms, beside the request's */
+    int64_t share_ms;    /* most of pace.waited_ms, beside the request's */
     int64_t launched_at; /* on clock_ms() */
-    long proxy_status; /* of its answer to CONNECT, 0 where none came */
+    long proxy_status;   /* of its answer to CONNECT, 0 where none came */
     char error[CURL_ERROR_SIZE];
     unsigned launches;
     int64_t idle_ms; /* of the http when it was launched */
@@ -54,6 +55,8 @@ struct exchange {
     struct exchange *next;
     _Alignas(max_align_t) char note[]; /* the batch's */
 };
+
+enum { HTTP_FLYING_MAX = 128 };
 
 struct http {
     CURLM *multi;
@@ -74,13 +77,16 @@ struct http {
 int exchange_configure(struct exchange *exchange, bool reuse);
 
 /*
- * libcurl's own limit for the connection, which divides it among the addresses of a name, follows our
- * clock of the peer.
+ * libcurl's own limit for the connection, which divides it among the addresses of a name, follows
+ * our clock of the peer.
  */
 void exchange_allow(struct exchange *exchange);
 
 /* The time by our clock that the peer has as far as it has come, without regard to its share. */
 int64_t exchange_time(const struct exchange *exchange);
+
+/* look.c: advances the clocks of all in flight, by what has come from their peers. */
+void http_look(struct http *http);
 
 /* Takes a place, if one is free. */
 bool exchange_take_place(struct exchange *exchange);

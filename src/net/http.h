@@ -60,8 +60,9 @@ enum http_result {
     HTTP_BROKEN,         /* closed, reset or malformed within the answer */
     HTTP_TOO_LARGE,
     HTTP_NO_MEMORY,      /* the arena is full */
-    HTTP_NO_DESCRIPTORS, /* there is none for a socket, or no memory of the system's: see os_error */
-    HTTP_FAILED     /* a request that cannot be sent */
+    HTTP_NO_DESCRIPTORS, /* there is none for a socket, or no memory of the system's: see os_error
+                          */
+    HTTP_FAILED          /* a request that cannot be sent */
 };
 
 enum http_stage { HTTP_STAGE_DNS, HTTP_STAGE_TCP, HTTP_STAGE_TLS, HTTP_STAGE_ANSWER };
@@ -78,7 +79,7 @@ struct http_response {
     int tls_error;         /* BearSSL's error, 0 where none; see tls_error_text() */
     int os_error;          /* errno of a connect(2) that failed, 0 where none did */
     bool cut;      /* HTTP_TIMEOUT, but the peer had not had its time: it tells nothing about it */
-    bool by_proxy;         /* it went by a proxy, which is the peer then */
+    bool by_proxy; /* it went by a proxy, which is the peer then */
     struct buf body;
     char error_type[128]; /* x-amzn-ErrorType, raw */
     char request_id[64];  /* x-amzn-RequestId */
@@ -105,9 +106,9 @@ void http_free(struct http *http);
  * Performs requests as they come from next() and hands each answer to done(), parallel at once at
  * most, and fewer while memory, descriptors or the processor are short. An exchange that only waits
  * for a slow connection gives up its place to others, and none has more than its share of the time
- * that is left: some that never answer do not hold up the rest. The clocks of connect_ms and total_ms
- * run while we wait for the peer, not while it waits for us (pace.h). -1 with err only where it
- * cannot go on at all.
+ * that is left: some that never answer do not hold up the rest. The clocks of connect_ms and
+ * total_ms run while we wait for the peer, not while it waits for us (pace.h). -1 with err only
+ * where it cannot go on at all.
  */
 struct http_batch {
     bool (*next)(void *user, struct http_request *request, void *note); /* false: no more */

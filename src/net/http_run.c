@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 
 #include "base/arena.h"
 #include "base/clock.h"
@@ -22,8 +18,7 @@ enum {
     LINGERING_MAX = 4,   /* connections that are shut down, or kept, besides those in flight */
     PLACES_FIRST = 4,    /* one more each time that there was nothing to do, up to the batch's */
     HEAVY_MS = 250,      /* work of so long, without a look at the clock, is too much at once */
-    FLYING_MAX = 128,
-    FAIR_MS = 1000, /* a silence of so long tells something, also where time was short */
+    FAIR_MS = 1000,      /* a silence of so long tells something, also where time was short */
     /* One in flight may need so many descriptors, and the rest of the process so many. */
     DESCRIPTORS_EACH = 4,
     DESCRIPTORS_REST = 16
@@ -295,86 +290,6 @@ static void pass_over_slow(struct http *http)
             give_up_place(exchange);
 }
 
-/*
- * Whether libcurl itself has something to do at once: one of them has bytes that were read and not
- * yet looked at, and nobody knows which.
- */
-static bool has_work(struct http *http)
-{
-    long ms = -1;
-
-    return curl_multi_timeout(http->multi, &ms) == CURLM_OK && ms == 0;
-}
-
-/* Asks the kernel which of those in flight have something for us: EXCHANGE_SOCKETS of each. */
-static void ask_kernel(const struct http *http, struct pollfd *sockets)
-{
-    const struct exchange *exchange;
-    nfds_t n = 0;
-    size_t i;
-
-    for (exchange = http->flying; exchange; exchange = exchange->next)
-        for (i = 0; i < EXCHANGE_SOCKETS; i++)
-            sockets[n++] = (struct pollfd){
-                .fd = exchange->sockets[i],
-                .events = exchange->response.stage < HTTP_STAGE_TLS ? POLLIN | POLLOUT : POLLIN,
-            };
-    if (poll(sockets, n, 0) < 0)
-        memset(sockets, 0, n * sizeof *sockets);
-}
-
-/* How much has come from the peer, on all its sockets; libcurl may have taken it between two looks.
- */
-static uint64_t received(const struct exchange *exchange)
-{
-    struct tcp_info info;
-    uint64_t bytes = 0;
-    size_t i;
-
-    for (i = 0; i < EXCHANGE_SOCKETS; i++) {
-        socklen_t len = sizeof info;
-
-        memset(&info, 0, sizeof info);
-        if (exchange->sockets[i] >= 0 &&
-            getsockopt(exchange->sockets[i], IPPROTO_TCP, TCP_INFO, &info, &len) == 0)
-            bytes += info.tcpi_bytes_received;
-    }
-    return bytes;
-}
-
-/* Whether anything has come since the last look: bytes, or a connection. */
-static bool has_moved(struct exchange *exchange)
-{
-    const uint64_t bytes = received(exchange);
-    const bool moved =
-        bytes != exchange->received || exchange->response.stage != exchange->stage_seen;
-
-    exchange->received = bytes;
-    exchange->stage_seen = exchange->response.stage;
-    return moved;
-}
-
-/* Advances the clocks of all in flight. A look-up has no socket to be looked at. */
-static void look(struct http *http)
-{
-    struct pollfd sockets[FLYING_MAX * EXCHANGE_SOCKETS];
-    const struct pollfd *socket = sockets;
-    const int64_t now = clock_ms();
-    const bool work = has_work(http);
-    struct exchange *exchange;
-    size_t i;
-
-    ask_kernel(http, sockets);
-    for (exchange = http->flying; exchange; exchange = exchange->next) {
-        bool ready = has_moved(exchange) || work || exchange->response.stage == HTTP_STAGE_DNS;
-
-        for (i = 0; i < EXCHANGE_SOCKETS; i++)
-            ready = (socket++->revents & ~POLLNVAL) != 0 || ready;
-        pace_look(&exchange->pace, now, ready);
-        exchange_allow(exchange);
-    }
-}
-
 /* Ends those whose peers have had their time. */
 static void end_silent(struct http *http, const struct http_batch *batch)
 {
@@ -415,7 +330,7 @@ static int step(struct http *http, const struct http_batch *batch)
     slept = clock_ms() - between;
     http->idle_ms += slept;
     adapt(&http->places, between - before, slept);
-    look(http);
+    http_look(http);
     end_silent(http, batch);
     pass_over_slow(http);
     return 0;
@@ -446,8 +361,8 @@ static size_t most_in_flight(void)
     struct rlimit limit = {0};
 
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
-        limit.rlim_cur >= FLYING_MAX * DESCRIPTORS_EACH + DESCRIPTORS_REST)
-        return FLYING_MAX;
+        limit.rlim_cur >= HTTP_FLYING_MAX * DESCRIPTORS_EACH + DESCRIPTORS_REST)
+        return HTTP_FLYING_MAX;
     if (limit.rlim_cur < DESCRIPTORS_EACH + DESCRIPTORS_REST)
         return 1;
     return ((size_t)limit.rlim_cur - DESCRIPTORS_REST) / DESCRIPTORS_EACH;

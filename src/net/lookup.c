@@ -162,7 +162,8 @@ static void ask(struct lookup *lookup, struct question *question)
     }
     if (lookup->fds[server] < 0)
         lookup->fds[server] = lookup_socket(&conf->servers[server], SOCK_DGRAM);
-    if (send(lookup->fds[server], question->packet, question->len, MSG_NOSIGNAL) < 0)
+    if (lookup->fds[server] < 0 ||
+        send(lookup->fds[server], question->packet, question->len, MSG_NOSIGNAL) < 0)
         fail(lookup, question, server, DNS_UNREACHABLE);
 }
 

@@ -7,15 +7,16 @@ void pace_start(struct pace *pace, int64_t now)
 }
 
 /* What was ready at the last look was served since, so it could not be silent from then on. */
-void pace_look(struct pace *pace, int64_t now, bool ready)
+void pace_look(struct pace *pace, int64_t now, enum pace_seen seen)
 {
-    const bool silent = !ready && !pace->ready;
+    const bool silent = seen == PACE_NOTHING && !pace->ready;
     const int64_t passed = now - pace->looked_at;
+    const int64_t waited = silent || passed < PACE_LOOK_MS ? passed : PACE_LOOK_MS;
 
-    pace->waited_ms += silent || passed < PACE_LOOK_MS ? passed : PACE_LOOK_MS;
-    pace->silent_ms = silent ? pace->silent_ms + passed : 0;
+    pace->waited_ms += waited;
+    pace->silent_ms = seen == PACE_SOMETHING ? 0 : pace->silent_ms + waited;
     pace->looked_at = now;
-    pace->ready = ready;
+    pace->ready = seen != PACE_NOTHING;
 }
 
 int64_t pace_share(int64_t left_ms, uint64_t left, uint64_t at_once)

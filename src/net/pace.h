@@ -8,22 +8,26 @@
 /*
  * How long a peer has kept us waiting. Time counts from one look at its connection to the next: all
  * of it where nothing came from the peer, at most PACE_LOOK_MS where something came, and may have
- * waited for us. So a processor that is short of time is not held against the peer, and a peer that sends
- * byte by byte gains no more than that each time.
+ * waited for us. So a processor that is short of time is not held against the peer, and a peer that
+ * sends byte by byte gains no more than that each time.
  */
 enum { PACE_LOOK_MS = 100 };
 
 struct pace {
     int64_t waited_ms;
-    int64_t silent_ms; /* for how long now nothing has come from it, for certain */
+    int64_t silent_ms; /* of that since the last look at which something had come */
     int64_t looked_at; /* on clock_ms() */
     bool ready;        /* something of it has waited for us, at the last look or before that */
 };
 
 void pace_start(struct pace *pace, int64_t now);
 
-/* ready: something has come since the last look, or waits. */
-void pace_look(struct pace *pace, int64_t now, bool ready);
+enum pace_seen {
+    PACE_NOTHING, /* has come since the last look, and nothing waits */
+    PACE_UNKNOWN, /* whether it has */
+    PACE_SOMETHING
+};
+void pace_look(struct pace *pace, int64_t now, enum pace_seen seen);
 
 /*
  * What one of left peers may have of the time that is left, where so many are served at once: each

@@ -23,7 +23,7 @@ static bool read_line(FILE *file, char line[RESOLV_CONF_SEARCH_MAX])
 {
     int c = 0;
 
-    if (!fgets(line, RESOLV_CONF_SEARCH_MAX, file))
+    if (feof(file) || ferror(file) || !fgets(line, RESOLV_CONF_SEARCH_MAX, file))
         return false;
     while (!strchr(line, '\n') && c != EOF && c != '\n')
         c = getc(file);

@@ -15,13 +15,14 @@ enum {
 };
 
 /* Whether some server said, to some question, what lies from one to the other. */
-static bool has_said(const struct resolved *resolved, enum dns_said from, enum dns_said to)
+static bool has_said(const struct resolved *resolved, int from, int to)
 {
     size_t i, j;
 
     for (i = 0; i < resolved->server_count; i++)
         for (j = 0; j < LOOKUP_FAMILIES; j++)
-            if (resolved->servers[i].said[j] >= from && resolved->servers[i].said[j] <= to)
+            if ((int)resolved->servers[i].said[j] >= from &&
+                (int)resolved->servers[i].said[j] <= to)
                 return true;
     return false;
 }
@@ -31,7 +32,7 @@ static bool is_unclear(const struct resolved *resolved)
 {
     return has_said(resolved, DNS_SILENT, DNS_UNREACHABLE) ||
            has_said(resolved, DNS_REFERRED, DNS_NO_NAME - 1) ||
-           has_said(resolved, DNS_NO_NAME + 1, DNS_RCODE + 15);
+           has_said(resolved, DNS_NO_NAME + 1, DNS_RCODE_LAST);
 }
 
 /* The names that a name may stand for, in their order. */
@@ -69,7 +70,7 @@ static bool try_domains(struct search *search, const char *name)
 
         if (size < (int)sizeof whole && try_name(search, whole, false, search->lookup.patience))
             return true;
-        if (!has_said(search->lookup.resolved, DNS_FOUND, DNS_RCODE + 15))
+        if (!has_said(search->lookup.resolved, DNS_FOUND, DNS_RCODE_LAST))
             return false;
         domain += len + (domain[len] == ' ');
     }

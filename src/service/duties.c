@@ -27,7 +27,7 @@ static void survey_all(struct service *service)
     for (i = 0; i < service->config->set_count; i++) {
         const struct install_target target = target_of(service, i, service->job.deadline);
 
-        survey_target(&target, &service->surveys[i]);
+        survey_target(&target, &service->config->sets[i], &service->surveys[i]);
     }
 }
 
@@ -98,7 +98,8 @@ static void plan_round(struct service *service, int64_t now)
     service->probe_at = now + interval - tenth / 2 + random_below(tenth + 1);
 }
 
-/* Who was asked about a set just before it was installed is not asked again; whether that is all. */
+/* Who was asked about a set just before it was installed is not asked again; whether that is all.
+ */
 static bool spare_rehearsed(struct service *service, int64_t now)
 {
     const int64_t lately = service->config->probe_interval_ms / 2;
@@ -371,7 +372,6 @@ static void take_cycle(struct service *service)
         sd_notify_send(&service->notify, "READY=1");
 }
 
-
 /*
  * What no enclave accepts any more may be what they wait to see replaced: a version that they
  * refused before gets another chance at once.
@@ -417,6 +417,7 @@ static void take_round(struct service *service)
     size_t i;
 
     plan_round(service, now);
+    service->probe_at = sooner(service->probe_at, watch_next(&service->watch, service->config));
     for (i = 0; i < service->config->set_count; i++)
         take_watched(service, i, now, clock_wall());
 }

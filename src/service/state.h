@@ -34,9 +34,9 @@ struct service_set {
     int64_t succeeded_at;         /* of the last one in which AWS told what is installed */
     struct expiry leaf, ca;
     int64_t rehearsed_at; /* when enclaves were last asked before an install; 0: not of late */
-    size_t accepted;     /* endpoints, in the last round of probes */
-    bool asked;          /* there was one, and it asked them */
-    struct err told_err; /* why nobody could be told of it; ERR_NONE: all is well */
+    size_t accepted;      /* endpoints, in the last round of probes */
+    bool asked;           /* there was one, and it asked them */
+    struct err told_err;  /* why nobody could be told of it; ERR_NONE: all is well */
 };
 
 struct service {

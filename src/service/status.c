@@ -136,8 +136,7 @@ static void put_window(struct json_writer *writer, const char *name, const struc
     json_put_number(writer, "refused", sum.verdicts[PROBE_REFUSED] + sum.verdicts[PROBE_DOUBTED]);
     json_put_number(writer, "not_mutual", sum.verdicts[PROBE_NOT_MUTUAL]);
     json_put_number(writer, "untrusted", sum.verdicts[PROBE_UNTRUSTED]);
-    json_put_number(writer, "unreachable",
-                    sum.verdicts[PROBE_SILENT] + sum.verdicts[PROBE_UNREACHABLE]);
+    json_put_number(writer, "unreachable", sum.verdicts[PROBE_UNREACHABLE]);
     json_put_number(writer, "mean_ms", sum.mean_ms);
     json_put_number(writer, "worst_ms", sum.worst_ms);
     json_close(writer, '}');
@@ -196,6 +195,7 @@ int status_render(const struct service *service, struct buf *out)
     json_open(&writer, NULL, '{');
     json_put_number(&writer, "format", STATUS_FORMAT);
     put_time(&writer, "written", clock_wall());
+    json_put_number(&writer, "uptime_s", clock_ms() / 1000);
     json_put_number(&writer, "next_within_s", next_within(service->config));
     put_agent(&writer, service);
     json_open(&writer, "sets", '[');

@@ -13,6 +13,7 @@
 #include "host/install.h"
 #include "service/status.h"
 
+/* More than a configuration's most endpoints and sets take. */
 enum { FILE_MAX = 4 * 1024 * 1024 };
 
 /* The first of $RUNTIME_DIRECTORY's directories (systemd.exec(5)). */
@@ -88,7 +89,7 @@ static int parse(struct status *status, struct err *err)
 {
     char reason[JSON_REASON_MAX];
 
-    status->json = json_parse(buf_bytes(&status->text), reason);
+    status->json = json_parse_public(buf_bytes(&status->text), reason);
     if (!status->json)
         return err_set(err, ERR_NO_STATUS, status->path, "%s", reason);
     if (status_number(status, 0, "format") != STATUS_FORMAT)

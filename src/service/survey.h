@@ -8,6 +8,8 @@
 #include "base/err.h"
 #include "host/install.h"
 
+struct config_set;
+
 /*
  * What is installed in a target now, as one who uses it would find it: read, checked as one that is
  * to be installed, and forgotten but for what is public.
@@ -22,7 +24,11 @@ struct survey {
     bool told; /* who has to know of this set was told */
 };
 
-/* On the arena's stack: the key passes through. */
-void survey_target(const struct install_target *target, struct survey *survey);
+/*
+ * On the arena's stack: the key passes through. With set, one that was made of other secrets is
+ * ERR_IDENTITY_UNEXPECTED.
+ */
+void survey_target(const struct install_target *target, const struct config_set *set,
+                   struct survey *survey);
 
 #endif

@@ -127,7 +127,7 @@ static int tell(struct hook *hook, const struct agent *agent, size_t set, int64_
     struct hook_result result;
     struct survey survey;
 
-    survey_target(&target, &survey);
+    survey_target(&target, &config->sets[set], &survey);
     if (!tell_due(&survey))
         return 0;
     telling.survey = &survey;
@@ -139,15 +139,16 @@ static int tell(struct hook *hook, const struct agent *agent, size_t set, int64_
 
 int tell_all(struct hook *hook, const struct agent *agent, int64_t deadline)
 {
-    int highest = 0;
+    int status = 0;
     struct err err;
     size_t i;
 
     for (i = 0; hook->pid > 0 && i < agent->config->set_count; i++) {
         if (tell(hook, agent, i, deadline, &err) == 0)
             continue;
+        err.code = ERR_HOOK_FAILED; /* whatever was in the way */
         log_error(&err);
-        highest = err_info(err.code)->exit_status;
+        status = err_info(err.code)->exit_status;
     }
-    return highest;
+    return status;
 }

@@ -43,7 +43,8 @@ int tell_ask(struct hook *hook, const struct telling *telling, struct err *err);
 bool tell_settle(const struct install_target *target, const struct survey *survey,
                  const struct hook_result *result, struct err *err);
 
-/* All of it for each set, one after the other, until the deadline. Returns the exit status. */
+/* All of it for each set, one after the other, until the deadline. Returns the exit status: 0, or
+ * ERR_HOOK_FAILED's. */
 int tell_all(struct hook *hook, const struct agent *agent, int64_t deadline);
 
 #endif

@@ -35,8 +35,7 @@ static void begin_behind(struct watch *watch, size_t set, const struct probe *pr
     const size_t first = watch->first[set];
     size_t i = 0;
 
-    while (i < watch->endpoints &&
-           probes[(first + i) % watch->endpoints].verdict != PROBE_UNASKED)
+    while (i < watch->endpoints && probes[(first + i) % watch->endpoints].verdict != PROBE_UNASKED)
         i++;
     watch->first[set] = (first + i) % watch->endpoints;
 }
@@ -65,15 +64,36 @@ static int ask(struct watch *watch, const struct agent *agent, size_t set,
     return -1;
 }
 
-/* Whether enclaves refuse a set, and none accepts it. */
-static bool is_refused(const struct watch *watch, size_t set)
+static const char *name_of(const struct agent *agent, size_t set)
+{
+    const char *sub = agent->config->sets[set].sub;
+
+    return *sub ? sub : agent->config->dir;
+}
+
+/* Whether enclaves have refused a set, and none has accepted it, for long enough. */
+static bool is_refused(struct watch *watch, const struct agent *agent, size_t set,
+                       const char *fingerprint)
 {
     const struct probe *probe = watch->probes + set * watch->endpoints;
-    size_t i, refused = 0;
+    struct suspicion *suspicion = &watch->suspicions[set];
+    struct suspicion_round round = {
+        .fingerprint = fingerprint,
+        .accepted = watch->accepted[set],
+        .now = clock_ms(),
+        .span_ms = agent->config->interval_ms,
+    };
+    const unsigned before = suspicion->times;
+    bool refused;
+    size_t i;
 
     for (i = 0; i < watch->endpoints; i++)
-        refused += probe[i].verdict == PROBE_REFUSED || probe[i].verdict == PROBE_DOUBTED;
-    return refused > 0 && watch->accepted[set] == 0;
+        round.refused += probe[i].verdict == PROBE_REFUSED || probe[i].verdict == PROBE_DOUBTED;
+    refused = suspicion_take(suspicion, &round);
+    if (!refused && suspicion->times > 0 && suspicion->times != before)
+        log_event(LOG_LEVEL_WARNING, "rollback_considered", log_s("set", name_of(agent, set)),
+                  log_n("refused", suspicion->times), log_n("of", SUSPICION_TIMES));
+    return refused;
 }
 
 static void count_accepted(struct watch *watch, size_t set)
@@ -85,13 +105,25 @@ static void count_accepted(struct watch *watch, size_t set)
         watch->accepted[set] += probe[i].verdict == PROBE_ACCEPTED;
 }
 
+int64_t watch_next(const struct watch *watch, const struct config *config)
+{
+    int64_t next = INT64_MAX, at;
+    size_t i;
+
+    for (i = 0; i < config->set_count; i++) {
+        at = suspicion_next(&watch->suspicions[i], config->interval_ms);
+        next = at < next ? at : next;
+    }
+    return next;
+}
+
 static bool retreat(struct agent *agent, size_t set, int64_t deadline)
 {
     struct err err;
 
     if (agent_retreat(agent, set, deadline, &err) == 0)
         return true;
-    log_event(LOG_LEVEL_WARNING, "not_rolled_back", log_s("set", agent->config->sets[set].sub),
+    log_event(LOG_LEVEL_WARNING, "not_rolled_back", log_s("set", name_of(agent, set)),
               log_s("code", err_info(err.code)->name), log_s("reason", err.reason));
     return false;
 }
@@ -102,14 +134,18 @@ static void watch_set(struct watch *watch, struct agent *agent, size_t set, int6
         agent_target(agent->config, agent->config->sets[set].sub, deadline);
     struct err none;
     struct identity *identity = installed_identity(&target, &none);
+    char fingerprint[sizeof identity->fingerprint] = "";
 
+    if (identity)
+        memcpy(fingerprint, identity->fingerprint, sizeof fingerprint);
     if (identity && identity->client.chain_count > 0)
         watch->asked[set] = ask(watch, agent, set, identity, deadline) == 0;
     identity_free(identity);
     if (!watch->asked[set])
         return;
     count_accepted(watch, set);
-    if (agent->config->rollback_on_failure && is_refused(watch, set))
+    if (agent->config->rollback_on_failure != ROLLBACK_NEVER &&
+        is_refused(watch, agent, set, fingerprint))
         watch->retreated[set] = retreat(agent, set, deadline);
 }
 

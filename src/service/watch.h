@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "config/config.h"
+#include "service/suspicion.h"
 
 struct agent;
 struct err;
@@ -21,6 +22,7 @@ struct watch {
     bool spared[CONFIG_SETS_MAX];     /* in: it was rehearsed just now, and is not asked again */
     bool asked[CONFIG_SETS_MAX];      /* it has a client identity that is valid */
     bool retreated[CONFIG_SETS_MAX];  /* and was rolled back */
+    struct suspicion suspicions[CONFIG_SETS_MAX]; /* from round to round */
 };
 
 /* Room for the configuration's sets and endpoints. ERR_SYSTEM. */
@@ -28,9 +30,13 @@ int watch_open(struct watch *watch, const struct config *config, struct err *err
 void watch_close(struct watch *watch);
 
 /*
- * One round, on the arena's stack; each set has its share of the time. With rollback-on-failure a set that is refused, and by no
- * endpoint accepted, is taken back to the one before it.
+ * One round, on the arena's stack; each set has its share of the time. With rollback-on-failure a
+ * set that is refused, and by no endpoint accepted, three times over SUSPICION_SPAN_MS (or over the
+ * interval, where that is shorter) is taken back to the one before it.
  */
 void watch_round(struct watch *watch, struct agent *agent, int64_t deadline);
+
+/* When a set under suspicion is to be asked again, on clock_ms(); INT64_MAX: none is. */
+int64_t watch_next(const struct watch *watch, const struct config *config);
 
 #endif

@@ -45,12 +45,12 @@ def test_the_application_starts_with_its_identity(task, name):
 
 @pytest.mark.parametrize("name", [*INIT.args[1], *BOTH.args[1]])
 def test_no_application_without_an_identity(task, aws, name):
-    aws.faults.append(aws_error(400, "AccessDeniedException", "not authorized"))
+    aws.faults.append(aws_error(400, "AccessDeniedException", "with an explicit deny in an identity-based policy"))
     running = task(ECS / f"{name}.json")
     with pytest.raises(Stopped, match="mtls-init did not succeed: 77"):
         running.start()
     assert list(running.containers) == ["mtls-init"]
-    assert running["mtls-init"].event("error")["code"] == "aws_denied"
+    assert running["mtls-init"].event("error")["code"] == "aws_denied_explicitly"
 
 
 def test_a_volume_that_is_roots(task):

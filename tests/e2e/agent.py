@@ -13,6 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(os.environ.get("MTLS_AGENT") or ROOT / "build" / "mtls-agent").resolve()
 PROGRAMS = Path(os.environ.get("MTLS_AGENT_PROGRAMS") or ROOT / "build" / "tests").resolve()  # for tests alone
+DRY_RUN = ("--dry-run", "--endpoint=localhost:1")  # of which AWS's refusal is told at once, on a first install as well
 PATIENCE_S = 90  # longer than any deadline that a test gives
 
 
@@ -115,7 +116,7 @@ class Service:
             if event["event"] == name and all(event.get(key) == value for key, value in fields.items())
         ]
 
-    def wait(self, name, count=1, seconds=20, **fields):
+    def wait(self, name, count=1, seconds=60, **fields):
         """Waits until so many events of that name and these fields have come; the last one of them."""
 
         def come():
@@ -272,7 +273,7 @@ def snapshot(directory):
     return seen
 
 
-def wait_for(condition, seconds=10):
+def wait_for(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"

@@ -14,6 +14,7 @@ from day import Clock
 from servers.aws import Aws
 from servers.enclave import KINDS
 from servers.pki import Authority, Commands, document
+from servers.proxy import FaultProxy
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -43,9 +44,11 @@ def pytest_collection_modifyitems(items):
 def pytest_terminal_summary(terminalreporter):
     count = terminalreporter.stats
     config = terminalreporter.config
+    skipped = len(count.get("skipped", []))
     config.closing_line = (
         f"{len(count.get('passed', []))} passed, "
         f"{len(count.get('failed', [])) + len(count.get('error', []))} failed"
+        f"{f', {skipped} skipped' if skipped else ''}"
     )
 
 
@@ -122,6 +125,20 @@ def up():
     yield lambda server: servers.append(server) or server
     for server in reversed(servers):
         server.stop()
+
+
+@pytest.fixture
+def reach(aws_server, up):
+    """reach(server) are the options of an agent that meets it, in that server's own network where it has one."""
+
+    def options(server):
+        if not server.enter:
+            return {}
+        to_aws = up(FaultProxy(aws_server.port, listener=server.network.open("tcp", "127.0.0.1")))
+        url = f"https://localhost:{to_aws.port}"
+        return {"prefix": server.enter, "env": {"AWS_ENDPOINT_URL_SECRETS_MANAGER": url}}
+
+    return options
 
 
 @pytest.fixture(scope="session")

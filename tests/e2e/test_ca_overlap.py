@@ -7,6 +7,7 @@ import re
 import time
 
 import pytest
+from cryptography import x509
 
 from agent import snapshot
 from servers.enclave import Nginx
@@ -161,3 +162,68 @@ def test_no_anchor_outlives_itself(agent, aws, put, old, new):
     assert agent.file("ca.crt") == new.pem + old.pem + ending.pem
     ((_, until),) = overlaps(agent)
     assert 590 <= int(until) - time.time() <= 600
+
+
+def fat(number):
+    """A CA whose certificate takes 3.5 KiB as PEM."""
+    names = [x509.DNSName(f"{number}-{each}.{'.'.join(['x' * 60] * 4)}"[:250]) for each in range(9)]
+    return Authority(f"Fat-{number}", more=(x509.NameConstraints(None, names),))
+
+
+def test_as_large_as_it_gets(agent, aws, put, old, new):
+    """What is written is read: more than any one secret holds."""
+    first, second = ([fat(number + each) for each in range(14)] for number in (0, 100))
+    pems = ["".join(each.pem for each in some) for some in (first, second)]
+    arn = put(document(old.issue("ECS-Client"), old.pem + pems[0]))
+    agent.fetch(arn, HOUR).succeeded("installed")
+    aws.rotate(arn, document(new.issue("ECS-Client"), new.pem + pems[1]))
+    agent.fetch(arn, HOUR).succeeded("installed")
+    whole = agent.file("ca.crt")
+    assert len(whole) > 80 * 1024 and whole == new.pem + pems[1] + old.pem + pems[0]
+    agent.fetch(arn, HOUR).succeeded("unchanged")
+    assert agent.run("inspect", f"--dir={agent.dir}").status == 0
+    leaf = new.issue("ECS-Client")
+    aws.rotate(arn, document(leaf, new.pem + pems[1]))
+    agent.fetch(arn, HOUR).succeeded("installed")
+    assert agent.file("ca.crt") == whole and agent.file("client.crt") == leaf.cert
+    agent.fetch(arn, HOUR, "--rollback").succeeded("rolled_back")
+
+
+def test_while_it_lasts_nothing_is_read_nor_rehearsed(agent, aws, serve, rotated, old, tmp_path, up):
+    """No more than without it: DescribeSecret tells that nothing has changed."""
+    enclave = up(Nginx(tmp_path / "enclave", old.issue("localhost", names=["localhost"]), old.pem))
+    agent.fetch(rotated, HOUR).succeeded("installed")
+    whole = agent.file("ca.crt")
+    aws.asked.clear()
+    service = serve(rotated, HOUR, "--log-level=debug", endpoint=enclave.endpoint, probe_interval="0s")
+    service.wait("unchanged", 4)
+    targets = {request.headers["X-Amz-Target"] for request in aws.asked}
+    assert targets == {"secretsmanager.DescribeSecret"} and not service.all("rehearsal")
+    assert agent.file("ca.crt") == whole and len(overlaps(agent)) == 1
+
+
+@pytest.mark.parametrize("change", ["end", "combined"])
+def test_the_way_back_stays(agent, rotated, old, new, change):
+    """What is of the same version is no set to go back to."""
+    agent.fetch(rotated, HOUR).succeeded("installed")
+    if change == "end":
+        agent.fetch(rotated).succeeded("ca_overlap_ended")
+    else:
+        agent.fetch(rotated, HOUR, "--combined").succeeded("healed")
+    agent.fetch(rotated, "--rollback").succeeded("rolled_back")
+    assert agent.file("ca.crt") == old.pem
+
+
+def test_an_anchor_that_is_kept_for_a_while_rings_no_alarm(agent, serve, aws, put, new):
+    ending = Authority("Ending", lifetime=(-DAY, DAY))
+    arn = put(document(new.issue("ECS-Client"), new.pem + ending.pem))
+    agent.fetch(arn, HOUR).succeeded("installed")
+    aws.rotate(arn, document(new.issue("ECS-Client"), new.pem))
+    service = serve(arn, HOUR)
+    service.wait("ca_overlap")
+    service.wait("ready")
+    healthy = agent.run("healthcheck", f"--dir={agent.dir}", "--expires-within=30d")
+    assert healthy.stdout == "healthy\n" and ending.pem in agent.file("ca.crt")
+    service.wait("installed")
+    told = agent.status()["sets"][0]["installed"]["ca_not_after"]
+    assert told == f"{new.certificate.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}"

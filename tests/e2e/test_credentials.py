@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where AWS credentials and the region come from. The emulator checks every signature."""
 
+import datetime
+
 import pytest
 
-from agent import snapshot
-from servers.aws import REGION
+from agent import DRY_RUN, snapshot
+from day import CLOCK
+from servers.aws import REGION, aws_error
 from servers.container import ContainerCredentials
 from servers.imds import TOKEN_HEADER, Imds
 from servers.namespace import Namespace
@@ -48,9 +51,8 @@ def test_session_of_the_environment(agent, put, good, session, name):
 
 
 def test_a_wrong_session_token_is_denied(agent, put, good, session):
-    agent.fetch(put(good), env={**session_environment(session), "AWS_SESSION_TOKEN": "x" * 300}).failed(
-        77, "credentials_unknown"
-    )
+    environment = {**session_environment(session), "AWS_SESSION_TOKEN": "x" * 300}
+    agent.fetch(put(good), *DRY_RUN, env=environment).failed(77, "credentials_unknown")
 
 
 @pytest.mark.parametrize("missing", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
@@ -107,7 +109,7 @@ def test_metadata_not_ready_is_asked_again(agent, put, good, imds):
 
 def test_instance_without_a_role(agent, put, good, up, session):
     imds = up(Imds(session, role=None))
-    agent.fetch(put(good), env={**NO_KEYS, **imds.environment()}).failed(77, "role_missing")
+    agent.fetch(put(good), *DRY_RUN, env={**NO_KEYS, **imds.environment()}).failed(77, "role_missing")
 
 
 def test_metadata_disabled_on_the_instance(agent, put, good, imds):
@@ -209,6 +211,41 @@ def test_container_token_with_a_line_break_is_refused(agent, put, good, up, sess
     }
     agent.fetch(put(good), env=environment).failed(77, "credentials_failed")
     assert container.asked == []
+
+
+def test_old_ones_serve_until_there_are_new_ones(serve, put, good, up, session, clock):
+    """In the last quarter of their life they are asked for anew, and there are none."""
+    end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=10)
+    container = up(ContainerCredentials({**session, "Expiration": end}))
+    env = {**NO_KEYS, **clock.env, "AWS_CONTAINER_CREDENTIALS_FULL_URI": container.full_uri}
+    service = serve(put(good), "--log-level=debug", env=env, program=CLOCK, deadline="2s")
+    service.wait("unchanged", 3)
+    assert len(container.asked) == 1
+    container.uninitialized = 1000
+    clock.set(8 * 60)
+    service.wait("credentials_not_renewed", 2)
+    service.more("unchanged", 2)
+    assert not service.all("error")
+    container.uninitialized = 0
+    service.more("credentials", source="container")
+
+
+def test_files_are_read_anew_when_credentials_are_refused(agent, aws, put, good, tmp_path):
+    """By who rotates keys while the agent asks."""
+    file = tmp_path / "credentials"
+    names = ("aws_access_key_id", "aws_secret_access_key")
+
+    def write(pair):
+        file.write_text("[default]\n" + "".join(f"{name}={pair[name]}\n" for name in names))
+
+    def refuse_and_rotate():
+        write(aws.keys)
+        return aws_error(400, "ExpiredTokenException", "expired")
+
+    write(aws.denied_keys)
+    env = {**NO_KEYS, "AWS_SHARED_CREDENTIALS_FILE": str(file)}
+    aws.faults.append(refuse_and_rotate)
+    agent.fetch(put(good), env=env).succeeded("installed", "credentials_refused")
 
 
 def test_container_never_ready(agent, put, good, up, session):

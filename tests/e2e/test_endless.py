@@ -27,7 +27,7 @@ ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:mtls/host-AbCdEf"
 # The status has come, so the identity is proved; what comes after that does not matter.
 PROVED = ("header lines", "one header line", "chunk extensions", "chunks", "trailers", "body")
 CAUSE = re.compile(
-    "timed out|without (an |any )?end|no end|never end|too (many|much|long|large)|out of turn|empty|no HTTP"
+    "timed out|without (an |any )?end|no end|never end|too (many|much|long|large)|out of turn|empty|no HTTP", re.I
 )
 FALSE_CAUSE = re.compile("refuse|answered HTTP [12]..$|Success|no error|the name is too long")
 

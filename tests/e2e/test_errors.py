@@ -7,7 +7,7 @@ have them.
 
 import pytest
 
-from agent import snapshot
+from agent import DRY_RUN, snapshot
 from servers.aws import aws_error
 from servers.connect import ConnectProxy
 from servers.namespace import Namespace
@@ -99,7 +99,7 @@ CASES = {
 def test_refused(agent, aws, case):
     answer, status, code, parts = CASES[case]
     aws.faults.extend([answer] * 3)
-    error = agent.fetch(ARN).failed(status, code)
+    error = agent.fetch(ARN, *DRY_RUN).failed(status, code)  # which waits for nothing
     assert error["subject"] == ARN and error["remedy"]
     assert all(part in error["reason"] for part in ["request id", f"localhost:{aws.port}", *parts]), error["reason"]
     assert snapshot(agent.dir) is None
@@ -115,13 +115,13 @@ def test_refused(agent, aws, case):
 )
 def test_names_and_arns(agent, aws, secret, part):
     aws.faults.append(NOT_FOUND)
-    error = agent.fetch(secret, "--region=eu-central-1").failed(77, "secret_not_found")
+    error = agent.fetch(secret, "--region=eu-central-1", *DRY_RUN).failed(77, "secret_not_found")
     assert part in error["reason"]
 
 
 def test_the_statement_for_a_name_in_another_partition(agent, aws):
     aws.faults.append(aws_error(400, "AccessDeniedException", "no"))
-    error = agent.fetch("mtls/host", "--region=cn-north-1").failed(77, "aws_denied")
+    error = agent.fetch("mtls/host", "--region=cn-north-1", *DRY_RUN).failed(77, "aws_denied")
     assert '"Resource":"arn:aws-cn:secretsmanager:cn-north-1:*:secret:mtls/host-??????"' in error["reason"]
 
 

@@ -174,10 +174,11 @@ def test_a_servers_set_is_shown_to_no_endpoint(serve, agent, put, good, authorit
     """Beside a client's, which is."""
     server = authority.issue("localhost", names=["localhost"])
     other = put(json.dumps({"server_cert": server.cert, "server_key": server.key}))
-    service = serve([f"client={put(good)}", f"server={other}"], endpoint=enclave.endpoint)
+    ours = put(good)
+    service = serve([f"client={ours}", f"server={other}"], endpoint=enclave.endpoint)
     service.wait("ready")
     wait_for(lambda: agent.status()["sets"][0]["endpoints_accepting"] == 1)
-    named = [f"--secret=client={other}", f"--secret=server={other}"]
+    named = [f"--secret=client={ours}", f"--secret=server={other}"]
     assert_healthy(check("--min-endpoints=1", *named))
     assert_not(check("--min-endpoints=2", *named), "1 endpoints accept, fewer than 2")
 

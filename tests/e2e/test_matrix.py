@@ -165,7 +165,6 @@ CASES = {
     # Kinds of servers: a good identity, another one, and TLS 1.3 only.
     **{f"{name}": Case(kind, ACCEPTED) for name, kind in KINDS.items()},
     **{f"{name}, RSA": Case(kind, ACCEPTED, leaf="RSA 2048", client="RSA") for name, kind in KINDS.items()},
-    # Whether the alert of a server that also closes arrives is a race.
     **{
         f"{name}, a stranger": Case(kind, REFUSED, "certificate", client="a stranger's")
         for name, kind in KINDS.items()
@@ -339,7 +338,7 @@ def agents(tmp_path_factory, aws_server, secrets):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_matrix(agents, secrets, made, authority, tmp_path, up, name):
+def test_matrix(agents, secrets, made, authority, tmp_path, up, reach, name):
     case = CASES[name]
     agent = agents[case.client]
     server = up(
@@ -347,7 +346,8 @@ def test_matrix(agents, secrets, made, authority, tmp_path, up, name):
     )
     endpoint = f"{case.host}:{server.port}"
 
-    result = agent.probe(endpoint, *case.flags)
+    there = reach(server)
+    result = agent.probe(endpoint, *case.flags, **there)
     handshake = result.event("handshake")
     assert handshake["result"] == case.result, result.stderr
     assert result.status == (0 if case.result == ACCEPTED else 76), result.stderr
@@ -356,8 +356,19 @@ def test_matrix(agents, secrets, made, authority, tmp_path, up, name):
 
     if case.result in CODES:
         fresh = Agent(tmp_path, agent.environment)
-        error = fresh.fetch(secrets[case.client], *case.flags, endpoint=endpoint).failed(
+        error = fresh.fetch(secrets[case.client], *case.flags, endpoint=endpoint, **there).failed(
             76, CODES[case.result]
         )
         assert error["subject"] == endpoint and case.sentence in error["reason"]
         assert snapshot(fresh.dir) is None
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_refusal_is_always_the_same(agents, made, authority, tmp_path, up, reach, name):
+    """Also that of a server which closes before it has read all that was sent: its alert is read first."""
+    server = up(KINDS[name](tmp_path / "server", made(LEAVES, "good"), authority.pem))
+    there = reach(server)
+    results = [agents["a stranger's"].probe(server.endpoint, **there) for _ in range(10)]
+    assert {(result.status, result.event("handshake")["result"]) for result in results} == {(76, REFUSED)}
+    (reason,) = {result.event("handshake")["reason"] for result in results}
+    assert {"nginx": "HTTP 400", "node": "closed"}.get(name, "alert") in reason

@@ -85,7 +85,8 @@ def test_a_role_has_a_session_name(agent, aws, put, good):
 
 
 def test_a_role_that_is_denied(agent, aws, put, good):
-    result = agent.fetch(put(good), f"--role-arn={aws.role_arn}", env=agent.keys_of(aws.denied_keys))
+    keys = agent.keys_of(aws.denied_keys)
+    result = agent.fetch(put(good), f"--role-arn={aws.role_arn}", env=keys, deadline="3s")
     error = result.failed(77, "credentials_failed")
     assert error["subject"] == aws.role_arn
     assert "AccessDenied" in error["reason"] and "trust policy" in error["reason"]

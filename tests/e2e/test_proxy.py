@@ -126,7 +126,7 @@ def test_refused(agent, up, put, good, status):
     result = agent.fetch(put(good), env={"HTTPS_PROXY": url(proxy)})
     error = result.failed(69, "proxy_refused")
     assert str(status) in error["reason"] and "407" in error["remedy"]
-    assert result.seconds < 5 and len(proxy.asked) == 1
+    assert len(proxy.asked) == 1
 
 
 def test_a_bad_gateway_passes(agent, up, put, good):

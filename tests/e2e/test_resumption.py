@@ -39,7 +39,7 @@ def kinds(result):
 @pytest.mark.parametrize("kind", RESUMING)
 def test_every_tenth_handshake_is_full(installed, tmp_path, server, authority, up, kind):
     running = up(RESUMING[kind](tmp_path / "server", server, authority.pem))
-    result = installed.probe(running.endpoint, "--count=12").succeeded()
+    result = installed.probe(running.endpoint, "--count=12", prefix=running.enter).succeeded()
     assert kinds(result) == ["full", *["resumed"] * 9, "full", "resumed"]
     for handshake in result.all("handshake"):
         assert handshake["result"] == "accepted"

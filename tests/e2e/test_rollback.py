@@ -2,12 +2,14 @@
 """Back to the set before: by hand, and by itself when the enclaves refuse a new one after all."""
 
 import datetime
+import shutil
 
 import pytest
 
 from agent import snapshot, wait_for
 from servers.enclave import Nginx
 from servers.pki import DAY, Authority, document
+from servers.process import free_port
 from test_hook_run import Hook, metric
 
 EACH_CYCLE = "--log-level=debug"
@@ -64,6 +66,77 @@ def test_what_was_rolled_back_is_held(serve, agent, rotation, pair):
     assert installed(agent) == third.cert
     service.wait("unchanged", 2)
     assert not service.all("error")
+
+
+def delete_key(agent):
+    (agent.dir / "client.key").resolve().unlink()
+
+
+def open_key(agent):
+    (agent.dir / "client.key").resolve().chmod(0o666)
+
+
+def change_key(agent):
+    (agent.dir / "client.key").resolve().write_text("x")
+
+
+def remove_link(agent):
+    (agent.dir / "client.key").unlink()
+
+
+def remove_set(agent):
+    shutil.rmtree((agent.dir / "..data").resolve())
+
+
+def remove_all(agent):
+    (agent.dir / "..data").unlink()
+
+
+BROKEN = [delete_key, open_key, change_key, remove_link, remove_set, remove_all]
+
+
+@pytest.mark.parametrize("damage", BROKEN)
+def test_held_back_looks_at_what_is_installed(agent, rotation, damage):
+    agent.fetch(rotation.arn)
+    rotation.rotate()
+    agent.fetch(rotation.arn)
+    agent.fetch(rotation.arn, "--rollback").succeeded("rolled_back")
+    agent.fetch(rotation.arn).succeeded("held_back")
+    damage(agent)
+    result = agent.fetch(rotation.arn)
+    assert result.status in (65, 73, 76) and not result.all("held_back"), result.stderr
+    assert "held back" in result.event("error")["reason"]
+
+
+@pytest.mark.parametrize("damage", BROKEN)
+def test_kept_stale_looks_at_what_is_installed(agent, rotation, damage):
+    agent.fetch(rotation.arn)
+    away = {"env": {"AWS_ENDPOINT_URL_SECRETS_MANAGER": "https://127.0.0.1:1"}, "deadline": "1s"}
+    agent.fetch(rotation.arn, **away).succeeded("kept_stale")
+    damage(agent)
+    result = agent.fetch(rotation.arn, **away)
+    assert result.status in (69, 75) and not result.all("kept_stale"), result.stderr
+
+
+@pytest.mark.parametrize("damage", BROKEN)
+def test_kept_unproven_looks_at_what_is_installed(agent, rotation, damage):
+    """The next one is unproven, but whole."""
+    agent.fetch(rotation.arn)
+    new = rotation.rotate()
+    damage(agent)
+    result = agent.fetch(rotation.arn, endpoint=f"localhost:{free_port()}")
+    assert result.status == 0 and not result.all("kept_unproven"), result.stderr
+    assert installed(agent) == new.cert
+
+
+def test_held_back_with_an_expired_identity(agent, rotation):
+    soon = rotation.rotate(lifetime=(-DAY, datetime.timedelta(seconds=6)))
+    agent.fetch(rotation.arn)
+    rotation.rotate()
+    agent.fetch(rotation.arn)
+    agent.fetch(rotation.arn, "--rollback").succeeded("rolled_back")
+    wait_for(lambda: datetime.datetime.now(datetime.timezone.utc) > soon.certificate.not_valid_after_utc)
+    wait_for(lambda: agent.fetch(rotation.arn).status == 65)
 
 
 def test_no_longer_than_until_then(agent, aws, rotation):
@@ -183,8 +256,15 @@ def fickle(tmp_path, authority, second, up):
 def turned(serve, agent, rotation, authority, second, fickle, tmp_path):
     """run with a new set that the enclave accepted, and then refuses; what options there are."""
 
-    def start(*options):
-        service = serve(rotation.arn, EACH_CYCLE, *options, endpoint=fickle.endpoint, probe_interval="200ms")
+    def start(*options, interval="400ms"):
+        service = serve(
+            rotation.arn,
+            EACH_CYCLE,
+            *options,
+            endpoint=fickle.endpoint,
+            interval=interval,
+            probe_interval="200ms",
+        )
         service.wait("ready")
         new = rotation.rotate(second, trust=authority.pem + second.pem)
         service.wait("installed", 2)
@@ -212,6 +292,70 @@ def test_by_itself(turned, agent, rotation, pair, authority, second, fickle, tmp
     third = rotation.rotate()
     service.wait("installed", 3)
     assert installed(agent) == third.cert
+
+
+def test_by_itself_not_at_the_first_refusal(turned, agent, authority, second, fickle):
+    """Refused for less than the time that it takes: a fault, or somebody on the way for a moment."""
+    service, new = turned("--rollback-on-failure", interval="5s")
+    service.wait("rollback_considered", refused=1)
+    service.more("handshake", 3, result="refused")
+    fickle.trust(authority, second)
+    service.more("handshake", 3, result="accepted")
+    assert not service.all("rolled_back") and installed(agent) == new.cert
+
+
+def test_by_itself_after_three(turned, agent, pair):
+    service, new = turned("--rollback-on-failure", interval="2s")
+    service.wait("rolled_back")
+    assert [event["refused"] for event in service.all("rollback_considered")] == [1, 2]
+    assert installed(agent) == pair.cert
+
+
+def test_what_was_rolled_back_by_itself_is_tried_again(turned, agent, pair, authority, second, fickle):
+    """While the set before serves: rehearsed, and then it goes forward."""
+    service, new = turned("--rollback-on-failure")
+    service.wait("rolled_back")
+    service.wait("still_refused", seconds=40)
+    service.more("held_back")
+    assert installed(agent) == pair.cert and not service.all("error")
+    fickle.trust(authority, second)
+    service.wait("installed", 3, seconds=60)
+    assert installed(agent) == new.cert and service.all("tried_again")
+
+
+def test_nor_by_fetch_more_often_than_each_hour(serve, turned, agent, rotation, pair, authority, second, fickle):
+    service, new = turned("--rollback-on-failure")
+    service.wait("rolled_back")
+    service.stop()
+    fickle.trust(authority, second)
+    agent.fetch(rotation.arn, endpoint=fickle.endpoint).succeeded("held_back")
+    assert installed(agent) == pair.cert
+    wait_for(
+        lambda: agent.fetch(rotation.arn, "--interval=100ms", endpoint=fickle.endpoint).succeeded().all("installed")
+    )
+    assert installed(agent) == new.cert
+
+
+def test_a_forbidden_version(agent, aws, rotation, pair, enclave):
+    """Neither back to it nor forward to it: its key may be the stolen one."""
+    old = agent.fetch(rotation.arn).event("secret")["version_id"]
+    second = rotation.rotate()
+    agent.fetch(rotation.arn, f"--forbid-version={old}").succeeded("installed")
+    assert old in refused_as_none(agent, rotation.arn, f"--forbid-version={old}")["reason"]
+    new = agent.fetch(rotation.arn, f"--forbid-version={old}").succeeded("unchanged").event("version")["version_id"]
+    aws.secrets.update_secret_version_stage(
+        SecretId=rotation.arn, VersionStage="AWSCURRENT", MoveToVersionId=old, RemoveFromVersionId=new
+    )
+    error = agent.fetch(rotation.arn, f"--forbid-version={old}").failed(65, "identity_unexpected")
+    assert old in error["reason"] and installed(agent) == second.cert
+
+
+def test_a_forbidden_version_is_not_kept(agent, rotation):
+    old = agent.fetch(rotation.arn).event("secret")["version_id"]
+    away = {"AWS_ENDPOINT_URL_SECRETS_MANAGER": "https://127.0.0.1:1"}
+    options = {"env": away, "deadline": "2s"}
+    agent.fetch(rotation.arn, **options).succeeded("kept_stale")
+    assert agent.fetch(rotation.arn, f"--forbid-version={old}", **options).status in (69, 75)
 
 
 def test_by_itself_only_once_for_a_version(turned, agent, pair, authority, second, fickle):

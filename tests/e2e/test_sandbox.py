@@ -461,8 +461,8 @@ def replace(path, text):
 @pytest.mark.parametrize("form", ["plain", "link"])
 def test_resolv_conf_is_replaced(agent, serve, aws, up, tmp_path, put, good, enclave, form):
     """
-    Again and again, in an /etc of the test's own. Nobody serves at 127.0.0.9, nor at 127.0.0.1, which musl
-    asks where it cannot read the file.
+    Again and again, in an /etc of the test's own. Nobody serves at 127.0.0.9, nor at 127.0.0.1, which the
+    agent asks where it cannot read the file.
     """
     network = up(Namespace(tmp_path / "network"))
     to_aws = up(FaultProxy(aws.port, listener=network.open("tcp", "127.0.0.1")))

@@ -13,7 +13,7 @@ from servers.aws import aws_error
 from servers.http import HOLD
 
 EACH_CYCLE = "--log-level=debug"
-DENIED = ("AccessDeniedException", "no")
+DENIED = ("AccessDeniedException", "no, with an explicit deny in an identity-based policy")
 
 
 class Manager:
@@ -39,7 +39,7 @@ class Manager:
     def all(self, assignment):
         return [message for message in self.read() if message[0].startswith(assignment)]
 
-    def wait(self, assignment, count=1, seconds=20):
+    def wait(self, assignment, count=1, seconds=60):
         """The position of the last of so many messages that begin so."""
         try:
             wait_for(lambda: len(self.all(assignment)) >= count, seconds)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import wait_for
+from agent import DRY_RUN, wait_for
 from servers.aws import aws_error
 from servers.http import HOLD
 from servers.imds import Imds
@@ -93,7 +93,7 @@ def test_an_error_that_echoes_the_session_token(agent, aws, put, good, session):
     aws.faults.append(
         aws_error(400, "AccessDeniedException", f"token {token[:90]} and key {key} are no good")
     )
-    result = agent.fetch(put(good), "--log-level=debug", env=session_environment(session))
+    result = agent.fetch(put(good), "--log-level=debug", *DRY_RUN, env=session_environment(session))
     reason = result.failed(77, "aws_denied")["reason"]
     assert "[masked]" in reason
     assert_clean(result.stderr, of_text(token[:90], key))
@@ -103,7 +103,7 @@ def test_remote_text_cannot_forge_a_line(agent, aws, put, good):
     aws.faults.append(
         aws_error(400, "AccessDeniedException", "no\n2026-01-01T00:00:00Z info installed\x1b[2J\x00\u202e")
     )
-    result = agent.fetch(put(good), log_format="text")
+    result = agent.fetch(put(good), *DRY_RUN, log_format="text")
     assert result.status == 77
     assert all(line.split()[2] != "installed" for line in result.stderr.splitlines())
     assert result.stderr.isprintable() or set(result.stderr) - {"\n"} <= set(map(chr, range(32, 127)))

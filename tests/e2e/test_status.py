@@ -16,6 +16,7 @@ EACH_CYCLE = "--log-level=debug"
 MEMBERS = {
     "format": int,
     "written": "time",
+    "uptime_s": int,
     "next_within_s": int,
     "agent": {"version": str, "state": str, "pid": int, "started": "time", "config": (str, None)},
     "sets": [
@@ -259,3 +260,19 @@ def test_it_cannot_be_written(serve, agent, tmp_path, put, good, authority):
     directory.mkdir()
     wait_for((directory / "status.json").exists)
     assert not service.all("error")
+
+
+def test_of_as_many_endpoints_as_there_may_be(serve, agent, put, good, enclave):
+    """What run writes at its largest, status and healthcheck read."""
+    dead = free_port()
+    names = (f"{number}.{'.'.join(['x' * 60] * 3)}" for number in range(1, 1024))
+    endpoints = [enclave.endpoint, *(f"{name}@127.0.0.1:{dead}" for name in names)]
+    service = serve(put(good), endpoint=endpoints, interval="10s", probe_interval="10m", deadline="60s")
+    service.wait("ready", seconds=90)
+    wait_for(lambda: agent.status()["endpoints"][-1]["last"], 90)
+    assert len(agent.status()["endpoints"]) == 1024
+    seen = view(agent)
+    assert seen.status == 0 and seen.stdout.count("\nendpoint ") == 1024, seen.stderr
+    assert json.loads(view(agent, "--json").stdout) == agent.status()
+    healthy = agent.run("healthcheck", f"--dir={agent.dir}", "--min-endpoints=1", "--max-fetch-age=1h")
+    assert healthy.stdout == "healthy\n", healthy.stdout

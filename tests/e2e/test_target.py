@@ -3,11 +3,13 @@
 
 import json
 import os
+import platform
+import stat
 import subprocess
 
 import pytest
 
-from agent import PROGRAM, snapshot
+from agent import PROGRAM, PROGRAMS, snapshot
 from servers.pki import document
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away and mount")
@@ -90,3 +92,36 @@ def test_a_directory_without_rights_to_it(agent, put, good):
     assert result.status == 73, result.stderr
     assert str(agent.dir) in result.event("error")["subject"]
     assert snapshot(agent.dir) == before
+
+
+def sets_of(agent):
+    return sorted(path.name for path in agent.dir.glob("..set-*"))
+
+
+def test_a_damaged_set_before_goes_at_once(agent, aws, put, authority, pair):
+    """Its key was open to all."""
+    arn = put(document(pair, authority.pem))
+    agent.fetch(arn).succeeded("installed")
+    (agent.dir / "client.key").resolve().chmod(0o666)
+    aws.rotate(arn, document(authority.issue("ECS-Client"), authority.pem))
+    agent.fetch(arn).succeeded("installed")
+    assert sets_of(agent) == [os.readlink(agent.dir / "..data")]
+
+
+def test_a_cycle_that_fails_sweeps_too(agent, aws, put, authority, pair):
+    arn = put(document(pair, authority.pem))
+    agent.fetch(arn).succeeded("installed")
+    aws.rotate(arn, document(authority.issue("ECS-Client"), authority.pem))
+    agent.fetch(arn).succeeded("installed")
+    assert len(sets_of(agent)) == 2
+    away = {"AWS_ENDPOINT_URL_SECRETS_MANAGER": "https://127.0.0.1:1"}
+    agent.fetch(arn, "--keep-previous=0s", env=away, deadline="1s").succeeded("kept_stale")
+    assert sets_of(agent) == [os.readlink(agent.dir / "..data")]
+
+
+def test_a_directory_is_whole_from_the_first_moment(agent, put, good):
+    """One that is killed behind mkdir(2) leaves no directory that readers cannot enter."""
+    fchmod = {"x86_64": 91, "aarch64": 52}[platform.machine()]
+    prefix = (str(PROGRAMS / "deny"), str(fchmod), "--")
+    agent.fetch(put(good), prefix=prefix).failed(73, "install_failed")
+    assert stat.S_IMODE(agent.dir.stat().st_mode) == 0o755

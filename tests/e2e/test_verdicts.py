@@ -224,7 +224,7 @@ def test_over_a_good_set(agent, aws, put, good, peer, pair, authority, name):
 @ROW
 def test_over_a_set_that_is_about_to_end(agent, aws, put, peer, authority, name):
     talk, verdict, _ = ROWS[name]
-    ending = authority.issue("ECS-Client", lifetime=(-HALF_AN_HOUR * 2, HALF_AN_HOUR))
+    ending = authority.issue("ECS-Client", lifetime=(-96 * HALF_AN_HOUR, HALF_AN_HOUR))
     arn = put(document(ending, authority.pem))
     agent.fetch(arn).succeeded("installed")
     before = agent.file("client.crt")

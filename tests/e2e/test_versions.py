@@ -98,16 +98,59 @@ def test_a_name_and_its_arn_are_one(agent, aws, names, good):
     assert operations(aws) == [GET, DESCRIBE]
 
 
-def test_describe_denied_is_said_once(agent, aws, put, good):
+def test_describe_denied_is_said_once_for_each_set(agent, aws, put, good):
     arns = [put(good), put(good)]
     secrets = [f"a={arns[0]}", f"b={arns[1]}"]
     environment = aws.environment(aws.value_only_keys)
     agent.fetch(secrets, env=environment).succeeded()
     operations(aws)
-    result = agent.fetch(secrets, env=environment).succeeded("describe_denied")
+    result = agent.fetch(secrets, env=environment).succeeded()
     assert len(result.all("unchanged")) == 2
-    assert operations(aws) == [DESCRIBE, GET, GET]
-    assert '"Action":"secretsmanager:DescribeSecret"' in result.event("describe_denied")["reason"]
+    assert operations(aws) == [DESCRIBE, GET] * 2
+    assert [event["secret"] for event in result.all("describe_denied")] == arns
+    for event in result.all("describe_denied"):
+        assert '"Action":"secretsmanager:DescribeSecret"' in event["reason"]
+
+
+def test_describe_denied_of_one_set_is_not_the_others(agent, aws, put, good):
+    secrets = [f"a={put(good)}", f"b={put(good)}"]
+    agent.fetch(secrets).succeeded()
+    operations(aws)
+    aws.faults.append(aws_error(400, "AccessDeniedException", "no"))
+    assert len(agent.fetch(secrets).succeeded("describe_denied").all("unchanged")) == 2
+    assert operations(aws) == [DESCRIBE, GET, DESCRIBE]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "User: arn:aws:sts::1:assumed-role/KMSReader/i-0 is not authorized to perform: secretsmanager:DescribeSecret "
+        "on resource: prod/KMS/mtls because no identity-based policy allows it",
+        "Access to KMS is not allowed",
+    ],
+    ids=["a name", "a sentence"],
+)
+def test_describe_denied_where_kms_is_spoken_of(agent, aws, installed, message):
+    aws.faults.append(aws_error(400, "AccessDeniedException", message))
+    agent.fetch(installed).succeeded("describe_denied", "unchanged")
+    assert operations(aws) == [DESCRIBE, GET]
+
+
+def test_run_does_not_ask_for_what_is_denied_in_each_cycle(serve, aws, put, good):
+    """And of two sets that is a matter of the one alone."""
+    secrets = [f"a={put(good)}", f"b={put(good)}"]
+    service = serve(secrets, "--log-level=debug")
+    service.wait("ready")
+    service.more("unchanged", 2)
+    aws.faults.append(aws_error(400, "AccessDeniedException", "no"))
+    denied = service.wait("describe_denied")["secret"]
+    aws.asked.clear()
+    service.more("unchanged", 6)
+    service.stop()
+    asked = [(json.loads(request.body)["SecretId"], request.headers["X-Amz-Target"]) for request in aws.asked]
+    seen = {(secret, target.split(".")[1]) for secret, target in asked}
+    (other,) = {secret.split("=")[1] for secret in secrets} - {denied}
+    assert seen == {(denied, GET), (other, DESCRIBE)}
 
 
 def test_marked_for_deletion_is_an_error_though_installed(agent, aws, installed):

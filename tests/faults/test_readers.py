@@ -81,9 +81,13 @@ def write(pairs, target, way, count):
 
 
 def assert_whole(results):
-    for way in SAFE:
-        row = results[way]
-        assert row["reads"] > 100 and not (row["mixed"] or row["torn"] or row["missing"]), results
+    """
+    No way ever gives half a file, and none misses one while "..data" stays what it is. The safe ones give no halves of
+    two pairs either.
+    """
+    for way, row in results.items():
+        assert row["reads"] > 100 and not (row["torn"] or row["missing"]), results
+        assert way not in SAFE or not row["mixed"], results
 
 
 def test_documented_ways(pairs, target, table, tally):
@@ -96,7 +100,6 @@ def test_documented_ways(pairs, target, table, tally):
     tally["rotations that were read"] += ROTATIONS
     tally["reads in documented ways"] += sum(results[way]["reads"] for way in SAFE)
     assert_whole(results)
-    assert results["plain"]["torn"] == results["plain"]["missing"] == 0
 
 
 def test_the_whole_program(pairs, memory, aws, agent, authority, table, serve, tally):
@@ -114,7 +117,6 @@ def test_the_whole_program(pairs, memory, aws, agent, authority, table, serve, t
     results = readers.finish()
     table(f"{OF_THE_PROGRAM} rotations of mtls-agent run", results)
     assert_whole(results)
-    assert results["plain"]["torn"] == results["plain"]["missing"] == 0
 
 
 @pytest.mark.parametrize("way", ["renamed", "truncated"])

@@ -69,7 +69,7 @@ static void check_accepted(const struct verify_request *request)
     struct cert leaf;
 
     FUZZ_CHECK(cert_parse(&leaf, request->chain[0], reason) == 0);
-    FUZZ_CHECK(leaf.not_before <= request->now + request->leeway);
+    FUZZ_CHECK(leaf.not_before <= request->now);
     FUZZ_CHECK(leaf.not_after >= request->now && !leaf.refused_critical);
     FUZZ_CHECK(!request->name ||
                name_verify(&leaf, request->name, request->allow_cn, reason) == VERIFY_OK);
@@ -96,7 +96,6 @@ void fuzz(struct bytes input)
         .allow_cn = how & 4,
         .allow_v1_leaf = how & 8,
         .path_max = how & 16 ? 3 : 0,
-        .leeway = how & 32 ? 300 : 0,
         .name = names[more % 8],
         .now = FUZZ_NOW,
     };

@@ -182,6 +182,12 @@ class Machine:
     def state(self, unit):
         return self.property(unit, "ActiveState")
 
+    def has_failed(self, unit):
+        """Once at least; it may be tried again by itself."""
+        if self.state(unit) == "failed" or self.property(unit, "SubState") == "auto-restart":
+            return True
+        return int(self.property(unit, "NRestarts")) > 0
+
     def journal(self, *arguments):
         return self.run("journalctl", "--no-pager", "--output=cat", *arguments)
 

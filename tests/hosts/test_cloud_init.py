@@ -134,7 +134,7 @@ def test_no_identity_at_the_first_boot(first_boot, release, secret):
     boot.host.aws_is_down()
     boot.boot(secret, release.by_s3(boot.host), release.sha256)
     boot.wait_for_cloud_init()
-    assert machine.state(FETCH) == "failed"
+    assert machine.has_failed(FETCH)
     assert machine.state("ecs.service") == "inactive" and machine.started_at("ecs.service") == 0
     assert machine.systemctl("is-enabled", "ecs.service").strip() == "enabled"
     boot.host.aws_is_down(False)

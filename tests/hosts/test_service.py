@@ -8,6 +8,7 @@ import pytest
 
 from agent import wait_for
 from machine import drop_in
+from test_boot import needs_identity
 from servers.pki import document
 
 LOG = "/var/log/ecs-init.log"
@@ -17,7 +18,7 @@ PATIENCE_S = 60
 CONFIG = """\
 log-format = json
 owner = daemon:mtls
-on-change-exec = /usr/bin/systemctl reload app.service
+on-change-exec = /usr/bin/systemctl --no-block reload app.service
 on-change-signal = HUP:/run/app/pid
 metrics-file = /run/mtls-agent/mtls.prom
 """
@@ -34,10 +35,9 @@ def up(make_host, place, arn):
     machine = host.machine
     host.config(arn, CONFIG)
     host.install()
-    place(machine, "app.service")
+    needs_identity(machine, place)
     machine.write("/etc/cloud/cloud-init.disabled", "")
-    drop_in(machine, AGENT, "[Unit]", "Wants=app.service", "After=app.service", "[Service]", "WatchdogSec=5s")
-    drop_in(machine, FETCH, "[Unit]", "Wants=app.service", "After=app.service")
+    drop_in(machine, AGENT, "[Service]", "WatchdogSec=5s")
     yield host.machine.boot()
     host.stop()
 
@@ -97,10 +97,10 @@ def test_readers(up):
     assert facts.split() == ["daemon:mtls", "640"]
 
 
-def test_those_who_use_it_were_told(up):
-    """Through systemd, and by a signal to another user's process."""
-    assert up.run("cat", "/run/app/told").split() == ["reload", "signal"]
-    assert events(up, "hook_done") and not events(up, "hook_nobody")
+def test_those_who_use_it_start_with_it(up):
+    """They wait for the fetch, and so cannot be told by it: there is nothing to tell them either."""
+    assert up.started_at("app.service") >= int(up.property(FETCH, "ExecMainExitTimestampMonotonic"))
+    assert events(up, "hook_done") and not up.path("/run/app/told").exists()
 
 
 def test_both_write_to_journal_and_log_file(up):
@@ -111,8 +111,12 @@ def test_both_write_to_journal_and_log_file(up):
 
 def test_rotation(up, aws_server, arn, authority):
     pair = authority.issue("ECS-Client")
+    nobody = len(events(up, "hook_nobody"))
     more(up, "hook_done", lambda: aws_server.rotate(arn, document(pair, authority.pem)))
     assert up.run("cat", "/etc/ecs/mtls/client.crt") == pair.cert
+    # Those who use it are told, through systemd, and by a signal to another user's process.
+    wait_for(lambda: sorted(up.run("cat", "/run/app/told").split()) == ["reload", "signal"], PATIENCE_S)
+    assert len(events(up, "hook_nobody")) == nobody
 
 
 def test_reload(up):
@@ -124,7 +128,8 @@ def test_reload(up):
     more(up, "reload_refused", lambda: up.systemctl("reload", AGENT))
     up.write(path, good)
     more(up, "reloaded", lambda: up.systemctl("reload", AGENT))
-    assert pid(up) == before and up.state(AGENT) == "active"
+    wait_for(lambda: up.state(AGENT) == "active", PATIENCE_S)  # after the cycle that follows
+    assert pid(up) == before
 
 
 def test_the_log_is_rotated(up):

@@ -110,7 +110,8 @@ def test_poweroff(render):
     kept, script = cloud_config(render()["user_data"])
     assert path not in kept and "poweroff" not in script
     files, script = cloud_config(render(on_fetch_failure="poweroff")["user_data"])
-    assert "FailureAction=poweroff" in files[path]["content"] and "systemctl poweroff" in script
+    assert files[path]["content"].split() == ["[Unit]", "FailureAction=poweroff", "[Service]", "Restart=no"]
+    assert "systemctl poweroff" in script
 
 
 def test_own_path(render):

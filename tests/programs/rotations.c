@@ -15,7 +15,8 @@
  *     plain       client.crt and client.key by their names
  *
  * Whoever reads prints: how often, how many of these were mixed, torn (half a file, or an empty
- * one) and missing, and how often it had to begin anew.
+ * one) and missing, and how often it had to begin anew. A file that is not found while "..data"
+ * changes is no missing one: the set was removed on the way to it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -130,14 +131,34 @@ static void read_pinned(int at, int *cert, int *key)
     close(set);
 }
 
+struct link {
+    char name[NAME_MAX];
+    ssize_t len;
+};
+
+/* Which set is current; there is none where a pair does not lie in sets. */
+static struct link current_set(int at)
+{
+    struct link link;
+
+    link.len = readlinkat(at, "..data", link.name, sizeof link.name);
+    return link;
+}
+
+static bool has_changed(int at, const struct link *before)
+{
+    struct link now = current_set(at);
+
+    return now.len != before->len ||
+           (now.len > 0 && memcmp(now.name, before->name, (size_t)now.len) != 0);
+}
+
 static void read_compared(int at, int *cert, int *key)
 {
-    char before[NAME_MAX], after[NAME_MAX];
-    ssize_t len = readlinkat(at, "..data", before, sizeof before);
+    struct link before = current_set(at);
 
     read_both(at, cert, key);
-    if (readlinkat(at, "..data", after, sizeof after) != len || len < 0 ||
-        memcmp(before, after, (size_t)len) != 0)
+    if (before.len < 0 || has_changed(at, &before))
         *cert = *key = ANEW;
 }
 
@@ -174,8 +195,10 @@ static int read_on(int at, void (*look)(int at, int *cert, int *key))
     (void)puts("ready");
     (void)fflush(stdout);
     while ((reads + anew) % LOOK_EACH != 0 || !is_over()) {
+        struct link before = current_set(at);
+
         look(at, &cert, &key);
-        if (cert == ANEW) {
+        if (cert == ANEW || ((cert == MISSING || key == MISSING) && has_changed(at, &before))) {
             anew++;
             continue;
         }

@@ -182,7 +182,8 @@ class Aws:
             found = disagreement(request, self._secret_keys)
             self.disagreements += [found] if found else []
         if self.faults:
-            return self.faults.pop(0)
+            fault = self.faults.pop(0)
+            return fault() if callable(fault) else fault
         skewed = _clock_skew(request.headers.get("X-Amz-Date"))
         if skewed and self.checks_time:
             return aws_error(400, "InvalidSignatureException", skewed)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// An enclave in Go: enclave DIRECTORY PORT [tls13]
+// An enclave in Go: enclave DIRECTORY PORT [WORD...]; words: tls12, tls13, p384
 package main
 
 import (
@@ -25,8 +25,15 @@ func main() {
 		ClientCAs:  clients,
 		MinVersion: tls.VersionTLS12,
 	}
-	if len(os.Args) > 3 {
-		config.MinVersion = tls.VersionTLS13
+	for _, word := range os.Args[3:] {
+		switch word {
+		case "tls12":
+			config.MaxVersion = tls.VersionTLS12
+		case "tls13":
+			config.MinVersion = tls.VersionTLS13
+		case "p384":
+			config.CurvePreferences = []tls.CurveID{tls.CurveP384}
+		}
 	}
 	answer := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")

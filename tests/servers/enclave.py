@@ -43,9 +43,13 @@ http {{
 
 
 class Enclave:
-    """Shows server (a Pair) on host:port and lets in only clients of client_ca (PEM). No port: a free one."""
+    """
+    Shows server (a Pair) on host:port and lets in only clients of client_ca (PEM). No port: a free one. What
+    stands before a client's command line is enter.
+    """
 
     host = "127.0.0.1"
+    enter = ()
 
     def __init__(self, directory, server, client_ca, tls13_only=False, port=None):
         self.dir = Path(directory)

@@ -35,6 +35,7 @@ class Imds:
         self.expire_tokens = 0  # so many tokens are no longer good when they are used
         self.stale = False  # credentials that have expired, as while their service is out of order
         self.not_ready = 0  # so many first requests for credentials get 503
+        self.faults = []  # what the next requests for the role or its credentials get instead
         self.hold_path = None  # what ends with this gets silence
         self.tokens = {}
         self._http = Http(self._answer, listener=listener)
@@ -67,6 +68,8 @@ class Imds:
             return text_answer(401, "Unauthorized")
         if request.path == "/latest/meta-data/placement/region":
             return text_answer(200, self.region)
+        if request.path.startswith(CREDENTIALS) and self.faults:
+            return self.faults.pop(0)
         if request.path.startswith(CREDENTIALS) and self.role:
             return self._credentials(request.path[len(CREDENTIALS) :])
         return text_answer(404, "Not Found")

@@ -3,6 +3,7 @@
 
 from .enclave import Enclave, Nginx, OpenSsl
 from .http import Answer, Http
+from .namespace import Namespace
 from .process import Process
 
 HAPROXY = """\
@@ -12,7 +13,7 @@ defaults
     timeout connect 10s
     timeout server 10s
 frontend enclave
-    bind 127.0.0.1:{port} ssl crt {dir}/both.pem ca-file {dir}/clients.crt verify {verify} ssl-min-ver {version}
+    bind 127.0.0.1:{port} ssl crt {dir}/both.pem ca-file {dir}/clients.crt verify {verify} ssl-min-ver {version} {settings}
     http-request return status 200 content-type application/json string "{{}}"
 """
 
@@ -28,6 +29,7 @@ CAfile = {dir}/clients.crt
 requireCert = {require}
 verifyChain = {verify}
 sslVersionMin = {version}
+{settings}
 """
 
 
@@ -46,14 +48,24 @@ def nginx(verify):
 
 
 class GnuTls(Enclave):
-    """gnutls-serv, which listens on all addresses: it knows no other way."""
+    """gnutls-serv, which listens on all addresses: in a network of its own, where that is loopback alone."""
 
     arguments = ("--require-client-cert", "--verify-client-cert")
+    groups = ""
+
+    def start(self, port):
+        self.network = Namespace(self.dir / "network")
+        self.enter = self.network.enter
+        self.port = port or 5556
+        self._process = self.launch(self.port)
+        if not self._process.wait_until(lambda: self._process.output().count("...done") == 2):
+            raise RuntimeError(f"gnutls-serv does not start: {self._process.output()}")
 
     def launch(self, port):
-        versions = "-VERS-ALL:+VERS-TLS1.3" if self.tls13_only else "-VERS-ALL:+VERS-TLS1.2"
+        version = "1.3" if self.tls13_only else "1.2"
         return Process(
             [
+                *self.enter,
                 "gnutls-serv",
                 "--http",
                 "--port",
@@ -65,23 +77,32 @@ class GnuTls(Enclave):
                 "--x509cafile",
                 self.ca_path,
                 "--priority",
-                f"NORMAL:{versions}",
+                f"NORMAL:-VERS-ALL:+VERS-TLS{version}{self.groups}",
                 *self.arguments,
             ],
             self.dir / "log",
         )
+
+    def stop(self):
+        super().stop()
+        self.network.stop()
 
 
 class HaProxy(Enclave):
     """It answers by itself."""
 
     verify = "required"
+    settings = ""
 
     def launch(self, port):
         (self.dir / "both.pem").write_text(self.cert_path.read_text() + self.key_path.read_text())
         version = "TLSv1.3" if self.tls13_only else "TLSv1.2"
         config = self.dir / "haproxy.cfg"
-        config.write_text(HAPROXY.format(port=port, dir=self.dir, verify=self.verify, version=version))
+        config.write_text(
+            HAPROXY.format(
+                port=port, dir=self.dir, verify=self.verify, version=version, settings=self.settings
+            )
+        )
         return Process(["haproxy", "-db", "-f", config], self.dir / "log")
 
 
@@ -89,6 +110,7 @@ class Stunnel(Enclave):
     """Before a plain HTTP server."""
 
     require = verify = "yes"
+    settings = ""
 
     def launch(self, port):
         self._backend = Http(lambda _: Answer(200, b"{}\n"))
@@ -102,6 +124,7 @@ class Stunnel(Enclave):
                 version=version,
                 require=self.require,
                 verify=self.verify,
+                settings=self.settings,
             )
         )
         return Process(["stunnel4", config], self.dir / "log")

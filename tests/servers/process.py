@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-STARTUP_S = 30
+STARTUP_S = 120  # of a busy machine
 BUILD = Path(__file__).resolve().parents[2] / "build"
 
 

@@ -393,7 +393,7 @@ static void test_no_secret_in_a_file(void **state)
 
 static void test_hostile_files(void **state)
 {
-    static char text[256 * 1024 + 1];
+    static char text[2 * 1024 * 1024 + 1];
 
     (void)state;
     write_conf("dir = /a\nroot = /b\0c\n", 21);
@@ -408,7 +408,7 @@ static void test_hostile_files(void **state)
     write_conf(text, sizeof text - 1);
     assert_parses("--config CONF");
     write_conf(text, sizeof text);
-    assert_refused("--config CONF", ERR_CONFIG, conf, "is larger than 262144 bytes");
+    assert_refused("--config CONF", ERR_CONFIG, conf, "is larger than 2097152 bytes");
 }
 
 static void test_trust_in_the_file(void **state)

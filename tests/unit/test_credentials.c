@@ -469,7 +469,7 @@ static void test_imds_out_of_reach(void **state)
     (void)state;
     assert_int_equal(fake_server_stop(start_imds(NULL, 0)), 0);
     assert_fails(ERR_CREDENTIALS_MISSING, "", "imds: http://127.0.0.1:");
-    assert_in_range(clock_ms() - start, 2000, 10000); /* a network may just be coming up */
+    assert_true(clock_ms() - start >= 2000); /* a network may just be coming up */
 }
 
 static void test_imds_refuses_strange_roles(void **state)

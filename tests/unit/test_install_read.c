@@ -108,10 +108,10 @@ static void what_must_not_be_read(void **state)
     unlink(in_target(fixture, "client.key"));
 
     fd = open(in_target(fixture, "client.key"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    assert_int_equal(ftruncate(fd, 64 * 1024 + 1), 0);
+    assert_int_equal(ftruncate(fd, 256 * 1024 + 1), 0);
     assert_int_equal(fixture_read(fixture), -1);
     assert_int_equal(fixture->err.code, ERR_TARGET_INVALID);
-    assert_int_equal(ftruncate(fd, 64 * 1024), 0);
+    assert_int_equal(ftruncate(fd, 256 * 1024), 0);
     assert_int_equal(fixture_read(fixture), 0);
     close(fd);
 

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -176,6 +177,29 @@ static void every_cut_of_a_document_is_refused(void **state)
         assert_null(json_parse(bytes_of(text, len), reason));
 }
 
+static void what_is_public_may_be_larger(void **state)
+{
+    enum { VALUES = 100 * 1000 };
+    char *text = malloc(2 * VALUES + 2);
+    struct json *json;
+    size_t i;
+
+    (void)state;
+    assert_non_null(text);
+    text[0] = '[';
+    for (i = 0; i < VALUES; i++)
+        memcpy(text + 1 + 2 * i, "7,", 2);
+    memcpy(text + 2 * VALUES, "]", 2);
+    assert_null(json_parse(bytes_of_text(text), reason));
+    json = json_parse_public(bytes_of_text(text), reason);
+    assert_non_null(json);
+    assert_int_equal(json_type(json, VALUES), JSON_NUMBER);
+    assert_int_equal(json_type(json, VALUES + 1), JSON_NONE);
+    json_free(json);
+    assert_null(json_parse_public(bytes_of_text("[1,"), reason));
+    free(text);
+}
+
 static void depth_and_size_are_bounded(void **state)
 {
     static char text[200001];
@@ -309,6 +333,7 @@ int main(void)
         cmocka_unit_test(json_is_accepted),
         cmocka_unit_test(bytes_that_are_not_utf8_are_refused),
         cmocka_unit_test(every_cut_of_a_document_is_refused),
+        cmocka_unit_test(what_is_public_may_be_larger),
         cmocka_unit_test(depth_and_size_are_bounded),
         cmocka_unit_test(reasons_show_where_but_not_what),
         cmocka_unit_test(strings_are_decoded),

@@ -25,8 +25,8 @@
 static void test_questions(void **state)
 {
     static const char query[] = "\x12\x34\1\0\0\1\0\0\0\0\0\0" QUESTION;
-    static const char *const bad[] = {"", ".", ".a", "a..b", "a..", L63 "4.test",
-                                      L63 "." L63 "." L63 "." L63};
+    static const char *const bad[] = {
+        "", ".", ".a", "a..b", "a..", L63 "4.test", L63 "." L63 "." L63 "." L63};
     uint8_t out[DNS_QUERY_MAX], dotted[DNS_QUERY_MAX];
     size_t i;
 
@@ -181,11 +181,12 @@ static struct resolv_conf conf_of(const char *text)
 
 static void test_resolv_conf(void **state)
 {
-    struct resolv_conf conf = conf_of("# x\n; y\n nameserver 10.0.0.9\nnameserver 10.0.0.2\n"
-                                      "nameserver\tfd00::2 # x\nnameserver x\nsearch a.test\n"
-                                      "domain b.test c.test\noptions ndots:99 timeout:99 attempts:9\n"
-                                      "options rotat use-vc no-aaaa no-tld-query\n"
-                                      "nameserver fe80::1%lo\nnameserver 10.0.0.4");
+    struct resolv_conf conf =
+        conf_of("# x\n; y\n nameserver 10.0.0.9\nnameserver 10.0.0.2\n"
+                "nameserver\tfd00::2 # x\nnameserver x\nsearch a.test\n"
+                "domain b.test c.test\noptions ndots:99 timeout:99 attempts:9\n"
+                "options rotat use-vc no-aaaa no-tld-query\n"
+                "nameserver fe80::1%lo\nnameserver 10.0.0.4");
 
     (void)state;
     assert_int_equal(conf.count, 3);
@@ -199,7 +200,8 @@ static void test_resolv_conf(void **state)
     assert_int_equal(conf.timeout_s, 30);
     assert_int_equal(conf.attempts, 5);
     assert_true(conf.use_tcp && conf.no_aaaa && conf.no_tld_query && !conf.rotate && !conf.silent);
-    conf = conf_of("domain b.test\nsearch\ta.test  c.test\noptions ndots:0 timeout:0 attempts:-1\n");
+    conf =
+        conf_of("domain b.test\nsearch\ta.test  c.test\noptions ndots:0 timeout:0 attempts:-1\n");
     assert_string_equal(conf.search, "a.test c.test");
     assert_int_equal(conf.ndots, 0);
     assert_int_equal(conf.timeout_s, 1);
@@ -216,15 +218,16 @@ static void test_hosts(void **state)
         int family;
         size_t count;
     } cases[] = {
-        {"enclave.test", AF_UNSPEC, 2},  {"ENCLAVE.test.", AF_UNSPEC, 2},
-        {"enclave.test", AF_INET, 1},    {"enclave.test", AF_INET6, 1},
-        {"enclave", AF_UNSPEC, 1},       {"enclave.tes", AF_UNSPEC, 0},
-        {"commented.test", AF_INET, 0},  {"bad.test", AF_UNSPEC, 0},
-        {"10.0.0.1", AF_UNSPEC, 0},      {"last.test", AF_UNSPEC, 1},
+        {"enclave.test", AF_UNSPEC, 2}, {"ENCLAVE.test.", AF_UNSPEC, 2},
+        {"enclave.test", AF_INET, 1},   {"enclave.test", AF_INET6, 1},
+        {"enclave", AF_UNSPEC, 1},      {"enclave.tes", AF_UNSPEC, 0},
+        {"commented.test", AF_INET, 0}, {"bad.test", AF_UNSPEC, 0},
+        {"10.0.0.1", AF_UNSPEC, 0},     {"last.test", AF_UNSPEC, 1},
     };
-    const char *path = file_of("10.0.0.1\tother enclave.test # commented.test\n#10.0.0.2 commented.test\n"
-                               "fd00::1 Enclave.Test enclave\n10.0.0 bad.test\nx bad.test\n10.0.0.3\n"
-                               "10.0.0.1 enclave.test\n10.0.0.4 last.test");
+    const char *path =
+        file_of("10.0.0.1\tother enclave.test # commented.test\n#10.0.0.2 commented.test\n"
+                "fd00::1 Enclave.Test enclave\n10.0.0 bad.test\nx bad.test\n10.0.0.3\n"
+                "10.0.0.1 enclave.test\n10.0.0.4 last.test");
     size_t i;
 
     (void)state;
@@ -271,12 +274,9 @@ static void test_what_is_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_questions),
-        cmocka_unit_test(test_answers_read),
-        cmocka_unit_test(test_aliases),
-        cmocka_unit_test(test_answers_to_other_questions),
-        cmocka_unit_test(test_resolv_conf),
-        cmocka_unit_test(test_hosts),
+        cmocka_unit_test(test_questions),    cmocka_unit_test(test_answers_read),
+        cmocka_unit_test(test_aliases),      cmocka_unit_test(test_answers_to_other_questions),
+        cmocka_unit_test(test_resolv_conf),  cmocka_unit_test(test_hosts),
         cmocka_unit_test(test_what_is_told),
     };
 

@@ -24,10 +24,10 @@ static void test_silence_counts_in_full(void **state)
     struct pace pace = started();
 
     (void)state;
-    pace_look(&pace, START + 10, false);
+    pace_look(&pace, START + 10, PACE_NOTHING);
     assert_int_equal(pace.waited_ms, 10);
-    pace_look(&pace, START + 60, false);
-    pace_look(&pace, START + 30000, false);
+    pace_look(&pace, START + 60, PACE_NOTHING);
+    pace_look(&pace, START + 30000, PACE_NOTHING);
     assert_int_equal(pace.waited_ms, 30000);
 }
 
@@ -40,8 +40,8 @@ static void test_it_waits_for_us(void **state)
 
     (void)state;
     for (i = 0; i < 10; i++) {
-        pace_look(&pace, now += 20000, true);  /* its bytes lay there */
-        pace_look(&pace, now += 20000, false); /* and we answered them, nobody knows when */
+        pace_look(&pace, now += 20000, PACE_SOMETHING); /* its bytes lay there */
+        pace_look(&pace, now += 20000, PACE_NOTHING); /* and we answered them, nobody knows when */
     }
     assert_int_equal(pace.waited_ms, 20 * LOOK);
 }
@@ -55,7 +55,7 @@ static void test_drops_do_not_stop_the_clock(void **state)
 
     (void)state;
     for (i = 0; i < 1000; i++)
-        pace_look(&pace, now += 5 + i % (LOOK - 5), i % 3 == 0);
+        pace_look(&pace, now += 5 + i % (LOOK - 5), i % 3 == 0 ? PACE_SOMETHING : PACE_NOTHING);
     assert_int_equal(pace.waited_ms, now - START);
 }
 
@@ -68,10 +68,25 @@ static void test_drops_have_a_bound(void **state)
 
     (void)state;
     while (pace.waited_ms < 5000 && looks < 1000) {
-        pace_look(&pace, now += 60000, true);
+        pace_look(&pace, now += 60000, PACE_SOMETHING);
         looks++;
     }
     assert_int_equal(looks, 5000 / LOOK);
+}
+
+/* What cannot be told counts as silence, and not for more than one look's time. */
+static void test_what_cannot_be_told(void **state)
+{
+    struct pace pace = started();
+
+    (void)state;
+    pace_look(&pace, START + 30, PACE_UNKNOWN);
+    pace_look(&pace, START + 20000, PACE_UNKNOWN);
+    assert_int_equal(pace.waited_ms, 30 + LOOK);
+    assert_int_equal(pace.silent_ms, 30 + LOOK);
+    pace_look(&pace, START + 20010, PACE_SOMETHING);
+    assert_int_equal(pace.silent_ms, 0);
+    assert_int_equal(pace.waited_ms, 40 + LOOK);
 }
 
 static void test_time_is_shared(void **state)
@@ -108,6 +123,7 @@ int main(void)
         cmocka_unit_test(test_it_waits_for_us),
         cmocka_unit_test(test_drops_do_not_stop_the_clock),
         cmocka_unit_test(test_drops_have_a_bound),
+        cmocka_unit_test(test_what_cannot_be_told),
         cmocka_unit_test(test_time_is_shared),
         cmocka_unit_test(test_the_last_has_its_turn),
     };

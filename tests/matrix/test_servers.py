@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Real servers of every kind that enclaves are made of. What each says to an identity, again and again: always the same
+verdict and exit status, and nothing that is refused is installed.
+"""
+
+import datetime
+from typing import NamedTuple
+
+import pytest
+
+from agent import PROGRAM, Agent, snapshot
+from day import CLOCK, Clock
+from kinds import ALERT, ANSWER, CLOSE, KINDS, SAYS, SILENCE
+from servers.pki import DAY, document
+
+HOUR = datetime.timedelta(hours=1)
+DEADLINE_S = 60
+SILENT_DEADLINE_S = 14  # a silent server is asked until then
+SPOKEN = ["tls12"]
+SIDE_BY_SIDE = 5
+
+
+class Identity(NamedTuple):
+    """arn, and who has it installed; the agent's program and environment, where its clock is not the servers'."""
+
+    arn: str
+    agent: Agent
+    program: object
+    env: dict
+
+
+@pytest.fixture(scope="module")
+def identities(tmp_path_factory, aws_server, authority, stranger):
+    """right: what all of them take; stranger: of another CA; expired: by the servers' clocks, not by the agent's."""
+    directory = tmp_path_factory.mktemp("identities")
+    behind = Clock(directory / "clock")
+    behind.set(-12 * 3600)
+    made = {
+        "right": (authority.issue("ECS-Client"), PROGRAM, {}),
+        "stranger": (stranger.issue("ECS-Client"), PROGRAM, {}),
+        "expired": (authority.issue("ECS-Client", lifetime=(-DAY, -6 * HOUR)), CLOCK, behind.env),
+    }
+    found = {}
+    for name, (pair, program, env) in made.items():
+        arn = aws_server.put(f"mtls/servers-{name}", document(pair, authority.pem))
+        agent = Agent(directory / name, aws_server.environment())
+        agent.dir.parent.mkdir()
+        agent.run(*agent.fetch_arguments(arn), program=program, env=env).succeeded("installed")
+        found[name] = Identity(arn, agent, program, env)
+    return found
+
+
+def in_turn(times, start):
+    return [start(number).finish() for number in range(times)]
+
+
+def at_once(times, start):
+    """Some at a time, since each of them is only waiting."""
+    results = []
+    while len(results) < times:
+        numbers = range(len(results), min(times, len(results) + SIDE_BY_SIDE))
+        results += [process.finish() for process in [start(number) for number in numbers]]
+    return results
+
+
+def repeat(kind, times, start):
+    """start(number) starts an agent; the results of so many."""
+    return (at_once if SAYS[kind] == SILENCE else in_turn)(times, start)
+
+
+def of_server(kind, server, reach, identity):
+    """Options of whoever meets this server with this identity."""
+    options = reach(server)
+    deadline = SILENT_DEADLINE_S if SAYS[kind] == SILENCE else DEADLINE_S
+    env = {**identity.env, **options.get("env", {})}
+    return f"{deadline}s", {"program": identity.program, "prefix": options.get("prefix", ()), "env": env}
+
+
+CASES = pytest.mark.parametrize("name", ["right", "stranger", "expired"])
+WRONG = pytest.mark.parametrize("name", ["stranger", "expired"])
+# One worker has all of a kind, and so starts its server once.
+EACH = pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.xdist_group(kind)) for kind in KINDS]
+)
+
+
+@EACH
+@CASES
+def test_probe(running, reach, identities, times, kind, name):
+    server, identity = running(kind, *SPOKEN), identities[name]
+    _, options = of_server(kind, server, reach, identity)
+    arguments = ["probe", "--log-format=json", f"--deadline={DEADLINE_S}s", f"--dir={identity.agent.dir}"]
+    results = repeat(
+        kind,
+        times,
+        lambda _: identity.agent.start(*arguments, f"--endpoint={server.endpoint}", **options),
+    )
+    said = [result.event("handshake") for result in results]
+    wanted = "accepted" if name == "right" else "unreachable" if SAYS[kind] == SILENCE else "refused"
+    assert [each["result"] for each in said] == [wanted] * times, said
+    assert {result.status for result in results} == {0 if name == "right" else 76}
+    reasons = {each.get("reason", "") for each in said}
+    assert len(reasons) == 1, reasons
+    if name == "right":
+        return
+    words = {ALERT: "alert", CLOSE: "closed", ANSWER: "HTTP 400", SILENCE: "timed out"}[SAYS[kind]]
+    assert words in reasons.pop()
+
+
+@EACH
+@CASES
+def test_first_install(tmp_path, running, reach, identities, aws_server, times, kind, name):
+    server, identity = running(kind, *SPOKEN), identities[name]
+    deadline, options = of_server(kind, server, reach, identity)
+    agents = [Agent(tmp_path / str(number), aws_server.environment()) for number in range(times)]
+
+    def start(number):
+        agent = agents[number]
+        agent.dir.parent.mkdir(exist_ok=True)
+        arguments = agent.fetch_arguments(identity.arn, "--rehearse=refuse", endpoint=server.endpoint, deadline=deadline)
+        return agent.start(*arguments, **options)
+
+    for agent, result in zip(agents, repeat(kind, times, start)):
+        if name == "right":
+            result.succeeded("installed")
+        elif SAYS[kind] == SILENCE:
+            result.succeeded("unproven", "installed")
+        else:
+            assert result.failed(76, "enclave_refused")["subject"] == server.endpoint
+            assert snapshot(agent.dir) is None
+
+
+@EACH
+@WRONG
+def test_where_each_must_accept(tmp_path, running, reach, identities, aws_server, kind, name):
+    server, identity = running(kind, *SPOKEN), identities[name]
+    deadline, options = of_server(kind, server, reach, identity)
+    agent = Agent(tmp_path, aws_server.environment())
+    arguments = agent.fetch_arguments(identity.arn, "--rehearse=require", endpoint=server.endpoint, deadline=deadline)
+    silent = SAYS[kind] == SILENCE
+    agent.run(*arguments, **options).failed(76, "enclave_unreachable" if silent else "enclave_refused")
+    assert snapshot(agent.dir) is None
+
+
+@EACH
+@WRONG
+def test_over_a_good_one(tmp_path, running, reach, identities, aws_server, times, kind, name):
+    server, identity, right = running(kind, *SPOKEN), identities[name], identities["right"]
+    deadline, options = of_server(kind, server, reach, identity)
+    agents = [Agent(tmp_path / str(number), aws_server.environment()) for number in range(times)]
+    before = []
+    for agent in agents:
+        agent.dir.parent.mkdir()
+        agent.fetch(right.arn).succeeded("installed")
+        before.append(agent.file("client.crt"))
+
+    def start(number):
+        arguments = agents[number].fetch_arguments(
+            identity.arn, "--rehearse=refuse", endpoint=server.endpoint, deadline=deadline
+        )
+        return agents[number].start(*arguments, **options)
+
+    for agent, old, result in zip(agents, before, repeat(kind, times, start)):
+        result.failed(76, "enclave_refused")  # also by silence, since the installed one is accepted
+        assert agent.file("client.crt") == old
