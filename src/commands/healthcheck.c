@@ -139,8 +139,8 @@ static bool check_told(struct health *health, const struct status *status)
 }
 
 /*
- * One that hangs holds its lock, but writes nothing any more. By the time since boot: the wall clock
- * may have been set meanwhile.
+ * One that hangs holds its lock, but writes nothing any more. By the time since boot: the wall
+ * clock may have been set meanwhile.
  */
 static bool check_rhythm(struct health *health, const struct status *status)
 {

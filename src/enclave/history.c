@@ -37,8 +37,8 @@ static void count_in(struct history_bucket *bucket, const struct history_entry *
 {
     const uint32_t ms =
         entry->latency_ms < UINT16_MAX ? (uint32_t)entry->latency_ms : (uint32_t)UINT16_MAX;
-    uint16_t *count = &bucket->verdicts[entry->verdict < HISTORY_VERDICTS ? entry->verdict
-                                                                          : PROBE_UNREACHABLE];
+    uint16_t *count =
+        &bucket->verdicts[entry->verdict < HISTORY_VERDICTS ? entry->verdict : PROBE_UNREACHABLE];
 
     if (*count == UINT16_MAX)
         return;
