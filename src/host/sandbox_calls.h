@@ -114,7 +114,7 @@ static const int calls_installing[] = {
     -1,
 };
 
-static const int calls_staying[] = {SYS_timerfd_settime, -1};
+static const int calls_staying[] = {SYS_timerfd_settime, SYS_getegid, -1};
 
 /* A library that tries these goes on without. Numbers: musl's headers are older than the calls, or
  * lack them on one of the two. */

@@ -108,7 +108,7 @@ static void answer_calls(struct program *program, const int *calls, uint32_t val
 }
 
 /* For whom a rule is, of struct sandbox_options. */
-enum { ALL, NETWORK = 1, INSTALLING = 2, STAYING = 4 };
+enum { ALL = 0, NETWORK = 1, INSTALLING = 2, STAYING = 4 };
 
 /* What a call's argument has to be: one of these values. */
 struct demand {
@@ -218,7 +218,8 @@ static void put_option(struct program *program, int call, uint32_t level, uint32
 /* A pointer that is to be NULL: an address, or a new value. */
 static void put_null(struct program *program, int call, unsigned argument)
 {
-    const uint32_t at = (uint32_t)(offsetof(struct seccomp_data, args) + argument * 8);
+    const uint32_t at =
+        (uint32_t)(offsetof(struct seccomp_data, args) + argument * sizeof(uint64_t));
 
     put(program, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 6);
     put(program, BPF_LD | BPF_W | BPF_ABS, at, 0, 0);

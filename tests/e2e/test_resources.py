@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a fetch costs: measured, printed, and held to its limits."""
 
+import os
 import re
 import resource
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import wait_for
+from agent import PROGRAMS, wait_for
 from servers.http import HOLD
 from servers.pki import document
 
@@ -88,3 +89,21 @@ def test_a_tight_memlock_limit(agent, dear):
     ]
     agent.fetch(dear, prefix=drop).failed(71, "memory_lock")
     agent.fetch(dear, "--memory-lock=prefer", prefix=drop).succeeded("installed")
+
+
+@pytest.mark.parametrize("kib", [16, 24, 64])
+def test_a_small_stack(agent, kib):
+    """It is made larger where that is allowed, and told of where it is not."""
+    told = ["status", f"--dir={agent.dir}", "--log-format=json"]
+    soft = agent.run(*told, prefix=["prlimit", f"--stack={kib * 1024}:8388608"])
+    soft.failed(1, "no_status")
+    whoever = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+    hard = agent.run(*told, prefix=["prlimit", f"--stack={kib * 1024}", *whoever])
+    assert (hard.status, "RLIMIT_STACK is too low" in hard.stderr) == (71, True), hard.stderr
+
+
+def test_a_kernel_without_random_numbers(agent, put, good):
+    """getrandom(2), 318 on x86_64 and 278 on aarch64."""
+    number = "318" if os.uname().machine == "x86_64" else "278"
+    result = agent.fetch(put(good), prefix=[PROGRAMS / "deny", number, "--"])
+    assert "no random numbers" in result.failed(71, "system")["reason"]

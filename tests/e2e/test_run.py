@@ -236,6 +236,20 @@ def test_it_goes_on_after_a_pause(serve, aws, put, good, enclave):
     assert len(aws.asked) <= (time.monotonic() - started) / 0.1 + 2
 
 
+def test_a_pause_in_mid_work_is_no_hang(serve, aws, put, good, up):
+    """Longer than the deadline and what comes after it: that time did not pass for the agent."""
+    proxy = up(FaultProxy(aws.port, "accept", "hold"))
+    endpoint = {"AWS_ENDPOINT_URL_SECRETS_MANAGER": f"https://localhost:{proxy.port}"}
+    service = serve(put(good), interval="200ms", probe_interval="0s", deadline="1s", env=endpoint)
+    wait_for(lambda: proxy.connections > 0)
+    service.send(signal.SIGSTOP)
+    wait_for(lambda: "State:\tT" in proc(service.pid, "status"))
+    time.sleep(4)
+    proxy.stage = None
+    service.send(signal.SIGCONT)
+    service.wait("ready", seconds=60)
+
+
 def test_no_descriptor_is_lost(serve, put, good, enclave, pair, authority, aws):
     arn = put(good)
     service = serve(

@@ -231,7 +231,7 @@ def test_each_deadly_call_ends_the_process(escape, numbers, name):
 
 OF_GROUPS = {
     "inspect": "socket connect sendto setsockopt eventfd2 prctl timerfd_settime fchmod fchown unlink rename mkdirat",
-    "probe": "fchmod fchown unlink rename renameat symlinkat mkdirat timerfd_settime prctl",
+    "probe": "getegid fchmod fchown unlink rename renameat symlinkat mkdirat timerfd_settime prctl",
     "purge": "connect sendto setsockopt eventfd2 timerfd_settime prctl",
     "fetch": "timerfd_settime prctl",
 }
@@ -349,7 +349,7 @@ def traced(agent, serve, aws, tmp_path, put, good, enclave, up):
     agent.fetch(secret, *owner, *hook, endpoint=enclave.endpoint, prefix=watch).succeeded("installed")
     agent.fetch(secret, *owner, "--combined", endpoint=enclave.endpoint, prefix=watch)
     agent.fetch("no-such-secret", "--deadline=3s", prefix=watch)
-    agent.fetch(secret, "--rollback", prefix=watch)
+    agent.fetch(secret, *owner, "--rollback", prefix=watch)
     network = up(Namespace(tmp_path / "network"))
     up(NameServer(network.open("udp", "127.0.0.2", 53), "127.0.0.1"))
     etc = tmp_path / "etc"
@@ -358,9 +358,11 @@ def traced(agent, serve, aws, tmp_path, put, good, enclave, up):
     mounts = ["unshare", "--mount", "sh", "-c", f'mount --bind {etc} /etc && exec "$@"', "sh"]
     there = {"AWS_ENDPOINT_URL_SECRETS_MANAGER": "https://secrets.test:9"}
     agent.fetch(secret, deadline="2s", env=there, prefix=[*network.enter, *mounts, *watch])
+    agent.run("purge", f"--dir={agent.dir}", prefix=watch)
     service = serve(
         secret,
         *hook,
+        *owner,
         f"--log-file={log}",
         f"--metrics-file={metrics}",
         "--log-level=debug",
@@ -373,7 +375,7 @@ def traced(agent, serve, aws, tmp_path, put, good, enclave, up):
     wait_for(metrics.exists)
     log.rename(f"{log}.1")
     service.send(signal.SIGHUP)
-    service.wait("reloaded")
+    service.more("unchanged", 2)
     service.send(signal.SIGUSR1)
     service.more("unchanged", 2)
     assert agent.run("status", f"--dir={agent.dir}", prefix=watch).status == 0
@@ -382,8 +384,8 @@ def traced(agent, serve, aws, tmp_path, put, good, enclave, up):
     agent.probe([enclave.endpoint] * 1 + ["127.0.0.1:9"], prefix=watch)
     assert agent.run("inspect", f"--dir={agent.dir}", prefix=watch).status == 0
     service.stop()
-    agent.run("purge", f"--dir={agent.dir}", prefix=watch).succeeded()
-    commands = {"fetch": 5, "run": 1, "status": 1, "healthcheck": 1, "probe": 2, "inspect": 1, "purge": 1}
+    assert agent.run("purge", f"--dir={agent.dir}", prefix=watch).status == 0
+    commands = {"fetch": 5, "run": 1, "status": 1, "healthcheck": 1, "probe": 2, "inspect": 1, "purge": 2}
     wait_for(lambda: len(list(reports.iterdir())) == sum(commands.values()))
     time.sleep(0.1)
     found = list(used(reports))
