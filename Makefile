@@ -25,7 +25,9 @@ TP    := $(if $(SANITIZE),build/host,$(OUT))/third_party
 CC    := $(if $(SANITIZE),gcc,$(TP)/bin/musl-gcc)
 BIN   := $(OUT)/mtls-agent
 TESTS := $(if $(SANITIZE)$(FOREIGN),$(OUT),build)/tests
-V     ?= @
+# V=1 (or V=) shows the commands; 0, the default, hides them.
+V     ?= 0
+override V := $(if $(filter 0 @,$(V)),@)
 FAULTS ?= 1
 
 # Containers of several users take root to make.
@@ -336,6 +338,6 @@ help: ## this list
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 20
 	@echo
 	@echo 'SANITIZE=address,undefined builds for sanitizers into build/sanitized, SANITIZE=none for valgrind into build/host.'
-	@echo 'SOURCES=FOLDER takes third-party tarballs from there first; V= shows the commands.'
+	@echo 'SOURCES=FOLDER takes third-party tarballs from there first; V=1 shows the commands.'
 
 -include $(shell find $(OUT)/obj -name '*.d' 2>/dev/null)
