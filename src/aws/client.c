@@ -257,7 +257,7 @@ static bool refresh_credentials(struct client *client)
     if (result == 0)
         result = credentials_resolve(&aws, &fresh, &ignored);
     profiles_free(profiles);
-    if (result < 0)
+    if (result < 0 || !fresh)
         return false;
     changed = !same_text(old->access_key_id, fresh->access_key_id) ||
               !same_text(old->session_token, fresh->session_token);

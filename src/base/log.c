@@ -169,6 +169,20 @@ static void put_head(struct line *line, enum log_format format, enum log_level l
     put(line, json ? "\"" : "");
 }
 
+/* As the umask of the beginning wants it: the agent sets another one for what it installs. */
+static mode_t file_mode(void)
+{
+    static mode_t mode;
+
+    if (mode == 0) {
+        const mode_t mask = umask(S_IRWXG | S_IRWXO);
+
+        (void)umask(mask);
+        mode = (S_IRUSR | S_IWUSR | S_IRGRP) & ~mask;
+    }
+    return mode;
+}
+
 /*
  * Opens a regular file and nothing else: of a FIFO, a terminal or a device somebody else holds the
  * other end. Not to wait for a FIFO's reader before its kind is known: O_NONBLOCK. -1 with errno,
@@ -178,7 +192,7 @@ static int open_regular(const char *path)
 {
     const int flags =
         O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-    int fd = open(path, flags, 0640);
+    int fd = open(path, flags, file_mode());
     struct stat status;
 
     if (fd < 0) {

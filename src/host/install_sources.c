@@ -29,7 +29,7 @@ static struct bytes cut(struct bytes *text)
 static struct secret_name name_of(struct bytes text)
 {
     struct secret_name name = {.name = text};
-    struct bytes part[ARN_PARTS];
+    struct bytes part[ARN_PARTS] = {{0}};
     size_t i;
 
     for (i = 0; i < ARN_PARTS; i++)

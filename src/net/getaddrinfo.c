@@ -149,7 +149,7 @@ int getaddrinfo(const char *restrict name, const char *restrict service,
     if (!entries)
         return EAI_MEMORY;
     put_in_order(entries, &resolved.found, htons((uint16_t)strtoul(service, NULL, 10)));
-    *result = &entries->info;
+    *result = (struct addrinfo *)(void *)entries; /* the first member: freeaddrinfo() finds all */
     return 0;
 }
 

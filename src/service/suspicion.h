@@ -18,7 +18,7 @@ struct suspicion {
 };
 
 #define SUSPICION_TIMES   3
-#define SUSPICION_SPAN_MS (2 * 60 * 1000) /* from the first one to the last */
+#define SUSPICION_SPAN_MS ((int64_t)2 * 60 * 1000) /* from the first one to the last */
 
 /* What a round of probes told of a set. */
 struct suspicion_round {

@@ -20,7 +20,7 @@ PARTS_tls            := peer client
 WRAP_fuzz            := heap_alloc heap_realloc malloc calloc realloc clock_ms clock_wall clock_left clock_sleep \
                         random_bytes getentropy kill
 WRAP_answers         := http_perform
-WRAP_arguments       := sendto
+WRAP_arguments       := connect send
 WRAP_client          := cert_signed_by tls_hook
 WRAP_supervise       := command_supervise
 WRAP_chain           := cert_signed_by

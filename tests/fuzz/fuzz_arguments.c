@@ -4,6 +4,8 @@
  * knows, all else is an argument. Then what is made of them: proxy, endpoints, metadata.
  */
 #include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "answers.h"
@@ -24,16 +26,22 @@
 
 enum { LINES_MAX = 64 };
 
-ssize_t __wrap_sendto(int fd, const void *data, size_t len, int flags,
-                      const struct sockaddr *address, socklen_t address_len);
+int __wrap_connect(int fd, const struct sockaddr *address, socklen_t address_len);
+ssize_t __wrap_send(int fd, const void *data, size_t len, int flags);
 
-/* A line of the service manager's protocol, which goes nowhere: an input names any socket. */
-ssize_t __wrap_sendto(int fd, const void *data, size_t len, int flags,
-                      const struct sockaddr *address, socklen_t address_len)
+/* The service manager's socket is nobody's: an input names any. */
+int __wrap_connect(int fd, const struct sockaddr *address, socklen_t address_len)
+{
+    (void)fd;
+    FUZZ_CHECK(address && address_len <= sizeof(struct sockaddr_un));
+    return 0;
+}
+
+/* A line of its protocol, which goes nowhere. */
+ssize_t __wrap_send(int fd, const void *data, size_t len, int flags)
 {
     (void)fd, (void)flags;
     FUZZ_CHECK(len > 0 && memchr(data, '=', len));
-    FUZZ_CHECK(address && address_len <= sizeof(struct sockaddr_un));
     return (ssize_t)len;
 }
 

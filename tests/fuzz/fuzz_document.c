@@ -83,7 +83,7 @@ static void inspect(struct bytes document, unsigned how)
         config.expect_sans[0] = sans[0];
         config.expect_san_count = 1;
     }
-    (void)command_inspect(&config);
+    (void)command_inspect(&config, 0);
 }
 
 void fuzz(struct bytes input)

@@ -183,6 +183,6 @@ void fuzz(struct bytes input)
     check_manifest();
     check_read(&where);
     check_memory(&where);
-    (void)command_inspect(&config);
-    (void)command_healthcheck(&config);
+    (void)command_inspect(&config, 0);
+    (void)command_healthcheck(&config, 0);
 }

@@ -38,8 +38,8 @@ void fuzz(struct bytes input)
     char text[STATUS_TEXT_MAX];
     struct err err;
 
-    (void)command_status(&config);
-    (void)command_healthcheck(&config);
+    (void)command_status(&config, 0);
+    (void)command_healthcheck(&config, 0);
     fuzz_err_open(&err);
     if (fuzz_result(status_open(&status, &config, &err), &err) == 0) {
         status_text(&status, 0, "written", text);

@@ -196,7 +196,8 @@ def test_of_an_enclave_that_is_not_there(leaves, put, secrets, client, client_do
 
 
 def test_of_aws_that_says_no(leaves, aws, put, good):
-    aws.faults.extend([aws_error(400, "AccessDeniedException", "no")] * 3)
+    denial = "no, with an explicit deny in an identity-based policy"
+    aws.faults.extend([aws_error(400, "AccessDeniedException", denial)] * 3)
     assert leaves(put(good)).status == 77
 
 

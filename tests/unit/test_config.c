@@ -393,22 +393,25 @@ static void test_no_secret_in_a_file(void **state)
 
 static void test_hostile_files(void **state)
 {
-    static char text[2 * 1024 * 1024 + 1];
+    const size_t size = 2 * 1024 * 1024 + 1;
+    char *text = malloc(size);
 
     (void)state;
+    assert_non_null(text);
     write_conf("dir = /a\nroot = /b\0c\n", 21);
     assert_refused("--config CONF", ERR_CONFIG, conf, "line 2: holds a NUL byte");
 
-    memset(text, '#', sizeof text);
+    memset(text, '#', size);
     write_conf(text, 4096);
     assert_parses("--config CONF");
     write_conf(text, 4097);
     assert_refused("--config CONF", ERR_CONFIG, conf, "line 1: is longer than 4096 bytes");
-    memset(text, '\n', sizeof text);
-    write_conf(text, sizeof text - 1);
+    memset(text, '\n', size);
+    write_conf(text, size - 1);
     assert_parses("--config CONF");
-    write_conf(text, sizeof text);
+    write_conf(text, size);
     assert_refused("--config CONF", ERR_CONFIG, conf, "is larger than 2097152 bytes");
+    free(text);
 }
 
 static void test_trust_in_the_file(void **state)
