@@ -250,9 +250,9 @@ static int judge(struct trust *trust, int fd, const struct stat *status, const c
 
     if (strange && (!trust->one_stranger ||
                     (trust->stranger != TRUST_NOBODY && trust->stranger != status->st_uid))) {
-        (void)snprintf(trust->why, sizeof trust->why, "%s belongs to uid %lu, a stranger", path,
+        (void)snprintf(trust->why, sizeof trust->why, "%s belongs to user %lu, a stranger", path,
                        (unsigned long)status->st_uid);
-    } else if (writers) {
+    } else if (writers && (S_ISREG(status->st_mode) || S_ISDIR(status->st_mode))) {
         (void)snprintf(trust->why, sizeof trust->why,
                        "%s has mode %04o, so that others may write to it; run: chmod go-w %s", path,
                        status->st_mode & MODE_BITS, path);

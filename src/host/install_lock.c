@@ -123,12 +123,11 @@ static bool is_same(int a, int b)
 }
 
 /* By device and inode, under whatever path it is known; hosts that share it know the inode alone. */
-static int name_file(const struct place *place, enum lock_kind kind, struct spot *spot)
+static void name_file(const struct place *place, enum lock_kind kind, struct spot *spot)
 {
-    struct stat status;
+    struct stat status = {0};
 
-    if (fstat(place->fd, &status) < 0)
-        return -1;
+    (void)fstat(place->fd, &status); /* which is open */
     if (is_local(place->fd))
         (void)snprintf(spot->name, sizeof spot->name, "%llx-%llx.%s",
                        (unsigned long long)status.st_dev, (unsigned long long)status.st_ino,
@@ -136,7 +135,6 @@ static int name_file(const struct place *place, enum lock_kind kind, struct spot
     else
         (void)snprintf(spot->name, sizeof spot->name, "shared-%llx.%s",
                        (unsigned long long)status.st_ino, suffix[kind]);
-    return 0;
 }
 
 static void in_the_target(const struct place *place, enum lock_kind kind, struct spot *spot)
@@ -163,12 +161,14 @@ static int find_spot(const struct place *place, enum lock_kind kind, bool change
         spot->at = open_directory(directory ? directory : INSTALL_LOCK_DIR, change, why);
     if (spot->at < 0 && directory && change)
         return err_set(err, ERR_TARGET_INVALID, directory, "the lock-dir is no good: %s", why);
-    if (spot->at >= 0 && (is_same(spot->at, place->fd) || name_file(place, kind, spot) < 0)) {
+    if (spot->at >= 0 && is_same(spot->at, place->fd)) {
         close(spot->at);
-        spot->at = -1;
-    }
-    if (spot->at < 0 && (!directory || change))
         in_the_target(place, kind, spot);
+    } else if (spot->at >= 0) {
+        name_file(place, kind, spot);
+    } else if (!directory) {
+        in_the_target(place, kind, spot);
+    }
     return 0;
 }
 
