@@ -221,12 +221,12 @@ static bool is_in_the_way(int error)
     return error == ELOOP || error == EISDIR || error == ENXIO || error == EINTR;
 }
 
-/* A file in the target that we may not open: another user's, from before we were who we are. */
+/* A file that we may not open: another user's, from before we were who we are. */
 static bool is_there_for_others(const struct spot *spot)
 {
     const int saved = errno;
     struct stat status;
-    const bool there = saved == EACCES && spot->in_target &&
+    const bool there = saved == EACCES &&
                        fstatat(spot->at, spot->name, &status, AT_SYMLINK_NOFOLLOW) == 0;
 
     errno = saved;
@@ -252,7 +252,7 @@ static int open_file(const struct place *place, const struct spot *spot, int *fd
             close(*fd);
         *fd = -1;
         if (make_way(place, spot, err) < 0)
-            return -1;
+            return spot->in_target || place->target->lock_dir ? -1 : 0;
     }
     return err_set(err, ERR_INSTALL_FAILED, place->path, "%s is replaced all the time", spot->name);
 }

@@ -142,7 +142,13 @@ class Stage:
     def __init__(self, directory, environment, target=None, name=None):
         directory.mkdir()
         self.report = directory / "report"
-        self.environment = {"PATH": "/usr/bin:/bin", "AWS_EC2_METADATA_DISABLED": "true", **environment}
+        (directory / "locks").mkdir()
+        self.environment = {
+            "PATH": "/usr/bin:/bin",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "MTLS_AGENT_LOCK_DIR": str(directory / "locks"),
+            **environment,
+        }
         self.target = target or directory / "mtls"
         self.name = name or self.target
         self.within, self.prefix = [], []

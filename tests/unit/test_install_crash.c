@@ -205,7 +205,7 @@ static int open_lock(const struct fixture *fixture)
                    (unsigned long long)target.st_dev, (unsigned long long)target.st_ino);
     fd = open(path, O_RDWR | O_CLOEXEC);
     assert_true(fd >= 0);
-    assert_int_equal(fcntl(fd, F_OFD_SETLK, &lock), 0);
+    assert_int_equal(fcntl(fd, F_SETLK, &lock), 0); /* which no child inherits */
     return fd;
 }
 

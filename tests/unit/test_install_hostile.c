@@ -206,10 +206,10 @@ static void directory_open_to_others_is_refused(void **state)
     fixture->target.dir_mode = 0755;
     assert_int_equal(chmod(fixture->dir, 0755), 0);
     if (geteuid() == 0) {
-        (void)snprintf(why, sizeof why, "%s belongs to uid 4321, who may", fixture->base);
-        assert_int_equal(chown(fixture->base, STRANGER, STRANGER), 0);
+        (void)snprintf(why, sizeof why, "%s belongs to uid 4321, who may", fixture->dir);
+        assert_int_equal(chown(fixture->dir, STRANGER, STRANGER), 0);
         assert_refused_for_others(fixture, why);
-        assert_int_equal(chown(fixture->base, 0, 0), 0);
+        assert_int_equal(chown(fixture->dir, 0, 0), 0);
     }
     assert_int_equal(fixture_install(fixture, 1), INSTALL_UNCHANGED);
 }
@@ -287,7 +287,6 @@ static void links_texts_are_walked_name_by_name(void **state)
         fixture->target.others_accepted = true; /* so that it is the link that counts */
         assert_refused(fixture, 1, "theirs/inner is a symbolic link that belongs to a stranger");
         fixture->target.others_accepted = false;
-        assert_refused(fixture, 1, "theirs ");
     }
     assert_int_equal(access(in_target(fixture, "victim/..data"), F_OK), -1);
 
