@@ -48,7 +48,7 @@ bool is_temporary(const char *name);
 
 /*
  * install_lock.c: locks by fcntl(2) of a file's open description, which no reader can take. The
- * file lies in lock-dir, else in INSTALL_LOCK_DIR, else in the target (docs/locks.md).
+ * file lies in lock-dir, else in INSTALL_LOCK_DIR, else in the target (docs/install.md).
  */
 enum lock_kind { LOCK_INSTALL, LOCK_RUN };
 /* 0 with *fd, to be closed: -1 too where nothing can be written and so nobody kept out.
