@@ -46,7 +46,7 @@ static int end_at_name(struct trust_walk *walk, int error, const char *why)
 {
     if (walk->link[0])
         return trust_end(walk, ENOTDIR, "%s is a symbolic link to no %s", walk->link,
-                   walk->file ? "file" : "directory");
+                         walk->file ? "file" : "directory");
     return trust_end(walk, error, "%s/%s %s", walk->reached, walk->name, why);
 }
 
@@ -59,7 +59,8 @@ static int next_name(struct trust_walk *walk)
     if (len == 0)
         return 0;
     if (len >= sizeof walk->name)
-        return trust_end(walk, ENAMETOOLONG, "%s/%.40s... has too long a name", walk->reached, start);
+        return trust_end(walk, ENAMETOOLONG, "%s/%.40s... has too long a name", walk->reached,
+                         start);
     memcpy(walk->name, start, len);
     walk->name[len] = '\0';
     memmove(walk->pending, start + len, strlen(start + len) + 1);
@@ -136,13 +137,13 @@ static int follow(struct trust_walk *walk, int link, const struct stat *status)
 
     if (walk->root)
         return trust_end(walk, EPERM, "%s/%s is a symbolic link; below a root none is followed",
-                   walk->reached, walk->name);
+                         walk->reached, walk->name);
     if (walk->no_link && walk->file && is_last(walk))
         return trust_end(walk, ELOOP, "%s/%s is a symbolic link", walk->reached, walk->name);
     if (!trust_owner(status->st_uid, walk->also))
         return trust_end(walk, EPERM,
-                   "%s/%s is a symbolic link that belongs to a stranger, uid %lu", walk->reached,
-                   walk->name, (unsigned long)status->st_uid);
+                         "%s/%s is a symbolic link that belongs to a stranger, uid %lu",
+                         walk->reached, walk->name, (unsigned long)status->st_uid);
     len = readlinkat(link, "", text, sizeof text);
     if (len <= 0 || (size_t)len == sizeof text)
         return end_at_name(walk, len < 0 ? errno : ENAMETOOLONG, "is a link that cannot be read");

@@ -12,7 +12,7 @@
  * on the way to it, or where a mode lets others write there. One answer for the configuration,
  * targets, locks, hook programs, PID files and CA bundles.
  */
-#define TRUST_NOBODY   ((uid_t)-1)
+#define TRUST_NOBODY   ((uid_t) - 1)
 #define TRUST_PATH_MAX 1024
 #define TRUST_WHY_MAX  640
 
@@ -35,10 +35,11 @@ struct trust_step {
 /* A walk along a path, name by name, through links whose texts are walked in the same way. */
 struct trust_walk {
     const char *path; /* set by the caller; a relative one begins at the working directory */
-    const char *root; /* where it begins, opened as it is; NULL: "/". Below one no link is followed */
-    uid_t also;       /* may own a link */
-    bool file;        /* the last name is no directory */
-    bool no_link;     /* and no link */
+    const char
+        *root;    /* where it begins, opened as it is; NULL: "/". Below one no link is followed */
+    uid_t also;   /* may own a link */
+    bool file;    /* the last name is no directory */
+    bool no_link; /* and no link */
     /* Looks at each directory, "/" first: 0, or -1 to end the walk. */
     int (*visit)(struct trust_walk *walk, const struct trust_step *step);
     /* Makes a directory that is missing and opens it: -1 to end the walk. NULL: none is made. */
@@ -54,7 +55,8 @@ struct trust_walk {
 
 /*
  * The directory at the end; of a file the one that its last name, walk->name, stands in. An O_PATH
- * descriptor, or -1 with errno: ENOENT where a name is missing, EPERM where somebody is not trusted.
+ * descriptor, or -1 with errno: ENOENT where a name is missing, EPERM where somebody is not
+ * trusted.
  */
 int trust_walk(struct trust_walk *walk);
 

@@ -71,7 +71,8 @@ struct hook {
  *
  * The program is run if only root or the agent's user could have written it. Of a PID file and its
  * way one user more may be the owner, who then has to be one that may signal the process himself. A
- * link is none, nor is one that holds 1. Where nobody runs, nobody has to be told: that is a warning (hook_nobody), and done.
+ * link is none, nor is one that holds 1. Where nobody runs, nobody has to be told: that is a
+ * warning (hook_nobody), and done.
  */
 int hook_open(struct hook *hook, const struct hook_options *options, struct err *err);
 

@@ -41,8 +41,8 @@ struct install_target {
     gid_t group;
     mode_t key_mode, cert_mode, dir_mode;
     int64_t keep_previous_ms;
-    bool keep_newest; /* the set before the current one stays beyond that, until it expires */
-    int64_t deadline; /* how long to wait for another agent's lock, on clock_ms() */
+    bool keep_newest;     /* the set before the current one stays beyond that, until it expires */
+    int64_t deadline;     /* how long to wait for another agent's lock, on clock_ms() */
     const char *lock_dir; /* of locks; NULL: see INSTALL_LOCK_DIR */
     bool others_accepted; /* others may rename in the target, and the operator knows */
     bool looks_only;      /* nothing is changed, by whatever is called */
@@ -90,7 +90,8 @@ enum install_outcome {
 
 /*
  * Installs a set atomically and durably, one agent after the other. Sweeps what a killed run left
- * and previous sets past keep_previous; leaves foreign files alone. On failure (ERR_TARGET_INVALID, ERR_INSTALL_FAILED, ERR_DEADLINE) the old set is in place.
+ * and previous sets past keep_previous; leaves foreign files alone. On failure (ERR_TARGET_INVALID,
+ * ERR_INSTALL_FAILED, ERR_DEADLINE) the old set is in place.
  */
 int install_set(const struct install_target *target, const struct install_set *set,
                 enum install_outcome *outcome, struct err *err);

@@ -95,9 +95,10 @@ static void learn_own(struct place *place, int directory)
         (void)unlinkat(directory, name, 0);
 }
 
-/* Others who can rename on the way can replace whole sets; the operator may know, and want it so. */
-static int refuse_others(const struct opening *opening, const char *path,
-                         const struct stat *status, bool strange)
+/* Others who can rename on the way can replace whole sets; the operator may know, and want it so.
+ */
+static int refuse_others(const struct opening *opening, const char *path, const struct stat *status,
+                         bool strange)
 {
     const struct place *place = opening->place;
     const unsigned long uid = status->st_uid;
@@ -252,8 +253,7 @@ static int know_own(struct opening *opening)
     return settle_strange(opening, place->fd);
 }
 
-int place_open(struct place *place, const struct install_target *target, bool make,
-               struct err *err)
+int place_open(struct place *place, const struct install_target *target, bool make, struct err *err)
 {
     struct opening opening = {.place = place, .make = make, .strange = TRUST_NOBODY, .err = err};
     int at;

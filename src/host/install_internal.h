@@ -41,7 +41,8 @@ void place_close(struct place *place);
 /* Whether uid may own what we rely on: root, ourselves, the configured owner. */
 bool place_trusts(const struct place *place, uid_t uid);
 
-/* A name that nobody can know before, and whether a name is one, or such a one of older versions. */
+/* A name that nobody can know before, and whether a name is one, or such a one of older versions.
+ */
 #define TEMPORARY_NAME_SIZE sizeof "..tmp-0123456789abcdef"
 void temporary_name(char name[TEMPORARY_NAME_SIZE]);
 bool is_temporary(const char *name);
@@ -190,7 +191,8 @@ struct buf *field_prepare(const struct place *place, enum bundle_field field,
  */
 void sweep(const struct place *place);
 
-/* Removes the directory of a set, whoever's it is: nobody else gives such names. false with errno. */
+/* Removes the directory of a set, whoever's it is: nobody else gives such names. false with errno.
+ */
 bool set_remove(const struct place *place, const char *name);
 
 /* The entries of an open directory, through a descriptor of their own. */

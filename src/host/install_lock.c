@@ -80,8 +80,7 @@ static int make_directory(struct trust_walk *walk, const struct trust_step *pare
         if (fd >= 0)
             close(fd);
     }
-    return trust_end(walk, errno, "%s/%s cannot be made: %s", walk->reached, name,
-                     strerror(errno));
+    return trust_end(walk, errno, "%s/%s cannot be made: %s", walk->reached, name, strerror(errno));
 }
 
 /* Opens the directory of locks; with change, makes and judges it. -1 with why. */
@@ -122,7 +121,8 @@ static bool is_same(int a, int b)
            one.st_ino == other.st_ino;
 }
 
-/* By device and inode, under whatever path it is known; hosts that share it know the inode alone. */
+/* By device and inode, under whatever path it is known; hosts that share it know the inode alone.
+ */
 static void name_file(const struct place *place, enum lock_kind kind, struct spot *spot)
 {
     struct stat status = {0};
@@ -150,8 +150,8 @@ static void leave(const struct spot *spot)
 }
 
 /* Beside the target where that is possible: 0; -1 where an operator's own lock-dir is no good. */
-static int find_spot(const struct place *place, enum lock_kind kind, bool change,
-                     struct spot *spot, struct err *err)
+static int find_spot(const struct place *place, enum lock_kind kind, bool change, struct spot *spot,
+                     struct err *err)
 {
     const char *directory = place->target->lock_dir;
     char why[TRUST_WHY_MAX] = "";
@@ -174,7 +174,8 @@ static int find_spot(const struct place *place, enum lock_kind kind, bool change
 
 /* ---- the file ---- */
 
-/* A name that somebody else has made, or that leads to another file, goes; the next try makes it. */
+/* A name that somebody else has made, or that leads to another file, goes; the next try makes it.
+ */
 static int make_way(const struct place *place, const struct spot *spot, struct err *err)
 {
     struct stat status;
@@ -182,10 +183,9 @@ static int make_way(const struct place *place, const struct spot *spot, struct e
     if (fstatat(spot->at, spot->name, &status, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? 0 : -1;
     if (spot->in_target && !place_trusts(place, status.st_uid))
-        return displace(place, spot->name) < 0
-                   ? err_set_errno(err, ERR_INSTALL_FAILED, place->path, "cannot replace %s",
-                                   spot->name)
-                   : 0;
+        return displace(place, spot->name) < 0 ? err_set_errno(err, ERR_INSTALL_FAILED, place->path,
+                                                               "cannot replace %s", spot->name)
+                                               : 0;
     if (!S_ISREG(status.st_mode))
         return err_set(err, ERR_TARGET_INVALID, place->path, "%s is no regular file", spot->name);
     if (status.st_nlink > 1 || status.st_uid != geteuid())
@@ -226,8 +226,8 @@ static bool is_there_for_others(const struct spot *spot)
 {
     const int saved = errno;
     struct stat status;
-    const bool there = saved == EACCES &&
-                       fstatat(spot->at, spot->name, &status, AT_SYMLINK_NOFOLLOW) == 0;
+    const bool there =
+        saved == EACCES && fstatat(spot->at, spot->name, &status, AT_SYMLINK_NOFOLLOW) == 0;
 
     errno = saved;
     return there;
@@ -239,8 +239,8 @@ static int open_file(const struct place *place, const struct spot *spot, int *fd
     int tries;
 
     for (tries = 0; tries < TRIES; tries++) {
-        *fd = openat(spot->at, spot->name,
-                     O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, FILE_MODE);
+        *fd = openat(spot->at, spot->name, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+                     FILE_MODE);
         if (*fd >= 0 && is_sound(place, spot, *fd))
             return 1;
         if (*fd < 0 && !is_in_the_way(errno) && !is_there_for_others(spot))
@@ -300,9 +300,9 @@ static int take(const struct place *place, enum lock_kind kind, const struct spo
             if (is_named(spot, *fd))
                 return 1;
         } else if (errno != EAGAIN && errno != EACCES) {
-            result = err_set_errno(err, ERR_INSTALL_FAILED, place->path,
-                                   "%s cannot be locked (lock-dir names another place)",
-                                   spot->name);
+            result =
+                err_set_errno(err, ERR_INSTALL_FAILED, place->path,
+                              "%s cannot be locked (lock-dir names another place)", spot->name);
         } else if (clock_left(deadline) == 0) {
             result = fail_busy(place, kind, spot, err);
         } else {
@@ -368,8 +368,7 @@ int place_lock(struct place *place, struct err *err)
 
 static enum install_held look_at(const struct place *place, const struct spot *spot)
 {
-    const int fd =
-        openat(spot->at, spot->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    const int fd = openat(spot->at, spot->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     enum install_held held = INSTALL_HELD_UNKNOWN;
     struct stat status;
     int type;
@@ -407,8 +406,7 @@ enum install_held lock_look(const struct place *place, enum lock_kind kind)
 void lock_remove(const struct place *place, enum lock_kind kind, int own)
 {
     const char *name = in_target[kind];
-    const int fd =
-        openat(place->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    const int fd = openat(place->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     struct stat status;
 
     if (fd < 0)

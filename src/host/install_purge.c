@@ -29,8 +29,7 @@ static bool is_ours(const struct place *place, const char *name)
 {
     char set[SET_NAME_SIZE];
 
-    if (strcmp(name, MEMORY_FILE) == 0 || is_temporary(name) ||
-        fs_is_of(name, INSTALL_STATUS))
+    if (strcmp(name, MEMORY_FILE) == 0 || is_temporary(name) || fs_is_of(name, INSTALL_STATUS))
         return true;
     return strcmp(name, DATA_LINK) == 0 ? data_name(place, set) : link_is_ours(place, name);
 }

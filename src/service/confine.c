@@ -205,8 +205,8 @@ static void allow(struct sandbox_paths *paths, const struct config *config, unsi
         allow_named(paths, config->operand);
     if (config->log.file)
         sandbox_allow_file(paths, config->log.file, SANDBOX_APPEND);
+    allow_locks(paths, config, needs); /* which makes the directory that a status may lie in */
     allow_status(paths, config, needs);
-    allow_locks(paths, config, needs);
 }
 
 void confine_absent(char out[CONFINE_ABSENT_MAX])

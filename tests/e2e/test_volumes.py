@@ -26,7 +26,7 @@ VOLUMES = {
     "emptyDir, root": (0o777, 0, ROOT, 0, True),
     "emptyDir": (0o777, 0, ORDINARY, 0, True),
     "emptyDir with fsGroup": (0o2777, GROUP, IN_GROUP, 0, True),
-    "fsGroup alone": (0o2775, GROUP, IN_GROUP, 0, False),
+    "fsGroup alone": (0o2775, GROUP, IN_GROUP, 0, True),
     "tmpfs, root": (0o1777, 0, ROOT, 0, False),
     "tmpfs": (0o1777, 0, ORDINARY, 0, False),
     "made by dockerd, root": (0o755, 0, ROOT, 0, False),

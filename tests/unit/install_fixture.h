@@ -16,8 +16,8 @@
  * its own, as in life; this lies in memory that both share.
  */
 struct fixture {
-    char base[64]; /* the temporary directory; "log" in it takes the children's standard error */
-    char dir[80];  /* the target in it, there from the beginning */
+    char base[64];  /* the temporary directory; "log" in it takes the children's standard error */
+    char dir[80];   /* the target in it, there from the beginning */
     char locks[80]; /* the lock-dir in it; no other test's, and not the machine's */
     struct install_target target;
     const char *version_id; /* NULL: made of the number */

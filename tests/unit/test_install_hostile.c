@@ -103,8 +103,8 @@ static void strangers_things_are_replaced_and_never_read(void **state)
 /* Nothing that a stranger makes first decides whether we go on, in a directory open to all. */
 static void names_taken_by_a_stranger_keep_nobody_out(void **state)
 {
-    static const char *const names[] = {"..data", "..agent", "client.key", "..data.tmp",
-                                        "..agent.tmp", "..lock"};
+    static const char *const names[] = {"..data",     "..agent",     "client.key",
+                                        "..data.tmp", "..agent.tmp", "..lock"};
     struct fixture *fixture = *state;
     char path[256];
 
