@@ -187,7 +187,9 @@ static int take(struct trust_walk *walk)
     } else if (strlen(walk->reached) + strlen(walk->name) + 2 > sizeof walk->reached) {
         result = trust_end(walk, ENAMETOOLONG, "%s has too long a path", walk->reached);
     } else {
-        (void)strcat(strcat(walk->reached, "/"), walk->name); /* which fit */
+        const size_t len = strlen(walk->reached);
+
+        (void)snprintf(walk->reached + len, sizeof walk->reached - len, "/%s", walk->name);
         return reach(walk, fd);
     }
     close(fd);

@@ -60,9 +60,10 @@ static const char *read_number(int fd, pid_t *pid)
 static bool may_signal(uid_t uid, pid_t pid)
 {
     char path[32], text[2048];
-    unsigned long real, effective, saved;
-    ssize_t len = -1;
+    unsigned long real, saved;
     const char *line;
+    char *end;
+    ssize_t len;
     int fd;
 
     (void)snprintf(path, sizeof path, "/proc/%ld/status", (long)pid);
@@ -75,8 +76,12 @@ static bool may_signal(uid_t uid, pid_t pid)
         return false;
     text[len] = '\0';
     line = strstr(text, "\nUid:");
-    return line && sscanf(line, "\nUid: %lu %lu %lu", &real, &effective, &saved) == 3 &&
-           (real == uid || saved == uid);
+    if (!line)
+        return false;
+    real = strtoul(line + strlen("\nUid:"), &end, 10);
+    (void)strtoul(end, &end, 10); /* the effective one */
+    saved = strtoul(end, NULL, 10);
+    return real == uid || saved == uid;
 }
 
 /* NULL with *pid and the stranger who could have written it, or TRUST_NOBODY; or why not. */

@@ -5,14 +5,18 @@
 #include "base/err.h"
 #include "host/install_internal.h"
 
-int install_hold(const struct install_target *target, int *fd, struct err *err)
+int install_hold(const struct install_target *target, int *fd, int *directory, struct err *err)
 {
     struct place place;
     int result = -1;
 
-    *fd = -1;
+    *fd = *directory = -1;
     if (place_open(&place, target, true, err) == 0)
         result = lock_take(&place, LOCK_RUN, clock_ms(), fd, err);
+    if (result == 0) {
+        *directory = place.fd;
+        place.fd = -1;
+    }
     place_close(&place);
     return result;
 }

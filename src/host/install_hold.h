@@ -12,11 +12,12 @@ struct err;
  */
 
 /*
- * Makes target and file where they are missing, and takes the lock. Close *fd to let go; a child
+ * Makes target and file where they are missing, and takes the lock. Close *fd to let go, and
+ * *directory, the target; a child
  * that was forked and has not yet called exec holds it too. ERR_ALREADY_RUNNING where another
- * process holds it, ERR_TARGET_INVALID, ERR_INSTALL_FAILED; *fd is -1 then.
+ * process holds it, ERR_TARGET_INVALID, ERR_INSTALL_FAILED; both are -1 then.
  */
-int install_hold(const struct install_target *target, int *fd, struct err *err);
+int install_hold(const struct install_target *target, int *fd, int *directory, struct err *err);
 
 /* Whether a process holds it now. Changes nothing on disk. */
 enum install_held install_held(const struct install_target *target);

@@ -181,7 +181,9 @@ static int make_way(const struct place *place, const struct spot *spot, struct e
     struct stat status;
 
     if (fstatat(spot->at, spot->name, &status, AT_SYMLINK_NOFOLLOW) < 0)
-        return errno == ENOENT ? 0 : -1;
+        return errno == ENOENT ? 0
+                               : err_set_errno(err, ERR_INSTALL_FAILED, place->path,
+                                               "cannot look at %s", spot->name);
     if (spot->in_target && !place_trusts(place, status.st_uid))
         return displace(place, spot->name) < 0 ? err_set_errno(err, ERR_INSTALL_FAILED, place->path,
                                                                "cannot replace %s", spot->name)
@@ -274,7 +276,7 @@ static bool is_named(const struct spot *spot, int fd)
 {
     struct stat open, named;
 
-    return fstat(fd, &open) == 0 &&
+    return fd >= 0 && fstat(fd, &open) == 0 &&
            fstatat(spot->at, spot->name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
            open.st_dev == named.st_dev && open.st_ino == named.st_ino;
 }

@@ -20,11 +20,11 @@
 /* Holds the target until its process ends. */
 static int hold_here(struct fixture *fixture, int unused)
 {
-    int fd, result;
+    int fd, directory, result;
 
     (void)unused;
     fixture->err = (struct err){0};
-    result = install_hold(&fixture->target, &fd, &fixture->err);
+    result = install_hold(&fixture->target, &fd, &directory, &fixture->err);
     assert_true((fd >= 0) == (result == 0));
     return result;
 }
