@@ -178,14 +178,17 @@ static void allow_status(struct sandbox_paths *paths, const struct config *confi
         sandbox_allow_file(paths, config->metrics_file, replace);
 }
 
-/* Where the lock lies in the target there is nothing to add. */
+/* Where the lock lies in the target there is nothing to add. An operator's own directory is judged
+ * again when it is used. */
 static void allow_locks(struct sandbox_paths *paths, const struct config *config, unsigned needs)
 {
     const struct install_target target = agent_target(config, "", 0);
     const bool change = needs & NEED_INSTALL;
     const char *directory;
 
-    if ((change || needs & NEED_STATUS) && install_lock_directory(&target, change, &directory))
+    if (!(change || needs & NEED_STATUS))
+        return;
+    if (install_lock_directory(&target, change, &directory) || target.lock_dir)
         sandbox_allow_directory(paths, directory,
                                 change ? SANDBOX_READ | SANDBOX_APPEND : SANDBOX_READ);
 }

@@ -142,11 +142,12 @@ class Stage:
     def __init__(self, directory, environment, target=None, name=None):
         directory.mkdir()
         self.report = directory / "report"
-        (directory / "locks").mkdir()
+        locks = directory.with_name(f"{directory.name}.locks")
+        locks.mkdir()
         self.environment = {
             "PATH": "/usr/bin:/bin",
             "AWS_EC2_METADATA_DISABLED": "true",
-            "MTLS_AGENT_LOCK_DIR": str(directory / "locks"),
+            "MTLS_AGENT_LOCK_DIR": str(locks),
             **environment,
         }
         self.target = target or directory / "mtls"
