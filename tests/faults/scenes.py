@@ -142,7 +142,7 @@ class Stage:
     def __init__(self, directory, environment, target=None, name=None):
         directory.mkdir()
         self.report = directory / "report"
-        locks = directory.with_name(f"{directory.name}.locks")
+        locks = directory.with_name(f"locks-{directory.name}")
         locks.mkdir()
         self.environment = {
             "PATH": "/usr/bin:/bin",
