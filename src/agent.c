@@ -17,6 +17,12 @@
 
 enum { CLOCK_WAIT_MS = 1000, DENIED_MS = 24 * 60 * 60 * 1000 /* policies may change */ };
 
+static bool changes(const char *command)
+{
+    return strcmp(command, "fetch") == 0 || strcmp(command, "run") == 0 ||
+           strcmp(command, "purge") == 0;
+}
+
 struct install_target agent_target(const struct config *config, const char *sub, int64_t deadline)
 {
     return (struct install_target){
@@ -32,6 +38,9 @@ struct install_target agent_target(const struct config *config, const char *sub,
         .keep_previous_ms = config->keep_previous_ms,
         .keep_newest = config->rollback_on_failure != ROLLBACK_NEVER,
         .deadline = deadline,
+        .lock_dir = config->lock_dir,
+        .others_accepted = config->writable_dir_accepted,
+        .looks_only = !changes(config->command),
     };
 }
 

@@ -47,6 +47,7 @@ static const int calls_always[] = {
     SYS_fstat,
     SYS_readlinkat,
     SYS_flock,
+    SYS_fstatfs, /* is the target on this machine, and not read-only? */
 #ifdef SYS_open
     SYS_stat,
     SYS_lstat,

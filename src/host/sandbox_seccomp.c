@@ -115,7 +115,7 @@ struct demand {
     int call;
     unsigned group, argument;
     uint32_t mask; /* that is looked at; 0: all of it */
-    uint32_t values[4];
+    uint32_t values[5];
     size_t count;
     int error; /* where it is something else */
 };
@@ -150,7 +150,7 @@ static const struct demand demands[] = {
      {FUTEX_WAIT, FUTEX_WAKE, FUTEX_REQUEUE},
      3,
      EPERM},
-    {SYS_fcntl, ALL, 1, 0, {F_SETFD, F_GETFL, F_SETFL}, 3, EPERM},
+    {SYS_fcntl, ALL, 1, 0, {F_SETFD, F_GETFL, F_SETFL, F_OFD_GETLK, F_OFD_SETLK}, 5, EPERM},
     {SYS_ioctl, NETWORK, 1, 0, {SIOCGIFINDEX}, 1, ENOTTY},
     {SYS_mkdirat, INSTALLING, 2, SPECIAL_BITS, {0}, 1, EPERM},
     {SYS_fchmod, INSTALLING, 1, SPECIAL_BITS, {0}, 1, EPERM},
