@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/fs.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/random.h"
 
 /* Reads to the end of file, or to the buffer's bound. */
 int fs_read_stream(int fd, struct buf *out)
@@ -88,8 +92,6 @@ static int write_new(const char *path, struct bytes text, mode_t mode)
 {
     int fd, result = -1, saved;
 
-    if (unlink(path) < 0 && errno != ENOENT)
-        return -1;
     fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
     if (fd < 0)
         return -1;
@@ -105,8 +107,11 @@ static int write_new(const char *path, struct bytes text, mode_t mode)
 int fs_replace(const char *path, struct bytes text, mode_t mode)
 {
     char temporary[PATH_MAX];
-    int n = snprintf(temporary, sizeof temporary, "%s.tmp", path), saved;
+    uint64_t id;
+    int n, saved;
 
+    random_bytes(&id, sizeof id);
+    n = snprintf(temporary, sizeof temporary, "%s.%016llx.tmp", path, (unsigned long long)id);
     if (n < 0 || (size_t)n >= sizeof temporary) {
         errno = ENAMETOOLONG;
         return -1;
@@ -119,12 +124,58 @@ int fs_replace(const char *path, struct bytes text, mode_t mode)
     return -1;
 }
 
+/* ".tmp" alone is an older version's. */
+bool fs_is_of(const char *name, const char *file)
+{
+    const size_t len = strlen(file);
+    const char *rest = name + len;
+
+    if (strncmp(name, file, len) != 0)
+        return false;
+    if (*rest == '.' && strspn(rest + 1, "0123456789abcdef") == 16)
+        rest += 1 + 16;
+    return *rest == '\0' || strcmp(rest, ".tmp") == 0;
+}
+
+/* Removes all that fs_is_of() such a file from its directory, but the file itself. */
+static int sweep_directory(int directory, const char *file)
+{
+    DIR *dir = fdopendir(directory);
+    const struct dirent *entry;
+    int result = 0;
+
+    if (!dir) {
+        close(directory);
+        return -1;
+    }
+    while ((entry = readdir(dir)))
+        if (fs_is_of(entry->d_name, file) && strcmp(entry->d_name, file) != 0 &&
+            unlinkat(directory, entry->d_name, 0) < 0 && errno != ENOENT && errno != EISDIR)
+            result = -1;
+    (void)closedir(dir);
+    return result;
+}
+
+int fs_sweep(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char directory[PATH_MAX];
+    int fd;
+
+    if (!slash || slash - path >= PATH_MAX - 1) {
+        errno = EINVAL;
+        return -1;
+    }
+    (void)snprintf(directory, sizeof directory, "%.*s/", (int)(slash - path), path);
+    fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : -1;
+    return sweep_directory(fd, slash + 1);
+}
+
 int fs_remove(const char *path)
 {
-    char temporary[PATH_MAX];
-    int n = snprintf(temporary, sizeof temporary, "%s.tmp", path);
-
-    if (n > 0 && (size_t)n < sizeof temporary && unlink(temporary) < 0 && errno != ENOENT)
+    if (fs_sweep(path) < 0)
         return -1;
     return unlink(path) < 0 && errno != ENOENT ? -1 : 0;
 }

@@ -2,6 +2,7 @@
 #ifndef BASE_FS_H
 #define BASE_FS_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/buf.h"
@@ -24,14 +25,18 @@ int fs_write_all(int fd, struct bytes data);
 
 /*
  * Replaces what a path names by a new file, atomically: a reader sees the old or the new one. For
- * what is worth nothing after a crash, so nothing is synced. The temporary name is the path with
- * ".tmp" behind it; whatever stands there is removed, never followed. 0; -1 with errno, and the old
- * file is as it was.
+ * what is worth nothing after a crash, so nothing is synced. The temporary name, "PATH.<16
+ * hex>.tmp", is random, so that nobody can stand there first. 0; -1 with errno, and the old file is
+ * as it was.
  */
 int fs_replace(const char *path, struct bytes text, mode_t mode);
 
-/* Removes what that has made, also under its temporary name. What is not there is good. 0; -1 with
- * errno. */
+/* Removes what a crash left of that under temporary names, or the file too. What is not there is
+ * good. 0; -1 with errno. */
+int fs_sweep(const char *path);
 int fs_remove(const char *path);
+
+/* Whether a name is a file's, without its directory, or one of its temporary ones. */
+bool fs_is_of(const char *name, const char *file);
 
 #endif
