@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/trust.h"
 #include "config/options.h"
 
 #define PEM_BEGIN "-----BEGIN "
@@ -38,23 +39,27 @@ const char *config_file_find(const char *named, const char *const candidates[],
     return found;
 }
 
-/* Who can write to the file decides where keys go. */
-static int check_trust(struct parse *parse, int fd)
+/* Who can write to the file decides where keys go. A descriptor, or -1. */
+static int open_file(const struct parse *parse, const char *path)
+{
+    struct trust trust = {.also = TRUST_NOBODY};
+    /* Not to block where path is a pipe. */
+    int fd = trust_open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, &trust);
+
+    if (fd >= 0)
+        return fd;
+    if (errno == EPERM)
+        return err_set(parse->err, ERR_CONFIG, path, "%s", trust.why);
+    return err_set(parse->err, ERR_CONFIG, path, "cannot be opened: %s", trust.why);
+}
+
+static int check_kind(struct parse *parse, int fd)
 {
     struct stat file;
 
     if (fstat(fd, &file))
         return err_set_errno(parse->err, ERR_CONFIG, parse->place, "cannot be examined");
-    if (!S_ISREG(file.st_mode))
-        return parse_refuse(parse, "is not a regular file");
-    if (file.st_uid != 0 && file.st_uid != geteuid())
-        return parse_refuse(parse,
-                            "belongs to user %u; only root or the agent's own user may own it",
-                            (unsigned)file.st_uid);
-    if (file.st_mode & (S_IWGRP | S_IWOTH))
-        return parse_refuse(parse, "has mode %04o; neither group nor others may have write access",
-                            (unsigned)file.st_mode & 07777);
-    return 0;
+    return S_ISREG(file.st_mode) ? 0 : parse_refuse(parse, "is not a regular file");
 }
 
 static int read_all(struct parse *parse, int fd, char *text, size_t *len)
@@ -169,14 +174,13 @@ int config_file_read(struct parse *parse)
 
     parse->source = SOURCE_FILE;
     (void)snprintf(parse->place, sizeof parse->place, "%s", path);
-    /* Not to block where path is a pipe. */
-    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    fd = open_file(parse, path);
     if (fd < 0)
-        return err_set_errno(parse->err, ERR_CONFIG, path, "cannot be opened");
+        return -1;
     text = malloc(FILE_SIZE_MAX + 2); /* a byte that is too much, and a NUL */
     if (!text)
         (void)err_set(parse->err, ERR_SYSTEM, path, "no memory");
-    else if (check_trust(parse, fd) == 0 && read_all(parse, fd, text, &len) == 0)
+    else if (check_kind(parse, fd) == 0 && read_all(parse, fd, text, &len) == 0)
         rc = read_lines(parse, text, len);
     if (text)
         wipe(text, len); /* somebody may have put a secret there by mistake */
