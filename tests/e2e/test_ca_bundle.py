@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whom to trust for AWS, by a file or by the text itself."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 NONE = {"AWS_CA_BUNDLE": None}
@@ -86,3 +89,22 @@ def test_mistakes_say_where_they_are(aws, fetch_with, pair, make, line, part):
 def test_a_damaged_certificate(aws, fetch_with):
     text = aws.ca_bundle.read_text().replace("MII", "MI*", 1)
     fetch_with(f"ca-bundle = {text}").failed(78, "config")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("how", ["owner", "mode", "directory"])
+def test_a_bundle_that_others_could_have_written(agent, aws, put, good, tmp_path, how):
+    """Who writes it chooses which server is taken for AWS."""
+    directory = tmp_path / "bundles"
+    directory.mkdir()
+    bundle = directory / "ca.pem"
+    bundle.write_bytes(Path(aws.ca_bundle).read_bytes())
+    bundle.chmod(0o644)
+    if how == "owner":
+        os.chown(bundle, 65534, 65534)
+    elif how == "mode":
+        bundle.chmod(0o664)
+    else:
+        directory.chmod(0o777)
+    error = agent.fetch(put(good), f"--ca-bundle={bundle}").failed(78, "config")
+    assert "stranger" in error["reason"] or "chmod go-w" in error["reason"]
