@@ -69,8 +69,10 @@ struct hook {
  * log, by lines (events hook_output, hook_output_dropped). What it leaves running is let live,
  * unless the time is over: then its process group gets SIGTERM, and 2 s later SIGKILL.
  *
- * A pid file counts if root, the agent's user or the owner of the process owns it and not all may
- * write to it. Where nobody runs, nobody has to be told: that is a warning (hook_nobody), and done.
+ * The program is run if only root or the agent's user could have written it. Of a PID file and its
+ * way one user more may be the owner, who then has to be one that may signal the process himself. A
+ * link is none, nor is one that holds 1. Where nobody runs, nobody has to be told: that is a
+ * warning (hook_nobody), and done.
  */
 int hook_open(struct hook *hook, const struct hook_options *options, struct err *err);
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/trust.h"
 #include "host/hook_internal.h"
 
 enum { GRACE_MS = 2000, CANNOT_EXECUTE = 127, SIGNAL_STATUS = 128 };
@@ -152,9 +153,27 @@ static void judge(const struct run *run, const struct hook_program *program,
         hook_fail(result, HOOK_FAILED, "%.200s ended with status %d", name, result->status);
 }
 
+/* Whoever could write the program would run as the agent's user. What cannot be found or opened is
+ * told of by who executes it. */
+static bool is_trusted(const struct hook_program *program, struct hook_result *result)
+{
+    struct trust trust = {.also = TRUST_NOBODY};
+    const int fd = trust_open(program->argv[0], O_PATH | O_CLOEXEC, &trust);
+
+    if (fd < 0 && errno == EPERM) {
+        hook_fail(result, HOOK_FAILED, "%.100s is not run: %s", program->argv[0], trust.why);
+        return false;
+    }
+    if (fd >= 0)
+        close(fd);
+    return true;
+}
+
 static int run_to_end(struct run *run, const struct hook_program *program,
                       struct hook_result *result)
 {
+    if (!is_trusted(program, result))
+        return 0;
     if (start(run, program) < 0) {
         hook_fail(result, HOOK_FAILED, "%.200s cannot be started: %s", program->argv[0],
                   strerror(errno));

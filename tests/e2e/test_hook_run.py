@@ -225,6 +225,38 @@ def test_it_is_ended_with_the_agent(serve, tmp_path, put, good):
     wait_for(lambda: not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists())
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("what", ["owner", "group", "all", "directory", "link"])
+def test_a_program_that_others_could_have_written(agent, put, good, tmp_path, what):
+    """It does not run, and the error says why; the identity is in place."""
+    directory, ran = tmp_path / "hooks", tmp_path / "ran"
+    directory.mkdir()
+    hook = directory / "hook"
+    hook.write_text(f"#!/bin/sh\ntouch {ran}\n")
+    hook.chmod(0o755)
+    named = hook
+    if what == "owner":
+        os.chown(hook, 65534, 65534)
+    elif what == "group":
+        hook.chmod(0o775)
+    elif what == "all":
+        hook.chmod(0o757)
+    elif what == "directory":
+        directory.chmod(0o777)
+    else:
+        named = tmp_path / "link"
+        named.symlink_to(hook)
+        os.lchown(named, 65534, 65534)
+    arn = put(good)
+    reason = agent.fetch(arn, f"--on-change-exec={named}").failed(74, "hook_failed")["reason"]
+    assert "is not run" in reason and not ran.exists(), reason
+    hook.chmod(0o755)
+    directory.chmod(0o755)
+    os.chown(hook, 0, 0)
+    agent.fetch(arn, f"--on-change-exec={hook}").succeeded("hook_done")
+    assert ran.exists()
+
+
 def test_its_runner_is_gone(serve, put, good, hook):
     """Nobody could be told any more: run ends, so that whoever started it starts it anew."""
     service = serve(put(good), hook.option)

@@ -134,7 +134,7 @@ static void a_process_is_told_by_its_file(void **state)
     }
 }
 
-static void a_link_to_the_file_is_followed(void **state)
+static void a_link_to_the_file_is_not_followed(void **state)
 {
     struct hook_fixture *fixture = *state;
     pid_t pid = start_process(0);
@@ -145,8 +145,8 @@ static void a_link_to_the_file_is_followed(void **state)
     assert_int_equal(rename(in_dir(fixture, "pid"), target), 0);
     assert_int_equal(symlink(target, in_dir(fixture, "pid")), 0);
     open_for(fixture, 0);
-    assert_int_equal(tell_and_take(fixture, LIMIT_MS).outcome, HOOK_DONE);
-    assert_true(was_told(pid));
+    assert_refused(fixture, "is a symbolic link");
+    assert_false(was_told(pid));
 }
 
 static void where_nobody_runs_nobody_is_told(void **state)
@@ -202,23 +202,57 @@ static void what_is_no_file_is_refused(void **state)
     assert_int_equal(mkfifo(in_dir(fixture, "pid"), 0644), 0);
     assert_refused(fixture, "it is no regular file");
     assert_int_equal(unlink(in_dir(fixture, "pid")), 0);
-    assert_int_equal(symlink("/dev/null", in_dir(fixture, "pid")), 0);
+    assert_int_equal(mkdir(in_dir(fixture, "pid"), 0755), 0);
     assert_refused(fixture, "it is no regular file");
-    assert_int_equal(unlink(in_dir(fixture, "pid")), 0);
-    assert_int_equal(symlink(".", in_dir(fixture, "pid")), 0);
-    assert_refused(fixture, "it is no regular file");
+    assert_int_equal(rmdir(in_dir(fixture, "pid")), 0);
 }
 
-static void a_file_that_all_may_write_to_is_refused(void **state)
+static void a_file_that_others_may_write_to_is_refused(void **state)
 {
+    static const mode_t modes[] = {0666, 0664, 0646};
     struct hook_fixture *fixture = *state;
     pid_t pid = start_process(0);
 
     open_for(fixture, 0);
     write_pid(fixture, pid);
-    assert_int_equal(chmod(in_dir(fixture, "pid"), 0666), 0);
-    assert_refused(fixture, "all may write to it");
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        assert_int_equal(chmod(in_dir(fixture, "pid"), modes[i]), 0);
+        assert_refused(fixture, "others may write to it");
+    }
+    assert_int_equal(chmod(in_dir(fixture, "pid"), 0644), 0);
+    assert_int_equal(chmod(fixture->dir, 0777), 0); /* another can be put in its place */
+    assert_refused(fixture, "others may write to it");
+    assert_int_equal(chmod(fixture->dir, 0755), 0);
     assert_false(was_told(pid));
+}
+
+static void a_strangers_way_aims_at_his_own_process_only(void **state)
+{
+    struct hook_fixture *fixture = *state;
+    pid_t ours;
+
+    if (geteuid() != 0) {
+        print_message("skipped: needs root, to give a file away\n");
+        skip();
+    }
+    ours = start_process(0);
+    open_for(fixture, 0);
+    write_pid(fixture, ours); /* root's own file, in a directory of his */
+    assert_int_equal(chown(fixture->dir, STRANGER, STRANGER), 0);
+    assert_refused(fixture, "it belongs to a stranger");
+    assert_int_equal(chown(in_dir(fixture, "pid"), OTHER_STRANGER, OTHER_STRANGER), 0);
+    assert_refused(fixture, "belongs to user 12346, a stranger");
+    assert_int_equal(chown(fixture->dir, 0, 0), 0);
+    assert_false(was_told(ours));
+}
+
+static void the_first_process_of_all_is_not_signalled_by_a_file(void **state)
+{
+    struct hook_fixture *fixture = *state;
+
+    open_for(fixture, 0);
+    write_pid(fixture, 1);
+    assert_refused(fixture, "it holds 1");
 }
 
 static void a_strangers_file_aims_at_his_own_process_only(void **state)
@@ -317,11 +351,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_process_is_told_by_its_number),
         TEST(a_process_is_told_by_its_file),
-        TEST(a_link_to_the_file_is_followed),
+        TEST(a_link_to_the_file_is_not_followed),
         TEST(where_nobody_runs_nobody_is_told),
         TEST(a_hostile_file_is_refused),
         TEST(what_is_no_file_is_refused),
-        TEST(a_file_that_all_may_write_to_is_refused),
+        TEST(a_file_that_others_may_write_to_is_refused),
+        TEST(a_strangers_way_aims_at_his_own_process_only),
+        TEST(the_first_process_of_all_is_not_signalled_by_a_file),
         TEST(a_strangers_file_aims_at_his_own_process_only),
         TEST(the_agent_itself_is_never_signalled),
         TEST(a_signal_that_is_not_permitted_fails),
