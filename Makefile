@@ -156,6 +156,9 @@ $(OUT)/obj/tests/%.o: tests/%.c $(TP).stamp Makefile VERSION
 	@echo "  CC    $<"
 	$(V)$(CC) $(CPPFLAGS) $(TEST_CFLAGS) -MMD -MP -c $< -o $@
 
+# A target as NFS shows it.
+$(TESTS)/unit/test_install_shared: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,flock fstatfs fstat fstatat openat fchown)
+
 $(TESTS)/unit/%: $(OUT)/obj/tests/unit/%.o $(HELPERS) $(AGENT)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"

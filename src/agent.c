@@ -19,6 +19,12 @@
 
 enum { CLOCK_WAIT_MS = 1000 };
 
+static bool changes(const char *command)
+{
+    return strcmp(command, "fetch") == 0 || strcmp(command, "run") == 0 ||
+           strcmp(command, "purge") == 0;
+}
+
 struct install_target agent_target(const struct config *config, const char *sub, int64_t deadline)
 {
     return (struct install_target){
@@ -34,6 +40,9 @@ struct install_target agent_target(const struct config *config, const char *sub,
         .keep_previous_ms = config->keep_previous_ms,
         .keep_newest = config->rollback_on_failure,
         .deadline = deadline,
+        .lock_dir = config->lock_dir,
+        .others_accepted = config->writable_dir_accepted,
+        .looks_only = !changes(config->command),
     };
 }
 

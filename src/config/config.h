@@ -59,9 +59,11 @@ struct config {
     size_t set_count;
     struct endpoint *endpoints;
     size_t endpoint_count;
-    const char *dir, *root; /* "/etc/ecs/mtls", "" */
-    const char *region;     /* NULL: of the ARN, then the SDK's order */
-    const char *profile;    /* of the SDKs' shared files; NULL: as they choose it */
+    const char *dir, *root;     /* "/etc/ecs/mtls", "" */
+    bool writable_dir_accepted; /* writable-dir */
+    const char *lock_dir;       /* NULL: where install.h says */
+    const char *region;         /* NULL: of the ARN, then the SDK's order */
+    const char *profile;        /* of the SDKs' shared files; NULL: as they choose it */
     const char *role_arn, *role_session_name, *role_external_id; /* a role to assume, or NULL */
     const char *version_stage, *version_id;                      /* one of them, or both */
     const char *endpoint_url; /* Secrets Manager's; NULL: AWS's own */

@@ -24,7 +24,7 @@ struct change {
     char standing[SET_NAME_SIZE]; /* what "..data" goes back to on failure; "": nothing */
 };
 
-/* Opens the set that "..data" names. One that is gone is damage; a stranger's is refused. */
+/* Opens the set that "..data" names. One that is gone is damage; so is one of a former owner. */
 static int open_current(const struct place *place, struct current *current, struct err *err)
 {
     if (!current->name[0])
@@ -153,7 +153,7 @@ int install_set(const struct install_target *target, const struct install_set *s
                 enum install_outcome *outcome, struct err *err)
 {
     struct change change = {.set = set};
-    struct place place = {.fd = -1};
+    struct place place = {.fd = -1, .lock = -1};
     int result = -1;
 
     if (manifest_render(&change.manifest, set, err) == 0 &&

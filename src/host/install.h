@@ -41,8 +41,25 @@ struct install_target {
     gid_t group;
     mode_t key_mode, cert_mode, dir_mode;
     int64_t keep_previous_ms;
-    bool keep_newest; /* the set before the current one stays beyond that, until it expires */
-    int64_t deadline; /* how long to wait for another agent's lock, on clock_ms() */
+    bool keep_newest;     /* the set before the current one stays beyond that, until it expires */
+    int64_t deadline;     /* how long to wait for another agent's lock, on clock_ms() */
+    const char *lock_dir; /* of locks; NULL: see INSTALL_LOCK_DIR */
+    bool others_accepted; /* others may rename in the target, and the operator knows */
+    bool looks_only;      /* nothing is changed, by whatever is called */
+};
+
+/*
+ * The directory of locks where it can be used: "/run" is this machine's, and no reader's. true
+ * where it can; with change it is made, and must be the agent's or root's alone.
+ */
+#define INSTALL_LOCK_DIR "/run/mtls-agent"
+bool install_lock_directory(const struct install_target *target, bool change,
+                            const char **directory);
+
+enum install_held {
+    INSTALL_HELD_NO,
+    INSTALL_HELD_YES,
+    INSTALL_HELD_UNKNOWN /* the file cannot be opened, or is not the agent's */
 };
 
 struct install_overlap { /* an anchor in ca.crt that ca_cert no longer holds */
@@ -72,9 +89,9 @@ enum install_outcome {
 };
 
 /*
- * Installs a set atomically and durably, under an exclusive lock on the directory (flock). Sweeps
- * what a killed run left and previous sets past keep_previous; leaves foreign files alone. On
- * failure (ERR_TARGET_INVALID, ERR_INSTALL_FAILED, ERR_DEADLINE) the old set is in place.
+ * Installs a set atomically and durably, one agent after the other. Sweeps what a killed run left
+ * and previous sets past keep_previous; leaves foreign files alone. On failure (ERR_TARGET_INVALID,
+ * ERR_INSTALL_FAILED, ERR_DEADLINE) the old set is in place.
  */
 int install_set(const struct install_target *target, const struct install_set *set,
                 enum install_outcome *outcome, struct err *err);

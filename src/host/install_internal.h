@@ -11,13 +11,13 @@
 
 /* What the parts of install share. docs/install.md tells what is on disk, and why. */
 #define DATA_LINK        "..data"
-#define TEMPORARY_LINK   "..data.tmp"
 #define SET_PREFIX       "..set-"
 #define SET_NAME_SIZE    INSTALL_NAME_SIZE
 #define MANIFEST_FILE    "manifest"
 #define MEMORY_FILE      "..agent"
-#define TEMPORARY_MEMORY "..agent.tmp"
 #define RUN_FILE         "..run"
+#define LOCK_FILE        "..lock"
+#define TEMPORARY_PREFIX "..tmp-"
 #define PLACE_PATH_MAX   1024
 #define INSTALL_FILE_MAX ((size_t)64 * 1024)
 
@@ -25,19 +25,44 @@
 struct place {
     const struct install_target *target;
     int fd;                    /* -1: not open */
+    int lock;                  /* the lock's file; -1: not held */
     char path[PLACE_PATH_MAX]; /* for errors and logs */
+    uid_t own_uid;             /* whose a file is that we make there */
+    gid_t own_gid;
+    bool own_known; /* that was tried, and is not only assumed */
 };
 
-/* Opens the target; with create, makes what is missing, else that is ERR_NO_IDENTITY. */
-int place_open(struct place *place, const struct install_target *target, bool create,
+/* Opens the target; with make, makes what is missing, else that is ERR_NO_IDENTITY, and refuses one
+ * that others could replace (ERR_TARGET_INVALID). */
+int place_open(struct place *place, const struct install_target *target, bool make,
                struct err *err);
 void place_close(struct place *place);
 
-/* Waits for the lock until the target's deadline. The lock goes with place_close(). */
-int place_lock(const struct place *place, struct err *err);
-
 /* Whether uid may own what we rely on: root, ourselves, the configured owner. */
 bool place_trusts(const struct place *place, uid_t uid);
+
+/* A name that nobody can know before, and whether a name is one, or such a one of older versions.
+ */
+#define TEMPORARY_NAME_SIZE sizeof "..tmp-0123456789abcdef"
+void temporary_name(char name[TEMPORARY_NAME_SIZE]);
+bool is_temporary(const char *name);
+
+/*
+ * install_lock.c: locks by fcntl(2) of a file's open description, which no reader can take. The
+ * file lies in lock-dir, else in INSTALL_LOCK_DIR, else in the target (docs/install.md).
+ */
+enum lock_kind { LOCK_INSTALL, LOCK_RUN };
+/* 0 with *fd, to be closed: -1 too where nothing can be written and so nobody kept out.
+ * ERR_DEADLINE, for LOCK_RUN ERR_ALREADY_RUNNING; ERR_TARGET_INVALID, ERR_INSTALL_FAILED. */
+int lock_take(const struct place *place, enum lock_kind kind, int64_t deadline, int *fd,
+              struct err *err);
+enum install_held lock_look(const struct place *place, enum lock_kind kind);
+
+/* Removes a lock's file in the target, unless another process holds it; own: one that we hold. */
+void lock_remove(const struct place *place, enum lock_kind kind, int own);
+
+/* Waits for LOCK_INSTALL until the target's deadline. It goes with place_close(). */
+int place_lock(struct place *place, struct err *err);
 
 /* fsync(2), through interrupts. */
 int sync_fd(int fd);
@@ -95,10 +120,19 @@ void set_name_new(char name[SET_NAME_SIZE]);
 bool set_name_valid(const char *name);
 
 /*
- * Opens the set of that name: 0 with *fd, which is -1 where it is gone. Refused
- * (ERR_TARGET_INVALID): a stranger's, and what is no directory.
+ * Opens the set of that name: 0 with *fd, which is -1 where it is gone, or a stranger's. Refused
+ * (ERR_TARGET_INVALID): what is no directory.
  */
 int set_open(const struct place *place, const char *name, int *fd, struct err *err);
+
+struct attributes {
+    mode_t mode;
+    uid_t owner; /* -1: as it comes */
+    gid_t group;
+};
+
+/* Gives what is open these, where it has others: 0, or -1 with errno. */
+int give(int fd, struct attributes attributes);
 
 /* Writes a new file durably; it has its mode before it holds a byte. 0, or -1 with errno. */
 int file_write(int at, const char *name, struct bytes content, mode_t mode);
@@ -121,7 +155,8 @@ struct links {
     bool plain; /* at least one is a plain file */
 };
 
-/* The set that "..data" names, "" where there is none. Refused: what this agent did not make. */
+/* The set that "..data" names, "" where there is none, or a stranger's link. Refused: what this
+ * agent did not make. */
 int data_read(const struct place *place, char name[SET_NAME_SIZE], struct err *err);
 
 /* The same without a judgement: false, and "", where it names no set of this agent's. */
@@ -132,6 +167,12 @@ bool link_is_ours(const struct place *place, const char *name);
 
 /* Lets "..data" name another set, atomically and durably. */
 int data_swap(const struct place *place, const char *name, struct err *err);
+
+/*
+ * Moves what a stranger put at a name of ours out of the way; it is never read. 0, also where
+ * nothing is there; -1 with errno, EEXIST where it is no stranger's.
+ */
+int displace(const struct place *place, const char *name);
 
 /* Looks at what stands at the set's names; refuses what a set must not replace. */
 int links_check(const struct place *place, const struct install_set *set, bool installed,
@@ -150,7 +191,8 @@ struct buf *field_prepare(const struct place *place, enum bundle_field field,
  */
 void sweep(const struct place *place);
 
-/* Removes the directory of a set, unless a stranger made one of such a name; false with errno. */
+/* Removes the directory of a set, whoever's it is: nobody else gives such names. false with errno.
+ */
 bool set_remove(const struct place *place, const char *name);
 
 /* The entries of an open directory, through a descriptor of their own. */

@@ -51,31 +51,49 @@ int data_read(const struct place *place, char name[SET_NAME_SIZE], struct err *e
         return errno == ENOENT ? 0
                                : err_set_errno(err, ERR_TARGET_INVALID, place->path,
                                                "cannot look at " DATA_LINK);
+    if (!place_trusts(place, status.st_uid))
+        return 0;
     if (!S_ISLNK(status.st_mode))
         return err_set(err, ERR_TARGET_INVALID, place->path, DATA_LINK " is no symbolic link");
-    if (!place_trusts(place, status.st_uid))
-        return err_set(err, ERR_TARGET_INVALID, place->path,
-                       DATA_LINK " belongs to uid %lu, a stranger", (unsigned long)status.st_uid);
     if (!data_name(place, name))
         return err_set(err, ERR_TARGET_INVALID, place->path,
                        DATA_LINK " names a set that is not of this agent's making");
     return 0;
 }
 
+int displace(const struct place *place, const char *name)
+{
+    char temporary[TEMPORARY_NAME_SIZE];
+    struct stat status;
+
+    if (fstatat(place->fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? 0 : -1;
+    if (place_trusts(place, status.st_uid)) {
+        errno = EEXIST;
+        return -1;
+    }
+    if (!S_ISDIR(status.st_mode))
+        return unlinkat(place->fd, name, 0);
+    temporary_name(temporary);
+    return renameat(place->fd, name, place->fd, temporary);
+}
+
 /* Makes a link under a temporary name and moves it to its own, over what stands there. 0, or -1
  * with errno. */
 static int place_link(const struct place *place, const char *name, const char *text)
 {
+    char temporary[TEMPORARY_NAME_SIZE];
     int saved;
 
-    if (unlinkat(place->fd, TEMPORARY_LINK, 0) < 0 && errno != ENOENT)
+    temporary_name(temporary);
+    if (symlinkat(text, place->fd, temporary) < 0)
         return -1;
-    if (symlinkat(text, place->fd, TEMPORARY_LINK) < 0)
-        return -1;
-    if (renameat(place->fd, TEMPORARY_LINK, place->fd, name) == 0)
+    if (renameat(place->fd, temporary, place->fd, name) == 0 ||
+        (errno == EISDIR && displace(place, name) == 0 &&
+         renameat(place->fd, temporary, place->fd, name) == 0))
         return 0;
     saved = errno;
-    (void)unlinkat(place->fd, TEMPORARY_LINK, 0);
+    (void)unlinkat(place->fd, temporary, 0);
     errno = saved;
     return -1;
 }
@@ -106,12 +124,12 @@ static int check_name(const struct place *place, const char *name, bool installe
         links->right = false;
         return 0;
     }
+    if (!place_trusts(place, status.st_uid)) { /* never read, and replaced */
+        links->right = false;
+        return 0;
+    }
     if (!S_ISLNK(status.st_mode))
         return err_set(err, ERR_TARGET_INVALID, place->path, "%s is no regular file", name);
-    if (!place_trusts(place, status.st_uid))
-        return err_set(err, ERR_TARGET_INVALID, place->path,
-                       "%s is a symbolic link of uid %lu, a stranger", name,
-                       (unsigned long)status.st_uid);
     if (link_is_ours(place, name))
         links->some = true;
     else if (installed)
@@ -141,8 +159,11 @@ int links_place(const struct place *place, const struct install_set *set, struct
 
     for (i = 0; i < set->file_count; i++) {
         const char *name = set->files[i].name;
+        struct stat status;
 
-        if (link_is_ours(place, name))
+        if (link_is_ours(place, name) &&
+            fstatat(place->fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+            place_trusts(place, status.st_uid))
             continue;
         (void)snprintf(text, sizeof text, DATA_LINK "/%s", name);
         if (place_link(place, name, text) < 0)

@@ -148,12 +148,19 @@ int install_memory_read(const struct install_target *target, struct install_memo
  */
 static int replace_file(const struct place *place, struct bytes text)
 {
-    if (unlinkat(place->fd, TEMPORARY_MEMORY, 0) < 0 && errno != ENOENT)
-        return -1;
-    if (file_write(place->fd, TEMPORARY_MEMORY, text, MEMORY_MODE) < 0 ||
-        renameat(place->fd, TEMPORARY_MEMORY, place->fd, MEMORY_FILE) < 0)
-        return -1;
-    return sync_fd(place->fd);
+    char temporary[TEMPORARY_NAME_SIZE];
+    int saved;
+
+    temporary_name(temporary);
+    if (file_write(place->fd, temporary, text, MEMORY_MODE) == 0 &&
+        (renameat(place->fd, temporary, place->fd, MEMORY_FILE) == 0 ||
+         (errno == EISDIR && displace(place, MEMORY_FILE) == 0 &&
+          renameat(place->fd, temporary, place->fd, MEMORY_FILE) == 0)))
+        return sync_fd(place->fd);
+    saved = errno;
+    (void)unlinkat(place->fd, temporary, 0);
+    errno = saved;
+    return -1;
 }
 
 static int write_memory(const struct place *place, const struct install_memory *memory,
@@ -171,8 +178,6 @@ static int write_memory(const struct place *place, const struct install_memory *
         (void)err_set_errno(err, ERR_INSTALL_FAILED, place->path, "cannot write " MEMORY_FILE);
     else
         result = 0;
-    if (result < 0)
-        (void)unlinkat(place->fd, TEMPORARY_MEMORY, 0);
     buf_free(&text);
     return result;
 }

@@ -9,9 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
+#include "base/fs.h"
 #include "base/log.h"
-#include "host/install_hold.h"
 #include "host/install_internal.h"
 
 /* One directory, and how it goes there. */
@@ -22,17 +23,14 @@ struct purge {
     size_t removed, failed;
 };
 
-/* Names that nobody but the agent gives. The lock is not among them: it goes last. */
+/* Names that nobody but the agent gives, whatever user it was. Locks are not among them: they go
+ * last. */
 static bool is_ours(const struct place *place, const char *name)
 {
-    static const char *const ours[] = {MEMORY_FILE, TEMPORARY_MEMORY, TEMPORARY_LINK,
-                                       INSTALL_STATUS, (INSTALL_STATUS ".tmp")};
     char set[SET_NAME_SIZE];
-    size_t i;
 
-    for (i = 0; i < sizeof ours / sizeof *ours; i++)
-        if (strcmp(name, ours[i]) == 0)
-            return true;
+    if (strcmp(name, MEMORY_FILE) == 0 || is_temporary(name) || fs_is_of(name, INSTALL_STATUS))
+        return true;
     return strcmp(name, DATA_LINK) == 0 ? data_name(place, set) : link_is_ours(place, name);
 }
 
@@ -68,6 +66,7 @@ static void purge_inner(struct purge *outer, const char *name)
     struct purge inner = {.place = outer->place, .inner = true, .purged = outer->purged};
     struct err err;
 
+    inner.place.lock = -1;
     inner.place.fd = openat(outer->place.fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (inner.place.fd < 0) {
         fail(outer, name, strerror(errno));
@@ -87,18 +86,19 @@ static void purge_entry(struct purge *purge, const char *name)
 {
     const struct place *place = &purge->place;
     struct stat status;
-    bool directory, trusted;
+    bool directory;
 
-    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, RUN_FILE) == 0 ||
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
         fstatat(place->fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
         return;
     directory = S_ISDIR(status.st_mode);
-    trusted = place_trusts(place, status.st_uid);
-    if (trusted && directory && set_name_valid(name))
+    if (S_ISREG(status.st_mode) && (strcmp(name, RUN_FILE) == 0 || strcmp(name, LOCK_FILE) == 0))
+        return;
+    if (directory && set_name_valid(name))
         note(purge, name, set_remove(place, name));
-    else if (trusted && !directory && is_ours(place, name))
+    else if (!directory && is_ours(place, name))
         note(purge, name, unlinkat(place->fd, name, 0) == 0);
-    else if (trusted && directory && !purge->inner)
+    else if (directory && !purge->inner)
         purge_inner(purge, name);
     else if (!purge->inner)
         leave(purge, name);
@@ -117,18 +117,19 @@ static int purge_place(struct purge *purge, struct err *err)
     while ((entry = readdir(dir)))
         purge_entry(purge, entry->d_name);
     (void)closedir(dir);
+    lock_remove(&purge->place, LOCK_INSTALL, purge->place.lock);
     if (sync_fd(purge->place.fd) < 0)
         return err_set_errno(err, ERR_INSTALL_FAILED, purge->place.path, "cannot be synced");
     return 0;
 }
 
 /* With the lock of `run` held. */
-static int purge_held(struct purge *purge, struct err *err)
+static int purge_held(struct purge *purge, int held, struct err *err)
 {
     int result = purge_place(purge, err);
 
-    if (result == 0 && unlinkat(purge->place.fd, RUN_FILE, 0) < 0)
-        note(purge, RUN_FILE, false);
+    if (result == 0)
+        lock_remove(&purge->place, LOCK_RUN, held);
     if (result == 0 && purge->failed > 0)
         result = err_set(err, ERR_INSTALL_FAILED, purge->place.path, "%zu names are still there",
                          purge->failed);
@@ -138,14 +139,15 @@ static int purge_held(struct purge *purge, struct err *err)
 int install_purge(const struct install_target *target, struct purged *purged, struct err *err)
 {
     struct purge purge = {.purged = purged};
-    int result = -1, held = -1;
+    int result, held = -1;
 
     if (place_open(&purge.place, target, false, err) < 0)
         return err->code == ERR_NO_IDENTITY ? 0 : -1;
-    if (install_hold(target, &held, err) == 0) {
-        result = purge_held(&purge, err);
+    result = lock_take(&purge.place, LOCK_RUN, clock_ms(), &held, err);
+    if (result == 0)
+        result = purge_held(&purge, held, err);
+    if (held >= 0)
         close(held);
-    }
     place_close(&purge.place);
     return result;
 }

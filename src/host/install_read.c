@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "base/fs.h"
+#include "base/trust.h"
 #include "host/install_internal.h"
 #include "identity/bundle.h"
 
@@ -90,14 +91,28 @@ static bool is_current(const struct place *place, int fd)
     return same;
 }
 
+/* A set that a stranger's link names is nobody's identity. */
+static int check_link(const struct place *place, struct err *err)
+{
+    struct stat status;
+
+    if (fstatat(place->fd, DATA_LINK, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
+        place_trusts(place, status.st_uid))
+        return 0;
+    return err_set(err, ERR_TARGET_INVALID, place->path,
+                   DATA_LINK " belongs to uid %lu, a stranger", (unsigned long)status.st_uid);
+}
+
 /* Reads one set: 0, -1; 1 where another was installed meanwhile. */
 static int read_once(const struct place *place, struct bundle *bundle, struct installed *facts,
                      struct err *err)
 {
     char name[SET_NAME_SIZE];
-    int fd = open_files(place, name);
-    int result;
+    int fd, result;
 
+    if (check_link(place, err) < 0)
+        return -1;
+    fd = open_files(place, name);
     if (fd < 0)
         return err_set_errno(err, ERR_TARGET_INVALID, place->path, "cannot open " DATA_LINK);
     result = read_fields(place, fd, bundle, err);
@@ -134,13 +149,13 @@ int install_read(const struct install_target *target, struct bundle *bundle,
 
 bool install_facts(const struct install_target *target, struct installed *facts)
 {
-    struct place place = {.fd = -1};
+    struct place place = {.fd = -1, .lock = -1};
     char name[SET_NAME_SIZE];
     struct err ignored;
     int fd = -1;
 
     *facts = (struct installed){0};
-    if (place_open(&place, target, false, &ignored) == 0)
+    if (place_open(&place, target, false, &ignored) == 0 && check_link(&place, &ignored) == 0)
         fd = open_files(&place, name);
     if (fd >= 0) {
         read_facts(fd, name, facts);
@@ -148,6 +163,23 @@ bool install_facts(const struct install_target *target, struct installed *facts)
     }
     place_close(&place);
     return facts->version_count > 0;
+}
+
+/* The set, where no stranger could have written it; -1. */
+static int open_own(const struct place *place)
+{
+    char name[SET_NAME_SIZE];
+    struct err ignored;
+    struct stat status;
+    int fd = -1;
+
+    if (data_read(place, name, &ignored) < 0 || !name[0] ||
+        set_open(place, name, &fd, &ignored) < 0 || fd < 0)
+        return -1;
+    if (fstat(fd, &status) == 0 && trust_writers(fd, &status) == 0)
+        return fd;
+    close(fd);
+    return -1;
 }
 
 /* Whether the fields read are a set's, all of them and as they were installed. */
@@ -165,15 +197,14 @@ static bool is_as_installed(const struct manifest *manifest, const struct bundle
 bool install_recall(const struct install_target *target, const struct install_source *sources,
                     size_t source_count, struct bundle *bundle)
 {
-    struct place place = {.fd = -1};
+    struct place place = {.fd = -1, .lock = -1};
     struct manifest manifest = {0};
-    char name[SET_NAME_SIZE];
     struct err ignored;
     bool good = false;
     int fd = -1;
 
     if (place_open(&place, target, false, &ignored) == 0)
-        fd = open_files(&place, name);
+        fd = open_own(&place);
     if (fd >= 0) {
         good = manifest_read(&manifest, fd) == 0 &&
                manifest_is_of(&manifest, sources, source_count) &&

@@ -70,7 +70,7 @@ static int open_previous(struct previous *previous, struct err *err)
         set_open(previous->place, previous->name, &previous->fd, err) < 0)
         return -1;
     if (previous->fd < 0)
-        return none(previous, previous->name, "was removed", err);
+        return none(previous, previous->name, "was removed, or belongs to a stranger", err);
     if (!is_sound(previous->place, previous->fd, S_IFDIR, SET_MODE))
         return none(previous, previous->name, "is open to others", err);
     if (manifest_read(&previous->manifest, previous->fd) < 0)

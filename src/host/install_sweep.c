@@ -85,15 +85,12 @@ static void remove_files(int set)
 bool set_remove(const struct place *place, const char *name)
 {
     int set = open_directory(place->fd, name);
-    struct stat status;
     bool removed = false;
     int saved;
 
-    if (set >= 0 && fstat(set, &status) == 0 && place_trusts(place, status.st_uid)) {
+    if (set >= 0) {
         remove_files(set);
         removed = unlinkat(place->fd, name, AT_REMOVEDIR) == 0;
-    } else if (set >= 0) {
-        errno = EPERM;
     }
     saved = errno;
     if (set >= 0)
@@ -114,7 +111,7 @@ static void remove_if_stale(const struct place *place, const char *name)
 {
     struct stat status;
 
-    if (strcmp(name, TEMPORARY_LINK) == 0 || strcmp(name, TEMPORARY_MEMORY) == 0 ||
+    if (is_temporary(name) ||
         (link_is_ours(place, name) && fstatat(place->fd, name, &status, 0) < 0 && errno == ENOENT))
         (void)unlinkat(place->fd, name, 0);
 }
@@ -123,11 +120,13 @@ void sweep(const struct place *place)
 {
     char current[SET_NAME_SIZE], previous[SET_NAME_SIZE];
     const struct dirent *entry;
+    struct stat status;
     struct err ignored;
     DIR *dir;
 
-    if (data_read(place, current, &ignored) < 0)
-        return;
+    if (data_read(place, current, &ignored) < 0 ||
+        (!current[0] && fstatat(place->fd, DATA_LINK, &status, AT_SYMLINK_NOFOLLOW) == 0))
+        return; /* what it names is not ours to tell */
     find_previous(place, current, previous);
     dir = directory_list(place->fd);
     while (dir && (entry = readdir(dir))) {

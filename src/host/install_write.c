@@ -14,12 +14,6 @@
 
 enum { SET_MODE_UNFINISHED = 0700, MODE_BITS = 07777, ACCESS_BITS = 0777 };
 
-struct attributes {
-    mode_t mode;
-    uid_t owner; /* -1: as it comes */
-    gid_t group;
-};
-
 void set_name_new(char name[SET_NAME_SIZE])
 {
     uint64_t id;
@@ -39,23 +33,22 @@ bool set_name_valid(const char *name)
 int set_open(const struct place *place, const char *name, int *fd, struct err *err)
 {
     struct stat status;
-    int result = -1;
+    int saved;
 
     *fd = openat(place->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (*fd < 0 && errno == ENOENT)
+    saved = errno;
+    if (*fd >= 0 && fstat(*fd, &status) == 0 && place_trusts(place, status.st_uid))
         return 0;
-    if (*fd < 0 || fstat(*fd, &status) < 0)
-        (void)err_set_errno(err, ERR_TARGET_INVALID, place->path, "cannot open %s", name);
-    else if (!place_trusts(place, status.st_uid))
-        (void)err_set(err, ERR_TARGET_INVALID, place->path, "%s belongs to uid %lu, a stranger",
-                      name, (unsigned long)status.st_uid);
-    else
-        result = 0;
-    if (result < 0 && *fd >= 0) {
+    if (*fd >= 0) {
         close(*fd);
         *fd = -1;
+        return 0;
     }
-    return result;
+    if (saved == ENOENT || (fstatat(place->fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+                            !place_trusts(place, status.st_uid)))
+        return 0;
+    errno = saved;
+    return err_set_errno(err, ERR_TARGET_INVALID, place->path, "cannot open %s", name);
 }
 
 static struct attributes configured(const struct place *place, mode_t mode)
@@ -72,11 +65,17 @@ static mode_t mode_of(const struct place *place, const struct install_file *file
     return file->secret ? place->target->key_mode : place->target->cert_mode;
 }
 
-/* The owner last: who gave a file away may need a capability to change it. */
-static int set_attributes(int fd, struct attributes attributes)
+/* The owner last: who gave a file away may need a capability to change it. Not to whom it belongs
+ * already: a file system that knows one user only may refuse even that. */
+int give(int fd, struct attributes attributes)
 {
-    if (fchmod(fd, attributes.mode) < 0)
+    struct stat status;
+
+    if (fchmod(fd, attributes.mode) < 0 || fstat(fd, &status) < 0)
         return -1;
+    if ((attributes.owner == (uid_t)-1 || attributes.owner == status.st_uid) &&
+        (attributes.group == (gid_t)-1 || attributes.group == status.st_gid))
+        return 0;
     return fchown(fd, attributes.owner, attributes.group);
 }
 
@@ -89,7 +88,7 @@ static int write_file(int set, const char *name, struct bytes content, struct at
 
     if (fd < 0)
         return -1;
-    if (set_attributes(fd, attributes) == 0 && fs_write_all(fd, content) == 0 && sync_fd(fd) == 0)
+    if (give(fd, attributes) == 0 && fs_write_all(fd, content) == 0 && sync_fd(fd) == 0)
         result = 0;
     saved = errno;
     if (close(fd) < 0 && errno != EINTR && result == 0)
@@ -117,10 +116,23 @@ static int create_set(const struct place *place, const char *name, struct err *e
 
 static int finish_set(const struct place *place, int fd, struct err *err)
 {
-    if (set_attributes(fd, configured(place, SET_MODE)) == 0 && sync_fd(fd) == 0 &&
-        sync_fd(place->fd) == 0)
+    if (give(fd, configured(place, SET_MODE)) == 0 && sync_fd(fd) == 0 && sync_fd(place->fd) == 0)
         return 0;
     return err_set_errno(err, ERR_INSTALL_FAILED, place->path, "cannot finish a set");
+}
+
+/* A file system that gives all files to one user, as NFS may, refuses to give them to others. */
+static int fail_to_write(const struct place *place, const char *name, struct err *err)
+{
+    const struct install_target *target = place->target;
+
+    if (errno != EPERM || !target->owner_set || !place->own_known || place->own_uid == geteuid())
+        return err_set_errno(err, ERR_INSTALL_FAILED, place->path, "cannot write %s", name);
+    return err_set(err, ERR_INSTALL_FAILED, place->path,
+                   "%s cannot be given to %lu:%lu: this file system gives what the agent makes to "
+                   "%lu:%lu; name that as owner, or none",
+                   name, (unsigned long)target->owner, (unsigned long)target->group,
+                   (unsigned long)place->own_uid, (unsigned long)place->own_gid);
 }
 
 static int write_files(const struct place *place, int fd, const struct install_set *set,
@@ -131,8 +143,7 @@ static int write_files(const struct place *place, int fd, const struct install_s
 
     for (; file < end; file++)
         if (write_file(fd, file->name, file->content, configured(place, mode_of(place, file))) < 0)
-            return err_set_errno(err, ERR_INSTALL_FAILED, place->path, "cannot write %s",
-                                 file->name);
+            return fail_to_write(place, file->name, err);
     if (write_file(fd, MANIFEST_FILE, buf_bytes(&manifest->text), public) < 0)
         return err_set_errno(err, ERR_INSTALL_FAILED, place->path, "cannot write the manifest");
     return 0;
@@ -211,7 +222,7 @@ static bool has_attributes(const struct place *place, const struct stat *status,
     if ((status->st_mode & MODE_BITS) != mode)
         return false;
     if (!target->owner_set)
-        return status->st_uid == geteuid();
+        return status->st_uid == place->own_uid && status->st_gid == place->own_gid;
     return status->st_uid == target->owner && status->st_gid == target->group;
 }
 

@@ -56,6 +56,7 @@ static const int calls_always[] = {
     SYS_getcwd,
     SYS_getdents64,
     SYS_flock,
+    SYS_fstatfs, /* is the target on this machine, and not read-only? */
     SYS_fsync,
     SYS_fdatasync,
     SYS_umask,

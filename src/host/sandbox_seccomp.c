@@ -103,7 +103,7 @@ struct demand {
     int call;
     unsigned argument;
     uint32_t mask; /* that is looked at; 0: all of it */
-    uint32_t values[10];
+    uint32_t values[12];
     size_t count;
     int error; /* where it is something else */
 };
@@ -136,8 +136,9 @@ static const struct demand demands[] = {
     {SYS_fcntl,
      1,
      0,
-     {F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC, F_GETLK, F_SETLK},
-     8,
+     {F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC, F_GETLK, F_SETLK, F_OFD_GETLK,
+      F_OFD_SETLK},
+     10,
      EPERM},
     {SYS_prctl,
      0,

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent.h"
 #include "aws/profile.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -162,7 +163,8 @@ static void allow_etc(struct sandbox_paths *paths, unsigned needs, bool alone)
 
 static void allow_status(struct sandbox_paths *paths, const struct config *config, unsigned needs)
 {
-    const unsigned rights = needs & NEED_PUBLISH ? (unsigned)SANDBOX_REPLACE : SANDBOX_READ;
+    const unsigned replace = SANDBOX_REPLACE | (needs & NEED_STATUS ? (unsigned)SANDBOX_LIST : 0U);
+    const unsigned rights = needs & NEED_PUBLISH ? replace : SANDBOX_READ;
     char path[STATUS_PATH_MAX];
 
     status_path(config, path);
@@ -171,9 +173,24 @@ static void allow_status(struct sandbox_paths *paths, const struct config *confi
     if (needs & NEED_STATUS && access(STATUS_ELSEWHERE, F_OK) == 0)
         sandbox_allow_directory(paths, STATUS_ELSEWHERE, rights);
     if (needs & NEED_PUBLISH)
-        sandbox_allow_file(paths, path, SANDBOX_REPLACE);
+        sandbox_allow_file(paths, path, replace);
     if (needs & NEED_PUBLISH && config->metrics_file)
-        sandbox_allow_file(paths, config->metrics_file, SANDBOX_REPLACE);
+        sandbox_allow_file(paths, config->metrics_file, replace);
+}
+
+/* Where the lock lies in the target there is nothing to add. An operator's own directory is judged
+ * again when it is used. */
+static void allow_locks(struct sandbox_paths *paths, const struct config *config, unsigned needs)
+{
+    const struct install_target target = agent_target(config, "", 0);
+    const bool change = needs & NEED_INSTALL;
+    const char *directory;
+
+    if (!(change || needs & NEED_STATUS))
+        return;
+    if (install_lock_directory(&target, change, &directory) || target.lock_dir)
+        sandbox_allow_directory(paths, directory,
+                                change ? SANDBOX_READ | SANDBOX_APPEND : SANDBOX_READ);
 }
 
 /* All but what is in /etc. */
@@ -191,6 +208,7 @@ static void allow(struct sandbox_paths *paths, const struct config *config, unsi
         allow_named(paths, config->operand);
     if (config->log.file)
         sandbox_allow_file(paths, config->log.file, SANDBOX_APPEND);
+    allow_locks(paths, config, needs); /* which makes the directory that a status may lie in */
     allow_status(paths, config, needs);
 }
 

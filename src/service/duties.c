@@ -377,14 +377,15 @@ static void get_ready(struct service *service)
 }
 
 /*
- * Whether somebody removed the directory, or the lock in it: what the sandbox allows went with it,
- * and nobody can tell any more that this agent lives.
+ * Whether somebody removed the directory, or the file of the lock: what the sandbox allows went
+ * with it, and nobody can tell any more that this agent lives.
  */
 static bool is_homeless(const struct service *service, struct err *err)
 {
-    struct stat status;
+    struct stat target, lock;
 
-    if (fstat(service->lock, &status) < 0 || status.st_nlink > 0)
+    if (fstat(service->target, &target) < 0 || fstat(service->lock, &lock) < 0 ||
+        (target.st_nlink > 0 && lock.st_nlink > 0))
         return false;
     (void)err_set(err, ERR_TARGET_INVALID, service->config->dir, "it was removed: start again");
     return true;

@@ -172,7 +172,7 @@ static int begin(struct service *service, struct err *err)
     service->agent.environment = &service->process.environment;
     status_path(service->config, service->status_path);
     log_observe(metrics_event, service->metrics);
-    if (install_hold(&target, &service->lock, err) < 0)
+    if (install_hold(&target, &service->lock, &service->target, err) < 0)
         return -1;
     status_tidy(service->config);
     confine(service->config, service->hook.pid);

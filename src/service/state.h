@@ -72,6 +72,7 @@ struct service {
     int64_t watchdog_at, extend_at; /* on clock_ms() */
     int timer, wall;                /* timerfd: the schedule; the wall clock, and its jumps */
     int lock;                       /* that there is one agent for a directory */
+    int target;                     /* that directory */
     bool surveyed;                  /* what was there at the start is known */
     bool ready;                     /* every set was valid once */
     bool stop;                      /* it ends, with this exit status: */

@@ -23,7 +23,7 @@ struct service;
 void status_path(const struct config *config, char out[STATUS_PATH_MAX]);
 
 /* Removes one that run wrote into the target before it had another place: it would be taken for
- * today's. */
+ * today's. And what a crash left of status and metrics under temporary names. */
 void status_tidy(const struct config *config);
 
 /* Removes all that status_open() would find: a stopped run has left it. ERR_INSTALL_FAILED. */

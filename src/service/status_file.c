@@ -48,6 +48,9 @@ void status_tidy(const struct config *config)
     in_target(config, other);
     if (strcmp(used, other) != 0)
         (void)unlink(other);
+    (void)fs_sweep(used);
+    if (config->metrics_file)
+        (void)fs_sweep(config->metrics_file);
 }
 
 static int read_file(struct status *status, const char *path)

@@ -16,8 +16,9 @@
  * its own, as in life; this lies in memory that both share.
  */
 struct fixture {
-    char base[64]; /* the temporary directory; "log" in it takes the children's standard error */
-    char dir[80];  /* the target in it, there from the beginning */
+    char base[64];  /* the temporary directory; "log" in it takes the children's standard error */
+    char dir[80];   /* the target in it, there from the beginning */
+    char locks[80]; /* the lock-dir in it; no other test's, and not the machine's */
     struct install_target target;
     const char *version_id; /* NULL: made of the number */
     int64_t not_after;
@@ -76,6 +77,9 @@ const char *link_in(const struct fixture *fixture, const char *name);
 /* How many directories in the target are named as sets are. */
 int count_sets(const struct fixture *fixture);
 
+/* How many names in the target begin so. */
+int count_of_prefix(const struct fixture *fixture, const char *prefix);
+
 /* A set that "..data" does not name; "" where there is none. */
 const char *previous_set(const struct fixture *fixture);
 
@@ -90,6 +94,9 @@ void age_swap(const struct fixture *fixture, int64_t seconds);
 enum { STRANGER = 4321 };
 void need_root(void);
 void become_stranger(struct fixture *fixture);
+
+/* The target and the lock-dir are the stranger's from then on. */
+void give_to_stranger(const struct fixture *fixture);
 
 /* lstat(2) of what must be there, and whether anything is. */
 struct stat stat_of(const char *path);

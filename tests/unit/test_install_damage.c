@@ -229,6 +229,8 @@ static void leftovers_of_a_killed_run_are_swept(void **state)
     put_file(in_target(fixture, "..set-00000000deadbeef/client.key"), "half");
     assert_int_equal(symlink("..set-00000000deadbeef", in_target(fixture, "..data.tmp")), 0);
     put_file(in_target(fixture, "..agent.tmp"), "half");
+    assert_int_equal(
+        symlink("..set-00000000deadbeef", in_target(fixture, "..tmp-00000000deadbeef")), 0);
     assert_int_equal(fixture_install(fixture, 1), INSTALL_UNCHANGED);
     assert_int_equal(count_sets(fixture), 1);
     assert_installed(fixture, 1);

@@ -20,11 +20,11 @@
 /* Holds the target until its process ends. */
 static int hold_here(struct fixture *fixture, int unused)
 {
-    int fd, result;
+    int fd, directory, result;
 
     (void)unused;
     fixture->err = (struct err){0};
-    result = install_hold(&fixture->target, &fd, &fixture->err);
+    result = install_hold(&fixture->target, &fd, &directory, &fixture->err);
     assert_true((fd >= 0) == (result == 0));
     return result;
 }
@@ -98,11 +98,22 @@ static void strict_umask(struct fixture *fixture)
     umask(geteuid() == 0 ? 0777 : 0077);
 }
 
+/* Locks in the target, as where there is no other place. */
+static void lock_in_target(struct fixture *fixture)
+{
+    static char path[128];
+
+    (void)snprintf(path, sizeof path, "%s%s%s", fixture->dir, *fixture->target.sub ? "/" : "",
+                   fixture->target.sub);
+    fixture->target.lock_dir = path;
+}
+
 static void target_is_made_and_the_file_for_the_agent_alone(void **state)
 {
     struct fixture *fixture = *state;
 
     fixture->target.sub = "new";
+    lock_in_target(fixture);
     fixture->prepare = strict_umask;
     assert_int_equal(hold(fixture), 0);
     assert_int_equal(stat_of(in_target(fixture, "new")).st_mode, S_IFDIR | 0755);
@@ -111,6 +122,16 @@ static void target_is_made_and_the_file_for_the_agent_alone(void **state)
     assert_int_equal(chmod(in_target(fixture, "new/..run"), 0666), 0);
     assert_int_equal(hold(fixture), 0);
     assert_int_equal(stat_of(in_target(fixture, "new/..run")).st_mode, S_IFREG | 0600);
+}
+
+static void nothing_in_the_target_is_locked_where_there_is_a_lock_dir(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_int_equal(hold(fixture), 0);
+    assert_int_equal(fixture_install(fixture, 1), INSTALL_DONE);
+    assert_false(is_there(in_target(fixture, "..run")));
+    assert_false(is_there(in_target(fixture, "..lock")));
 }
 
 static void who_looks_makes_nothing(void **state)
@@ -124,29 +145,36 @@ static void who_looks_makes_nothing(void **state)
     assert_false(is_there(in_target(fixture, "missing")));
 }
 
-/* Stands in for one who looks, at the moment when it holds the lock to do so. */
-static int start_looking(const struct fixture *fixture)
+/* What the root of a container can do that has a read-only mount: open it, and lock it for reading.
+ */
+static void stranger_in_the_target_stops_nobody(void **state)
 {
-    int fd = open(in_target(fixture, "..run"), O_RDONLY | O_CLOEXEC);
-
-    assert_true(fd >= 0);
-    assert_int_equal(flock(fd, LOCK_SH), 0);
-    return fd;
-}
-
-static void who_looks_is_taken_for_no_run(void **state)
-{
+    static const char *const names[] = {".", "..run", "..lock"};
+    struct flock shared = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
     struct fixture *fixture = *state;
-    int looking, pid;
+    int fds[3], first;
 
-    assert_int_equal(hold(fixture), 0);
-    looking = start_looking(fixture);
+    for (size_t i = 1; i < 3; i++) {
+        put_file(in_target(fixture, names[i]), "");
+        assert_int_equal(chmod(in_target(fixture, names[i]), 0600), 0);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        fds[i] = open(in_target(fixture, names[i]), O_RDONLY | O_CLOEXEC);
+        assert_true(fds[i] >= 0);
+        assert_int_equal(flock(fds[i], LOCK_SH), 0);
+        if (i > 0)
+            assert_int_equal(fcntl(fds[i], F_OFD_SETLK, &shared), 0);
+    }
+    assert_int_equal(fixture_install(fixture, 1), INSTALL_DONE);
+    assert_true(was_logged(fixture, "lock_ignored"));
     assert_int_equal(held(fixture), INSTALL_HELD_NO);
-    pid = fixture_begin(fixture, hold_here, 0);
-    clock_sleep(100, INT64_MAX);
-    assert_int_equal(flock(looking, LOCK_UN), 0);
-    assert_int_equal(fixture_wait(pid), 0);
-    close(looking);
+    first = fixture_begin(fixture, hold_and_wait_here, 0);
+    await(fixture, INSTALL_HELD_YES);
+    assert_int_equal(kill(first, SIGKILL), 0);
+    assert_int_equal(fixture_wait(first), -2);
+    assert_int_equal(held(fixture), INSTALL_HELD_NO);
+    for (size_t i = 0; i < 3; i++)
+        close(fds[i]);
 }
 
 static void other_things_than_its_file_are_refused(void **state)
@@ -154,6 +182,7 @@ static void other_things_than_its_file_are_refused(void **state)
     struct fixture *fixture = *state;
     const char *run = in_target(fixture, "..run");
 
+    lock_in_target(fixture);
     assert_int_equal(symlink("elsewhere", run), 0);
     assert_refused(fixture, "..run is no");
     assert_false(is_there(in_target(fixture, "elsewhere")));
@@ -167,25 +196,35 @@ static void other_things_than_its_file_are_refused(void **state)
     assert_refused(fixture, "..run is no");
 }
 
-static void file_of_another_name_keeps_its_mode(void **state)
-{
-    struct fixture *fixture = *state;
-
-    put_file(in_target(fixture, "precious"), "");
-    assert_int_equal(link(in_target(fixture, "precious"), in_target(fixture, "..run")), 0);
-    assert_int_equal(hold(fixture), -1);
-    assert_int_equal(fixture->err.code, ERR_TARGET_INVALID);
-    assert_int_equal(stat_of(in_target(fixture, "precious")).st_mode & 07777, 0644);
-}
-
-static void file_of_a_stranger_is_refused(void **state)
+static void strangers_thing_at_its_name_is_replaced(void **state)
 {
     struct fixture *fixture = *state;
 
     need_root();
-    assert_int_equal(hold(fixture), 0);
+    lock_in_target(fixture);
+    put_file(in_target(fixture, "..run"), "");
     assert_int_equal(chown(in_target(fixture, "..run"), STRANGER, STRANGER), 0);
-    assert_refused(fixture, "..run belongs to uid 4321, a stranger");
+    assert_int_equal(held(fixture), INSTALL_HELD_UNKNOWN);
+    assert_int_equal(hold(fixture), 0);
+    assert_int_equal(stat_of(in_target(fixture, "..run")).st_uid, 0);
+    assert_int_equal(unlink(in_target(fixture, "..run")), 0);
+    assert_int_equal(mkdir(in_target(fixture, "..run"), 0700), 0);
+    assert_int_equal(mkdir(in_target(fixture, "..run/x"), 0700), 0);
+    assert_int_equal(chown(in_target(fixture, "..run"), STRANGER, STRANGER), 0);
+    assert_int_equal(hold(fixture), 0);
+    assert_int_equal(stat_of(in_target(fixture, "..run")).st_mode, S_IFREG | 0600);
+}
+
+static void file_of_another_name_keeps_its_mode(void **state)
+{
+    struct fixture *fixture = *state;
+
+    lock_in_target(fixture);
+    put_file(in_target(fixture, "precious"), "");
+    assert_int_equal(link(in_target(fixture, "precious"), in_target(fixture, "..run")), 0);
+    assert_int_equal(hold(fixture), 0);
+    assert_int_equal(stat_of(in_target(fixture, "precious")).st_mode & 07777, 0644);
+    assert_int_equal(stat_of(in_target(fixture, "precious")).st_nlink, 1);
 }
 
 static void who_may_not_open_it_cannot_tell(void **state)
@@ -193,12 +232,41 @@ static void who_may_not_open_it_cannot_tell(void **state)
     struct fixture *fixture = *state;
 
     need_root();
+    lock_in_target(fixture);
     assert_int_equal(hold(fixture), 0);
     fixture->prepare = become_stranger;
     assert_int_equal(held(fixture), INSTALL_HELD_UNKNOWN);
     assert_int_equal(hold(fixture), -1);
-    assert_int_equal(fixture->err.code, ERR_INSTALL_FAILED);
-    assert_non_null(strstr(fixture->err.reason, "Permission denied"));
+}
+
+/* Somebody removes the directory of locks: who waits does not take a lock that nobody else sees. */
+static void lock_that_was_removed_is_made_anew(void **state)
+{
+    struct fixture *fixture = *state;
+    char moved[128];
+    int first;
+
+    first = fixture_begin(fixture, hold_and_wait_here, 0);
+    await(fixture, INSTALL_HELD_YES);
+    (void)snprintf(moved, sizeof moved, "%s.moved", fixture->locks);
+    assert_int_equal(rename(fixture->locks, moved), 0);
+    assert_int_equal(held(fixture), INSTALL_HELD_NO);
+    assert_int_equal(hold(fixture), 0);
+    assert_true(is_there(fixture->locks));
+    assert_int_equal(kill(first, SIGKILL), 0);
+    assert_int_equal(fixture_wait(first), -2);
+}
+
+static void lock_dir_that_others_may_write_to_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+
+    for (mode_t mode = 01777; mode; mode = mode == 01777 ? 0775 : 0) {
+        assert_int_equal(chmod(fixture->locks, mode), 0);
+        assert_int_equal(hold(fixture), -1);
+        assert_int_equal(fixture->err.code, ERR_TARGET_INVALID);
+        assert_string_equal(fixture->err.subject, fixture->locks);
+    }
 }
 
 #define ROW(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
@@ -209,10 +277,13 @@ int main(void)
         ROW(second_one_is_refused_until_the_first_has_died),
         ROW(target_is_made_and_the_file_for_the_agent_alone),
         ROW(who_looks_makes_nothing),
-        ROW(who_looks_is_taken_for_no_run),
+        ROW(nothing_in_the_target_is_locked_where_there_is_a_lock_dir),
+        ROW(stranger_in_the_target_stops_nobody),
         ROW(other_things_than_its_file_are_refused),
         ROW(file_of_another_name_keeps_its_mode),
-        ROW(file_of_a_stranger_is_refused),
+        ROW(strangers_thing_at_its_name_is_replaced),
+        ROW(lock_that_was_removed_is_made_anew),
+        ROW(lock_dir_that_others_may_write_to_is_refused),
         ROW(who_may_not_open_it_cannot_tell),
     };
 

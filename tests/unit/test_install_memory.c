@@ -87,7 +87,7 @@ static void what_changes_leaves_the_rest(void **state)
     assert_memory(fixture, SET, VERSION, OTHER);
     assert_int_equal(update(fixture, "..set-fedcba9876543210", NULL, ""), 0);
     assert_memory(fixture, "..set-fedcba9876543210", VERSION, "");
-    assert_false(is_there(in_target(fixture, "..agent.tmp")));
+    assert_int_equal(count_of_prefix(fixture, "..tmp-"), 0);
 }
 
 static void what_it_says_already_is_not_written(void **state)
@@ -193,7 +193,7 @@ static void what_is_not_ours_is_ignored(void **state)
     assert_true(was_logged(fixture, "it is no regular file"));
     assert_int_equal(update(fixture, SET, NULL, NULL), -1);
     assert_int_equal(fixture->err.code, ERR_INSTALL_FAILED);
-    assert_false(is_there(in_target(fixture, "..agent.tmp")));
+    assert_int_equal(count_of_prefix(fixture, "..tmp-"), 0);
 }
 
 static void what_is_of_a_stranger_is_ignored(void **state)
@@ -207,7 +207,7 @@ static void what_is_of_a_stranger_is_ignored(void **state)
 
     put_file(in_target(fixture, "..agent"), HEAD "told " SET "\n");
     assert_int_equal(chmod(in_target(fixture, "..agent"), 0600), 0);
-    assert_int_equal(chown(fixture->dir, STRANGER, STRANGER), 0);
+    give_to_stranger(fixture);
     fixture->prepare = become_stranger;
     assert_ignored(fixture, "it is not for this agent to read");
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -344,15 +346,25 @@ static void a_link_at_either_name_is_not_followed(void **state)
 
 static void a_failed_write_leaves_the_old_file(void **state)
 {
+    struct rlimit limit, none;
+
     (void)state;
     assert_int_equal(metrics_write(metrics, path, &err), 0);
     render();
     metrics_add(metrics, METRIC_WAKEUPS, NULL, 1);
-    assert_int_equal(mkdir(temporary, 0700), 0);
+    assert_int_equal(mkdir(temporary, 0700), 0); /* a name of older versions, which blocked it */
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    none = (struct rlimit){0, limit.rlim_max};
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
     assert_int_equal(metrics_write(metrics, path, &err), -1);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
     assert_int_equal(err.code, ERR_SYSTEM);
     assert_string_equal(err.subject, path);
     assert_file(path, (const char *)out.data);
+    metrics_add(metrics, METRIC_WAKEUPS, NULL, 1);
+    assert_int_equal(metrics_write(metrics, path, &err), 0);
+    assert_file(path, render());
 }
 
 static void a_path_that_cannot_be_is_an_error(void **state)
