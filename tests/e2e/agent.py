@@ -155,7 +155,13 @@ class Agent:
     def __init__(self, directory, environment):
         self.dir = Path(directory) / "mtls"
         self._numbers = itertools.count(1)
-        self.environment = {"PATH": "/usr/bin:/bin", "AWS_EC2_METADATA_DISABLED": "true", **environment}
+        self.locks = Path(directory) / "locks"  # not the machine's: nothing is left in /run
+        self.environment = {
+            "PATH": "/usr/bin:/bin",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "MTLS_AGENT_LOCK_DIR": str(self.locks),
+            **environment,
+        }
 
     @staticmethod
     def keys_of(pair):

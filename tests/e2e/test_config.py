@@ -40,7 +40,7 @@ def test_wrong_flags(agent, arguments, word):
 
 
 def test_no_secret(agent):
-    assert agent.run("fetch", f"--dir={agent.dir}").status == 64
+    assert agent.run("fetch", f"--dir={agent.dir}", env={"MTLS_AGENT_LOCK_DIR": None}).status == 64
 
 
 @pytest.mark.parametrize("command", ["frobnicate", "fetchh"])

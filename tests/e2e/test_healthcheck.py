@@ -18,11 +18,11 @@ EACH_CYCLE = "--log-level=debug"
 
 @pytest.fixture
 def check(agent):
-    """As a container's health check runs it: with the directory, and nothing in its environment."""
+    """As a container's health check runs it: with the directory, and nothing in its environment but where locks lie."""
 
     def run(*arguments, prefix=()):
         argv = [*prefix, str(PROGRAM), "healthcheck", f"--dir={agent.dir}", *arguments]
-        result = Running(argv, {}).finish()
+        result = Running(argv, {"MTLS_AGENT_LOCK_DIR": str(agent.locks)}).finish()
         assert result.stderr == "" and len(result.stdout.splitlines()) == 1, result.stdout + result.stderr
         return result
 
@@ -123,7 +123,8 @@ def test_it_says_what_it_checked_at_each_call(running, agent, check):
     """It holds no lock that another check or run would trip over."""
     for _ in range(5):
         assert_healthy(check())
-    many = [Running([str(PROGRAM), "healthcheck", f"--dir={agent.dir}"], {}) for _ in range(8)]
+    options = (f"--dir={agent.dir}", f"--lock-dir={agent.locks}")
+    many = [Running([str(PROGRAM), "healthcheck", *options], {}) for _ in range(8)]
     assert [each.finish().stdout for each in many] == ["healthy\n"] * 8
 
 
@@ -211,6 +212,6 @@ def test_it_uses_no_network(serve, tmp_path, put, good, enclave, check):
 
 
 def test_it_changes_nothing(running, agent, check):
-    seen = {name: os.lstat(agent.dir / name).st_mtime_ns for name in ("..data", "..run", "client.crt")}
+    seen = {name: os.lstat(agent.dir / name).st_mtime_ns for name in ("..data", "client.crt")}
     assert_healthy(check())
     assert seen == {name: os.lstat(agent.dir / name).st_mtime_ns for name in seen}

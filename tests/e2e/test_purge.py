@@ -157,23 +157,20 @@ def test_a_set_with_links_in_it(agent, put, good, tmp_path):
     assert names(agent.dir) == [] and names(victim) == ["precious"]
 
 
-@pytest.mark.parametrize("name", ["..set-0123456789abcdef", "web"])
-def test_a_strangers_directory(agent, put, good, name):
+def test_a_strangers_directory(agent, put, good):
     agent.fetch(put(good)).succeeded("installed")
-    theirs = agent.dir / name
+    theirs = agent.dir / "web"
     theirs.mkdir()
     (theirs / "client.key").write_text("another's")
     os.chown(theirs, STRANGER, STRANGER)
-    assert purge(agent).succeeded("purged").event("purge_left")["name"] == name
-    assert names(agent.dir) == [name] and names(theirs) == ["client.key"]
+    assert purge(agent).succeeded("purged").event("purge_left")["name"] == "web"
+    assert names(agent.dir) == ["web"] and names(theirs) == ["client.key"]
 
 
-def test_a_set_of_the_owner(agent, put, good):
-    """With the owner that it was made for; without, it is a stranger's."""
-    owner = f"--owner={STRANGER}:{STRANGER}"
-    agent.fetch(put(good), owner).succeeded("installed")
-    assert purge(agent).succeeded("purged").event("purge_left")["name"].startswith("..set-")
-    purge(agent, owner).succeeded("purged")
+def test_a_set_of_a_former_owner(agent, put, good):
+    """No key stays because the configuration does not name its owner any more."""
+    agent.fetch(put(good), f"--owner={STRANGER}:{STRANGER}").succeeded("installed")
+    assert not purge(agent).succeeded("purged").all("purge_left")
     assert names(agent.dir) == []
 
 
@@ -188,12 +185,13 @@ def test_another_set_of_links(agent):
 
 
 def test_a_lock_that_is_somebody_elses(agent, put, good, tmp_path):
-    """Whether a run is alive cannot be told: nothing goes."""
+    """Where it is to lie in the target: whether a run is alive cannot be told, and nothing goes."""
     agent.fetch(put(good)).succeeded("installed")
     (agent.dir / "..run").symlink_to(tmp_path / "elsewhere")
     before = snapshot(agent.dir)
-    purge(agent).failed(73, "target_invalid")
+    purge(agent, f"--lock-dir={agent.dir}").failed(73, "target_invalid")
     assert snapshot(agent.dir) == before and not (tmp_path / "elsewhere").exists()
+    assert purge(agent).succeeded("purged").event("purge_left")["name"] == "..run"
 
 
 def test_what_cannot_be_removed(agent, put, good):
@@ -211,8 +209,9 @@ def test_what_cannot_be_removed(agent, put, good):
 def test_a_subdirectory_that_is_locked(agent, put, good):
     """By a fetch that takes longer than the deadline: the others go."""
     agent.fetch([f"{name}={put(good)}" for name in ("a", "m", "z")]).succeeded()
-    lock = os.open(agent.dir / "m", os.O_RDONLY)
-    fcntl.flock(lock, fcntl.LOCK_EX)
+    facts = (agent.dir / "m").stat()
+    lock = os.open(agent.locks / f"{facts.st_dev:x}-{facts.st_ino:x}.lock", os.O_RDWR)
+    fcntl.lockf(lock, fcntl.LOCK_EX)
     result = purge(agent, "--deadline=1s")
     result.failed(73, "install_failed")
     assert result.event("purge_failed")["name"] == "m" and names(agent.dir) == ["m"]

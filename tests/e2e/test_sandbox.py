@@ -354,6 +354,7 @@ def test_others_files_are_still_used(agent, serve, tmp_path, put, good, up, sess
     if whose == "directory":
         agent.dir.mkdir(mode=0o700)
         os.chown(agent.dir, 12345, 12345)
+        options = ["--writable-dir=warn"]
     elif whose == "plain key":
         agent.dir.mkdir()
         (agent.dir / "client.key").write_text("by hand")

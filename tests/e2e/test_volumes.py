@@ -6,6 +6,7 @@ import shutil
 import socket
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ VOLUMES = {
     "emptyDir, root": (0o777, 0, ROOT, 0, True),
     "emptyDir": (0o777, 0, ORDINARY, 0, True),
     "emptyDir with fsGroup": (0o2777, GROUP, IN_GROUP, 0, True),
-    "fsGroup alone": (0o2775, GROUP, IN_GROUP, 0, False),
+    "fsGroup alone": (0o2775, GROUP, IN_GROUP, 0, True),
     "tmpfs, root": (0o1777, 0, ROOT, 0, False),
     "tmpfs": (0o1777, 0, ORDINARY, 0, False),
     "made by dockerd, root": (0o755, 0, ROOT, 0, False),
@@ -42,9 +43,13 @@ def reachable(agent, aws, tmp_path):
     return agent
 
 
-def mounted(agent, how, prefix=()):
-    """What runs the agent where its target is mounted."""
+def mounted(agent, how, prefix=(), run="mode=0755"):
+    """What runs the agent where its target is mounted, and /run is a container's own."""
+    how = f"mount -t tmpfs -o {run} none /run && {how}"
     return ["unshare", "--mount", "sh", "-c", f'{how} && exec "$@"', "sh", *prefix]
+
+
+OWN_LOCKS = {"MTLS_AGENT_LOCK_DIR": None}  # where the agent itself puts them
 
 
 @pytest.mark.parametrize("name", VOLUMES)
@@ -58,7 +63,10 @@ def test_volumes(reachable, put, good, pair, tmp_path, name):
     agent, arn = reachable, put(good)
     agent.dir.mkdir()
     there = mounted(agent, f"mount --bind {volume} {agent.dir}", who)
-    result = agent.fetch(arn, prefix=there)
+    if open_to_others:
+        refused = agent.fetch(arn, prefix=there, env=OWN_LOCKS).failed(73, "target_invalid")
+        assert f"chmod go-w {agent.dir}" in refused["reason"] and list(volume.iterdir()) == []
+    result = agent.fetch(arn, "--writable-dir=warn", prefix=there, env=OWN_LOCKS)
     assert result.status == status, result.stderr
     if status:
         error = result.failed(73, "install_failed")
@@ -72,17 +80,72 @@ def test_volumes(reachable, put, good, pair, tmp_path, name):
     facts = key.stat()
     assert stat.S_IMODE(facts.st_mode) == 0o600 and facts.st_uid == (USER if who else 0)
     assert stat.S_IMODE(volume.stat().st_mode) == mode
-    agent.fetch(arn, prefix=there).succeeded("unchanged")
+    agent.fetch(arn, "--writable-dir=warn", prefix=there, env=OWN_LOCKS).succeeded("unchanged")
+
+
+@pytest.mark.parametrize("run", ["mode=0755", "ro"])
+def test_where_it_locks(agent, put, good, tmp_path, run):
+    """In /run; in the target where that cannot be written to, as in a container with a read-only root."""
+    agent.dir.mkdir()
+    there = mounted(agent, "true", run=run)
+    agent.fetch(put(good), prefix=there, env=OWN_LOCKS).succeeded("installed")
+    assert ((agent.dir / "..lock").exists()) == (run == "ro")
+    purge = ("purge", "--log-format=json", f"--dir={agent.dir}")
+    agent.run(*purge, prefix=there, env=OWN_LOCKS).succeeded("purged")
+    assert list(agent.dir.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["fetch", "purge", "run"])
+def test_a_reader_who_locks_what_he_can(agent, serve, put, good, tmp_path, command):
+    """As nobody, and as the root of a container with a read-only mount: he delays, and stops nobody."""
+    arn = put(good)
+    tmp_path.chmod(0o755)
+    agent.fetch(arn).succeeded("installed")
+    for name in ("..lock", "..run"):
+        (agent.dir / name).touch(0o600)
+    script = (
+        "import fcntl, os, sys, time\n"
+        "for name in ('.', '..lock', '..run'):\n"
+        f"    fd = os.open(os.path.join({str(agent.dir)!r}, name), os.O_RDONLY)\n"
+        "    fcntl.flock(fd, fcntl.LOCK_SH)\n"
+        "    if name != '.': fcntl.lockf(fd, fcntl.LOCK_SH)\n"
+        "print('held', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    mount = f"mount --bind {agent.dir} {agent.dir} && mount -o remount,bind,ro {agent.dir}"
+    reader = subprocess.Popen(
+        ["unshare", "--mount", "sh", "-c", f'{mount} && exec "$@"', "sh", sys.executable, "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert reader.stdout.readline() == "held\n"
+        if command == "fetch":
+            agent.fetch(arn, "--key-mode=0640").succeeded("healed", "lock_ignored")
+            assert agent.mode("client.key") == 0o640
+        elif command == "run":
+            serve(arn).wait("ready")
+        else:
+            agent.run("purge", "--log-format=json", f"--dir={agent.dir}").succeeded("purged")
+            assert not (agent.dir / "client.key").exists()
+    finally:
+        reader.communicate("", timeout=20)
 
 
 def test_a_parent_that_others_may_write_to(agent, put, good, tmp_path):
-    """It is named: who can rename there can put another directory in the target's place."""
+    """It is refused by name: who can rename there can put another directory in the target's place."""
     arn, parent = put(good), tmp_path / "open" / "to-all"
     (parent / "below").mkdir(parents=True)
     for mode, owner, warned in ((0o777, 0, True), (0o1777, 0, False), (0o755, USER, True), (0o755, 0, False)):
         parent.chmod(mode)
         os.chown(parent, owner, owner)
-        result = agent.fetch(arn, directory=parent / "below" / "mtls")
+        refused = agent.fetch(arn, directory=parent / "below" / "mtls")
+        if warned:
+            assert f"{parent} " in refused.failed(73, "target_invalid")["reason"]
+        else:
+            assert refused.status == 0
+        result = agent.fetch(arn, "--writable-dir=warn", directory=parent / "below" / "mtls")
         assert result.status == 0
         named = {event["dir"] for event in result.all("target_writable_by_others")}
         assert named == ({str(parent)} if warned else set()), (mode, owner)
@@ -102,7 +165,7 @@ def test_who_can_read_in_a_sticky_directory(reachable, put, good, tmp_path):
         agent.dir.mkdir()
         os.chown(agent.dir, owner, owner)
         agent.dir.chmod(0o1777)
-        agent.fetch(arn, prefix=who).succeeded("installed")
+        agent.fetch(arn, prefix=mounted(agent, "true", who), env=OWN_LOCKS).succeeded("installed")
         assert reads(USER) and reads(USER + 1) == all_may, (owner, who)
 
 
@@ -131,6 +194,7 @@ PLACES = {
     "SET/client.key": "healed",
     "SET/manifest": "healed",
     "..data.tmp": "replaced",
+    "..lock": "ignored",
     "..agent": "ignored",
     "..agent.tmp": "ignored",
 }

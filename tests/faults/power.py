@@ -14,7 +14,7 @@ from pathlib import Path
 
 TRACED = "mkdirat,openat,write,fchmod,fchown,fsync,symlinkat,renameat,unlinkat,linkat,ftruncate"
 TRACED += ",?rename,?unlink,?mkdir"
-LINE = re.compile(r"(?:\d+ +)?(\w+)\((.*)\) += (-?\d+)(?:<(.*)>)?(?: E.*)?$")
+LINE = re.compile(r"(?:\d+ +)?(\w+)\((.*)\) += (-?\d+)(?:<(.*)>(?:\(deleted\))?)?(?: E.*)?$")
 
 
 def _fd(name):

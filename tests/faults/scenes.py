@@ -142,7 +142,14 @@ class Stage:
     def __init__(self, directory, environment, target=None, name=None):
         directory.mkdir()
         self.report = directory / "report"
-        self.environment = {"PATH": "/usr/bin:/bin", "AWS_EC2_METADATA_DISABLED": "true", **environment}
+        locks = directory.with_name(f"locks-{directory.name}")
+        locks.mkdir()
+        self.environment = {
+            "PATH": "/usr/bin:/bin",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "MTLS_AGENT_LOCK_DIR": str(locks),
+            **environment,
+        }
         self.target = target or directory / "mtls"
         self.name = name or self.target
         self.within, self.prefix = [], []

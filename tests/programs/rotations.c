@@ -220,6 +220,7 @@ static void write_set(const char *dir, int version, int number)
         .dir_mode = 0755,
         .keep_previous_ms = DAY * 1000,
         .deadline = clock_ms() + DAY * 1000,
+        .lock_dir = dir, /* and not the machine's */
     };
     const struct install_file files[] = {
         {"client.crt", bytes_of(certs[number].data, certs[number].len), false},
