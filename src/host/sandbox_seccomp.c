@@ -161,10 +161,9 @@ static const struct demand demands[] = {
  * in its register. */
 static void put_open(struct program *program, int call, unsigned flags)
 {
-    put(program, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 7);
+    put(program, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 6);
     load_argument(program, flags);
-    put(program, BPF_JMP | BPF_JSET | BPF_K, UNNAMED_FILE, 4, 0);
-    put(program, BPF_JMP | BPF_JSET | BPF_K, O_CREAT, 0, 2);
+    put(program, BPF_JMP | BPF_JSET | BPF_K, O_CREAT | UNNAMED_FILE, 0, 2);
     load_argument(program, flags + 1);
     put(program, BPF_JMP | BPF_JSET | BPF_K, SPECIAL_BITS, 1, 0);
     answer(program, SECCOMP_RET_ALLOW);
