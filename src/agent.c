@@ -23,12 +23,6 @@ static bool changes(const char *command)
            strcmp(command, "purge") == 0;
 }
 
-static bool changes(const char *command)
-{
-    return strcmp(command, "fetch") == 0 || strcmp(command, "run") == 0 ||
-           strcmp(command, "purge") == 0;
-}
-
 struct install_target agent_target(const struct config *config, const char *sub, int64_t deadline)
 {
     return (struct install_target){

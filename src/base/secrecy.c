@@ -339,7 +339,7 @@ const char *secrecy_quoted(char out[SECRECY_QUOTED_MAX], const char *value)
 
     while (value[len] >= ' ' && value[len] <= '~')
         len++;
-    if (value[len] == '\0' && len <= TYPO_MAX && !may_hold_password(value))
+    if (len <= TYPO_MAX && value[len] == '\0' && !may_hold_password(value))
         (void)snprintf(out, SECRECY_QUOTED_MAX, "\"%s\"", value);
     else
         (void)snprintf(out, SECRECY_QUOTED_MAX, "(%zu bytes)", strlen(value));
