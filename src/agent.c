@@ -389,7 +389,7 @@ int deliver_set(struct agent *agent, size_t i, struct secretsmanager *manager, i
         (void)err_set(err, ERR_MEMORY_FULL, set->secrets[0], "no room");
     if (config->dry_run)
         report_dry_run(&delivery, result, err);
-    else
+    else if (result == 0 || err->code != ERR_TARGET_INVALID)
         install_sweep(&delivery.target);
     if (result < 0)
         keep_in_mind(&delivery, err);

@@ -48,13 +48,13 @@ static const int calls_always[] = {
     SYS_readlinkat,
     SYS_flock,
     SYS_fstatfs, /* is the target on this machine, and not read-only? */
+    SYS_newfstatat,
 #ifdef SYS_open
     SYS_stat,
     SYS_lstat,
     SYS_access,
     SYS_readlink,
 #else
-    SYS_newfstatat,
     SYS_faccessat,
 #endif
 /* waiting, clocks */
@@ -80,6 +80,7 @@ static const int calls_always[] = {
     /* what one is */
     SYS_getpid,
     SYS_geteuid,
+    SYS_getegid,
     SYS_getrandom,
     -1,
 };
@@ -108,14 +109,13 @@ static const int calls_installing[] = {
     SYS_symlinkat,
     SYS_shutdown,
 #ifdef SYS_open
-    SYS_newfstatat,
     SYS_unlink,
     SYS_rename,
 #endif
     -1,
 };
 
-static const int calls_staying[] = {SYS_timerfd_settime, SYS_getegid, -1};
+static const int calls_staying[] = {SYS_timerfd_settime, -1};
 
 /* A library that tries these goes on without. Numbers: musl's headers are older than the calls, or
  * lack them on one of the two. */

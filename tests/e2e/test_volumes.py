@@ -122,7 +122,7 @@ def test_a_reader_who_locks_what_he_can(agent, serve, put, good, tmp_path, comma
     try:
         assert reader.stdout.readline() == "held\n"
         if command == "fetch":
-            agent.fetch(arn, "--key-mode=0640").succeeded("healed", "lock_ignored")
+            assert agent.fetch(arn, "--key-mode=0640").succeeded("healed").all("lock_ignored")
             assert agent.mode("client.key") == 0o640
         elif command == "run":
             serve(arn).wait("ready")

@@ -291,6 +291,7 @@ static int tear_down_folder(void **state)
 {
     (void)unlink(path);
     (void)unlink(other);
+    (void)unlink(temporary);
     (void)rmdir(temporary);
     (void)rmdir(folder);
     if (access(folder, F_OK) == 0)
