@@ -250,8 +250,8 @@ def arguments(path):
     yield from (f"open:@{path}:{flags}:{mode}" for flags in ("0101", "0102", "01101") for mode in MODES)
     yield from (f"mkdirat:-100:@{path}:{mode}" for mode in MODES)
     yield from (f"fchmod:FD:{mode}" for mode in MODES)
-    yield from (f"openat:-100:@{path}:020200002:{mode}" for mode in ("0600", "04755"))
-    yield f"open:@{path}:020200002:0600"
+    yield f"openat:-100:@{path}:020200002:04755"
+    yield f"open:@{path}:020200002:04755"
     yield from (f"fcntl:0:{command}" for command in (0, 1, 8, 10, 1024, 1030, 1031, 1033))
     yield from (f"prctl:{option}" for option in (1, 4, 8, 15, 22, 24, 38, 47))
     yield from (f"ioctl:0:{request:#x}" for request in (0x5412, 0x5421, 0x541B, 0x40086602, 0x8914))
