@@ -108,22 +108,13 @@ static int read_document(const char *path, struct buf *text, struct err *err)
     return result < 0 ? err_set_errno(err, ERR_DOCUMENT_INVALID, path, "it cannot be read") : 0;
 }
 
-static bool is_json(struct bytes text)
-{
-    size_t i = 0;
-
-    while (i < text.len && memchr(" \t\r\n\xEF\xBB\xBF", text.data[i], 7))
-        i++;
-    return i < text.len && text.data[i] == '{';
-}
-
 static int inspect_document(struct inspection *inspection, const char *path, struct err *err)
 {
     struct object object = {.source = strcmp(path, "-") == 0 ? "standard input" : path};
     struct buf text = {.tag = ARENA_DOCUMENT, .max = DOCUMENT_MAX};
     int result = read_document(path, &text, err);
 
-    object.complete = is_json(buf_bytes(&text));
+    object.complete = bundle_is_object(buf_bytes(&text));
     if (result == 0)
         result = bundle_add(&object.bundle, buf_bytes(&text), object.source, err);
     if (result == 0)

@@ -215,12 +215,52 @@ static int split(struct bundle *part, const struct key *key, const struct source
     return result;
 }
 
+/* A quoted name and a colon: neither PEM has them, nor what tools write around it. */
+static bool holds_members(struct bytes text)
+{
+    size_t i, next;
+
+    for (i = 0; i < text.len; i++) {
+        if (text.data[i] != '"' && text.data[i] != '\'')
+            continue;
+        for (next = i + 1; next < text.len && memchr(" \t\r\n", text.data[next], 4); next++)
+            ;
+        if (next < text.len && text.data[next] == ':')
+            return true;
+    }
+    return false;
+}
+
+/* Whether its first block begins a line: in JSON and its kin a quotation mark stands before it. */
+static bool begins_line(struct bytes text)
+{
+    const uint8_t *at = memmem(text.data, text.len, "-----BEGIN ", 11);
+
+    while (at && at > text.data && (at[-1] == ' ' || at[-1] == '\t'))
+        at--;
+    return at && (at == text.data || at[-1] == '\n' || at[-1] == '\r');
+}
+
+static int check_pem(struct bytes document, const struct source *source)
+{
+    if (holds_members(document))
+        return err_set(source->err, ERR_DOCUMENT_INVALID, source->secret,
+                       "it is neither a JSON object nor PEM: it has JSON in it, but does not begin "
+                       "with {");
+    if (!begins_line(document))
+        return err_set(source->err, ERR_DOCUMENT_INVALID, source->secret,
+                       "it is neither a JSON object nor PEM");
+    return 0;
+}
+
 static int read_pem(struct bundle *part, struct bytes document, const struct source *source)
 {
     struct buf text = {.tag = ARENA_DOCUMENT};
     struct key *key = NULL;
     int result = -1;
 
+    if (check_pem(document, source) < 0)
+        return -1;
     if (buf_append(&text, document.data, document.len) < 0)
         return out_of_memory(source);
     unescape(&text);
@@ -228,7 +268,7 @@ static int read_pem(struct bundle *part, struct bytes document, const struct sou
         goto out;
     if (part->field[BUNDLE_CLIENT_KEY].len == 0 && part->field[BUNDLE_CLIENT_CERT].len == 0) {
         err_set(source->err, ERR_DOCUMENT_INVALID, source->secret,
-                "it is neither a JSON object nor PEM");
+                "it is neither a JSON object nor PEM of keys and certificates");
         goto out;
     }
     if (part->field[BUNDLE_CLIENT_KEY].len > 0) {
@@ -279,6 +319,13 @@ static struct bytes skip_start(struct bytes text)
     return text;
 }
 
+bool bundle_is_object(struct bytes document)
+{
+    struct bytes text = skip_start(document);
+
+    return text.len > 0 && text.data[0] == '{';
+}
+
 int bundle_add(struct bundle *bundle, struct bytes document, const char *secret, struct err *err)
 {
     const struct source source = {secret, err};
@@ -294,7 +341,8 @@ int bundle_add(struct bundle *bundle, struct bytes document, const char *secret,
         return err_set(err, ERR_DOCUMENT_INVALID, secret, "it holds a NUL");
     for (i = 0; i < BUNDLE_FIELDS; i++)
         part.field[i].tag = ARENA_DOCUMENT;
-    result = text.data[0] == '{' ? read_json(&part, text, &source) : read_pem(&part, text, &source);
+    result = bundle_is_object(document) ? read_json(&part, text, &source)
+                                        : read_pem(&part, text, &source);
     if (result == 0)
         result = merge(bundle, &part, &source);
     bundle_free(&part);

@@ -2,6 +2,7 @@
 #ifndef IDENTITY_BUNDLE_H
 #define IDENTITY_BUNDLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/buf.h"
@@ -36,6 +37,13 @@ struct bundle {
  * key_read()'s too.
  */
 int bundle_add(struct bundle *bundle, struct bytes document, const char *secret, struct err *err);
+
+/*
+ * Whether a document is to be a JSON object: "{" is the first of it, but for one byte order mark and
+ * white space. Else it is to be PEM whose first block begins a line; text may stand around blocks,
+ * but nothing that looks like members of an object.
+ */
+bool bundle_is_object(struct bytes document);
 
 /* Wipes and frees all. */
 void bundle_free(struct bundle *bundle);

@@ -123,6 +123,9 @@ REFUSED = {
         lambda pair, ca, **_: document(Pair(pair.cert, pair.key + "\0"), ca),
         "document_invalid",
     ),
+    "a list around it": (lambda pair, ca, **_: f"[{document(pair, ca)}]", "document_invalid"),
+    "a comment before it": (lambda pair, ca, **_: f"// mine\n{document(pair, ca)}", "document_invalid"),
+    "a zero-width space before it": (lambda pair, ca, **_: f"\u200b{document(pair, ca)}", "document_invalid"),
     "plain text": (lambda **_: "hello", "document_invalid"),
 }
 

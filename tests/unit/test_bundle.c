@@ -298,6 +298,68 @@ static void a_self_signed_leaf_is_not_its_ca(void **state)
     assert_files(BUNDLE_CA_CERT, "ca.pem", NULL);
 }
 
+/* Its certificates would be installed, whatever its fields are. */
+static void json_behind_something_is_no_bundle(void **state)
+{
+    static const char *const starts[] = {"[", "x", "/* mine */\n", "# mine\n", "\xE2\x80\x8B",
+                                         "\xEF\xBB\xBF\xEF\xBB\xBF", "\"", "{} "};
+    struct buf document = sample_document("other_ca", "ca.pem", "client_key", "leaf.key", NULL);
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof starts / sizeof starts[0]; i++) {
+        struct buf text = {.tag = ARENA_DOCUMENT};
+
+        assert_int_equal(buf_append_text(&text, starts[i]), 0);
+        assert_int_equal(buf_append(&text, document.data, document.len), 0);
+        assert_refused(add_buf(text, "my-secret"), ERR_DOCUMENT_INVALID, "");
+    }
+    buf_free(&document);
+    assert_true(bundle_is_object(bytes_of_text("\xEF\xBB\xBF {")));
+    assert_false(bundle_is_object(bytes_of_text("\xEF {")));
+    assert_false(bundle_is_object(bytes_of_text("")));
+}
+
+/* An array's strings, an object with other quotation marks, and one behind a block. */
+static void only_what_begins_a_line_is_pem(void **state)
+{
+    static const struct {
+        const char *before, *after;
+    } cases[] = {{"[\"", "\"]"},
+                 {"[\"\\n", "\"]"},
+                 {"{'ca_cert': '\n", "'}"},
+                 {"\"", "\""},
+                 {"", ",\"ca_cert\" : \"\"}"},
+                 {"ca=", ""}};
+    struct buf pem = sample_text("ca.pem");
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct buf text = {.tag = ARENA_DOCUMENT};
+
+        assert_int_equal(buf_append_text(&text, cases[i].before), 0);
+        assert_int_equal(buf_append(&text, pem.data, pem.len), 0);
+        assert_int_equal(buf_append_text(&text, cases[i].after), 0);
+        assert_refused(add_buf(text, "my-secret"), ERR_DOCUMENT_INVALID, "");
+    }
+    buf_free(&pem);
+}
+
+/* As openssl pkcs12 writes it, with a container's name of Windows. */
+static void text_may_stand_before_pem(void **state)
+{
+    static const char attributes[] = "Bag Attributes\n    friendlyName: {3A6F0B}\n  ";
+    struct buf pem = sample_text("ca.pem"), text = {.tag = ARENA_DOCUMENT};
+
+    (void)state;
+    assert_int_equal(buf_append_text(&text, attributes), 0);
+    assert_int_equal(buf_append(&text, pem.data, pem.len), 0);
+    assert_int_equal(add_buf(text, "s"), 0);
+    assert_files(BUNDLE_CA_CERT, "ca.pem", NULL);
+    buf_free(&pem);
+}
+
 static void bare_files_merge_too(void **state)
 {
     (void)state;
@@ -390,6 +452,9 @@ int main(void)
         test(two_secrets_may_not_give_one_field),
         test(a_bare_bundle_is_sorted),
         test(a_self_signed_leaf_is_not_its_ca),
+        test(json_behind_something_is_no_bundle),
+        test(only_what_begins_a_line_is_pem),
+        test(text_may_stand_before_pem),
         test(bare_files_merge_too),
         test(a_bare_bundle_must_be_whole),
         test(whole_documents_are_read),
