@@ -44,7 +44,7 @@ static int update_here(struct fixture *fixture, int unused)
 static int update(struct fixture *fixture, const char *told, const char *rolled_back,
                   const char *held)
 {
-    change = (struct install_memory_change){told, rolled_back, held};
+    change = (struct install_memory_change){told, rolled_back, held, 0};
     return fixture_run(fixture, update_here, 0);
 }
 
@@ -88,6 +88,22 @@ static void what_changes_leaves_the_rest(void **state)
     assert_int_equal(update(fixture, "..set-fedcba9876543210", NULL, ""), 0);
     assert_memory(fixture, "..set-fedcba9876543210", VERSION, "");
     assert_int_equal(count_of_prefix(fixture, "..tmp-"), 0);
+}
+
+static void when_it_was_tried_goes_with_the_version(void **state)
+{
+    struct fixture *fixture = *state;
+
+    change = (struct install_memory_change){.rolled_back = VERSION, .tried = 1700000000};
+    assert_int_equal(fixture_run(fixture, update_here, 0), 0);
+    assert_memory(fixture, "", VERSION, "");
+    assert_int_equal(fixture->memory.tried, 1700000000);
+    assert_int_equal(update(fixture, SET, NULL, NULL), 0);
+    assert_memory(fixture, SET, VERSION, "");
+    assert_int_equal(fixture->memory.tried, 1700000000);
+    assert_int_equal(update(fixture, NULL, OTHER, NULL), 0);
+    assert_memory(fixture, SET, OTHER, "");
+    assert_int_equal(fixture->memory.tried, 0);
 }
 
 static void what_it_says_already_is_not_written(void **state)
@@ -158,6 +174,8 @@ static void damaged_file_is_ignored(void **state)
         HEAD "held 00112233445566778899AABBCCDDEEFF00112233445566778899aabbccddeeff\n",
         HEAD "held 00\n",
         HEAD "rolled-back " VERSION "\nrolled-back " VERSION "\n",
+        HEAD "rolled-back " VERSION " soon\n",
+        HEAD "rolled-back " VERSION " 1234567890123456789\n",
         HEAD "more " VERSION "\n",
         HEAD "told " SET "\x01\n",
     };
@@ -247,6 +265,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ROW(nothing_is_remembered_at_first),
         ROW(what_changes_leaves_the_rest),
+        ROW(when_it_was_tried_goes_with_the_version),
         ROW(what_it_says_already_is_not_written),
         ROW(what_is_no_set_and_no_version_is_refused),
         ROW(damaged_file_is_ignored),
