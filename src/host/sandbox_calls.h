@@ -101,16 +101,9 @@ static const int calls_network[] = {
 };
 
 static const int calls_installing[] = {
-    SYS_fchown,
-    SYS_fsync,
-    SYS_getdents64,
-    SYS_unlinkat,
-    SYS_renameat,
-    SYS_symlinkat,
-    SYS_shutdown,
+    SYS_fchown, SYS_fsync,  SYS_getdents64, SYS_unlinkat, SYS_renameat, SYS_symlinkat, SYS_shutdown,
 #ifdef SYS_open
-    SYS_unlink,
-    SYS_rename,
+    SYS_unlink, SYS_rename,
 #endif
     -1,
 };

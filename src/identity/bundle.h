@@ -39,9 +39,9 @@ struct bundle {
 int bundle_add(struct bundle *bundle, struct bytes document, const char *secret, struct err *err);
 
 /*
- * Whether a document is to be a JSON object: "{" is the first of it, but for one byte order mark and
- * white space. Else it is to be PEM whose first block begins a line; text may stand around blocks,
- * but nothing that looks like members of an object.
+ * Whether a document is to be a JSON object: "{" is the first of it, but for one byte order mark
+ * and white space. Else it is to be PEM whose first block begins a line; text may stand around
+ * blocks, but nothing that looks like members of an object.
  */
 bool bundle_is_object(struct bytes document);
 

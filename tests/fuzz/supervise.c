@@ -4,12 +4,13 @@
 
 #include "fuzz.h"
 
-int __wrap_command_supervise(const struct config *config, int (*work)(const struct work *work),
-                             struct hook *hook);
+int __wrap_command_supervise(const struct config *config, unsigned needs,
+                             int (*work)(const struct work *work), struct hook *hook);
 
-int __wrap_command_supervise(const struct config *config, int (*work)(const struct work *work),
-                             struct hook *hook)
+int __wrap_command_supervise(const struct config *config, unsigned needs,
+                             int (*work)(const struct work *work), struct hook *hook)
 {
+    (void)needs;
     const struct work now = {.config = config, .hook = hook, .deadline = 1000000 + 60000};
 
     return work(&now);
