@@ -44,7 +44,8 @@ static void ask(const struct aws *aws, unsigned how)
         return;
     }
     if (how & 1) {
-        check_result(aws, secretsmanager_describe(manager, arn, &version, &err), &err);
+        result = secretsmanager_describe(manager, arn, &version, &err);
+        check_result(aws, result > 0 ? 0 : result, &err); /* 1: denied, which is no error */
         check_version(&version);
     }
     fuzz_err_open(&err);
