@@ -97,7 +97,7 @@ int __wrap_getsockname(int fd, struct sockaddr *address, socklen_t *len)
 /* Says what is left in the clear, once somebody has asked. */
 static size_t speak(void)
 {
-    ssize_t n = write(server.fd, server.said.data, server.said.len);
+    ssize_t n = send(server.fd, server.said.data, server.said.len, MSG_NOSIGNAL);
 
     if (n <= 0)
         return 0;
