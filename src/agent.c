@@ -19,8 +19,8 @@ enum { CLOCK_WAIT_MS = 1000, DENIED_MS = 24 * 60 * 60 * 1000 /* policies may cha
 
 static bool changes(const char *command)
 {
-    return strcmp(command, "fetch") == 0 || strcmp(command, "run") == 0 ||
-           strcmp(command, "purge") == 0;
+    return command && (strcmp(command, "fetch") == 0 || strcmp(command, "run") == 0 ||
+                       strcmp(command, "purge") == 0);
 }
 
 struct install_target agent_target(const struct config *config, const char *sub, int64_t deadline)
