@@ -39,7 +39,7 @@ PUBLIC = {
     "net/tls_peer.o": "the chain that a peer sends",
 }
 # Of the libraries: libc itself where it reads a directory and a file. (calloc is malloc's own.)
-LIBRARIES = {"libc.a calloc.lo", "libc.a fdopendir.lo", "libc.a fopen.lo"}
+LIBRARIES = {"libc.a calloc.lo", "libc.a fdopendir.lo", "libc.a __fdopen.lo"}
 
 
 def test_our_objects():
