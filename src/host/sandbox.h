@@ -28,10 +28,11 @@ struct sandbox_path {
     unsigned rights;
 };
 
-/* Grows on the ordinary heap. Zero-initialise it. What finds no memory is left out. */
+/* Grows on the ordinary heap. Zero-initialise it. */
 struct sandbox_paths {
     struct sandbox_path *items;
     size_t count;
+    bool lost; /* one found no memory: no rules are made of the rest */
 };
 void sandbox_paths_free(struct sandbox_paths *paths);
 

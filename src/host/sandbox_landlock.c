@@ -98,6 +98,10 @@ static int make(const struct sandbox_paths *paths, uint64_t scopes, int *abi)
     *abi = abi_version();
     if (*abi < 1)
         return -1;
+    if (paths->lost) { /* what is left would be in our own way */
+        errno = ENOMEM;
+        return -1;
+    }
     if (*abi >= 2)
         attributes.fs |= FS_REFER;
     if (*abi >= 3)

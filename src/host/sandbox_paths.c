@@ -23,8 +23,10 @@ static void add(struct sandbox_paths *paths, const char *wanted, const char *pat
     struct sandbox_path *more = realloc(paths->items, (paths->count + 1) * sizeof *more);
     struct sandbox_path *item;
 
-    if (!more)
+    if (!more) {
+        paths->lost = true;
         return;
+    }
     paths->items = more;
     item = &more[paths->count];
     if (snprintf(item->wanted, sizeof item->wanted, "%s", wanted) >= (int)sizeof item->wanted ||
