@@ -301,8 +301,9 @@ static void a_self_signed_leaf_is_not_its_ca(void **state)
 /* Its certificates would be installed, whatever its fields are. */
 static void json_behind_something_is_no_bundle(void **state)
 {
-    static const char *const starts[] = {"[", "x", "/* mine */\n", "# mine\n", "\xE2\x80\x8B",
-                                         "\xEF\xBB\xBF\xEF\xBB\xBF", "\"", "{} "};
+    static const char *const starts[] = {
+        "[",  "x",  "/* mine */\n", "# mine\n", "\xE2\x80\x8B", "\xEF\xBB\xBF\xEF\xBB\xBF",
+        "\"", "{} "};
     struct buf document = sample_document("other_ca", "ca.pem", "client_key", "leaf.key", NULL);
     size_t i;
 
