@@ -13,6 +13,8 @@
 #include "config/config.h"
 #include "config/config_values.h"
 
+#define SCHEME "http://"
+
 static bool is_blank(const char *text)
 {
     return !text || text[strspn(text, " \t\r\n")] == '\0';
@@ -51,14 +53,14 @@ int proxy_read(struct proxy *proxy, const struct aws *aws, struct err *err)
     why = value_proxy(text);
     if (why)
         return err_set(err, ERR_CONFIG, "HTTPS_PROXY", "%s", why);
-    (void)snprintf(proxy->url, sizeof proxy->url, "%s%s",
-                   strncasecmp(text, "http://", 7) == 0 ? "" : "http://", text);
+    if (strncasecmp(text, SCHEME, strlen(SCHEME)) == 0)
+        text += strlen(SCHEME);
+    (void)snprintf(proxy->url, sizeof proxy->url, "%s%s", SCHEME, text);
     if (url_parse(&url, proxy->url) < 0)
         return err_set(err, ERR_CONFIG, "HTTPS_PROXY", "it is no http:// URL of a host");
-    len =
-        strlen("http://") + strcspn(proxy->url + strlen("http://"), "/"); /* no path, but a port */
+    len = strlen(SCHEME) + strcspn(proxy->url + strlen(SCHEME), "/"); /* no path, but a port */
     end = strchr(proxy->url, ']'); /* of an IPv6 address, whose colons are no port's */
-    end = strchr(end ? end : proxy->url + strlen("http://"), ':');
+    end = strchr(end ? end : proxy->url + strlen(SCHEME), ':');
     (void)snprintf(proxy->url + len, sizeof proxy->url - len, "%s", end ? "" : ":80");
     proxy->http.url = proxy->url;
     proxy->http.except = aws->config->no_proxy;

@@ -198,5 +198,8 @@ void aside_stop(struct aside *aside)
     if (stuck)
         return; /* aside stays as it is: it does no work any more */
     (void)pthread_join(aside->thread, NULL);
+    free(aside->data);
+    aside->data = NULL;
+    aside->size = aside->len = 0;
     aside->stop = aside->running = false;
 }

@@ -9,12 +9,14 @@
 #include "host/install_hold.h"
 #include "service/survey.h"
 
-void __wrap_survey_target(const struct install_target *target, struct survey *survey);
+void __wrap_survey_target(const struct install_target *target, const struct config_set *set,
+                          struct survey *survey);
 enum install_held __wrap_install_held(const struct install_target *target);
 
-void __wrap_survey_target(const struct install_target *target, struct survey *survey)
+void __wrap_survey_target(const struct install_target *target, const struct config_set *set,
+                          struct survey *survey)
 {
-    (void)target;
+    (void)target, (void)set;
     *survey = (struct survey){0};
 }
 
