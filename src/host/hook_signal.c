@@ -127,7 +127,8 @@ static const char *find(const char *path, struct target *target, struct trust *t
     if (trouble || target->pid == NOBODY)
         return trouble;
     if (target->pid == INIT)
-        return "it holds 1, the first process of all; name that one by its number";
+        return "it holds 1: the process to be told is in another PID namespace (pidMode), or is "
+               "the first one of all, which is named by its number";
     hold(target);
     if (target->pid == NOBODY || trust->stranger == TRUST_NOBODY ||
         may_signal(trust->stranger, target->pid))

@@ -105,7 +105,8 @@ def test_the_status_of_a_service_manager(serve, agent, put, good, tmp_path):
 
 
 def test_refused_while_run_has_it(serve, agent, put, good):
-    service = serve(put(good), interval="1h", probe_interval="0s")
+    status = agent.dir.with_name("status.json")  # written whenever it likes
+    service = serve(put(good), f"--status-file={status}", interval="1h", probe_interval="0s")
     service.wait("ready")
     before = snapshot(agent.dir)
     purge(agent).failed(75, "already_running")

@@ -136,7 +136,7 @@ def test_no_core_dump_and_no_other_reader(agent, aws, put, good):
 
 
 def test_only_the_target_is_written(agent, tmp_path, put, good):
-    """No temporary file anywhere: what is opened for writing lies in the target."""
+    """No temporary file anywhere: what is opened for writing lies in the target, but for the lock."""
     trace = tmp_path / "trace"
     strace = [
         "strace",
@@ -155,5 +155,8 @@ def test_only_the_target_is_written(agent, tmp_path, put, good):
     ]
     assert writing
     for line in writing:
+        if '"' not in line:  # a name on the locked stack, which strace cannot read: below an open directory
+            assert "openat(AT_FDCWD" not in line and " openat(" in line, line
+            continue
         path = line.split('"')[1]
         assert not path.startswith("/") or path.startswith(str(agent.dir)), line
