@@ -17,6 +17,7 @@
 
 enum { CLOCK_WAIT_MS = 1000, DENIED_MS = 24 * 60 * 60 * 1000 /* policies may change */ };
 
+/* As NEED_INSTALL of commands/commands.c, which is above this. */
 static bool changes(const char *command)
 {
     return command && (strcmp(command, "fetch") == 0 || strcmp(command, "run") == 0 ||
@@ -127,7 +128,7 @@ static int obtain(struct delivery *delivery, struct secretsmanager *manager, str
 {
     if (recall(delivery, manager, err) < 0)
         return -1;
-    if (delivery->recalled || (delivery->version[0] && keep_from(delivery) != ASIDE_NO))
+    if (delivery->recalled || (delivery->version[0] && keep_from(delivery) != UNTRIED_NO))
         return 0;
     if (fetch(delivery, manager, err) < 0)
         return -1;
@@ -282,7 +283,7 @@ static int require_proof(const struct delivery *delivery, struct err *err)
 /* A version that is not to be tried: a failure goes on, a roll-back is a state of peace. */
 static int set_aside(const struct delivery *delivery, struct err *err)
 {
-    if (delivery->aside == ASIDE_HELD) {
+    if (delivery->untried == UNTRIED_HELD) {
         if (keep_held(delivery, err) < 0)
             return -1;
         conclude_delivery(delivery, "held_back");
@@ -338,7 +339,7 @@ static int deliver(struct delivery *delivery, struct secretsmanager *manager, st
 {
     if (obtain(delivery, manager, err) < 0)
         return keep_stale(delivery, err) ? 0 : -1;
-    if (!delivery->recalled && keep_from(delivery) != ASIDE_NO)
+    if (!delivery->recalled && keep_from(delivery) != UNTRIED_NO)
         return set_aside(delivery, err);
     if (refuse_forbidden(delivery, err) < 0 || prove(delivery, err) < 0)
         return -1;

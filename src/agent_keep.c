@@ -17,8 +17,7 @@ enum {
     KEEP_MARGIN_SHARE = 10,
     /* A version that failed is tried again after one interval, two, four, so many at most. */
     AGAIN_MAX = 12,
-    /* One that was rolled back by itself, after an hour, or so many intervals where that is less.
-     */
+    /* One that was rolled back by itself, after an hour, or so many intervals if that is less. */
     CHANCE_MS = 60 * 60 * 1000
 };
 
@@ -247,20 +246,20 @@ int keep_held(const struct delivery *delivery, struct err *err)
     return len == 0 ? 0 : -1;
 }
 
-enum aside keep_from(struct delivery *delivery)
+enum untried keep_from(struct delivery *delivery)
 {
     const char *version = delivery->version;
 
-    if (delivery->aside != ASIDE_UNKNOWN)
-        return delivery->aside;
-    delivery->aside = ASIDE_NO;
+    if (delivery->untried != UNTRIED_UNKNOWN)
+        return delivery->untried;
+    delivery->untried = UNTRIED_NO;
     if (delivery->told->refused.times > 0 &&
         strcmp(delivery->told->refused.version, version) == 0 &&
         clock_left(delivery->told->refused.until) > 0)
-        delivery->aside = ASIDE_REFUSED;
+        delivery->untried = UNTRIED_REFUSED;
     else if (!delivery->config->version_id && !delivery->config->dry_run && is_held(delivery))
-        delivery->aside = ASIDE_HELD;
-    return delivery->aside;
+        delivery->untried = UNTRIED_HELD;
+    return delivery->untried;
 }
 
 /* Whether trying the version again soon would end the same. */
@@ -280,7 +279,7 @@ void keep_in_mind(const struct delivery *delivery, const struct err *err)
     unsigned i;
 
     if (!delivery->agent->stays || !delivery->version[0] || delivery->recalled ||
-        delivery->aside == ASIDE_REFUSED || !is_final(err))
+        delivery->untried == UNTRIED_REFUSED || !is_final(err))
         return;
     if (strcmp(told->refused.version, delivery->version) != 0)
         told->refused.times = 0;

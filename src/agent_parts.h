@@ -13,11 +13,11 @@ struct identity;
 /* What the parts of the agent share. */
 
 /* Why a version is not even tried. */
-enum aside {
-    ASIDE_UNKNOWN, /* not looked at yet */
-    ASIDE_NO,
-    ASIDE_REFUSED, /* it failed not long ago */
-    ASIDE_HELD     /* it was rolled back */
+enum untried {
+    UNTRIED_UNKNOWN, /* not looked at yet */
+    UNTRIED_NO,
+    UNTRIED_REFUSED, /* it failed not long ago */
+    UNTRIED_HELD     /* it was rolled back */
 };
 
 /* One set on its way through the cycle. */
@@ -31,7 +31,7 @@ struct delivery {
     char version[65];               /* of all of them; "" while one is not known */
     bool recalled;                  /* it is what is installed */
     bool describe_denied;
-    enum aside aside;
+    enum untried untried;
     bool again; /* it was rolled back by itself, and may have another chance by a rehearsal */
     struct bundle bundle;
     struct identity *identity;
@@ -72,7 +72,7 @@ const char *version_forbidden(const struct config *config, const struct installe
  */
 bool keep_stale(const struct delivery *delivery, struct err *err);
 bool keep_unproven(const struct delivery *delivery);
-enum aside keep_from(struct delivery *delivery);
+enum untried keep_from(struct delivery *delivery);
 int keep_held(const struct delivery *delivery, struct err *err);
 bool keep_back(const struct delivery *delivery, const struct err *err);
 

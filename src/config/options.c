@@ -328,7 +328,7 @@ const struct option options[] = {
     {"dry-run", NULL, set_bool, AT(dry_run),
      .help = "prove what would be installed on the enclaves, and install nothing"},
     {"rollback", NULL, set_bool, AT(rollback), .flags = OPTION_NOT_IN_FILE,
-     .help = "fetch goes back to the previous set, if an enclave accepts it"},
+     .help = "fetch goes back to the previous set, if that passes the rehearsal"},
     {"deadline", "DURATION", set_duration, AT(deadline_ms), .fallback = "60s", .least = "1s",
      .most = "1h", .help = "for the whole command"},
     {"interval", "DURATION", set_duration, AT(interval_ms), .fallback = "5m", .least = "100ms",

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "enclave/probe.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,8 +11,7 @@
 #include "identity/identity.h"
 #include "net/http.h"
 
-/* How often a server must close without a word before it counts, and how long is waited in between.
- */
+/* How many closes without a word it takes before they count, and the pause in between. */
 enum { CLOSES = 3, PAUSE_MS = 400 };
 
 struct batch {

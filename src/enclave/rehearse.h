@@ -15,7 +15,7 @@ struct probe;
 enum rehearsal {
     REHEARSAL_PROVEN,   /* as the policy asks: at least one accepted, or all */
     REHEARSAL_UNPROVEN, /* none could be asked; policy "refuse" lets that pass */
-    REHEARSAL_SKIPPED   /* no endpoint, or policy "off" */
+    REHEARSAL_SKIPPED   /* no endpoint, policy "off", or a server's set */
 };
 
 struct rehearsed {
@@ -27,8 +27,9 @@ struct rehearsed {
 /*
  * Tries the next identity on every endpoint, in memory, by the rehearse policy, until the target's
  * deadline. Where a server doubts it without an alert, the identity installed in the target is
- * tried too: only what accepts the old and not the new one has refused. Unreachable endpoints are
- * tried again a few times, and so are those whose turn did not come. -1 with ERR_ENCLAVE_REFUSED,
+ * tried too: only what accepts the old and not the new one has refused. Endpoints that
+ * cannot be reached, or whose turn did not come, are tried again a few times, and silent ones until
+ * the deadline. -1 with ERR_ENCLAVE_REFUSED,
  * ERR_ENCLAVE_UNTRUSTED or, under "require", ERR_ENCLAVE_UNREACHABLE or ERR_DEADLINE; with
  * ERR_KEY_INVALID where the private key makes wrong signatures: the identity must not be installed.
  */

@@ -95,8 +95,7 @@ static void learn_own(struct place *place, int directory)
         (void)unlinkat(directory, name, 0);
 }
 
-/* Others who can rename on the way can replace whole sets; the operator may know, and want it so.
- */
+/* Who can rename on the way can replace whole sets; the operator may know and accept that. */
 static int refuse_others(const struct opening *opening, const char *path, const struct stat *status,
                          bool strange)
 {

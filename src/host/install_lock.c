@@ -121,8 +121,7 @@ static bool is_same(int a, int b)
            one.st_ino == other.st_ino;
 }
 
-/* By device and inode, under whatever path it is known; hosts that share it know the inode alone.
- */
+/* By device and inode, whatever its path; hosts that share it have the inode alone in common. */
 static void name_file(const struct place *place, enum lock_kind kind, struct spot *spot)
 {
     struct stat status = {0};
@@ -174,8 +173,7 @@ static int find_spot(const struct place *place, enum lock_kind kind, bool change
 
 /* ---- the file ---- */
 
-/* A name that somebody else has made, or that leads to another file, goes; the next try makes it.
- */
+/* Removes a name that is somebody else's, or leads to another file; the next try makes it. */
 static int make_way(const struct place *place, const struct spot *spot, struct err *err)
 {
     struct stat status;

@@ -67,7 +67,7 @@ struct sandbox_options {
 };
 
 /*
- * For the calling thread and those that it starts, so before the first one: no new privileges,
+ * For the calling thread and those that it starts, so while there is no other: no new privileges,
  * capabilities, Landlock, seccomp. For good.
  */
 void sandbox_begin(const struct sandbox_options *options);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "identity/expect.h"
 
-#include <stdio.h>
 #include <strings.h>
 
 #include "base/err.h"

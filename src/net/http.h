@@ -56,12 +56,12 @@ enum http_result {
     HTTP_UNTRUSTED,      /* we refused the server's certificate: see tls */
     HTTP_ALERT,          /* the server sent a fatal alert: see alert */
     HTTP_TLS_FAILED,     /* any other failure of the handshake */
-    HTTP_CLOSED,         /* closed after the handshake, before the first byte of an answer */
-    HTTP_BROKEN,         /* closed, reset or malformed within the answer */
+    /* closed or reset without an alert, once our certificate had left or the handshake was over */
+    HTTP_CLOSED,
+    HTTP_BROKEN, /* closed, reset or malformed within the answer */
     HTTP_TOO_LARGE,
     HTTP_NO_MEMORY,      /* the arena is full */
-    HTTP_NO_DESCRIPTORS, /* there is none for a socket, or no memory of the system's: see os_error
-                          */
+    HTTP_NO_DESCRIPTORS, /* no socket: descriptors, or the system's memory; see os_error */
     HTTP_FAILED          /* a request that cannot be sent */
 };
 
@@ -132,8 +132,7 @@ void http_response_free(struct http_response *response);
 /* "no address for the name", ...: a short clause for people. */
 const char *http_result_text(enum http_result result);
 
-/* A sentence, not ended by a dot: why an exchange came to no answer. Text that does not fit is cut.
- */
+/* A sentence without its dot: why an exchange came to no answer. Cut where it does not fit. */
 void http_reason(const struct http_response *response, char *out, size_t size);
 
 #endif

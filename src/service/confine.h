@@ -31,7 +31,8 @@ struct confine_options {
 
 /*
  * The sandbox that a command gets, by its needs and its configuration: docs/sandbox.md. Once, with
- * the arena open, before the first thread. Never fails; logs what is in force (event "sandbox").
+ * the arena open, before any thread but the log's, which it stops meanwhile. Never fails; logs what
+ * is in force (event "sandbox").
  */
 void confine(const struct config *config, const struct confine_options *options);
 

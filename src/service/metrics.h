@@ -89,9 +89,8 @@ int metrics_render(struct metrics *metrics, struct buf *out);
 
 /*
  * Replaces a file by what metrics_render() makes, atomically, with mode 0644: a reader sees the old
- * or the new one. The temporary name is the path with ".tmp" behind it; what stands there is
- * removed, never followed. Written aside, as the file system may hang. ERR_SYSTEM, ERR_MEMORY_FULL;
- * then the old file is as it was.
+ * or the new one; fs_replace() says how. Written aside, as the file system may hang. ERR_SYSTEM,
+ * ERR_MEMORY_FULL; then the old file is as it was.
  */
 int metrics_write(struct metrics *metrics, struct aside *aside, const char *path, struct err *err);
 

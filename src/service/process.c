@@ -26,8 +26,7 @@ static int harden(struct err *err)
 {
     const struct rlimit none = {0, 0};
 
-    (void)umask(S_IWGRP |
-                S_IWOTH); /* each file is made with its own mode, a directory so at once */
+    (void)umask(S_IWGRP | S_IWOTH); /* each file and directory is made with its own mode */
     if (setrlimit(RLIMIT_CORE, &none) < 0)
         return err_set_errno(err, ERR_SYSTEM, "RLIMIT_CORE", "cannot forbid core dumps");
     if (prctl(PR_SET_DUMPABLE, 0L, 0L, 0L, 0L) < 0)

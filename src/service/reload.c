@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "config/config.h"
 #include "enclave/history.h"
 #include "service/confine.h"

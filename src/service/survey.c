@@ -40,7 +40,6 @@ static void describe(const struct identity *identity, int64_t now, struct survey
     survey->not_before = identity->not_before;
     survey->not_after = identity->not_after;
     survey->ca_not_after = anchors_end(identity->anchors, &survey->facts, now);
-    survey->is_client = identity->client.chain_count > 0;
 }
 
 /* What was made of other secrets is no substitute for what is configured. */

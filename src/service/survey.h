@@ -19,7 +19,6 @@ struct survey {
     char fingerprint[65], subject[128], key_text[16]; /* of the leaf; "" where not known */
     int64_t not_before, not_after; /* of the leaf, seconds since 1970; 0 where not known */
     int64_t ca_not_after; /* the next end of an anchor, else the last one; 0: no anchor, unknown */
-    bool is_client;       /* it has a client certificate, which enclaves can be shown */
     struct installed facts;
     bool told; /* who has to know of this set was told */
 };
