@@ -208,8 +208,12 @@ static bool is_held(struct delivery *delivery)
         return false;
     if (strcmp(memory.held, delivery->version) == 0)
         return true;
-    return strcmp(memory.rolled_back, delivery->version) == 0 && serves_instead(delivery) &&
-           !(is_due(delivery, &memory) && take_chance(delivery));
+    if (strcmp(memory.rolled_back, delivery->version) != 0)
+        return false;
+    if (serves_instead(delivery))
+        return !(is_due(delivery, &memory) && take_chance(delivery));
+    delivery->again = keep_serves(delivery); /* forward only where an enclave accepts it */
+    return false;
 }
 
 const char *version_forbidden(const struct config *config, const struct installed *facts)

@@ -253,6 +253,7 @@ static bool is_to_be_confirmed(const struct probe_request *request,
         return false;
     if (clock_left(request->deadline) > PAUSE_MS) {
         probe->verdict = PROBE_UNASKED;
+        probe->reason[0] = '\0';
         return true;
     }
     probe->verdict = PROBE_UNREACHABLE;

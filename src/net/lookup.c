@@ -40,6 +40,9 @@ static void fail(struct lookup *lookup, struct question *question, size_t server
                  enum dns_said what)
 {
     *said(lookup, question, server) = what;
+    if (!question->awaits[server])
+        return; /* it says the same again */
+    question->awaits[server] = false;
     question->failures++;
     if (lookup->resolved->found.count > 0 ||
         question->failures >= lookup->conf->attempts * lookup->conf->count)
@@ -151,6 +154,7 @@ static void ask(struct lookup *lookup, struct question *question)
         server = lookup->order[question->turn++ % conf->count];
     while (denies(*said(lookup, question, server)) && ++passed < conf->count);
     question->last = server;
+    question->awaits[server] = true;
     question->next = now + PACE_MS;
     if (*said(lookup, question, server) == DNS_UNASKED) {
         *said(lookup, question, server) = DNS_SILENT;

@@ -20,6 +20,7 @@ struct question {
     size_t failures; /* servers that gave no answer but an error */
     int64_t next;    /* when the next try is due, on clock_ms() */
     int64_t asked[RESOLV_CONF_SERVERS];
+    bool awaits[RESOLV_CONF_SERVERS]; /* an answer to the last try: more of the same do not count */
 };
 
 /* One name, asked as it stands. */

@@ -39,6 +39,7 @@ static bool is_unclear(const struct resolved *resolved)
 struct search {
     struct lookup lookup;
     int family;
+    bool asked; /* the last name was one that can be asked */
     int64_t until;
     struct resolved kept; /* of the name whose answers are told if all fail */
 };
@@ -49,7 +50,8 @@ static bool try_name(struct search *search, const char *name, bool own, int64_t 
     struct resolved *resolved = search->lookup.resolved;
     const int64_t left = clock_left(search->until);
 
-    if (!lookup_ask(&search->lookup, name, search->family, ms < left ? ms : left))
+    search->asked = lookup_ask(&search->lookup, name, search->family, ms < left ? ms : left);
+    if (!search->asked)
         return false;
     if (resolved->found.count > 0)
         return true;
@@ -68,9 +70,10 @@ static bool try_domains(struct search *search, const char *name)
         const size_t len = strcspn(domain, " ");
         const int size = snprintf(whole, sizeof whole, "%s.%.*s", name, (int)len, domain);
 
+        search->asked = false; /* nobody has "bad..domain" */
         if (size < (int)sizeof whole && try_name(search, whole, false, search->lookup.patience))
             return true;
-        if (!has_said(search->lookup.resolved, DNS_FOUND, DNS_RCODE_LAST))
+        if (search->asked && !has_said(search->lookup.resolved, DNS_FOUND, DNS_RCODE_LAST))
             return false;
         domain += len + (domain[len] == ' ');
     }

@@ -114,6 +114,13 @@ static const char *curve_cause(const struct tls_record *record)
     return NULL;
 }
 
+static bool is_about_certificate(int alert)
+{
+    enum { BAD_CERTIFICATE = 42, ACCESS_DENIED = 49 };
+
+    return alert >= BAD_CERTIFICATE && alert <= ACCESS_DENIED && alert != ILLEGAL_PARAMETER;
+}
+
 const char *tls_alert_cause(int alert, const struct tls_record *record)
 {
     const struct alert *found = find_alert(alert);
@@ -121,6 +128,8 @@ const char *tls_alert_cause(int alert, const struct tls_record *record)
 
     if (by_curve)
         return by_curve;
+    if (is_about_certificate(alert) && !record->certificate_left)
+        return "it ended the handshake before it had a client certificate";
     if (alert == HANDSHAKE_FAILURE)
         return handshake_failure_cause(record);
     return found ? found->cause : "an alert that no standard names";

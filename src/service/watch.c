@@ -112,7 +112,8 @@ int64_t watch_next(const struct watch *watch, const struct config *config)
 
     for (i = 0; i < config->set_count; i++) {
         at = suspicion_next(&watch->suspicions[i], config->interval_ms);
-        next = at < next ? at : next;
+        if (at > clock_ms()) /* a round that said nothing is not repeated at once */
+            next = at < next ? at : next;
     }
     return next;
 }

@@ -131,6 +131,10 @@ def referral(query):
     return query.answer(flags=0x8000)
 
 
+def repeated(query):
+    return [query.answer(rcode=2)] * 5
+
+
 def liars(text):
     """Before the right answer some that are not to this question."""
 
@@ -178,6 +182,8 @@ ROWS = {
     "the domain's failure, then the name": (
         "enclave", "search corp.test\n" + SINGLE,
         zone({"enclave": GOOD, "enclave.corp.test": {"A": "SERVFAIL", "AAAA": "SERVFAIL"}}), None, ""),
+    "the root as a domain, then a good one": (
+        "enclave", "search . test\n" + SINGLE, zone({"enclave.test": GOOD}), None, ""),
     "domain": ("enclave", "search no.test\ndomain test\n" + SINGLE, zone({"enclave.test": GOOD}), None, ""),
     "a faster denial from the second": (
         "enclave.test", BOTH, zone({"enclave.test": {"A": late(V4, 0.5), "AAAA": late(V6, 0.5)}}), zone({}), ""),
@@ -185,6 +191,9 @@ ROWS = {
         "enclave.test", BOTH, zone({"enclave.test": {"A": late(V4, 1.7), "AAAA": late(V6, 1.7)}}), zone({}), ""),
     "the first denies, the second would not": ("enclave.test", BOTH, zone({}), one(V4, V6), ""),
     "the first fails": ("enclave.test", BOTH, one("SERVFAIL", "SERVFAIL"), one(V4, V6), ""),
+    "the first repeats its failure": (
+        "enclave.test", BOTH, one(repeated, repeated),
+        zone({"enclave.test": {"A": late(V4, 0.6), "AAAA": late(V6, 0.6)}}), ""),
     "the first refuses": ("enclave.test", BOTH, one("REFUSED", "REFUSED"), one(V4, V6), ""),
     "the first refers": (
         "enclave.test", BOTH, zone({"enclave.test": {"A": referral, "AAAA": referral}}), one(V4, V6), ""),

@@ -358,6 +358,19 @@ def test_a_forbidden_version_is_not_kept(agent, rotation):
     assert agent.fetch(rotation.arn, f"--forbid-version={old}", **options).status in (69, 75)
 
 
+@pytest.mark.parametrize("option", ("--rehearse=off", "--rehearse=refuse"))
+def test_what_was_rolled_back_stays_back_while_nobody_can_be_asked(turned, agent, pair, second, fickle, option):
+    """An enclave that restarts must not bring back what it refuses."""
+    service, new = turned("--rollback-on-failure", option)
+    service.wait("rolled_back")
+    service.wait("held_back", 2)
+    fickle.stop()
+    service.more("handshake", 5, result="unreachable")
+    cycles = len(service.all("still_refused")) + len(service.all("kept_unproven"))
+    wait_for(lambda: len(service.all("still_refused")) + len(service.all("kept_unproven")) >= cycles + 3, 60)
+    assert installed(agent) == pair.cert != new.cert
+
+
 def test_by_itself_only_once_for_a_version(turned, agent, pair, authority, second, fickle):
     """The enclave comes back to it, so that it is installed again; then it stays, come what may."""
     service, new = turned("--rollback-on-failure")

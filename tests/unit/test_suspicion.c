@@ -6,7 +6,10 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
+#include "config/config.h"
 #include "service/suspicion.h"
+#include "service/watch.h"
 
 enum { MINUTE = 60 * 1000, DAY = 24 * 60 * MINUTE };
 
@@ -84,6 +87,22 @@ static void test_a_shorter_span(void **state)
     assert_true(suspicion_take(&suspicion, &round));
 }
 
+/* A moment that passed in silence is not due again: rounds without a pause would be the end of it.
+ */
+static void test_silence_is_not_asked_again_at_once(void **state)
+{
+    const struct config config = {.set_count = 2, .interval_ms = DAY};
+    struct watch watch = {.endpoints = 1};
+    const int64_t now = clock_ms();
+
+    (void)state;
+    assert_int_equal(watch_next(&watch, &config), INT64_MAX);
+    (void)take(&watch.suspicions[0], leaf, 0, 1, now - 5 * MINUTE);
+    assert_int_equal(watch_next(&watch, &config), INT64_MAX);
+    (void)take(&watch.suspicions[1], leaf, 0, 1, now);
+    assert_int_equal(watch_next(&watch, &config), now + MINUTE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -92,6 +111,7 @@ int main(void)
         cmocka_unit_test(test_silence_neither_clears_nor_counts),
         cmocka_unit_test(test_another_leaf_begins_anew),
         cmocka_unit_test(test_a_shorter_span),
+        cmocka_unit_test(test_silence_is_not_asked_again_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -83,6 +83,17 @@ static void a_key_of_another_curve_is_told_as_that(void **state)
     assert_non_null(strstr(tls_alert_cause(47, &record), "takes keys of P-256"));
 }
 
+/* What a server says of a certificate before it has one is not about ours. */
+static void an_alert_before_our_certificate_does_not_blame_it(void **state)
+{
+    struct tls_record record = {0};
+
+    (void)state;
+    assert_null(strstr(tls_alert_cause(48, &record), "does not trust"));
+    record.certificate_left = true;
+    assert_non_null(strstr(tls_alert_cause(48, &record), "does not trust"));
+}
+
 static void each_suite_that_may_be_chosen_has_a_name(void **state)
 {
     static const uint16_t suites[] = {0xC009, 0xC00A, 0xC013, 0xC014, 0xC023, 0xC024, 0xC027,
@@ -101,6 +112,7 @@ int main(void)
         cmocka_unit_test(each_alert_has_a_name_and_a_cause),
         cmocka_unit_test(handshake_failure_is_told_by_what_came_before),
         cmocka_unit_test(a_key_of_another_curve_is_told_as_that),
+        cmocka_unit_test(an_alert_before_our_certificate_does_not_blame_it),
         cmocka_unit_test(each_suite_that_may_be_chosen_has_a_name),
     };
 
