@@ -102,6 +102,7 @@ static void choose(const br_ssl_client_certificate_class **class,
         return;
     choice->auth_type = rsa ? BR_AUTH_RSA : BR_AUTH_ECDSA;
     choice->hash_id = hash_id;
+    session->scheme = (unsigned)hash_id << 8 | (unsigned)choice->auth_type;
     choice->chain = session->own_chain;
     choice->chain_len = identity->client.chain_count;
     session->record.certificate_sent = true;
@@ -125,8 +126,9 @@ static size_t do_sign(const br_ssl_client_certificate_class **class, int hash_id
     uint8_t signature[KEY_SIGNATURE_MAX];
     size_t signature_len;
 
+    (void)hash_id; /* as in the scheme */
     session->record.signatures++;
-    signature_len = key_sign(session->policy.identity->client.key, hash_id,
+    signature_len = key_sign(session->policy.identity->client.key, session->scheme,
                              bytes_of(data, hash_len), signature);
     if (signature_len == 0 || signature_len > len) {
         session->record.signing_failed = true;

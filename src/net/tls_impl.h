@@ -46,6 +46,7 @@ struct tls_session {
     struct tls_peer peer;
     struct cert leaf; /* views into peer.der */
     br_x509_certificate own_chain[IDENTITY_CHAIN_MAX];
+    unsigned scheme;          /* by which our key signs: enum key_scheme */
     struct tls_cache *cache;  /* NULL: nothing is resumed or kept */
     struct tls_cached cached; /* to be kept under its key, where made_ms is set */
     unsigned holders;
