@@ -74,6 +74,14 @@ void tls_session_connected(struct tls_session *session);
 void tls_session_settle(struct tls_session *session, bool accepted);
 
 /*
+ * Key material of the connection for another protocol (RFC 5705), while it lives. A context without
+ * data is none, which is not the empty one. False before the handshake is over, after the end, and
+ * without extended master secret (RFC 7627 section 5.4).
+ */
+bool tls_session_export(const struct tls_session *session, const char *label, struct bytes context,
+                        uint8_t *out, size_t len);
+
+/*
  * A name for all that a policy decides: equal policies have equal labels. libcurl's pool and
  * session cache know nothing of the hook; they compare this label, given to them as
  * CURLOPT_SSLCERT.
