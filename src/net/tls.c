@@ -10,9 +10,9 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/random.h"
-#include "identity/key.h"
-#include "identity/rsa_pss.h"
 #include "net/tls_impl.h"
+#include "x509/key.h"
+#include "x509/rsa_pss.h"
 
 /*
  * Forward secrecy always. By default nothing but ECDHE with an AEAD; where a policy is compatible,
