@@ -5,10 +5,12 @@ import re
 import subprocess
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 
 from servers.enclave import Go, Nginx
 from servers.more import GnuTls, s_server, with_options
-from servers.pki import document
+from servers.pki import Authority, document
 from servers.proxy import FaultProxy
 
 HANDSHAKE = 22
@@ -190,3 +192,59 @@ def test_no_scheme_for_our_key(installed_rsa, tmp_path, server, authority, up):
     handshake = result.event("handshake")
     assert handshake["result"] == "unreachable" and handshake["signatures"] == 0
     assert "takes no SHA-2 signature of this key's type" in handshake["reason"]
+
+
+# ---- certificates signed by RSA-PSS, which who offers it must take
+
+
+class PssAuthority(Authority):
+    """A CA that signs by RSA-PSS with these parameters."""
+
+    def __init__(self, name, salt, mask, cn="PSS-CA"):
+        self._hash, self._padding = name(), padding.PSS(padding.MGF1(mask()), salt)
+        super().__init__(cn, "rsa2048")
+
+    def sign(self, builder):
+        return builder.sign(self.key, self._hash, rsa_padding=self._padding)
+
+
+AS_IN_TLS = {
+    "SHA-256": (hashes.SHA256, 32, hashes.SHA256),
+    "SHA-384": (hashes.SHA384, 48, hashes.SHA384),
+    "SHA-512": (hashes.SHA512, 64, hashes.SHA512),
+}
+OTHERWISE = {
+    "a short salt": (hashes.SHA256, 20, hashes.SHA256),
+    "another hash's salt": (hashes.SHA384, 32, hashes.SHA384),
+    "another hash in MGF1": (hashes.SHA256, 32, hashes.SHA384),
+    "SHA-224": (hashes.SHA224, 28, hashes.SHA224),
+}
+
+
+def enclave_of(issuer, tmp_path):
+    """nginx with a leaf of this CA."""
+    return Nginx(tmp_path / "server", issuer.issue("localhost", names=["localhost"]), issuer.pem)
+
+
+@pytest.mark.parametrize("name", AS_IN_TLS)
+def test_chains_signed_by_rsa_pss(agent, put, tmp_path, up, name):
+    issuer = PssAuthority(*AS_IN_TLS[name])
+    arn = put(document(issuer.issue("ECS-Client"), issuer.pem))
+    agent.fetch(arn, "--rehearse=require", endpoint=up(enclave_of(issuer, tmp_path)).endpoint).succeeded("installed")
+    assert f"RSASSA-PSS with {name}" in agent.run("inspect", f"--dir={agent.dir}").stdout
+
+
+@pytest.mark.parametrize("name", OTHERWISE)
+def test_other_parameters_are_named(agent, put, pair, tmp_path, up, name):
+    issuer = PssAuthority(*OTHERWISE[name])
+    agent.fetch(put(document(pair, issuer.pem))).succeeded("installed")
+    handshake = agent.probe(up(enclave_of(issuer, tmp_path)).endpoint).event("handshake")
+    assert handshake["result"] == "untrusted"
+    assert "RSASSA-PSS with parameters that TLS does not have" in handshake["reason"]
+
+
+def test_a_chain_that_another_key_signed(agent, put, pair, tmp_path, up):
+    issuer, namesake = (PssAuthority(*AS_IN_TLS["SHA-256"]) for _ in range(2))
+    agent.fetch(put(document(pair, issuer.pem))).succeeded("installed")
+    handshake = agent.probe(up(enclave_of(namesake, tmp_path)).endpoint).event("handshake")
+    assert handshake["result"] == "untrusted" and "was not signed by the key of" in handshake["reason"]
