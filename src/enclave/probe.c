@@ -53,6 +53,7 @@ static void ask(const struct probe_request *request, const struct endpoint *endp
         .profile = VERIFY_PRIVATE,
         .allow_cn = request->config->allow_cn,
         .compatible = request->config->compatible_suites,
+        .versions = TLS_12_OR_13,
         .identity = request->identity,
     };
     (void)snprintf(question->url, sizeof question->url,

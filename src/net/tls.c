@@ -177,6 +177,7 @@ struct tls_session *tls_session_new(const struct tls_policy *policy, struct tls_
     session->x509 = &tls_peer_class;
     session->client_certificate = &client_certificate_class;
     session->watch = &tls_watch_class;
+    session->owner = &tls_owner_class;
     session->policy = *policy;
     session->cache = cache;
     if (cache)
@@ -255,6 +256,9 @@ void tls_hook(struct tls_session *session, void *br_ssl_client_context_pointer)
     br_ssl_engine_inject_entropy(engine, seed, sizeof seed);
     wipe(seed, sizeof seed);
     offer(session, engine);
+    if (session->policy.versions != TLS_12)
+        tls13_attach(&session->tls13, engine, &session->owner,
+                     session->policy.versions == TLS_13);
 }
 
 /* A session rests on certificates: what is resumed is as good as the handshake that made it. */
@@ -277,6 +281,7 @@ void tls_session_connected(struct tls_session *session)
     session->watched.connected = true;
     br_ssl_engine_get_session_parameters(session->engine, &parameters);
     record->cipher_suite = parameters.cipher_suite;
+    record->version = parameters.version;
     if (record->offered && !record->verified) {
         note_resumed(record);
     } else if (session->cache && parameters.session_id_len > 0 && record->certificate_sent) {

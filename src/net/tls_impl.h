@@ -8,6 +8,7 @@
 #include "identity/identity.h"
 #include "net/tls.h"
 #include "net/tls_cache.h"
+#include "tls13/tls13.h"
 
 /*
  * Inside net/: one connection's state, between tls.c (the hook and our own certificate),
@@ -50,10 +51,15 @@ struct tls_session {
     struct tls_cache *cache;  /* NULL: nothing is resumed or kept */
     struct tls_cached cached; /* to be kept under its key, where made_ms is set */
     unsigned holders;
+    const tls13_owner_class *owner;
+    struct tls13 tls13;
 };
 
 /* BearSSL's X.509 engine as our verifier, at x509 of a session. */
 extern const br_x509_class tls_peer_class;
+
+/* What TLS 1.3 asks of us, at owner of a session: our certificate and its signatures. */
+extern const tls13_owner_class tls_owner_class;
 
 /*
  * BearSSL's watcher, at watch of a session: notes how far a handshake came, and ends a peer that
