@@ -163,8 +163,7 @@ static void explain(const struct http_response *response, enum probe_verdict ver
         (void)snprintf(
             out, size,
             "the server closed the connection within the handshake, each of %d times: it "
-            "refuses the certificate without an alert, or insists on extended master "
-            "secret (RFC 7627), which this agent does not have",
+            "refuses the certificate without an alert",
             CLOSES);
     else if (response->result == HTTP_CLOSED)
         (void)snprintf(out, size,

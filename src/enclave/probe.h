@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
-#include "identity/verify.h"
+#include "x509/verify.h"
 
 struct config;
 struct endpoint;

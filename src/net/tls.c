@@ -10,8 +10,9 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/random.h"
-#include "identity/key.h"
 #include "net/tls_impl.h"
+#include "x509/key.h"
+#include "x509/rsa_pss.h"
 
 /*
  * Forward secrecy always. By default nothing but ECDHE with an AEAD; where a policy is compatible,
@@ -71,7 +72,7 @@ static void end_name(const br_ssl_client_certificate_class **class)
     (void)class;
 }
 
-/* The first SHA-2 hash in a set of BearSSL's numbers; 0: none, and then no certificate is sent. */
+/* The first SHA-2 hash in a set of BearSSL's numbers; 0: none. */
 static int choose_hash(unsigned hashes)
 {
     static const int preferred[] = {br_sha256_ID, br_sha384_ID, br_sha512_ID};
@@ -83,26 +84,35 @@ static int choose_hash(unsigned hashes)
     return 0;
 }
 
+/*
+ * How a key signs for a server that takes these (bits 0 to 7: PKCS#1, 8 to 15: ECDSA, 16 to 23:
+ * RSA-PSS, by hash): by RSA-PSS where it takes nothing else. False: it takes nothing of this type,
+ * and then no certificate is sent.
+ */
+static bool choose_scheme(bool rsa, uint32_t auth_types, br_ssl_client_certificate *choice)
+{
+    choice->auth_type = rsa ? BR_AUTH_RSA : BR_AUTH_ECDSA;
+    choice->hash_id = choose_hash(rsa ? auth_types : auth_types >> 8);
+    if (rsa && !choice->hash_id) {
+        choice->auth_type = BR_AUTH_RSAPSS;
+        choice->hash_id = choose_hash(auth_types >> 16);
+    }
+    return choice->hash_id != 0;
+}
+
 static void choose(const br_ssl_client_certificate_class **class,
                    const br_ssl_client_context *context, uint32_t auth_types,
                    br_ssl_client_certificate *choice)
 {
     struct tls_session *session = of_client_certificate(class);
     const struct identity *identity = session->policy.identity;
-    bool rsa;
-    int hash_id;
 
     session->record.curve = context->eng.ecdhe_curve;
     memset(choice, 0, sizeof *choice);
-    if (!identity || !identity->client.key)
+    if (!identity || !identity->client.key ||
+        !choose_scheme(key_type(identity->client.key) == KEY_RSA, auth_types, choice))
         return;
-    rsa = key_type(identity->client.key) == KEY_RSA;
-    hash_id = choose_hash(rsa ? auth_types & 0xFF : auth_types >> 8 & 0xFF);
-    if (!hash_id)
-        return;
-    choice->auth_type = rsa ? BR_AUTH_RSA : BR_AUTH_ECDSA;
-    choice->hash_id = hash_id;
-    session->scheme = (unsigned)hash_id << 8 | (unsigned)choice->auth_type;
+    session->auth_type = choice->auth_type;
     choice->chain = session->own_chain;
     choice->chain_len = identity->client.chain_count;
     session->record.certificate_sent = true;
@@ -123,12 +133,13 @@ static size_t do_sign(const br_ssl_client_certificate_class **class, int hash_id
                       unsigned char *data, size_t len)
 {
     struct tls_session *session = of_client_certificate(class);
+    int scheme = session->auth_type == BR_AUTH_RSAPSS ? BR_AUTH_RSAPSS << 8 | hash_id
+                                                      : hash_id << 8 | session->auth_type;
     uint8_t signature[KEY_SIGNATURE_MAX];
     size_t signature_len;
 
-    (void)hash_id; /* as in the scheme */
     session->record.signatures++;
-    signature_len = key_sign(session->policy.identity->client.key, session->scheme,
+    signature_len = key_sign(session->policy.identity->client.key, (unsigned)scheme,
                              bytes_of(data, hash_len), signature);
     if (signature_len == 0 || signature_len > len) {
         session->record.signing_failed = true;
@@ -231,6 +242,7 @@ static void set_algorithms(br_ssl_engine_context *engine, bool compatible)
     br_ssl_engine_set_prf_sha256(engine, &br_tls12_sha256_prf);
     br_ssl_engine_set_prf_sha384(engine, &br_tls12_sha384_prf);
     br_ssl_engine_set_default_rsavrfy(engine);
+    br_ssl_engine_set_rsapss(engine, rsa_pss_verify);
     br_ssl_engine_set_default_ecdsa(engine);
     br_ssl_engine_set_default_aes_gcm(engine);
     br_ssl_engine_set_default_chapol(engine);
@@ -284,12 +296,20 @@ void tls_session_connected(struct tls_session *session)
     record->version = parameters.version;
     if (record->offered && !record->verified) {
         note_resumed(record);
-    } else if (session->cache && parameters.session_id_len > 0 && record->certificate_sent) {
+    } else if (session->cache && parameters.ems && parameters.session_id_len > 0 &&
+               record->certificate_sent) {
         memcpy(session->cached.session, &parameters, sizeof parameters);
         session->cached.made_ms = clock_ms();
         session->cached.not_after = tls_peer_not_after(session, clock_wall());
     }
     wipe(&parameters, sizeof parameters);
+}
+
+bool tls_session_export(const struct tls_session *session, const char *label, struct bytes context,
+                        uint8_t *out, size_t len)
+{
+    return session->engine &&
+           br_ssl_key_export(session->engine, out, len, label, context.data, context.len) != 0;
 }
 
 void tls_session_settle(struct tls_session *session, bool accepted)

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "identity/verify.h"
+#include "x509/verify.h"
 
 struct identity;
 
@@ -77,6 +77,14 @@ void tls_hook(struct tls_session *session, void *br_ssl_client_context_pointer);
 /* When the handshake is over, while the connection lives; and when it is known how it was taken. */
 void tls_session_connected(struct tls_session *session);
 void tls_session_settle(struct tls_session *session, bool accepted);
+
+/*
+ * Key material of the connection for another protocol (RFC 5705), while it lives. A context without
+ * data is none, which is not the empty one. False before the handshake is over, after the end, and
+ * without extended master secret (RFC 7627 section 5.4).
+ */
+bool tls_session_export(const struct tls_session *session, const char *label, struct bytes context,
+                        uint8_t *out, size_t len);
 
 /*
  * A name for all that a policy decides: equal policies have equal labels. libcurl's pool and

@@ -47,18 +47,12 @@ static const struct alert alerts[] = {
     {70, "protocol_version",
      "it speaks TLS 1.3 only, and this agent TLS 1.2 only; allow TLS 1.2 "
      "there"},
-    {71, "insufficient_security",
-     "it asks for stronger cipher suites, or insists on extended "
-     "master secret (RFC 7627), which this agent does not have"},
-    {80, "internal_error",
-     "it failed by itself, perhaps since it insists on extended master "
-     "secret (RFC 7627), as in FIPS mode; see its log"},
+    {71, "insufficient_security", "it asks for stronger cipher suites or keys"},
+    {80, "internal_error", "it failed by itself; see its log"},
     {86, "inappropriate_fallback", "it thinks that somebody made us use an older TLS"},
     {90, "user_canceled", "somebody there ended the handshake"},
     {100, "no_renegotiation", "it does not renegotiate"},
-    {109, "missing_extension",
-     "it insists on a TLS extension that this agent does not send, such "
-     "as extended master secret (RFC 7627)"},
+    {109, "missing_extension", "it insists on a TLS extension that this agent does not send"},
     {110, "unsupported_extension", "it does not take an extension of our handshake"},
     {111, "certificate_unobtainable", "it could not get the client certificate"},
     {112, "unrecognized_name", "it serves nothing under the endpoint's name (SNI)"},
@@ -93,15 +87,12 @@ static const char *handshake_failure_cause(const struct tls_record *record)
         return "it asks for the client certificate by renegotiation, which this agent does not do; "
                "let it ask within the handshake";
     if (record->certificate_sent)
-        return "it refused the client certificate, or insists on extended master secret "
-               "(RFC 7627), which this agent does not have";
+        return "it refused the client certificate";
     if (record->certificate_requested)
-        return "it wants a client certificate, and takes no SHA-2 signature of this key's type; "
-               "perhaps it takes RSA-PSS only, which this agent does not have";
+        return "it wants a client certificate, and takes no SHA-2 signature of this key's type";
     return "no common cipher suite, curve or signature; it must allow TLS 1.2 with ECDHE, AES-GCM "
-           "or ChaCha20-Poly1305, and ECDSA or PKCS#1 signatures. Perhaps it speaks TLS 1.3 only, "
-           "signs by RSA-PSS only, or insists on extended master secret (RFC 7627): this agent has "
-           "none of them";
+           "or ChaCha20-Poly1305, and ECDSA or RSA signatures. Perhaps it speaks TLS 1.3 only, "
+           "which this agent does not have";
 }
 
 /* A key of another curve than the server's: it knows that curve only, and says so by this alert. */

@@ -4,11 +4,11 @@
 
 #include <bearssl.h>
 
-#include "identity/cert.h"
 #include "identity/identity.h"
 #include "net/tls.h"
 #include "net/tls_cache.h"
 #include "tls13/tls13.h"
+#include "x509/cert.h"
 
 /*
  * Inside net/: one connection's state, between tls.c (the hook and our own certificate),
@@ -43,11 +43,11 @@ struct tls_session {
     struct tls_watch watched;
     struct tls_policy policy;
     struct tls_record record;
-    const br_ssl_engine_context *engine; /* NULL: not hooked */
+    br_ssl_engine_context *engine; /* NULL: not hooked */
     struct tls_peer peer;
     struct cert leaf; /* views into peer.der */
     br_x509_certificate own_chain[IDENTITY_CHAIN_MAX];
-    unsigned scheme;          /* by which our key signs: enum key_scheme */
+    int auth_type;            /* BR_AUTH_*: how our key signs */
     struct tls_cache *cache;  /* NULL: nothing is resumed or kept */
     struct tls_cached cached; /* to be kept under its key, where made_ms is set */
     unsigned holders;

@@ -2,9 +2,8 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "identity/key.h"
-#include "identity/rsa_pss.h"
 #include "net/tls_impl.h"
+#include "x509/key.h"
 
 static struct tls_session *of_owner(const tls13_owner_class **class)
 {
@@ -67,4 +66,4 @@ static size_t sign(const tls13_owner_class **owner, unsigned scheme, const uint8
     return signature_len;
 }
 
-const tls13_owner_class tls_owner_class = {choose, sign, rsa_pss_verify};
+const tls13_owner_class tls_owner_class = {choose, sign};

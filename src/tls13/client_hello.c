@@ -104,19 +104,6 @@ static void put_suites(struct hello *hello)
     find_parts(hello);
 }
 
-static void put_schemes(struct hello *hello)
-{
-    uint8_t list[64] = {0};
-    size_t size, at = find_extension(hello, EXT_SIGNATURE_ALGORITHMS, &size);
-
-    if (size < 6 || size > 40)
-        return;
-    memcpy(list, hello->data + at + 4, size - 4);
-    memcpy(list + size - 4, (const uint8_t[]){8, 4, 8, 5, 8, 6}, 6);
-    put16(list, size);
-    put_extension(hello, EXT_SIGNATURE_ALGORITHMS, list, size + 2);
-}
-
 /* Lengths last; then it is what the transcript begins with, or goes on with. */
 static void finish(struct hello *hello)
 {
@@ -142,7 +129,6 @@ void client_hello_extend(struct tls13 *tls)
 
     put_session_id(&hello);
     put_suites(&hello);
-    put_schemes(&hello);
     if (tls->only)
         put_extension(&hello, EXT_SUPPORTED_VERSIONS, only, sizeof only);
     else

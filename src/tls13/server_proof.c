@@ -58,8 +58,8 @@ static bool is_signed(const struct tls13 *tls, const struct scheme *scheme, cons
     if (!key)
         return false;
     if (scheme->curve == 0)
-        return (*tls->owner)->verify_pss(signature.data, signature.len, scheme->hash, digest,
-                                         &key->key.rsa) == 1;
+        return engine->irsapss(signature.data, signature.len, scheme->hash, digest,
+                               &key->key.rsa) == 1;
     return engine->iecdsa(engine->iec, digest, size_of(scheme->hash), &key->key.ec, signature.data,
                           signature.len) == 1;
 }

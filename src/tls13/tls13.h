@@ -42,9 +42,6 @@ struct tls13_owner_class {
     /* Signs a hash by that scheme: the signature's length; 0 on failure. */
     size_t (*sign)(const tls13_owner_class **owner, unsigned scheme, const uint8_t *hash,
                    size_t len, uint8_t signature[TLS13_SIGNATURE_MAX]);
-    /* RSASSA-PSS (RFC 8017) with a salt of the hash's length: 1, or 0 where it is wrong. */
-    uint32_t (*verify_pss)(const unsigned char *signature, size_t len, const br_hash_class *hash,
-                           const unsigned char *digest, const br_rsa_public_key *key);
 };
 
 enum tls13_state {

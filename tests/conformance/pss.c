@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "commands.h"
-#include "identity/rsa_pss.h"
+#include "x509/rsa_pss.h"
 
 enum { FIELD_MAX = 1024 };
 
