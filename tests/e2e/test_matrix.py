@@ -170,12 +170,15 @@ CASES = {
         for name, kind in KINDS.items()
     },
     "nginx, a stranger": Case(Nginx, REFUSED, "HTTP 400", client="a stranger's"),
+    **{f"{name}, TLS 1.3 only": Case(kind, ACCEPTED, tls13_only=True) for name, kind in KINDS.items()},
     **{
-        f"{name}, TLS 1.3 only": Case(kind, UNREACHABLE, "TLS 1.3", tls13_only=True)
+        f"{name}, TLS 1.3 only, RSA": Case(kind, ACCEPTED, leaf="RSA 2048", client="RSA", tls13_only=True)
         for name, kind in KINDS.items()
     },
-    # GnuTLS does not say what is wrong.
-    "gnutls, TLS 1.3 only": Case(GnuTls, UNREACHABLE, "speaks TLS 1.3 only", tls13_only=True),
+    **{
+        f"{name}, TLS 1.3 only, a stranger": Case(kind, REFUSED, "", client="a stranger's", tls13_only=True)
+        for name, kind in KINDS.items()
+    },
     # Cipher suites and groups.
     **{
         suite: Case(cipher(suite), ACCEPTED, leaf=leaf) for leaf, suites in SUITES.items() for suite in suites
