@@ -132,8 +132,12 @@ static void put_probe(struct json_writer *json, const struct probe *probe)
         json_put_text(json, "reason", probe->reason);
     if (probe->status)
         json_put_number(json, "status", probe->status);
+    if (probe->version)
+        json_put_text(json, "tls", probe->version);
     if (probe->cipher)
         json_put_text(json, "cipher", probe->cipher);
+    if (probe->group)
+        json_put_text(json, "group", probe->group);
     if (probe->handshake)
         json_put_text(json, "handshake", probe->handshake);
     json_put_number(json, "signatures", probe->signatures);

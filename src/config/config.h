@@ -53,6 +53,7 @@ struct change_signal {
 /* Which answers of enclaves take run back by itself. */
 enum rollback_policy { ROLLBACK_NEVER, ROLLBACK_REFUSED };
 
+enum tls_choice { TLS_CHOICE_BOTH, TLS_CHOICE_13, TLS_CHOICE_12 };
 enum rehearse_policy { REHEARSE_REFUSE, REHEARSE_REQUIRE, REHEARSE_OFF };
 
 struct config {
@@ -83,6 +84,7 @@ struct config {
     const char *health_path;
     bool allow_cn;
     bool allow_not_mutual;
+    enum tls_choice tls_versions;
     bool compatible_suites; /* tls-suites */
     enum rehearse_policy rehearse;
     bool keep_if_unreachable;   /* if-unreachable */

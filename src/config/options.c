@@ -12,6 +12,7 @@
 
 /* Choices are stored through unsigned. */
 _Static_assert(_Generic((enum rehearse_policy)0, unsigned: 1, default: 0) &&
+                   _Generic((enum tls_choice)0, unsigned: 1, default: 0) &&
                    _Generic((enum log_level)0, unsigned: 1, default: 0) &&
                    _Generic((enum log_format)0, unsigned: 1, default: 0),
                "enumerations are unsigned");
@@ -307,6 +308,8 @@ const struct option options[] = {
      .help = "accept an enclave's name in its certificate's common name"},
     {"allow-not-mutual", NULL, set_bool, AT(allow_not_mutual),
      .help = "accept an enclave that asks for no client certificate"},
+    {"tls-versions", "1.2,1.3|1.3|1.2", set_choice, AT(tls_versions), .fallback = "1.2,1.3",
+     .help = "what is spoken with enclaves: the newer of what both can do, or that one alone"},
     {"tls-suites", "strict|compatible", set_second, AT(compatible_suites), .fallback = "strict",
      .help = "strict: ECDHE with AES-GCM or ChaCha20-Poly1305; compatible: with AES-CBC too"},
     {"rehearse", "refuse|require|off", set_choice, AT(rehearse), .fallback = "refuse",

@@ -16,6 +16,7 @@ struct identity;
  * renegotiation, ECDHE and AEAD only, entropy. A handle without the hook has no trust anchor and
  * fails closed.
  */
+enum { TLS_VERSION_12 = 0x0303, TLS_VERSION_13 = 0x0304 };
 enum tls_versions { TLS_12, TLS_12_OR_13, TLS_13 };
 
 struct tls_policy {
@@ -43,7 +44,7 @@ struct tls_record {
     bool offered;               /* a session to be resumed was offered */
     bool resumed; /* and taken: no certificate passed; those of the full handshake before count */
     unsigned signatures;   /* operations of our private key */
-    uint16_t version;      /* 0x0303: TLS 1.2, 0x0304: TLS 1.3; 0 until the server has chosen */
+    uint16_t version;      /* until the server's certificates came: 0 */
     uint16_t cipher_suite; /* IANA number; 0 until the peer's certificates came */
     uint8_t curve;     /* of the key exchange, IANA number; 0 until our certificate was asked for */
     uint8_t own_curve; /* of our private key; 0: RSA, or none was sent */
@@ -96,6 +97,10 @@ void tls_policy_label(const struct tls_policy *policy, char out[TLS_LABEL_MAX]);
 
 /* "ECDHE-RSA-AES128-GCM-SHA256" and so on, or "unknown". */
 const char *tls_cipher_name(uint16_t cipher_suite);
+
+/* "1.2", "1.3"; NULL for another. "X25519", "P-256" and so on; NULL for another. */
+const char *tls_version_name(uint16_t version);
+const char *tls_group_name(unsigned group);
 
 /* A TLS alert's name (RFC 5246 section 7.2): "unknown_ca"; "alert" for numbers that have none. */
 const char *tls_alert_name(int alert);

@@ -49,7 +49,9 @@ struct tls_session {
     br_x509_certificate own_chain[IDENTITY_CHAIN_MAX];
     int auth_type;            /* BR_AUTH_*: how our key signs */
     struct tls_cache *cache;  /* NULL: nothing is resumed or kept */
+    struct tls_cached taken;  /* the session that was offered */
     struct tls_cached cached; /* to be kept under its key, where made_ms is set */
+    uint8_t *ticket;          /* room for one of TLS 1.3; public */
     unsigned holders;
     const tls13_owner_class *owner;
     struct tls13 tls13;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/tls.h"
 
+#include <bearssl.h>
 #include <stddef.h>
 
 /* OpenSSL's names, which people know from s_client and nginx. */
@@ -26,4 +27,20 @@ const char *tls_cipher_name(uint16_t cipher_suite)
         if (names[i].number == cipher_suite)
             return names[i].name;
     return "unknown";
+}
+
+const char *tls_version_name(uint16_t version)
+{
+    return version == TLS_VERSION_13 ? "1.3" : version == TLS_VERSION_12 ? "1.2" : NULL;
+}
+
+const char *tls_group_name(unsigned group)
+{
+    switch (group) {
+    case BR_EC_curve25519: return "X25519";
+    case BR_EC_secp256r1: return "P-256";
+    case BR_EC_secp384r1: return "P-384";
+    case BR_EC_secp521r1: return "P-521";
+    default: return NULL;
+    }
 }

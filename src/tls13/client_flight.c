@@ -113,6 +113,8 @@ static void write_part(struct tls13 *tls)
 static void change_keys(struct tls13 *tls)
 {
     br_ssl_engine_flush_record(tls->engine);
+    if (tls->ticket)
+        schedule_resumption(tls);
     record_keys_out(tls, tls->next_ours);
     memcpy(tls->ours, tls->next_ours, sizeof tls->ours);
     wipe(tls->next_ours, sizeof tls->next_ours);

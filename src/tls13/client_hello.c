@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/random.h"
 #include "tls13/impl.h"
 
@@ -104,14 +105,49 @@ static void put_suites(struct hello *hello)
     find_parts(hello);
 }
 
+/* One identity, and room for its binder; the last extension (4.2.11). */
+static void put_psk(struct hello *hello)
+{
+    const struct tls13 *tls = hello->tls;
+    uint32_t age = (uint32_t)(clock_ms() - tls->psk.came_ms) + tls->psk.age_add;
+    uint8_t tail[4 + 3 + TLS13_HASH_MAX] = {0}, head[8];
+    size_t at, size;
+
+    put_extension(hello, EXT_PRE_SHARED_KEY, NULL, 0);
+    at = find_extension(hello, EXT_PRE_SHARED_KEY, &size);
+    put16(tail, age >> 16);
+    put16(tail + 2, age);
+    put16(tail + 4, tls->hash_len + 1U);
+    tail[6] = tls->hash_len;
+    put16(head, EXT_PRE_SHARED_KEY);
+    put16(head + 2, 4 + tls->offered_len + 4 + 3 + tls->hash_len);
+    put16(head + 4, 2 + tls->offered_len + 4);
+    put16(head + 6, tls->offered_len);
+    replace(hello, at, size, head, sizeof head);
+    replace(hello, hello->len, 0, tls->offered, tls->offered_len);
+    replace(hello, hello->len, 0, tail, (size_t)7 + tls->hash_len);
+}
+
+static void take_extension_out(struct hello *hello, unsigned type)
+{
+    size_t size, at = find_extension(hello, type, &size);
+
+    replace(hello, at, size, NULL, 0);
+}
+
 /* Lengths last; then it is what the transcript begins with, or goes on with. */
 static void finish(struct hello *hello)
 {
-    br_ssl_engine_context *engine = hello->tls->engine;
+    struct tls13 *tls = hello->tls;
+    br_ssl_engine_context *engine = tls->engine;
+    size_t binders = tls->offered ? (size_t)3 + tls->hash_len : 0;
 
     put16(hello->data + hello->extensions, hello->len - hello->extensions - 2);
     put24(hello->data + 1, hello->len - HEADER_SIZE);
-    br_multihash_update(&engine->mhash, hello->data, hello->len);
+    br_multihash_update(&engine->mhash, hello->data, hello->len - binders);
+    if (tls->offered)
+        schedule_binder(tls, hello->data + hello->len - tls->hash_len);
+    br_multihash_update(&engine->mhash, hello->data + hello->len - binders, binders);
     hello->tls->hello_len = hello->len;
     engine->hbuf_out = hello->data + hello->len;
 }
@@ -133,8 +169,11 @@ void client_hello_extend(struct tls13 *tls)
         put_extension(&hello, EXT_SUPPORTED_VERSIONS, only, sizeof only);
     else
         put_extension(&hello, EXT_SUPPORTED_VERSIONS, versions, sizeof versions);
-    put_extension(&hello, EXT_PSK_MODES, modes, sizeof modes);
+    if (tls->ticket || tls->offered)
+        put_extension(&hello, EXT_PSK_MODES, modes, sizeof modes);
     put_share(&hello, BR_EC_curve25519);
+    if (tls->offered)
+        put_psk(&hello);
     br_multihash_init(&engine->mhash);
     finish(&hello);
 }
@@ -150,10 +189,13 @@ void client_hello_again(struct tls13 *tls, unsigned group, struct view cookie)
         return;
     }
     find_parts(&hello);
+    take_extension_out(&hello, EXT_PRE_SHARED_KEY);
     if (group)
         put_share(&hello, group);
     if (cookie.len > 0)
         put_extension(&hello, EXT_COOKIE, cookie.data, cookie.len);
+    if (tls->offered)
+        put_psk(&hello);
     engine->record_type_out = HANDSHAKE;
     finish(&hello);
     br_ssl_engine_flush_record(engine);

@@ -25,6 +25,7 @@ enum {
     EXT_SUPPORTED_GROUPS = 10,
     EXT_SIGNATURE_ALGORITHMS = 13,
     EXT_ALPN = 16,
+    EXT_PRE_SHARED_KEY = 41,
     EXT_SUPPORTED_VERSIONS = 43,
     EXT_COOKIE = 44,
     EXT_PSK_MODES = 45,
@@ -74,6 +75,14 @@ struct view view_vector(struct view *view, size_t bytes);
 /* HKDF-Expand-Label (7.1) for at most 255 bytes; context at most 64. out may be the secret. */
 void schedule_expand(const struct tls13 *tls, const uint8_t *secret, const char *label,
                      const void *context, size_t context_len, uint8_t *out, size_t len);
+/* What the schedule begins with (7.1): the key of the session that was offered, or none. */
+void schedule_begin(struct tls13 *tls, const uint8_t *psk);
+/* The proof of that key in a ClientHello (4.2.11.2), whose transcript ends before it. */
+void schedule_binder(const struct tls13 *tls, uint8_t out[TLS13_HASH_MAX]);
+/* The secret of tickets, with the transcript up to our Finished; and a ticket's key by its nonce. */
+void schedule_resumption(struct tls13 *tls);
+void schedule_ticket(const struct tls13 *tls, const uint8_t *nonce, size_t len,
+                     uint8_t out[TLS13_HASH_MAX]);
 /* From the shared secret of the key exchange to the traffic secrets of the handshake. */
 void schedule_handshake(struct tls13 *tls, const uint8_t *shared, size_t len);
 /* From those to the application's, with the transcript up to the server's Finished. */

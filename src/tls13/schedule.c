@@ -94,11 +94,26 @@ static void step(struct tls13 *tls, const uint8_t *input, size_t len)
 
 static const uint8_t zeros[TLS13_HASH_MAX];
 
+void schedule_begin(struct tls13 *tls, const uint8_t *psk)
+{
+    hmac(tls, zeros, psk ? psk : zeros, tls->hash_len, tls->secret);
+}
+
+void schedule_binder(const struct tls13 *tls, uint8_t out[TLS13_HASH_MAX])
+{
+    uint8_t transcript[TLS13_HASH_MAX], key[TLS13_HASH_MAX];
+
+    empty_hash(tls, transcript);
+    derive(tls, "res binder", transcript, key);
+    schedule_transcript(tls, transcript);
+    schedule_finished(tls, key, transcript, out);
+    wipe(key, sizeof key);
+}
+
 void schedule_handshake(struct tls13 *tls, const uint8_t *shared, size_t len)
 {
     uint8_t transcript[TLS13_HASH_MAX];
 
-    hmac(tls, zeros, zeros, tls->hash_len, tls->secret); /* no PSK */
     step(tls, shared, len);
     schedule_transcript(tls, transcript);
     derive(tls, "c hs traffic", transcript, tls->ours);
@@ -114,6 +129,20 @@ void schedule_application(struct tls13 *tls)
     derive(tls, "c ap traffic", transcript, tls->next_ours);
     derive(tls, "s ap traffic", transcript, tls->theirs);
     derive(tls, "exp master", transcript, tls->exporter);
+}
+
+void schedule_resumption(struct tls13 *tls)
+{
+    uint8_t transcript[TLS13_HASH_MAX];
+
+    schedule_transcript(tls, transcript);
+    derive(tls, "res master", transcript, tls->resumption);
+}
+
+void schedule_ticket(const struct tls13 *tls, const uint8_t *nonce, size_t len,
+                     uint8_t out[TLS13_HASH_MAX])
+{
+    schedule_expand(tls, tls->resumption, "resumption", nonce, len, out, tls->hash_len);
 }
 
 void schedule_update(const struct tls13 *tls, uint8_t secret[TLS13_HASH_MAX])

@@ -41,6 +41,7 @@ static int read_extension(br_ssl_engine_context *engine, unsigned type, struct v
     case EXT_ALPN: return read_alpn(engine, body);
     case EXT_SIGNATURE_ALGORITHMS:
     case EXT_SUPPORTED_VERSIONS:
+    case EXT_PRE_SHARED_KEY:
     case EXT_COOKIE:
     case EXT_PSK_MODES:
     case EXT_KEY_SHARE: return BR_ERR_INVALID_ALGORITHM;
@@ -70,7 +71,7 @@ static void read_extensions(struct tls13 *tls)
         error = BR_ERR_BAD_HANDSHAKE;
     if (error != 0)
         tls13_fail(tls, error);
-    tls->state = TLS13_REQUEST;
+    tls->state = tls->resumed ? TLS13_FINISHED : TLS13_REQUEST;
     reader_end(tls);
 }
 

@@ -13,6 +13,7 @@ struct hello {
     unsigned version; /* of supported_versions, 0: none */
     unsigned group;   /* of key_share, 0: none */
     struct view share, cookie;
+    bool resumed; /* the session that was offered */
 };
 
 /* SHA-256 of "HelloRetryRequest" */
@@ -106,6 +107,13 @@ static int read_extension(const struct tls13 *tls, struct hello *hello, unsigned
         if (view_vector(&body, 2).len == 0)
             return BR_ERR_BAD_HANDSHAKE;
         break;
+    case EXT_PRE_SHARED_KEY:
+        if (hello->retry || !tls->offered)
+            return BR_ERR_EXTRA_EXTENSION;
+        if (hello->resumed || view_number(&body, 2) != 0)
+            return BR_ERR_INVALID_ALGORITHM; /* there was one */
+        hello->resumed = true;
+        break;
     default: return BR_ERR_EXTRA_EXTENSION;
     }
     return body.bad || body.len > 0 ? BR_ERR_BAD_HANDSHAKE : 0;
@@ -146,6 +154,7 @@ static int check(struct tls13 *tls, const struct hello *hello)
 {
     const br_ssl_engine_context *engine = tls->engine;
     uint16_t suite = tls->suite;
+    const br_hash_class *hash = tls->hash;
 
     if (get16(tls->reader.item + HEADER_SIZE) != BR_TLS12)
         return BR_ERR_BAD_VERSION;
@@ -153,6 +162,11 @@ static int check(struct tls13 *tls, const struct hello *hello)
         return BR_ERR_INVALID_ALGORITHM;
     if (!schedule_suite(tls, hello->suite) || (tls->retried && suite != tls->suite))
         return BR_ERR_BAD_CIPHER_SUITE;
+    if (tls->offered && tls->hash != hash) {
+        if (hello->resumed)
+            return BR_ERR_RESUME_MISMATCH;
+        tls->offered = NULL; /* it is bound to its hash */
+    }
     if (engine->hlen_in > 0 || !br_ssl_engine_recvrec_finished(engine))
         return BR_ERR_UNEXPECTED;
     return 0;
@@ -193,6 +207,9 @@ static int take_hello(struct tls13 *tls, const struct hello *hello)
     wipe(tls->scalar, sizeof tls->scalar);
     if (len == 0)
         return BR_ERR_INVALID_ALGORITHM;
+    tls->resumed = hello->resumed;
+    if (!tls->resumed)
+        schedule_begin(tls, NULL);
     schedule_handshake(tls, shared, len);
     wipe(shared, sizeof shared);
     record_keys_in(tls, tls->theirs);

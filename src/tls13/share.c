@@ -49,14 +49,3 @@ size_t share_agree(const struct tls13 *tls, struct view share, uint8_t out[POINT
     wipe(point, sizeof point);
     return len;
 }
-
-const char *tls13_group_name(unsigned group)
-{
-    switch (group) {
-    case BR_EC_curve25519: return "X25519";
-    case BR_EC_secp256r1: return "P-256";
-    case BR_EC_secp384r1: return "P-384";
-    case BR_EC_secp521r1: return "P-521";
-    default: return NULL;
-    }
-}

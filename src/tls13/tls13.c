@@ -132,6 +132,35 @@ void tls13_attach(struct tls13 *tls, br_ssl_engine_context *engine, const tls13_
     br_ssl_engine_set_handshake(engine, &tls->handshake);
 }
 
+void tls13_offer(struct tls13 *tls, const struct tls13_psk *psk, const uint8_t *ticket, size_t len)
+{
+    if (!schedule_suite(tls, psk->suite) || len == 0)
+        return;
+    tls->psk = *psk;
+    tls->offered = ticket;
+    tls->offered_len = len;
+    schedule_begin(tls, psk->key);
+    wipe(tls->psk.key, sizeof tls->psk.key);
+}
+
+void tls13_collect(struct tls13 *tls, uint8_t *room)
+{
+    tls->ticket = room;
+}
+
+size_t tls13_ticket(const struct tls13 *tls, struct tls13_psk *psk)
+{
+    if (!tls->ticket_whole)
+        return 0;
+    *psk = tls->psk;
+    return tls->ticket_len;
+}
+
+bool tls13_resumed(const struct tls13 *tls)
+{
+    return tls->resumed;
+}
+
 bool tls13_chosen(const struct tls13 *tls)
 {
     return tls->state > TLS13_RETRY;

@@ -28,6 +28,18 @@ enum {
 };
 
 /*
+ * What a session is resumed by (section 4.6.1), beside its ticket: the key is a secret, the ticket
+ * is public.
+ */
+enum { TLS13_TICKET_MAX = 4096 };
+struct tls13_psk {
+    int64_t came_ms; /* on clock_ms() */
+    uint32_t lifetime_s, age_add;
+    uint16_t suite;
+    uint8_t key[TLS13_HASH_MAX];
+};
+
+/*
  * Who owns the connection: the structure has a pointer to such a class as its first field. What is
  * signed and by whom is theirs to say.
  */
@@ -112,12 +124,20 @@ struct tls13 {
     uint8_t session_id[32];
     const br_x509_certificate *chain;
     size_t chain_count;
+    const uint8_t *offered; /* a ticket */
+    size_t offered_len;
+    struct tls13_psk psk; /* the one offered, then of the ticket that came last */
+    uint8_t *ticket;      /* room for one that comes; NULL: none is wanted */
+    size_t ticket_len;    /* of the one that came, as far as it did */
+    bool ticket_whole;
+    bool resumed;
     uint8_t scalar[TLS13_SCALAR_MAX];
     uint8_t secret[TLS13_HASH_MAX]; /* of the key schedule: handshake, then master */
     uint8_t ours[TLS13_HASH_MAX];   /* traffic secrets: of the handshake, then of the application */
     uint8_t theirs[TLS13_HASH_MAX];
     uint8_t next_ours[TLS13_HASH_MAX]; /* of the application, until our Finished is out */
     uint8_t exporter[TLS13_HASH_MAX];
+    uint8_t resumption[TLS13_HASH_MAX];
     uint8_t before[TLS13_HASH_MAX]; /* hash of the transcript up to the message in hand */
     struct tls13_reader reader;
     struct tls13_writer writer;
@@ -130,11 +150,21 @@ struct tls13 {
 void tls13_attach(struct tls13 *tls, br_ssl_engine_context *engine, const tls13_owner_class **owner,
                   bool only);
 
-/* Whether the server chose TLS 1.3. */
-bool tls13_chosen(const struct tls13 *tls);
+/*
+ * After that: offers to resume a session. The ticket stays the caller's, and where it is. A session
+ * that is resumed needs a new key exchange all the same (psk_dhe_ke).
+ */
+void tls13_offer(struct tls13 *tls, const struct tls13_psk *psk, const uint8_t *ticket, size_t len);
 
-/* "X25519" and so on: the group of the key exchange by its number in TLS; NULL where unknown. */
-const char *tls13_group_name(unsigned group);
+/* Takes tickets that come into room, of TLS13_TICKET_MAX bytes; others are passed over. */
+void tls13_collect(struct tls13 *tls, uint8_t *room);
+
+/* The last ticket that came: its length in the room; 0: none did. */
+size_t tls13_ticket(const struct tls13 *tls, struct tls13_psk *psk);
+
+/* Whether the server chose TLS 1.3, and to resume the session that was offered. */
+bool tls13_chosen(const struct tls13 *tls);
+bool tls13_resumed(const struct tls13 *tls);
 
 /*
  * Keying material for who uses the connection (RFC 8446 section 7.5), once the handshake is over:

@@ -11,7 +11,7 @@ from servers.more import Plain, s_server, with_options
 from servers.pki import Authority, Pair, document
 from servers.process import free_port
 
-VERIFY = ("-Verify", "3", "-verify_return_error")
+VERIFY = ("-Verify", "3", "-verify_return_error", "-tls1_2")
 
 
 @pytest.fixture
@@ -137,14 +137,6 @@ def go_version():
 
 
 @pytest.mark.skipif(go_version() < (1, 24), reason="Go before 1.24 has no FIPS mode, and so nothing that insists on it")
-def test_extended_master_secret_is_named(installed, tmp_path, server, authority, up):
-    """Go in FIPS mode closes without an alert."""
-    running = up(with_options(Go, env={"GODEBUG": "fips140=on"})(tmp_path / "server", server, authority.pem))
-    result = installed.probe(running.endpoint)
-    assert result.status == 76
-    assert "extended master secret" in result.event("handshake")["reason"]
-
-
 def test_what_is_no_tls_is_named(installed, tmp_path, server, authority, up):
     result = installed.probe(up(Plain(tmp_path / "server", server, authority.pem)).endpoint)
     assert "no TLS" in result.event("handshake")["reason"]

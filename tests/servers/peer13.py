@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import os
 import struct
+import threading
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -90,6 +91,7 @@ class Tls13:
         self.schemes = schemes
         self.seen = []  # kinds of the client's messages
         self.heard = []  # its alerts
+        self.done = threading.Event()  # for who waits for the end
         self.reads = self.writes = None
         self._chain = [
             each.public_bytes(serialization.Encoding.DER) for each in x509.load_pem_x509_certificates(pair.cert.encode())
