@@ -158,6 +158,10 @@ $(OUT)/obj/tests/%.o: tests/%.c $(TP).stamp Makefile VERSION
 	@echo "  CC    $<"
 	$(V)$(CC) $(CPPFLAGS) $(TEST_CFLAGS) -MMD -MP -c $< -o $@
 
+# Their schedules take no time: tests/unit/still_clock.c.
+$(addprefix $(TESTS)/unit/test_,credentials secretsmanager sts): \
+    LDFLAGS += $(addprefix -Wl$(comma)--wrap=,clock_ms clock_left clock_sleep)
+
 # A target as NFS shows it.
 $(TESTS)/unit/test_install_shared: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,flock fstatfs fstat fstatat openat fchown)
 
