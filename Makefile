@@ -302,7 +302,7 @@ soak: all venv ## `run` for 10,000 rotations and 100,000 probes, half an hour (S
 bench-probe: all venv ## how long a probe of 900 endpoints takes, and with 100 among them that never answer
 	@build/venv/bin/python tests/bench/probe.py
 
-test-starved: all programs venv ## the program with 5, 8 and 12 % of a processor; 10 minutes
+test-starved: all venv $(PROGRAM) ## the program with 5, 8 and 12 % of a processor; 10 minutes
 	@tools/bootstrap --check e2e
 	@STARVED=all $(MAKE) --no-print-directory test-e2e E2E=tests/e2e/test_starved.py
 
