@@ -159,7 +159,7 @@ $(OUT)/obj/tests/%.o: tests/%.c $(TP).stamp Makefile VERSION
 	$(V)$(CC) $(CPPFLAGS) $(TEST_CFLAGS) -MMD -MP -c $< -o $@
 
 # Their schedules take no time: tests/unit/still_clock.c.
-$(addprefix $(TESTS)/unit/test_,credentials secretsmanager sts): \
+$(addprefix $(TESTS)/unit/test_,credentials retry secretsmanager sts): \
     LDFLAGS += $(addprefix -Wl$(comma)--wrap=,clock_ms clock_left clock_sleep)
 
 # A target as NFS shows it.

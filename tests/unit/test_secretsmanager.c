@@ -52,7 +52,7 @@ static int setup(void **state)
     environment = (struct environment){.access_key_id = "AKIDEXAMPLE",
                                        .secret_access_key = "wJalrXUtnFEMIK7MDENG"};
     aws = (struct aws){
-        .config = &config, .environment = &environment, .deadline = clock_ms() + 20000};
+        .config = &config, .environment = &environment, .deadline = clock_ms() + 60000};
     err = (struct err){0};
     return 0;
 }
