@@ -76,7 +76,7 @@ def test_refused_and_preferred(agent, stay, put, good, enclave, tmp_path):
     metrics = tmp_path / "metrics.prom"
     arguments = ["--memory-lock=prefer", f"--metrics-file={metrics}"]
     service = stay(put(good), *arguments, endpoint=enclave.endpoint, prefix=limited(0))
-    service.wait("ready", seconds=30)
+    service.wait("ready")
     wait_for(metrics.exists)
     assert service.all("memory_unlocked", backing="unlocked")
     assert agent.status()["memory"]["backing"] == "unlocked" and agent.status()["memory"]["locked_bytes"] == 0
