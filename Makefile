@@ -249,7 +249,7 @@ test-bearssl: $(TP).stamp ## BearSSL's own certificate chains, over the patched 
 
 test-e2e: all venv $(PROGRAM) ## the program against real servers
 	@tools/bootstrap --check e2e
-	@MTLS_AGENT=$(BIN) MTLS_AGENT_PROGRAMS=$(TESTS) $(WATCHED) build/venv/bin/pytest -c tests/e2e/pytest.ini -n 3 --dist loadfile $(E2E)
+	@MTLS_AGENT=$(BIN) MTLS_AGENT_PROGRAMS=$(TESTS) $(WATCHED) build/venv/bin/pytest -c tests/e2e/pytest.ini -n $(if $(FOREIGN)$(SANITIZE),3,5) --dist loadfile --no-loadscope-reorder $(E2E)
 
 # What needs a toolchain or library that the machine lacks is skipped, with the reason.
 test-servers: all venv $(PROGRAM) ## a matrix of real servers of 20 kinds, and ten minutes beside hostile ones (SERVERS_TIMES=N, SERVERS_SECONDS=N)

@@ -350,4 +350,4 @@ def test_nobody_runs(serve, agent, put, good, tmp_path, pid_file):
     service.wait("hook_done")
     service.more("unchanged", 2)
     assert len(service.all("hook_nobody")) == 1 and not service.all("error")
-    assert agent.status()["sets"][0]["on_change"] == "done"
+    wait_for(lambda: agent.status()["sets"][0]["on_change"] == "done")

@@ -167,6 +167,5 @@ def test_an_install_asks_each_endpoint_once(agent, put, good, enclave, tmp_path,
     service.wait("ready")
     wait_for(lambda: service.send(signal.SIGUSR1) or service.all("status", state="ready"))
     assert Counter(event["endpoint"] for event in service.all("handshake")) == dict.fromkeys(endpoints, 2)
-    status = agent.status()
-    assert [each["endpoints_accepting"] for each in status["sets"]] == [5, 5]
-    assert {each["1h"]["asked"] for each in status["endpoints"]} == {2}
+    wait_for(lambda: [each["endpoints_accepting"] for each in agent.status()["sets"]] == [5, 5])
+    assert {each["1h"]["asked"] for each in agent.status()["endpoints"]} == {2}
