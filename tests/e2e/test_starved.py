@@ -77,5 +77,5 @@ def test_run_with_few_percent(put, place, authorities, tmp_path, up, serve, kind
         return {event["endpoint"] for event in service.all("handshake")} == set(endpoints)
 
     wait_for(all_were_asked, 300)
-    assert {event["result"] for event in service.all("handshake")} == {"accepted"}
+    assert [event for event in service.all("handshake") if event["result"] != "accepted"] == []
     assert processor.throttled() > 5

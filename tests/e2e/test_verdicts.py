@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from agent import Agent, Result, snapshot
+from agent import Agent, Result, snapshot, wait_for
 from servers.enclave import OpenSsl
 from servers.more import with_options
 from servers.peer import ALERT, HANDSHAKE, HELLO_REQUEST, Peer, Tls12, abort, record
@@ -403,6 +403,7 @@ def test_our_refusal_reaches_the_server(agent, put, good, up, authority, strange
 
     server = up(Peer(talk))
     agent.fetch(put(good), endpoint=server.endpoint).failed(76, "enclave_untrusted")
+    wait_for(lambda: heard)  # it may read it after the agent's end
     assert heard == [(ALERT, bytes([2, number]))]
 
 
@@ -418,6 +419,7 @@ def test_a_point_of_small_order(agent, put, good, up, shown):
 
     error = agent.fetch(put(good), "--rehearse=require", endpoint=up(Peer(talk)).endpoint)
     assert "curve" in error.failed(76, "enclave_unreachable")["reason"]
+    wait_for(lambda: heard)
     assert set(heard) == {(ALERT, bytes([2, ILLEGAL_PARAMETER]))}
 
 
