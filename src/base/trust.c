@@ -9,6 +9,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/fs.h"
+
 enum { LINKS_MAX = 40, MODE_BITS = 07777, LOOK = O_PATH | O_CLOEXEC };
 
 /* Whoever owns "/" could put anything anywhere. In a user namespace that is how root is seen. */
@@ -318,4 +320,22 @@ int trust_open(const char *path, int flags, struct trust *trust)
     close(at);
     errno = saved;
     return fd;
+}
+
+int trust_read(const char *path, struct buf *out, char why[TRUST_WHY_MAX])
+{
+    struct trust trust = {.also = TRUST_NOBODY};
+    int fd = trust_open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, &trust);
+    int result, saved;
+
+    memcpy(why, trust.why, TRUST_WHY_MAX);
+    if (fd < 0)
+        return -1;
+    result = fs_read_fd(fd, out);
+    saved = errno;
+    if (result < 0)
+        (void)snprintf(why, TRUST_WHY_MAX, "%s", strerror(saved));
+    close(fd);
+    errno = saved;
+    return result;
 }

@@ -268,7 +268,7 @@ def placed(hanging, tmp_path, what):
     options[what] = PLACES[what].format(hanging.dir)
     if what == "configuration":
         hanging.run("sh", "-c", f"echo 'log-level = debug' > {hanging.dir}/conf")
-    return list(options.values())
+    return [*options.values(), *(["--log-level=debug"] if what == "log" else [])]
 
 
 def serve_there(serve, hanging, arn, options, **more):
@@ -300,7 +300,7 @@ def test_run_ends_where_a_file_system_hangs(agent, put, good, serve, hanging, tm
         service.send(signal.SIGHUP)
         assert "does not answer" in service.wait("reload_refused")["reason"]
     if what == "log":
-        service.more("log_lines_lost") if service.all("log_lines_lost") else service.more("unchanged", level="debug")
+        service.more("unchanged", 2)
         assert health_of(agent, hanging, options).status == 0
     else:
         wait_for(lambda: health_of(agent, hanging, options).status == 1, PATIENCE_S)
