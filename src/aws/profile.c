@@ -86,18 +86,18 @@ static int check_values(const struct profile_file *file, const char *path, struc
 /* 1; 0: there is none; -1. Who could have written it chooses the account that secrets come from. */
 static int read_file(struct buf *text, const char *path, bool named, struct err *err)
 {
-    char why[TRUST_WHY_MAX];
+    struct trust trust = {.also = TRUST_NOBODY};
 
     if (access(path, F_OK) < 0) {
         if (is_absent(path, named))
             return 0;
-        (void)snprintf(why, sizeof why, "%s", strerror(errno));
-    } else if (trust_read(path, text, why) == 0) {
+        (void)snprintf(trust.why, sizeof trust.why, "%s", strerror(errno));
+    } else if (trust_read(path, text, &trust) == 0) {
         return 1;
     } else if (is_absent(path, named)) {
         return 0;
     }
-    return err_set(err, ERR_CONFIG, path, "it cannot be read: %s", why);
+    return err_set(err, ERR_CONFIG, path, "it cannot be read: %s", trust.why);
 }
 
 static int load(struct profile_file *file, enum profile_file_kind kind, const struct config *config,

@@ -58,15 +58,15 @@ static bool is_pem(const char *bundle)
 /* Who could have written it decides which server is taken for AWS. */
 static int read_text(struct bundle_file *file, const char *bundle, struct err *err)
 {
-    char why[TRUST_WHY_MAX];
+    struct trust trust = {.also = TRUST_NOBODY};
 
     if (is_pem(bundle)) {
         if (buf_append_text(&file->text, bundle) < 0)
             return err_set(err, ERR_MEMORY_FULL, "ca-bundle", "no room for it");
         return 0;
     }
-    if (trust_read(bundle, &file->text, why) < 0)
-        return err_set(err, ERR_CONFIG, bundle, "the CA bundle cannot be read: %s", why);
+    if (trust_read(bundle, &file->text, &trust) < 0)
+        return err_set(err, ERR_CONFIG, bundle, "the CA bundle cannot be read: %s", trust.why);
     return 0;
 }
 

@@ -17,12 +17,12 @@
 #include "aws/sigv4.h"
 #include "aws/sts_answer.h"
 #include "aws/text.h"
+#include "aws/token_file.h"
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/secrecy.h"
-#include "base/trust.h"
 #include "net/http.h"
 
 enum {
@@ -69,7 +69,7 @@ static int append_token(struct call *call, struct err *err)
     char why[TRUST_WHY_MAX];
 
     buf_free(token);
-    if (trust_read(call->token_file, token, why) < 0)
+    if (token_file_read(call->token_file, token, why) < 0)
         return err_set(err, ERR_TOKEN_FILE_MISSING, call->token_file,
                        "the web identity token cannot be read: %s", why);
     while (token->len > 0 && strchr(" \t\r\n", token->data[token->len - 1]))

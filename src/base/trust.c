@@ -322,19 +322,17 @@ int trust_open(const char *path, int flags, struct trust *trust)
     return fd;
 }
 
-int trust_read(const char *path, struct buf *out, char why[TRUST_WHY_MAX])
+int trust_read(const char *path, struct buf *out, struct trust *trust)
 {
-    struct trust trust = {.also = TRUST_NOBODY};
-    int fd = trust_open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, &trust);
+    int fd = trust_open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, trust);
     int result, saved;
 
-    memcpy(why, trust.why, TRUST_WHY_MAX);
     if (fd < 0)
         return -1;
     result = fs_read_fd(fd, out);
     saved = errno;
     if (result < 0)
-        (void)snprintf(why, TRUST_WHY_MAX, "%s", strerror(saved));
+        (void)snprintf(trust->why, sizeof trust->why, "%s", strerror(saved));
     close(fd);
     errno = saved;
     return result;

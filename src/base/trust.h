@@ -76,11 +76,8 @@ struct trust {
 };
 int trust_open(const char *path, int flags, struct trust *trust);
 
-/*
- * Appends such a file, whole and regular, to out. -1 with errno, of trust_open() or fs_read(), and
- * why, a clause.
- */
+/* Appends such a file, whole and regular. -1 with errno, of trust_open() or fs_read(), and why. */
 struct buf;
-int trust_read(const char *path, struct buf *out, char why[TRUST_WHY_MAX]);
+int trust_read(const char *path, struct buf *out, struct trust *trust);
 
 #endif

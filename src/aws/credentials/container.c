@@ -7,9 +7,9 @@
 #include "aws/environment.h"
 #include "aws/error.h"
 #include "aws/retry.h"
+#include "aws/token_file.h"
 #include "aws/url.h"
 #include "base/err.h"
-#include "base/trust.h"
 #include "config/config.h"
 #include "net/http.h"
 
@@ -59,7 +59,7 @@ static int read_token(struct query *query, const struct aws *aws, struct err *er
     char why[TRUST_WHY_MAX];
 
     buf_free(&query->token);
-    if (file && trust_read(file, &query->token, why) < 0)
+    if (file && token_file_read(file, &query->token, why) < 0)
         return err_set(err, ERR_TOKEN_FILE_MISSING, source,
                        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: %s: %s", file, why);
     if (!file && value && buf_append_text(&query->token, value) < 0)
