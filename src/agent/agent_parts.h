@@ -49,7 +49,7 @@ int deliver_set(struct agent *agent, size_t i, struct secretsmanager *manager, i
 /* What a set is called in the log: its subdirectory, else the directory. */
 const char *delivery_name(const struct delivery *delivery);
 
-/* Whether an identity is of the subject that the configuration asks for. */
+/* Whether an identity is the one that the configuration asks for. */
 int delivery_expect(const struct delivery *delivery, const struct identity *identity,
                     struct err *err);
 

@@ -151,6 +151,8 @@ static int read_json(struct bundle *part, struct bytes document, const struct so
     json_value name, value;
     int at = 0, result = 0;
 
+    if (!json && strcmp(reason, JSON_NO_MEMORY) == 0)
+        return out_of_memory(source);
     if (!json)
         return err_set(source->err, ERR_DOCUMENT_INVALID, source->secret, "it is not JSON: %s",
                        reason);
@@ -174,15 +176,15 @@ static int collect(struct bundle *part, struct bytes text, const struct source *
     struct pem_reader reader = {text};
     struct pem_block block;
     struct buf der = {.tag = ARENA_KEY};
-    int found, result = 0;
+    enum pem_found found;
+    int result = 0;
 
-    while (result == 0 && (found = pem_next(&reader, &block, &der)) != 0) {
+    while (result == 0 && (found = pem_next(&reader, &block, &der)) != PEM_END) {
         if (found < 0)
-            result = err_set(source->err, ERR_PEM_INVALID, source->secret,
-                             "the PEM block %s is damaged", pem_label_name(&block));
+            result = pem_fail(found, &block, source->secret, source->err);
         else if (pem_is_private_key(&block))
             result = append_block(&part->field[BUNDLE_CLIENT_KEY], &block, source);
-        else if (strcmp(block.label, "CERTIFICATE") == 0)
+        else if (pem_is_certificate(&block))
             result = append_block(&part->field[BUNDLE_CLIENT_CERT], &block, source);
         buf_free(&der);
     }
@@ -201,10 +203,14 @@ static int next_cert(struct pem_reader *reader, struct pem_block *block, struct 
                      struct cert *cert, const struct source *source)
 {
     char reason[CERT_REASON_MAX];
+    enum pem_found found;
 
     buf_free(der);
-    if (pem_next(reader, block, der) <= 0)
+    found = pem_next(reader, block, der);
+    if (found == PEM_END)
         return 0;
+    if (found < 0)
+        return pem_fail(found, block, source->secret, source->err);
     if (cert_parse(cert, buf_bytes(der), reason) < 0)
         return err_set(source->err, ERR_CERTIFICATE_INVALID, source->secret, "%s", reason);
     return 1;

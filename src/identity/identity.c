@@ -93,13 +93,14 @@ static int decode_certificates(const struct reading *reading, enum bundle_field 
 {
     struct pem_reader reader = {buf_bytes(&reading->bundle->field[field])};
     struct pem_block block;
+    char subject[ERR_SUBJECT_MAX];
     size_t count = 0, len = 0;
-    int found;
+    enum pem_found found;
 
     while ((found = pem_next(&reader, &block, der)) > 0) {
         if (pem_is_private_key(&block))
             return fail(reading, field, ERR_PEM_INVALID, "a private key stands in it");
-        if (strcmp(block.label, "CERTIFICATE") != 0) {
+        if (!pem_is_certificate(&block)) {
             der->len = len;
             continue;
         }
@@ -110,8 +111,7 @@ static int decode_certificates(const struct reading *reading, enum bundle_field 
         len = der->len;
     }
     if (found < 0)
-        return fail(reading, field, ERR_PEM_INVALID, "the PEM block %s is damaged",
-                    pem_label_name(&block));
+        return pem_fail(found, &block, subject_of(reading, field, subject), reading->err);
     if (count == 0)
         return fail(reading, field, ERR_PEM_INVALID, "it holds no PEM block CERTIFICATE");
     return (int)count;
@@ -179,13 +179,11 @@ static int check_leaf(const struct reading *reading, const struct side *side,
 static int check_chain(const struct reading *reading, const struct side *side,
                        const struct credential *credential, struct verify_path_taken *taken)
 {
-    const struct verify_request request = {
+    struct verify_request request = {
         .chain = credential->chain,
         .chain_count = credential->chain_count,
         .anchors = reading->identity->anchors,
         .purpose = side->purpose,
-        .profile = VERIFY_PRIVATE,
-        .allow_v1_leaf = true,
         .now = reading->policy->now,
         .taken = taken,
     };
@@ -195,9 +193,7 @@ static int check_chain(const struct reading *reading, const struct side *side,
 
     if (!request.anchors)
         return 0;
-    status = verify(&request, reason);
-    if (status == VERIFY_BAD_SIGNATURE && !chain_is_damaged(credential, request.anchors))
-        status = VERIFY_NO_ISSUER;
+    status = chain_verify(&request, reason);
     if (status != VERIFY_OK &&
         (status != VERIFY_NO_ISSUER || (client && reading->policy->require_chain)))
         return fail_verify(reading, side, status, reason);
@@ -295,8 +291,7 @@ static int read_side(const struct reading *reading, const struct side *side,
     credential->chain_count = (size_t)count;
     if (!chain_find_leaf(credential, side->purpose, reading->policy->now, &leaf)) {
         key_text(credential->key, kind);
-        return fail(reading, side->cert, ERR_KEY_MISMATCH,
-                    "no certificate in it has the public key of %s (%s)",
+        return fail(reading, side->cert, ERR_KEY_MISMATCH, KEY_MISMATCH_REASON,
                     bundle_field_name(side->key), kind);
     }
     if (check_leaf(reading, side, &leaf) < 0 || check_chain(reading, side, credential, &taken) < 0)
@@ -354,9 +349,15 @@ int identity_expect(const struct identity *identity, const struct expected *expe
 {
     const struct credential *client = &identity->client, *server = &identity->server;
     struct cert leaf;
+    size_t i;
 
     parse_again(&leaf, client->chain_count > 0 ? client->chain[0] : server->chain[0]);
-    return expect_leaf(expected, &leaf, subject, err);
+    if (expect_leaf(expected, &leaf, subject, err) < 0)
+        return -1;
+    for (i = 0; i < anchors_count(identity->anchors); i++)
+        if (expect_anchor(expected, anchors_at(identity->anchors, i), subject, err) < 0)
+            return -1;
+    return 0;
 }
 
 void identity_free(struct identity *identity)

@@ -5,6 +5,7 @@
 #include "x509/verify.h"
 
 struct credential;
+struct cert;
 
 /* What identity_new() is made of, and the report, which must find the same. */
 
@@ -22,6 +23,9 @@ enum verify_status leaf_check(const struct cert *leaf, enum verify_purpose purpo
  */
 unsigned leaf_rank(const struct cert *cert, enum verify_purpose purpose, int64_t now);
 
+/* Of the key's field name and its kind. */
+#define KEY_MISMATCH_REASON "no certificate in it has the public key of %s (%s)"
+
 /* Puts the leaf of the credential's key first; false: none of the certificates has the key. */
 bool chain_find_leaf(struct credential *credential, enum verify_purpose purpose, int64_t now,
                      struct cert *leaf);
@@ -33,9 +37,9 @@ bool chain_find_leaf(struct credential *credential, enum verify_purpose purpose,
 void chain_order(struct credential *credential, const struct verify_path_taken *taken, int64_t now);
 
 /*
- * Whether a signature that does not verify was made by an issuer that is here, and not by another CA
- * of its name: the key identifiers say that it was.
+ * verify() of our own chain, whose profile it sets. VERIFY_NO_ISSUER, too, where the issuer that is
+ * here is another CA of the same name.
  */
-bool chain_is_damaged(const struct credential *credential, const struct anchors *anchors);
+enum verify_status chain_verify(struct verify_request *request, char reason[VERIFY_REASON_MAX]);
 
 #endif

@@ -143,16 +143,13 @@ enum verify_status verify_issuer(const struct verify_request *request,
 
 /*
  * Whether keyUsage lets the key sign a handshake. A TLS server's RSA key with keyEncipherment
- * alone, as many recipes have it, is let through where OpenSSL does; a CA's own certificate as a
- * leaf signs by keyCertSign.
+ * alone, as many recipes have it, is let through where OpenSSL does.
  */
 static bool key_usage_allows(const struct cert *leaf, enum verify_purpose purpose,
                              enum verify_profile profile)
 {
     unsigned wanted = CERT_KU_DIGITAL_SIGNATURE;
 
-    if (leaf->is_ca)
-        wanted |= CERT_KU_CERT_SIGN;
     if (profile == VERIFY_PRIVATE && purpose == VERIFY_SERVER &&
         leaf->key.key_type == BR_KEYTYPE_RSA)
         wanted |= CERT_KU_KEY_ENCIPHERMENT;
