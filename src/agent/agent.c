@@ -309,6 +309,8 @@ static int try_out(struct delivery *delivery, struct err *err)
 /* The mission. Nothing touches the target before all that can fail without it has succeeded. */
 static int deliver(struct delivery *delivery, struct secretsmanager *manager, struct err *err)
 {
+    int kept = 0;
+
     if (obtain(delivery, manager, err) < 0)
         return keep_stale(delivery, err) ? 0 : -1;
     if (!delivery->recalled && keep_from(delivery) != UNTRIED_NO)
@@ -323,9 +325,9 @@ static int deliver(struct delivery *delivery, struct secretsmanager *manager, st
     }
     if (delivery->config->dry_run)
         return require_proof(delivery, err);
-    if (delivery->rehearsal == REHEARSAL_UNPROVEN && keep_unproven(delivery))
-        return 0;
-    return install(delivery, err);
+    if (delivery->rehearsal == REHEARSAL_UNPROVEN)
+        kept = keep_unproven(delivery, err);
+    return kept == 0 ? install(delivery, err) : kept > 0 ? 0 : -1;
 }
 
 /* How a dry run ended, for who promotes a version or waits for it. */

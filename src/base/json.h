@@ -32,7 +32,7 @@ typedef int json_value;
 #define JSON_REASON_MAX 96
 /* The document; or NULL and a reason: what is wrong and at which byte, or JSON_NO_MEMORY. Never any
  * of the text itself. */
-#define JSON_NO_MEMORY  "no memory"
+#define JSON_NO_MEMORY "no memory"
 struct json *json_parse(struct bytes text, char reason[JSON_REASON_MAX]);
 
 /* The same on the ordinary heap, for a document that holds no secret and may be large. */

@@ -62,7 +62,8 @@ void identity_free(struct identity *identity);
 #define IDENTITY_ANCHORS_MAX 128
 int identity_add_anchor(struct identity *identity, struct bytes der, struct err *err);
 
-/* expect_leaf() for the leaf that fingerprint and subject are of, expect_anchor() for all anchors. */
+/* expect_leaf() for the leaf that fingerprint and subject are of, expect_anchor() for all anchors.
+ */
 int identity_expect(const struct identity *identity, const struct expected *expected,
                     const char *subject, struct err *err);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "x509/cert.h"
-#include "x509/dn.h"
 #include "identity/identity.h"
 #include "identity/identity_parts.h"
+#include "x509/cert.h"
+#include "x509/dn.h"
 #include "x509/key.h"
 #include "x509/verify_parts.h"
 

@@ -55,7 +55,7 @@ struct report {
     struct report_key keys[REPORT_SIDES];
     struct report_finding findings[REPORT_FINDINGS_MAX];
     size_t finding_count;
-    size_t problems; /* 0: good. More than are listed, where there is no room for all */
+    size_t problems;       /* 0: good. More than are listed, where there is no room for all */
     bool judged;           /* all of an identity is there, or should be */
     enum err_code verdict; /* what the agent would end with; ERR_NONE where it would not, or where
                               this is but a part of an identity */

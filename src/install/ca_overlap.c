@@ -189,7 +189,8 @@ int ca_overlap_apply(const struct ca_overlap_request *request, struct identity *
     if (result == 0)
         result = walk(&transition, buf_bytes(&bundle.field[BUNDLE_CA_CERT]), err);
     else if (result < 0)
-        (void)err_set(err, ERR_MEMORY_FULL, request->target->dir, "no memory for what is installed");
+        (void)err_set(err, ERR_MEMORY_FULL, request->target->dir,
+                      "no memory for what is installed");
     overlap->only_ended =
         transition.ended > 0 && transition.changed == 0 && transition.shared == transition.own;
     bundle_free(&bundle);
