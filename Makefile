@@ -165,6 +165,9 @@ $(addprefix $(TESTS)/unit/test_,credentials retry secretsmanager sts): \
 # A target as NFS shows it.
 $(TESTS)/unit/test_install_shared: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,flock fstatfs fstat fstatat openat fchown)
 
+# Memory that is short.
+$(TESTS)/unit/test_shortage: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,heap_alloc heap_realloc malloc calloc realloc)
+
 $(TESTS)/unit/%: $(OUT)/obj/tests/unit/%.o $(HELPERS) $(AGENT)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"

@@ -21,6 +21,7 @@ struct err;
 #define CONFIG_ENDPOINTS_MAX   1024
 #define CONFIG_SUB_MAX         64
 #define CONFIG_EXPECT_SANS_MAX 16
+#define CONFIG_EXPECT_CAS_MAX  16
 #define CONFIG_FORBIDDEN_MAX   16
 #define CONFIG_WORDS_MAX       32
 #define CONFIG_SIGNALS_MAX     8
@@ -92,6 +93,8 @@ struct config {
     const char *expect_subject; /* NULL: any */
     const char *expect_sans[CONFIG_EXPECT_SANS_MAX];
     size_t expect_san_count;
+    const char *expect_cas[CONFIG_EXPECT_CAS_MAX]; /* SHA-256 in lower-case hexadecimal */
+    size_t expect_ca_count;
     const char *forbidden[CONFIG_FORBIDDEN_MAX]; /* ids of versions */
     size_t forbidden_count;
     int64_t ca_overlap_ms;

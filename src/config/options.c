@@ -215,6 +215,21 @@ static const char *set_expect_san(struct parse *parse, const struct option *opti
     return value_expected(text);
 }
 
+static const char *set_expect_ca(struct parse *parse, const struct option *option, const char *text)
+{
+    struct config *config = &parse->store->config;
+    char *copy;
+
+    (void)option;
+    if (config->expect_ca_count == CONFIG_EXPECT_CAS_MAX)
+        return clause(parse, "is one too many: at most %d", CONFIG_EXPECT_CAS_MAX);
+    copy = (char *)parse_keep(parse, text, strlen(text));
+    if (!copy)
+        return "does not fit into memory";
+    config->expect_cas[config->expect_ca_count++] = copy;
+    return value_fingerprint(copy);
+}
+
 static const char *set_forbidden(struct parse *parse, const struct option *option, const char *text)
 {
     struct config *config = &parse->store->config;
@@ -323,6 +338,8 @@ const struct option options[] = {
      .help = "install no identity but one of this subject, \"CN=ECS-Client\", or common name"},
     {"expect-san", "NAME", set_expect_san, .flags = OPTION_LIST,
      .help = "nor one whose subjectAltName lacks this DNS name, IP address or URI"},
+    {"expect-ca", "SHA256", set_expect_ca, .flags = OPTION_LIST,
+     .help = "nor one whose ca_cert holds another CA than those of these fingerprints"},
     {"forbid-version", "ID", set_forbidden, .flags = OPTION_LIST,
      .help = "never install this version of a secret, nor keep it for another one, nor go back to "
              "it"},
