@@ -120,7 +120,7 @@ $(OUT)/obj/src/%.o: src/%.c $(TP).stamp Makefile VERSION
 
 $(BIN).debug: $(OBJ)
 	@echo "  LINK  $@"
-	$(V)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+	$(V)$(CC) $(LDFLAGS) $(if $(SANITIZE)$(FOREIGN),,-Wl$(comma)-Map=$(BIN).map) $^ $(LDLIBS) -o $@
 
 $(BIN): $(BIN).debug
 	@echo "  STRIP $@"
@@ -196,7 +196,6 @@ build/tests/memory/$(1): $(OBJ) $(patsubst %,$(OUT)/obj/tests/memory/%.o,$(MEMOR
 	$$(V)$$(CC) $$(LDFLAGS) -Wl,-Map=$$@.map \
 	    $$(foreach part,$(MEMORY_$(1)),$$(addprefix -Wl$$(comma)--wrap=,$$(WRAP_$$(part)))) $$^ $$(LDLIBS) -o $$@
 endef
-comma := ,
 $(foreach agent,$(notdir $(MEMORY)),$(eval $(call memory-agent,$(agent))))
 
 $(TESTS)/%: $(OUT)/obj/tests/programs/%.o $(AGENT)
@@ -284,6 +283,10 @@ test-terraform: ## the Terraform module by your own terraform or tofu, with the 
 
 venv: ## build/venv, with tests/requirements.txt installed
 	@tools/make-venv tests/requirements.txt build/venv
+
+size-report: all ## what the program's bytes are: by room of src/ and by library, then the largest files
+	@tools/size-report $(BIN).map
+	@tools/check-size $(BIN)
 
 check: all ## format, lint, fences between rooms, size, pages that the program must agree with
 	@tools/bootstrap --check check
