@@ -10,7 +10,7 @@ from servers.more import Plain, s_server, with_options
 from servers.pki import Authority, Pair, document
 from servers.process import free_port
 
-VERIFY = ("-Verify", "3", "-verify_return_error")
+VERIFY = ("-Verify", "3", "-verify_return_error", "-tls1_2")
 
 
 @pytest.fixture
