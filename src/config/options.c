@@ -346,7 +346,7 @@ const struct option options[] = {
     {"deadline", "DURATION", set_duration, AT(deadline_ms), .fallback = "60s", .least = "1s",
      .most = "1h", .flags = OPTION_PLAIN, .help = "for the whole command"},
     {"interval", "DURATION", set_duration, AT(interval_ms), .fallback = "5m", .least = "100ms",
-     .most = "1d", .verbs = VERB_RUN, .help = "run: the most between two looks at the secret"},
+     .most = "1d", .verbs = FETCHES, .help = "run: the most between two looks at the secret"},
     {"probe-interval", "DURATION", set_duration, AT(probe_interval_ms), .fallback = "60s",
      .least = "0s", .most = "1d", .verbs = VERB_RUN,
      .help = "run: between two probes of each enclave; 0s: none"},

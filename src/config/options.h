@@ -155,7 +155,8 @@ const char *config_file_find(const char *named, const char *const candidates[],
 /* Whether a file's line of that name stands for a variable. */
 bool config_is_variable(const char *name);
 
-/* Refuses a private key in one of these variables, as the environment has them. */
+/* Refuses a private key in one of these variables, as the environment has them, and takes the white
+ * space off around their values. */
 int config_variables_check(struct parse *parse);
 
 /* Takes such a line, if the variable may stand in a file. */
