@@ -408,23 +408,21 @@ def test_switches_in_any_case(agent, put, good, value):
 # ---- the region of the instance
 
 
-def test_the_region_of_the_instance_is_asked_once(agent, names, aws, good, session, up):
+def test_the_region_of_the_instance_is_asked_once(serve, names, aws, good, session, up):
     imds = up(Imds(session))
-    both = [next(names), next(names)]
-    for name in both:
-        aws.put(name, good)
-    agent.fetch(both[0], env=imds.environment()).succeeded("installed")
-    agent.fetch(both[0], env=imds.environment()).succeeded()
-    assert sum(request.path.endswith("placement/region") for request in imds.asked) == 2
+    name = next(names)
+    aws.put(name, good)
+    service = serve(name, "--log-level=debug", env=imds.environment())
+    service.wait("unchanged", count=2)
+    assert sum(request.path.endswith("placement/region") for request in imds.asked) == 1
 
 
 def test_metadata_that_fails_is_no_missing_region(agent, names, session, up):
     """It may pass: the host is not told to correct its configuration."""
     imds = up(Imds(session))
-    imds.hold_path = "placement/region"
-    env = {**imds.environment(), "AWS_METADATA_SERVICE_NUM_ATTEMPTS": "1"}
-    error = agent.fetch(next(names), *DRY_RUN, env=env).failed(69, "aws_unreachable")
-    assert "instance metadata: placement/region" in error["reason"]
+    imds.hold_path = "api/token"
+    error = agent.fetch(next(names), *DRY_RUN, env=imds.environment()).failed(69, "metadata_hop_limit")
+    assert "hop limit" in error["remedy"]
 
 
 def test_metadata_that_is_slow(agent, names, aws, good, session, up):
