@@ -62,6 +62,7 @@ struct config {
     const char *operand;      /* the word behind it, or NULL */
     const char *file;         /* the configuration file read, NULL: none */
     const char *file_ignored; /* a second one that was found and not read, or NULL */
+    const char *mistake;      /* the first one that the command does without, or NULL */
     struct config_set sets[CONFIG_SETS_MAX];
     size_t set_count;
     struct endpoint *endpoints;
@@ -155,7 +156,8 @@ const char *config_variable(const struct config *config, const char *name);
 /* The options' part of --help, and of the man page, one row an option, on fd. */
 void config_help(int fd);
 
-/* Logs, once the log is open, the file read, one ignored, and unknown MTLS_AGENT_ variables. */
+/* Logs, once the log is open, the file read, one ignored, a mistake that the command does without,
+ * and unknown MTLS_AGENT_ variables. */
 void config_log(const struct config *config);
 
 #endif

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "config/config_values.h"
+#include "config/no_proxy.h"
 
 #define HOST_MAX  253
 #define LABEL_MAX 63
@@ -263,5 +264,9 @@ const char *value_proxy(const char *text)
 
 const char *value_no_proxy(const char *text)
 {
-    return is_visible(text) ? NULL : "has a space, a control byte or a byte outside of ASCII";
+    size_t len;
+
+    return no_proxy_strange(&text, &len) ? "has an entry that is neither a name nor an address nor "
+                                           "a network; commas part them"
+                                         : NULL;
 }

@@ -13,7 +13,7 @@
 #include "run/state.h"
 #include "run/tell.h"
 
-enum { EXTEND_MS = 10 * 1000, EXTEND_BY_MS = 30 * 1000, NOTE_MS = 2000 };
+enum { EXTEND_MS = 10 * 1000, EXTEND_BY_MS = 30 * 1000, NOTE_MS = 2000, HOUR_S = 3600 };
 
 static struct install_target target_of(const struct service *service, size_t set, int64_t deadline)
 {
@@ -481,6 +481,22 @@ static void get_ready(struct service *service)
     log_event(LOG_LEVEL_INFO, "ready", log_s("dir", service->config->dir));
 }
 
+/* A first install waits for nobody; what is good, and will be for a while, may be asked about a
+ * little later than by all the others. */
+static void plan_first(struct service *service)
+{
+    const int64_t now = clock_wall();
+    uint32_t random;
+    size_t i;
+
+    for (i = 0; i < service->config->set_count; i++)
+        if (service->sets[i].survey.err.code != ERR_NONE ||
+            service->sets[i].survey.not_after - now < HOUR_S)
+            return;
+    random_bytes(&random, sizeof random);
+    service->cycle_at = schedule_first(&service->schedule, clock_ms(), random);
+}
+
 void duties_finish(struct service *service)
 {
     const enum duty duty = service->busy;
@@ -491,15 +507,17 @@ void duties_finish(struct service *service)
     service->busy = DUTY_NONE;
     result = job_finish(&service->job, &err);
     if (result == 0 && service->homeless)
-        result = err_set(&err, ERR_TARGET_INVALID, service->config->dir,
-                         "it was removed: start again");
+        result =
+            err_set(&err, ERR_TARGET_INVALID, service->config->dir, "it was removed: start again");
     if (result < 0) {
         service_fail(service, &err);
         return;
     }
     for (i = 0; i < service->config->set_count; i++)
         service->sets[i].survey = service->surveys[i];
-    if (duty == DUTY_CYCLE)
+    if (duty == DUTY_SURVEY)
+        plan_first(service);
+    else if (duty == DUTY_CYCLE)
         take_cycle(service);
     else if (duty == DUTY_PROBE)
         take_round(service);

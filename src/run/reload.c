@@ -8,7 +8,7 @@
 #include "process/confine.h"
 #include "run/state.h"
 
-enum { FLOOR_MS = 5000, READ_MS = 3000 };
+enum { READ_MS = 3000 };
 
 /* What is known of an endpoint by its text, before the configuration changed. */
 static const struct history *find(const struct config *before, const struct history *histories,
@@ -39,11 +39,10 @@ static struct history *carry_over(const struct config *before, const struct hist
 
 static void set_schedule(struct service *service)
 {
-    const int64_t interval = service->config->interval_ms;
+    const struct schedule schedule = schedule_of(service->config->interval_ms);
 
-    service->schedule.interval_ms = service->tell_schedule.interval_ms = interval;
-    service->schedule.floor_ms = interval / 2 < FLOOR_MS ? interval / 2 : FLOOR_MS;
-    service->tell_schedule.floor_ms = service->schedule.floor_ms;
+    service->schedule.interval_ms = service->tell_schedule.interval_ms = schedule.interval_ms;
+    service->schedule.floor_ms = service->tell_schedule.floor_ms = schedule.floor_ms;
 }
 
 /* What is as large as a configuration. */
