@@ -235,6 +235,8 @@ void duties_start(struct service *service)
     const int64_t now = clock_ms();
 
     beat(service, now);
+    if (now >= service->publish_at)
+        publish(service);
     if (service->reload && service->busy == DUTY_NONE && service->telling == CONFIG_SETS_MAX)
         service_reload(service);
     if (can_tell(service) && now >= service->tell_at)
@@ -276,7 +278,7 @@ int64_t duties_next(const struct service *service)
         next = sooner(next, service->watchdog_at);
     if (service->notify.fd >= 0 && !service->ready)
         next = sooner(next, service->extend_at);
-    return next;
+    return sooner(next, service->publish_at);
 }
 
 /* ---- what comes of it ---- */

@@ -154,7 +154,7 @@ static int open_clocks(struct service *service, struct err *err)
 static int open_others(struct service *service, struct err *err)
 {
     sd_notify_open(&service->notify);
-    service->metrics = metrics_new(service->config->metrics_emf);
+    service->metrics = metrics_new();
     if (!service->metrics)
         return err_set(err, ERR_SYSTEM, NULL, "no memory for the metrics");
     return tell_open(&service->hook, service->config, err);
@@ -172,7 +172,7 @@ static int begin(struct service *service, unsigned needs, struct err *err)
         return -1;
     service->agent.environment = &service->process.environment;
     status_path(service->config, service->status_path);
-    log_observe(metrics_event, service->metrics);
+    log_observe(publish_event, service);
     if (install_hold(&target, &service->lock, &service->target, err) < 0)
         return -1;
     status_tidy(service->config);
@@ -218,6 +218,7 @@ int service_run(const struct config *config, unsigned needs)
     service->config = service->agent.config = config;
     service->agent.stays = true;
     service->started_at = clock_wall();
+    service->publish_at = clock_ms() + PUBLISH_MS;
     service->telling = CONFIG_SETS_MAX;
     service->hook.fd = -1;
     service->output = service->files = (struct aside)ASIDE;

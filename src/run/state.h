@@ -2,8 +2,11 @@
 #ifndef SERVICE_STATE_H
 #define SERVICE_STATE_H
 
+#include <stdatomic.h>
+
 #include "agent/agent.h"
 #include "base/aside.h"
+#include "base/buf.h"
 #include "base/log.h"
 #include "hook/hook.h"
 #include "process/process.h"
@@ -56,6 +59,9 @@ struct service {
     struct metrics *metrics;
     size_t refusals, dropped;   /* of the sandbox, and lines of the log, as the metrics know them */
     struct aside output, files; /* what is published there may hang */
+    struct buf unread;          /* EMF that nobody has read yet, */
+    atomic_size_t read;         /* but for so many bytes */
+    int64_t publish_at;         /* on clock_ms(), whatever else happens until then */
 
     struct schedule schedule;
     int64_t cycle_at, probe_at; /* on clock_ms() */
@@ -109,9 +115,15 @@ void alarm_set(int timer, int64_t ms, int flags); /* of any timerfd, to a moment
 void service_reload(struct service *service);
 int service_size(struct service *service, struct err *err); /* room for the endpoints */
 
-/* publish.c: tells status file, metrics and service manager how it is. */
+/*
+ * publish.c: tells status file, metrics and service manager how it is: after each thing that was
+ * done, and each PUBLISH_MS, so that whoever looks knows that the agent lives.
+ */
+#define PUBLISH_MS INT64_C(300000)
 void publish(struct service *service);
-void publish_zeroes(const struct service *service); /* for a new configuration */
+void publish_begin(const struct service *service); /* for a new configuration */
+/* An observer of the log, for the metrics: it knows endpoints by the form that these have. */
+void publish_event(void *service, const char *event, const struct log_field *fields);
 void publish_log(const struct service *service);    /* SIGUSR1 */
 
 #endif

@@ -28,7 +28,9 @@ static void put_time(struct json_writer *writer, const char *name, int64_t secon
  */
 static int64_t next_within(const struct config *config)
 {
-    return (config->interval_ms + config->deadline_ms + JOB_GRACE_MS + SLACK_MS + 999) / 1000;
+    const int64_t rest = config->interval_ms < PUBLISH_MS ? config->interval_ms : PUBLISH_MS;
+
+    return (rest + config->deadline_ms + JOB_GRACE_MS + SLACK_MS + 999) / 1000;
 }
 
 static const char *state_of(const struct service *service)
