@@ -76,6 +76,7 @@ static void wait_for_news(struct service *service)
         {service->process.signals, POLLIN, 0}, {service->job.done, POLLIN, 0},
         {service->hook.fd, POLLIN, 0},         {service->wall, POLLIN, 0},
         {service->timer, POLLIN, 0},
+        {sd_notify_waits(&service->notify) ? service->notify.fd : -1, POLLOUT, 0},
     };
     uint64_t count;
 
@@ -133,7 +134,7 @@ static void run(struct service *service)
         wait_for_news(service);
         check_job(service);
     }
-    sd_notify_send(&service->notify, "STOPPING=1");
+    sd_notify_tell(&service->notify, "STOPPING=1");
     if (service->status == 0)
         wind_up(service);
     publish(service);
@@ -220,6 +221,7 @@ int service_run(const struct config *config, unsigned needs)
     service->started_at = clock_wall();
     service->publish_at = clock_ms() + PUBLISH_MS;
     service->telling = CONFIG_SETS_MAX;
+    service->telling_claim = -1;
     service->hook.fd = -1;
     service->output = service->files = (struct aside)ASIDE;
     if (begin(service, needs, &err) < 0) {

@@ -40,10 +40,14 @@ static struct history *carry_over(const struct config *before, const struct hist
 static void set_schedule(struct service *service)
 {
     const int64_t interval = service->config->interval_ms;
+    size_t i;
 
-    service->schedule.interval_ms = service->tell_schedule.interval_ms = interval;
+    service->schedule.interval_ms = interval;
     service->schedule.floor_ms = interval / 2 < FLOOR_MS ? interval / 2 : FLOOR_MS;
-    service->tell_schedule.floor_ms = service->schedule.floor_ms;
+    for (i = 0; i < CONFIG_SETS_MAX; i++) {
+        service->sets[i].tell_schedule.interval_ms = interval;
+        service->sets[i].tell_schedule.floor_ms = service->schedule.floor_ms;
+    }
 }
 
 /* What is known of a set. */
@@ -130,10 +134,10 @@ int service_size(struct service *service, struct err *err)
 {
     struct room room;
 
-    set_schedule(service);
     if (find_room(&room, service, NULL, service->config, err) < 0)
         return -1;
     move(service, &room);
+    set_schedule(service);
     publish_begin(service);
     return 0;
 }
@@ -176,6 +180,7 @@ static int reload(struct service *service, struct err *err)
 void service_reload(struct service *service)
 {
     struct err err;
+    size_t i;
     bool done = reload(service, &err) == 0;
 
     if (done)
@@ -188,5 +193,6 @@ void service_reload(struct service *service)
     service->reload = false;
     service->refresh = true;
     service->reloading = true;
-    service->tell_at = 0;
+    for (i = 0; i < CONFIG_SETS_MAX; i++)
+        service->sets[i].tell_at = 0;
 }

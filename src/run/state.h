@@ -40,6 +40,8 @@ struct service_set {
     size_t accepted;      /* endpoints, in the last round of probes */
     bool asked;           /* there was one, and it asked them */
     struct err told_err;  /* why nobody could be told of it; ERR_NONE: all is well */
+    struct schedule tell_schedule;
+    int64_t tell_at; /* nobody is told before, on clock_ms() */
 };
 
 struct service {
@@ -51,6 +53,7 @@ struct service {
     struct job job;
     enum duty busy;
     int64_t busy_since; /* on clock_ms() */
+    int64_t job_at;     /* no job before, since none could be started */
     struct watch watch;
     struct survey surveys[CONFIG_SETS_MAX];
     struct service_set sets[CONFIG_SETS_MAX];
@@ -71,19 +74,20 @@ struct service {
     bool reloading;             /* and who sent it waits for the end of a cycle */
 
     struct hook hook;
-    struct schedule tell_schedule;
     size_t telling;        /* the set that is told of now; CONFIG_SETS_MAX: none */
+    int telling_claim;     /* what keeps other agents from telling of it as well */
     size_t told_last;      /* the last one tried: none waits for ever behind one that fails */
     struct survey told_of; /* as it was then */
-    int64_t tell_at;       /* on clock_ms() */
 
     struct sd_notify notify;
     int64_t watchdog_at, extend_at; /* on clock_ms() */
     int timer, wall;                /* timerfd: the schedule; the wall clock, and its jumps */
     int lock;                       /* that there is one agent for a directory */
     int target;                     /* that directory */
+    bool displaced;                 /* the job's: its path leads elsewhere now */
     bool surveyed;                  /* what was there at the start is known */
     bool ready;                     /* every set was valid once */
+    bool announce;                  /* and who started or reloaded the agent has to be told */
     bool stop;                      /* it ends, with this exit status: */
     int status;
 

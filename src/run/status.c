@@ -42,11 +42,15 @@ static const char *state_of(const struct service *service)
 
 static void put_agent(struct json_writer *writer, const struct service *service)
 {
+    char dir[STATUS_PATH_MAX];
+
+    status_dir(service->config, dir);
     json_open(writer, "agent", '{');
     json_put_text(writer, "version", MTLS_AGENT_VERSION);
     json_put_text(writer, "state", state_of(service));
     json_put_number(writer, "pid", getpid());
     put_time(writer, "started", service->started_at);
+    json_put_text(writer, "dir", dir);
     json_put_text(writer, "config", service->config->file);
     json_close(writer, '}');
 }
