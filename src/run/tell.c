@@ -17,7 +17,7 @@
 #include "run/survey.h"
 
 /* Beside its work the agent does not wait long for the lock of a directory. */
-enum { NOTE_MS = 1000 };
+enum { NOTE_MS = 1000, KILLING_MS = HOOK_GRACE_MS + 1000 };
 
 int tell_open(struct hook *hook, const struct config *config, struct err *err)
 {
@@ -148,7 +148,7 @@ static int64_t time_for(int64_t deadline)
 {
     const int64_t left = clock_left(deadline);
 
-    return left > 2 * HOOK_GRACE_MS ? left - HOOK_GRACE_MS : left / 2;
+    return left > 2 * KILLING_MS ? left - KILLING_MS : left / 2;
 }
 
 static int tell(struct hook *hook, const struct agent *agent, size_t set, int64_t deadline,

@@ -4,8 +4,11 @@
  * what measures durations goes on as it does. The machine's own clock is left alone. Timers of the
  * wall clock end when that one says. Where it sleeps, it does so as many times shorter as
  * $TEST_HASTE says; and as many times faster as $TEST_PACE says goes the clock of its schedule.
+ * While the file ends in "!" there is no thread to be had.
  */
+#include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +30,11 @@ int __real_timerfd_settime(int timer, int flags, const struct itimerspec *when,
                            struct itimerspec *old);
 int __wrap_timerfd_settime(int timer, int flags, const struct itimerspec *when,
                            struct itimerspec *old);
+
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*function)(void *), void *argument);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*function)(void *), void *argument);
 
 enum { TEXT = 20, MS = 1000, NS = 1000000 }; /* bytes of the file */
 
@@ -81,6 +89,14 @@ int64_t __wrap_clock_left(int64_t deadline)
     const int64_t left = deadline - __wrap_clock_ms();
 
     return left > 0 ? left : 0;
+}
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*function)(void *), void *argument)
+{
+    if (file && file[TEXT - 1] == '!')
+        return EAGAIN;
+    return __real_pthread_create(thread, attributes, function, argument);
 }
 
 int __wrap_timerfd_settime(int timer, int flags, const struct itimerspec *when,
