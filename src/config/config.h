@@ -36,6 +36,7 @@ struct config_set {
 /* An enclave: where to connect and whom to expect there. */
 struct endpoint {
     char text[320];    /* as the user wrote it, for logs and errors */
+    char label[520];   /* NAME:PORT, or NAME@ADDRESS:PORT, however it was written: for metrics */
     char name[256];    /* verified, and sent as SNI if a DNS name; IPv6 without its brackets */
     char address[256]; /* what to connect to; the same as name unless written name@address:port, or
                           with a final dot, which this has and the name has not */
