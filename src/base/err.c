@@ -158,6 +158,52 @@ static const struct err_info table[ERR_CODES] = {
     [ERR_ENCLAVE_UNREACHABLE] = {"enclave_unreachable", EX_PROTOCOL,
                                  "the enclave cannot be reached",
                                  "Check that it runs, and the security groups for its port."},
+    [ERR_ATTEST_MISSING] =
+        {"attestation_missing", EX_PROTOCOL, "the enclave shows no attestation document",
+         "Let it serve one (docs/attestation.md), or correct attest-profile or attest-path."},
+    [ERR_ATTEST_MALFORMED] = {"attestation_malformed", EX_PROTOCOL,
+                              "an attestation document cannot be read",
+                              "See the reason; a document is COSE_Sign1 as the NSM gave it, or "
+                              "hexadecimal, base64 or JSON of it."},
+    [ERR_ATTEST_UNTRUSTED] =
+        {"attestation_untrusted", EX_PROTOCOL, "an attestation document's chain was refused",
+         "It is not of AWS's hardware. In GovCloud or China, name the root in attest-root."},
+    [ERR_ATTEST_FORGED] =
+        {"attestation_forged", EX_PROTOCOL, "an attestation document's signature is wrong",
+         "Look at who answers there: somebody changed the document, or made it up."},
+    [ERR_ATTEST_EXPIRED] =
+        {"attestation_expired", EX_PROTOCOL, "an attestation document is too old",
+         "Let the enclave make a new one for each request. To look at an old one there is --at."},
+    [ERR_ATTEST_CLOCK] = {"attestation_clock", EX_PROTOCOL,
+                          "an attestation document's time does not fit this host's clock",
+                          "Set the clock: check chrony, or the Time Sync Service at "
+                          "169.254.169.123. See attest-leeway."},
+    [ERR_ATTEST_INSTANCE] = {"attested_instance", EX_PROTOCOL,
+                             "the attestation is of an instance, not of an enclave",
+                             "Look at who answers there; attest-pcr is about enclaves."},
+    [ERR_ATTEST_DEBUG] = {"attested_debug", EX_PROTOCOL,
+                          "the enclave runs in debug mode, where everybody can read its console",
+                          "Start it without --debug-mode."},
+    [ERR_ATTEST_IMAGE] =
+        {"attested_other_image", EX_PROTOCOL,
+         "the enclave runs another image than those of attest-pcr",
+         "Compare PCR0 with nitro-cli build-enclave's; during a roll-out, list both images."},
+    [ERR_ATTEST_STALE] = {"attested_stale", EX_PROTOCOL,
+                          "nothing shows that the attestation is of now",
+                          "Let the enclave put the caller's nonce into it; see docs/attestation.md "
+                          "for what each profile can prove."},
+    [ERR_ATTEST_REPLAYED] = {"attested_replayed", EX_PROTOCOL,
+                             "the attestation does not echo our nonce",
+                             "Look at who answers there: it shows a document that was made for "
+                             "somebody else, or for nobody."},
+    [ERR_ATTEST_UNBOUND] = {"attested_unbound", EX_PROTOCOL,
+                            "the attestation is not bound to the TLS key",
+                            "Let the enclave put its certificate's hash into it; see "
+                            "attest-profile and attest-binding."},
+    [ERR_ATTEST_OTHER_KEY] =
+        {"attested_other_key", EX_PROTOCOL,
+         "the attestation is of another TLS key than the one that answers",
+         "Look for what ends TLS in front of the enclave, or shows another enclave's document."},
     [ERR_TARGET_INVALID] = {"target_invalid", EX_CANTCREAT, "the target directory cannot be used",
                             "Correct --dir, or the owner and kind of what stands there."},
     [ERR_INSTALL_FAILED] =

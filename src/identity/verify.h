@@ -16,7 +16,12 @@ struct cert;
  * and the identity to be installed, in two profiles. STRICT is for the public PKI that AWS uses,
  * PRIVATE for what a ca_cert anchors: self-made PKIs without key identifiers.
  */
-enum verify_purpose { VERIFY_SERVER, VERIFY_CLIENT };
+enum verify_purpose {
+    VERIFY_SERVER,
+    VERIFY_CLIENT,
+    VERIFY_ATTESTATION /* signs what a Nitro hypervisor attests: P-384 and SHA-384 throughout, no
+                          extendedKeyUsage, and no CA */
+};
 enum verify_profile { VERIFY_STRICT, VERIFY_PRIVATE };
 
 enum verify_status {
@@ -63,6 +68,7 @@ struct verify_request {
     size_t path_max;    /* most certificates on a path, leaf and anchor counted, self-issued
                            intermediates not; 0: no bound of the caller's */
     int64_t now;        /* seconds since 1970 */
+    int64_t leeway;     /* seconds that a certificate may begin too late */
 };
 
 /*
