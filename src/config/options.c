@@ -7,11 +7,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/secrecy.h"
 #include "config/config_values.h"
 
 /* Choices are stored through unsigned. */
 _Static_assert(_Generic((enum rehearse_policy)0, unsigned: 1, default: 0) &&
+                   _Generic((enum attest_policy)0, unsigned: 1, default: 0) &&
+                   _Generic((enum attest_convention)0, unsigned: 1, default: 0) &&
                    _Generic((enum log_level)0, unsigned: 1, default: 0) &&
                    _Generic((enum log_format)0, unsigned: 1, default: 0),
                "enumerations are unsigned");
@@ -225,6 +228,31 @@ static const char *set_forbidden(struct parse *parse, const struct option *optio
     return value_version_id(text);
 }
 
+static const char *set_pcrs(struct parse *parse, const struct option *option, const char *text)
+{
+    struct config *config = &parse->store->config;
+
+    (void)option;
+    if (config->attest_pcr_count == CONFIG_PCR_SETS_MAX)
+        return clause(parse, "is one too many: at most %d", CONFIG_PCR_SETS_MAX);
+    config->attest_pcrs[config->attest_pcr_count++] = text;
+    return value_pcrs(text);
+}
+
+static const char *set_roots(struct parse *parse, const struct option *option, const char *text)
+{
+    (void)option;
+    parse->sound = true;
+    return value_roots(text, &parse->store->config);
+}
+
+static const char *set_time(struct parse *parse, const struct option *option, const char *text)
+{
+    return clock_parse(text, field(parse, option)) < 0
+               ? "is not a time in UTC, such as 2024-09-09T19:49:12Z"
+               : NULL;
+}
+
 /* A boolean, for as long as there is one way to judge a refusal. */
 static const char *set_rollback(struct parse *parse, const struct option *option, const char *text)
 {
@@ -316,6 +344,34 @@ const struct option options[] = {
      .help = "while AWS cannot be reached, whether a valid installed identity will do"},
     {"client-chain", "warn|require", set_second, AT(require_client_chain), .fallback = "warn",
      .help = "when ca_cert does not hold the issuer of the certificate"},
+    {"attest", "off|report|require", set_choice, AT(attest), .fallback = "off",
+     .help = "whether enclaves have to prove what they are: report: say so; require: one that is "
+             "not attested does not count as accepting"},
+    {"attest-pcr", "N:HEX[+N:HEX...]", set_pcrs, .flags = OPTION_LIST,
+     .help = "an image that may answer, by PCR0 and others that it has; several for a roll-out"},
+    {"attest-profile", "nautilus|nitriding|evervault|opensecret|marlin|generic", set_choice,
+     AT(attest_profile), .fallback = "generic", .help = "where and how enclaves show it"},
+    {"attest-path", "PATH", set_text, AT(attest_path), value_request_path,
+     .fallback = "/attestation?nonce={nonce}", .help = "generic: what is asked"},
+    {"attest-field", "NAME", set_text, AT(attest_field), value_expected,
+     .help = "generic: the JSON member that holds it, where it has a name of its own"},
+    {"attest-binding",
+     "none|leaf-sha256|leaf-sha384|leaf-sha512|spki-sha256|spki-sha384|spki-sha512|spki|public-key|"
+     "exporter",
+     set_choice, AT(attest_binding), .fallback = "spki-sha256",
+     .help = "generic: what of the connection user_data holds; public-key: public_key holds SPKI"},
+    {"attest-max-age", "DURATION", set_duration, AT(attest_max_age_ms), .fallback = "5m",
+     .least = "1s", .most = "3h", .help = "of a document that is not known to be of now"},
+    {"attest-leeway", "DURATION", set_duration, AT(attest_leeway_ms), .fallback = "60s",
+     .least = "0s", .most = "1h", .help = "how far it may seem to come from the future"},
+    {"attest-interval", "DURATION", set_duration, AT(attest_interval_ms), .fallback = "15m",
+     .least = "100ms", .most = "1d", .help = "run: between two attestations of an enclave"},
+    {"attest-root", "FILE", set_roots, .flags = OPTION_NOT_IN_ENVIRONMENT,
+     .help = "believe these roots too, by their SHA-256, one a line; a file of root's"},
+    {"attested", NULL, set_bool, AT(attested),
+     .help = "healthcheck fails unless the enclaves that accept are attested"},
+    {"at", "TIME", set_time, AT(at), .flags = OPTION_NOT_IN_FILE | OPTION_NOT_IN_ENVIRONMENT,
+     .help = "attest: judge the document in a file as of then, 2024-09-09T19:49:12Z"},
     {"expect-subject", "NAME", set_text, AT(expect_subject), value_expected,
      .help = "install no identity but one of this subject, \"CN=ECS-Client\", or common name"},
     {"expect-san", "NAME", set_expect_san, .flags = OPTION_LIST,

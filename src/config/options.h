@@ -14,8 +14,9 @@ enum option_flags {
     OPTION_FILE_ONLY = 2,   /* "command": a word of its own on the command line */
     OPTION_NOT_IN_FILE = 4, /* "config" */
     OPTION_FIXED = 8,       /* cannot change while run runs */
-    OPTION_OPAQUE = 16      /* where a secret may have come by mistake: what it cannot be is shown
-                               by its length alone */
+    OPTION_NOT_IN_ENVIRONMENT = 32,
+    OPTION_OPAQUE = 16 /* where a secret may have come by mistake: what it cannot be is shown
+                          by its length alone */
 };
 
 struct option {
@@ -36,7 +37,7 @@ struct option {
 
 extern const struct option options[];
 extern const size_t option_count;
-#define OPTIONS_MAX 64
+#define OPTIONS_MAX 96
 
 /* In order of precedence. */
 enum source { SOURCE_NONE, SOURCE_FLAGS, SOURCE_ENVIRONMENT, SOURCE_FILE, SOURCE_DEFAULT };
@@ -117,6 +118,12 @@ int config_file_read(struct parse *parse);
 
 /* Logs the MTLS_AGENT_ variables that name no option. */
 void config_env_log(void);
+
+/* What is wrong with the options of attestation together: *option and a clause; NULL: nothing. */
+const char *config_attest_flaw(const struct parse *parse, const char **option);
+
+/* Logs what is weak in them. */
+void config_attest_log(const struct config *config);
 
 /*
  * Which file to read: the named one, else the first candidate that exists, else NULL. *ignored is
