@@ -271,7 +271,7 @@ static bool is_final(const struct err *err)
 {
     int status = err_info(err->code)->exit_status;
 
-    return err->code != ERR_ENCLAVE_UNREACHABLE &&
+    return err->code != ERR_ENCLAVE_UNREACHABLE && !err_of_attestation(err->code) &&
            (status == err_info(ERR_DOCUMENT_INVALID)->exit_status ||
             status == err_info(ERR_ENCLAVE_REFUSED)->exit_status);
 }

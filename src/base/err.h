@@ -91,6 +91,12 @@ enum err_code {
     ERR_CODES /* how many there are; not a code */
 };
 
+/* What an enclave did not prove, which says nothing about an identity. */
+static inline bool err_of_attestation(enum err_code code)
+{
+    return code >= ERR_ATTEST_MISSING && code <= ERR_ATTEST_OTHER_KEY;
+}
+
 #define ERR_SUBJECT_MAX 256
 #define ERR_REASON_MAX  768
 

@@ -85,7 +85,7 @@ static void add_reason(struct probe *probe, enum probe_verdict verdict, const ch
  */
 static void settle(struct probe *probe, const struct probe *with_installed)
 {
-    if (with_installed->verdict == PROBE_ACCEPTED)
+    if (with_installed->verdict == PROBE_ACCEPTED || with_installed->verdict == PROBE_UNATTESTED)
         add_reason(probe, PROBE_REFUSED, "accepted there");
     else if (probe->verdict == PROBE_DOUBTED)
         add_reason(probe, PROBE_UNREACHABLE,
@@ -214,7 +214,8 @@ static int refuse(const struct probe_request *all, const struct probe *probes,
 
     while (probes[i].verdict != verdict)
         i++;
-    (void)err_set(err, codes[verdict], all->endpoints[i].text, "%s", probes[i].reason);
+    (void)err_set(err, verdict == PROBE_UNATTESTED ? probes[i].attested.code : codes[verdict],
+                  all->endpoints[i].text, "%s", probes[i].reason);
     if (verdict == PROBE_UNTRUSTED)
         err->remedy = remedy_of(probes[i].verify);
     return -1;
@@ -225,7 +226,8 @@ static int decide(const struct probe_request *all, const struct probe *probes, e
 {
     struct tally tally = count_verdicts(probes, all->count);
     bool every = all->config->rehearse == REHEARSE_REQUIRE;
-    static const enum probe_verdict against[] = {PROBE_REFUSED, PROBE_NOT_MUTUAL, PROBE_UNTRUSTED};
+    static const enum probe_verdict against[] = {PROBE_REFUSED, PROBE_NOT_MUTUAL, PROBE_UNTRUSTED,
+                                                 PROBE_UNATTESTED};
     size_t i = find_damage(all, probes), accepted = tally.verdict[PROBE_ACCEPTED];
 
     /* Whatever others say: it would be installed as it is in memory. */
