@@ -37,12 +37,6 @@ static int help(void)
     return 0;
 }
 
-static int fail(const struct err *err)
-{
-    log_error(err);
-    return err_info(err->code)->exit_status;
-}
-
 static int start(const struct command *command, const struct config *config)
 {
     struct err err;
@@ -50,7 +44,7 @@ static int start(const struct command *command, const struct config *config)
     if (!config->operand || command->takes_operand)
         return command->run(config, command->needs);
     (void)err_set(&err, ERR_USAGE, "command line", "unexpected word \"%s\"", config->operand);
-    return fail(&err);
+    return log_error(&err);
 }
 
 /* Even where its file cannot be opened the log has the form that was asked for. */
@@ -76,12 +70,12 @@ static int run(const struct config *config)
 
     log_start();
     if (open_log(config, command, &err) < 0)
-        return fail(&err);
+        return log_error(&err);
     config_log(config);
     if (command)
         return start(command, config);
     (void)err_set(&err, ERR_USAGE, name, *name ? "no such command" : "no command is named");
-    return fail(&err);
+    return log_error(&err);
 }
 
 /*
@@ -134,7 +128,7 @@ int main(int argc, char *argv[])
     if (!make_room())
         return err_info(ERR_SYSTEM)->exit_status;
     if (config_parse(argc, argv, &config, &err) < 0)
-        return fail(&err);
+        return log_error(&err);
     status = run(config);
     config_free(config);
     return status;

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "identity/verify.h"
+#include "x509/verify.h"
 
 struct aws_kept;
 struct config;

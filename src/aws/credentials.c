@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "aws/aws.h"
+#include "aws/credentials/sources.h"
 #include "aws/profile.h"
-#include "aws/sources.h"
 #include "aws/sts.h"
 #include "base/arena.h"
 #include "base/clock.h"

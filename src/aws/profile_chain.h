@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "aws/sources.h"
+#include "aws/credentials/sources.h"
 
 struct profiles;
 

@@ -12,8 +12,8 @@
 #include "base/fs.h"
 #include "base/trust.h"
 #include "config/config.h"
-#include "identity/pem.h"
-#include "identity/verify.h"
+#include "x509/pem.h"
+#include "x509/verify.h"
 
 enum { FILE_MAX = 1 << 20, ROOTS_MAX = 512 };
 

@@ -2,7 +2,7 @@
 #ifndef AWS_ROOTS_H
 #define AWS_ROOTS_H
 
-#include "identity/verify.h"
+#include "x509/verify.h"
 
 struct aws;
 

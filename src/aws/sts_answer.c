@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "aws/credentials.h"
-#include "aws/sources.h"
+#include "aws/credentials/sources.h"
 #include "aws/xml.h"
 #include "base/buf.h"
 #include "base/clock.h"

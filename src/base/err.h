@@ -91,12 +91,6 @@ enum err_code {
     ERR_CODES /* how many there are; not a code */
 };
 
-/* What an enclave did not prove, which says nothing about an identity. */
-static inline bool err_of_attestation(enum err_code code)
-{
-    return code >= ERR_ATTEST_MISSING && code <= ERR_ATTEST_OTHER_KEY;
-}
-
 #define ERR_SUBJECT_MAX 256
 #define ERR_REASON_MAX  768
 
@@ -123,10 +117,20 @@ int err_set(struct err *err, enum err_code code, const char *subject, const char
 int err_set_errno(struct err *err, enum err_code code, const char *subject, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* What an error says of the identity that stands, and of another try. */
+enum err_class {
+    ERR_LASTING,     /* somebody must mend something */
+    ERR_IS_PASSING,  /* AWS, or the way there, or the time: the same may work later */
+    ERR_OF_IDENTITY, /* the secret's content: the same version fails again */
+    ERR_OF_ENCLAVE,  /* what an enclave said, or did not say */
+    ERR_OF_HOST,     /* a shortage or a refusal of this host's: it says nothing of anybody else */
+};
+
 /* What the program knows of a code; all point to static storage. */
 struct err_info {
-    const char *name;   /* stable, for logs and scripts: "secret_not_found" */
-    int exit_status;    /* sysexits.h */
+    const char *name; /* stable, for logs and scripts: "secret_not_found" */
+    int exit_status;  /* sysexits.h */
+    enum err_class class;
     const char *what;   /* what failed, a short clause */
     const char *remedy; /* what to do about it, a sentence */
 };

@@ -449,7 +449,7 @@ void log_write(enum log_level level, const char *event, const struct log_field *
     send(&line);
 }
 
-void log_error(const struct err *err)
+int log_error(const struct err *err)
 {
     const struct err_info *info = err_info(err->code);
 
@@ -457,4 +457,5 @@ void log_error(const struct err *err)
               log_s("subject", err->subject[0] ? err->subject : NULL),
               log_s("reason", err->reason[0] ? err->reason : NULL),
               log_s("remedy", err_remedy(err)));
+    return info->exit_status;
 }

@@ -91,8 +91,9 @@ void log_observe(log_observer *observer, void *user);
  */
 size_t log_dropped(void);
 
-/* An error, at the edge: event "error" with code, what, subject, reason and remedy. */
-void log_error(const struct err *err);
+/* An error, at the edge: event "error" with code, what, subject, reason and remedy. Returns the
+ * exit status. */
+int log_error(const struct err *err);
 
 /*
  * Makes remote text fit to be shown: first line, at most 200 bytes and never more than size - 1,

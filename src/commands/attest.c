@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent.h"
+#include "agent/target.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fs.h"
@@ -15,8 +15,9 @@
 #include "config/config.h"
 #include "enclave/attestation.h"
 #include "enclave/probe.h"
-#include "host/installed.h"
 #include "identity/identity.h"
+#include "install/installed.h"
+#include "process/supervise.h"
 
 enum { PARALLEL = 8 };
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "service/confine.h"
+#include "process/confine.h"
 
 enum {
     FETCH = NEED_TARGET | NEED_INSTALL | NEED_NETWORK | NEED_AWS,

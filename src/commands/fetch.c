@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 
-#include "agent.h"
+#include "agent/agent.h"
 #include "base/log.h"
 #include "commands/commands.h"
-#include "host/hook.h"
-#include "service/tell.h"
-
-static int report(const struct err *err)
-{
-    log_error(err);
-    return err_info(err->code)->exit_status;
-}
+#include "config/config.h"
+#include "hook/hook.h"
+#include "process/supervise.h"
+#include "run/tell.h"
 
 static int fetch(const struct work *work)
 {
@@ -21,7 +17,7 @@ static int fetch(const struct work *work)
 
     if (!agent) {
         (void)err_set(&err, ERR_SYSTEM, "memory", "no room to work in");
-        return report(&err);
+        return log_error(&err);
     }
     agent->config = work->config;
     agent->environment = work->environment;
@@ -42,8 +38,8 @@ int command_fetch(const struct config *config, unsigned needs)
     int status;
 
     if (tell_open(&hook, config, &err) < 0)
-        return report(&err);
-    status = command_supervise(config, needs, fetch, &hook);
+        return log_error(&err);
+    status = supervise(config, needs, fetch, &hook);
     if (hook.pid > 0)
         hook_close(&hook);
     return status;

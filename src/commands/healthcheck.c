@@ -4,16 +4,18 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "agent.h"
+#include "agent/target.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/secrecy.h"
 #include "commands/commands.h"
-#include "host/install_hold.h"
-#include "service/status.h"
-#include "service/survey.h"
+#include "config/config.h"
+#include "install/install_hold.h"
+#include "process/supervise.h"
+#include "run/status.h"
+#include "run/survey.h"
 
 enum { UNHEALTHY = 1, HOUR_S = 3600 };
 
@@ -188,5 +190,5 @@ static int healthcheck(const struct work *work)
 
 int command_healthcheck(const struct config *config, unsigned needs)
 {
-    return command_supervise(config, needs, healthcheck, NULL) == 0 ? 0 : UNHEALTHY;
+    return supervise(config, needs, healthcheck, NULL) == 0 ? 0 : UNHEALTHY;
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent.h"
+#include "agent/target.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fs.h"
@@ -16,6 +16,7 @@
 #include "identity/bundle.h"
 #include "identity/expect.h"
 #include "identity/report.h"
+#include "process/supervise.h"
 
 enum { DOCUMENT_MAX = 1 << 20, PATH_TEXT_MAX = 1200, NOT_GOOD = 1 };
 
@@ -186,5 +187,5 @@ static int inspect(const struct work *work)
 
 int command_inspect(const struct config *config, unsigned needs)
 {
-    return command_supervise(config, needs, inspect, NULL);
+    return supervise(config, needs, inspect, NULL);
 }

@@ -2,8 +2,8 @@
 #include "base/clock.h"
 #include "base/json_write.h"
 #include "commands/inspect_print.h"
-#include "identity/general_name.h"
 #include "identity/report.h"
+#include "x509/general_name.h"
 
 enum { NAME_TEXT_MAX = 512 };
 

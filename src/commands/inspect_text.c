@@ -4,8 +4,8 @@
 
 #include "base/clock.h"
 #include "commands/inspect_print.h"
-#include "identity/general_name.h"
 #include "identity/report.h"
+#include "x509/general_name.h"
 
 enum { LINE_MAX_BYTES = 2048, DAY_S = 24 * 60 * 60, NAME_TEXT_MAX = 512, DEPTH_MAX = 16 };
 

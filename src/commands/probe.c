@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent.h"
+#include "agent/target.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -10,9 +10,10 @@
 #include "commands/probe_print.h"
 #include "config/config.h"
 #include "enclave/probe.h"
-#include "host/installed.h"
 #include "identity/identity.h"
+#include "install/installed.h"
 #include "net/tls_cache.h"
+#include "process/supervise.h"
 
 enum {
     PARALLEL = 32,             /* handshakes */
@@ -80,14 +81,6 @@ static int probe_set(struct probe_output *output, int64_t deadline, struct err *
     return result;
 }
 
-/* A shortage of our own is no word of an enclave's. */
-static int exit_status_of(const struct err *err, int usual)
-{
-    const int status = err_info(err->code)->exit_status;
-
-    return status == err_info(ERR_SYSTEM)->exit_status ? status : usual;
-}
-
 /* Every configured set is tried; without any, what stands in the directory itself. */
 static int probe(const struct work *work)
 {
@@ -101,9 +94,11 @@ static int probe(const struct work *work)
     for (i = 0; i < count; i++) {
         output.set = config->set_count ? config->sets[i].sub : "";
         if (probe_set(&output, clock_share(work->deadline, count - i), &err) < 0) {
-            log_error(&err);
+            const int own = log_error(&err);
+
             output.failed = true;
-            status = exit_status_of(&err, status);
+            if (err_info(err.code)->class == ERR_OF_HOST)
+                status = own; /* it is no word of an enclave's */
         }
     }
     probe_print_end(&output);
@@ -116,8 +111,7 @@ int command_probe(const struct config *config, unsigned needs)
 
     if (config->endpoint_count == 0) {
         (void)err_set(&err, ERR_USAGE, "endpoint", "no endpoint is named");
-        log_error(&err);
-        return err_info(err.code)->exit_status;
+        return log_error(&err);
     }
-    return command_supervise(config, needs, probe, NULL);
+    return supervise(config, needs, probe, NULL);
 }

@@ -13,8 +13,8 @@
 #include "config/config.h"
 #include "enclave/attestation.h"
 #include "enclave/probe.h"
-#include "identity/cert.h"
-#include "identity/general_name.h"
+#include "x509/cert.h"
+#include "x509/general_name.h"
 
 enum { WIDTH_MAX = 48, CIPHER_WIDTH = 29 };
 

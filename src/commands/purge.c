@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent.h"
+#include "agent/target.h"
 #include "base/err.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "commands/commands.h"
-#include "host/install_purge.h"
-#include "service/status.h"
+#include "config/config.h"
+#include "install/install_purge.h"
+#include "process/supervise.h"
+#include "run/status.h"
 
 /* Of sets that are configured, also those whose subdirectory is a link to elsewhere. */
 static int purge_sets(const struct work *work, struct purged *purged, struct err *err)
@@ -40,8 +42,7 @@ static int purge(const struct work *work)
 
     if (purge_sets(work, &purged, &err) < 0 || status_remove(config, &err) < 0 ||
         remove_metrics(config, &err) < 0) {
-        log_error(&err);
-        return err_info(err.code)->exit_status;
+        return log_error(&err);
     }
     log_event(LOG_LEVEL_INFO, "purged", log_s("dir", config->dir),
               log_n("removed", (int64_t)purged.removed), log_n("left", (int64_t)purged.left));
@@ -50,5 +51,5 @@ static int purge(const struct work *work)
 
 int command_purge(const struct config *config, unsigned needs)
 {
-    return command_supervise(config, needs, purge, NULL);
+    return supervise(config, needs, purge, NULL);
 }

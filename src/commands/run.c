@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "commands/commands.h"
-#include "service/service.h"
+#include "run/service.h"
 
 int command_run(const struct config *config, unsigned needs)
 {

@@ -3,13 +3,16 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "agent.h"
+#include "agent/target.h"
+#include "base/err.h"
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "commands/commands.h"
-#include "host/install_hold.h"
-#include "service/status.h"
+#include "config/config.h"
+#include "install/install_hold.h"
+#include "process/supervise.h"
+#include "run/status.h"
 
 enum { NOT_GOOD = 1 };
 
@@ -158,5 +161,5 @@ static int status(const struct work *work)
 
 int command_status(const struct config *config, unsigned needs)
 {
-    return command_supervise(config, needs, status, NULL);
+    return supervise(config, needs, status, NULL);
 }

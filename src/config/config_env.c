@@ -8,7 +8,7 @@
 
 static const char prefix[] = "MTLS_AGENT_";
 
-/* What a hook is told by (host/hook.h); it may run this program itself. */
+/* What a hook is told by (hook/hook.h); it may run this program itself. */
 static const char fact_prefix[] = "MTLS_AGENT_CHANGE_";
 
 void option_variable(char out[OPTION_VARIABLE_MAX], const struct option *option)

@@ -9,7 +9,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "base/hash.h"
-#include "identity/verify.h"
+#include "x509/verify.h"
 
 struct attestation;
 struct attested;

@@ -11,9 +11,9 @@
 #include "base/random.h"
 #include "config/config.h"
 #include "enclave/probe.h"
-#include "host/install.h"
-#include "host/installed.h"
 #include "identity/identity.h"
+#include "install/install.h"
+#include "install/installed.h"
 
 /* An enclave that starts with its host may need a moment. */
 enum { TRIES = 3, RETRY_BASE_MS = 500, PAUSES = 4 /* that grow, each twice the one before */ };

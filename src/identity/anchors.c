@@ -2,8 +2,8 @@
 #include <stdlib.h>
 
 #include "base/err.h"
-#include "identity/cert.h"
-#include "identity/verify.h"
+#include "x509/cert.h"
+#include "x509/verify.h"
 
 struct anchors {
     size_t count;

@@ -5,9 +5,9 @@
 
 #include "base/err.h"
 #include "base/json.h"
-#include "identity/cert.h"
-#include "identity/key.h"
-#include "identity/pem.h"
+#include "x509/cert.h"
+#include "x509/key.h"
+#include "x509/pem.h"
 
 enum { DOCUMENT_MAX = 64 * 1024, NAMES_MAX = 6 };
 

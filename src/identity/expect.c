@@ -4,9 +4,9 @@
 #include <strings.h>
 
 #include "base/err.h"
-#include "identity/cert.h"
-#include "identity/general_name.h"
-#include "identity/name.h"
+#include "x509/cert.h"
+#include "x509/general_name.h"
+#include "x509/name.h"
 
 /* Longer than any subject that can be expected, so that a cut one equals none. */
 enum { SUBJECT_MAX = 1024, NAMES_MAX = 320 };

@@ -7,11 +7,11 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/hash.h"
-#include "identity/cert.h"
 #include "identity/expect.h"
-#include "identity/key.h"
-#include "identity/pem.h"
-#include "identity/verify.h"
+#include "x509/cert.h"
+#include "x509/key.h"
+#include "x509/pem.h"
+#include "x509/verify.h"
 
 /* What the parts of one identity_new() share. */
 struct reading {

@@ -7,11 +7,11 @@
 
 #include "base/err.h"
 #include "base/hash.h"
-#include "identity/dn.h"
 #include "identity/identity.h"
-#include "identity/key.h"
-#include "identity/pem.h"
-#include "identity/verify.h"
+#include "x509/dn.h"
+#include "x509/key.h"
+#include "x509/pem.h"
+#include "x509/verify.h"
 
 enum { SIGNATURES_MAX = 256 };
 

@@ -7,7 +7,7 @@
 
 #include "base/buf.h"
 #include "identity/bundle.h"
-#include "identity/cert.h"
+#include "x509/cert.h"
 
 struct err;
 struct expected;

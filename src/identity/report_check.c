@@ -3,7 +3,7 @@
 #include "base/err.h"
 #include "identity/expect.h"
 #include "identity/report.h"
-#include "identity/verify_parts.h"
+#include "x509/verify_parts.h"
 
 /* What is wrong with an anchor that no chain needs may be so for a good reason. */
 static enum report_level level_of(const struct report_cert *entry)

@@ -10,8 +10,8 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/random.h"
-#include "identity/key.h"
 #include "net/tls_impl.h"
+#include "x509/key.h"
 
 /*
  * Forward secrecy always. By default nothing but ECDHE with an AEAD; where a policy is compatible,

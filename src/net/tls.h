@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "identity/verify.h"
+#include "x509/verify.h"
 
 struct identity;
 

@@ -4,10 +4,10 @@
 
 #include <bearssl.h>
 
-#include "identity/cert.h"
 #include "identity/identity.h"
 #include "net/tls.h"
 #include "net/tls_cache.h"
+#include "x509/cert.h"
 
 /*
  * Inside net/: one connection's state, between tls.c (the hook and our own certificate),

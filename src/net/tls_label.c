@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "identity/cert.h"
 #include "identity/identity.h"
 #include "net/tls.h"
+#include "x509/cert.h"
 
 /*
  * Adds one part of a label, its length in front, so that no two lists of parts are the same bytes.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "identity/key.h"
+#include "x509/key.h"
 
 #include <stdio.h>
 

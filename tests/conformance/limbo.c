@@ -12,9 +12,9 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "commands.h"
-#include "identity/cert.h"
-#include "identity/pem.h"
-#include "identity/verify.h"
+#include "x509/cert.h"
+#include "x509/pem.h"
+#include "x509/verify.h"
 
 enum { TEXT_MAX = 64 << 20, CERTIFICATES_MAX = 512, NAME_MAX = 1024 };
 

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "commands.h"
-#include "identity/cert.h"
-#include "identity/pem.h"
+#include "x509/cert.h"
+#include "x509/pem.h"
 
 /* NULL where at least one block decodes and every certificate parses, else what is wrong. */
 static const char *check(struct bytes text, char reason[CERT_REASON_MAX])

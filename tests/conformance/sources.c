@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "aws/sources.h"
+#include "aws/credentials/sources.h"
 
 #include <netdb.h>
 #include <stdio.h>

@@ -14,7 +14,7 @@ from botocore.validate import ParamValidator
 from agent import ROOT
 
 ALARMS = ROOT / "platform/alarms"
-FAMILIES = (ROOT / "src/service/metrics_families.c").read_text()
+FAMILIES = (ROOT / "src/metrics/metrics_families.c").read_text()
 NAMESPACE = "mtls-agent"
 GIVEN = {
     "Topic": "arn:aws:sns:eu-central-1:123456789012:alerts",

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "aws/retry.h"
-#include "schedule.h"
+#include "run/schedule.h"
 
 /*
  * A fleet under a simulated clock: each host's cycles are timed by the agent's own schedule and its

@@ -11,18 +11,18 @@
 #include "answers.h"
 #include "aws/aws.h"
 #include "aws/client.h"
+#include "aws/credentials/sources.h"
 #include "aws/endpoint.h"
 #include "aws/environment.h"
 #include "aws/imds.h"
 #include "aws/proxy.h"
 #include "aws/region.h"
-#include "aws/sources.h"
 #include "aws/url.h"
 #include "base/buf.h"
 #include "config/config.h"
 #include "fuzz.h"
-#include "host/sd_notify.h"
-#include "service/status.h"
+#include "run/sd_notify.h"
+#include "run/status.h"
 
 enum { LINES_MAX = 64 };
 

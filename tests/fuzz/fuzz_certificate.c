@@ -3,12 +3,12 @@
  * DER, whose elements lie side by side and have one spelling; and one certificate: all views lie
  * within it, and BearSSL, where it reads it too, reads the same.
  */
-#include "identity/cert.h"
+#include "x509/cert.h"
 
 #include "commands/inspect_print.h"
 #include "fuzz.h"
-#include "identity/general_name.h"
-#include "identity/name.h"
+#include "x509/general_name.h"
+#include "x509/name.h"
 
 enum { DEPTH_MAX = 20, HEADER_MAX = 6 };
 

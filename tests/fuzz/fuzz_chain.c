@@ -5,10 +5,10 @@
  * for, and must not pass a moment after its end, or without an anchor.
  */
 #include "fuzz.h"
-#include "identity/cert.h"
-#include "identity/der.h"
-#include "identity/name.h"
-#include "identity/verify.h"
+#include "x509/cert.h"
+#include "x509/der.h"
+#include "x509/name.h"
+#include "x509/verify.h"
 
 enum { CERTS_MAX = VERIFY_CHAIN_MAX + 2 };
 

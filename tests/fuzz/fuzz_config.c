@@ -11,7 +11,7 @@
 #include "aws/roots.h"
 #include "config/config_values.h"
 #include "fuzz.h"
-#include "identity/verify.h"
+#include "x509/verify.h"
 
 static void check_endpoints(const struct config *config)
 {

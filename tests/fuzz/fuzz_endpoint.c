@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "config/config_values.h"
 #include "fuzz.h"
-#include "identity/name.h"
+#include "x509/name.h"
 
 static const char *bracket(const char *host, bool closing)
 {

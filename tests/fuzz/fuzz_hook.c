@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "host/hook_internal.h"
+#include "hook/hook_internal.h"
 
 static jmp_buf over;
 static int runner_signals = -1;

@@ -14,10 +14,10 @@
 #include "commands/commands.h"
 #include "config/config.h"
 #include "fuzz.h"
-#include "host/install_internal.h"
-#include "host/install_memory.h"
-#include "host/installed.h"
 #include "identity/identity.h"
+#include "install/install_internal.h"
+#include "install/install_memory.h"
+#include "install/installed.h"
 
 #define SET_NAME "..set-0123456789abcdef"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Private keys, PEM and DER: one that is accepted, written and read again is the same, and signs.
  */
-#include "identity/key.h"
+#include "x509/key.h"
 
 #include <bearssl.h>
 

@@ -6,9 +6,9 @@
 #include "answers.h"
 #include "aws/aws.h"
 #include "aws/credentials.h"
+#include "aws/credentials/sources.h"
 #include "aws/environment.h"
 #include "aws/region.h"
-#include "aws/sources.h"
 #include "config/options.h"
 #include "fuzz.h"
 

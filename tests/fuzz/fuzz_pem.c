@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* PEM and base64: what is accepted and written again is read as the same, and is canonical. */
-#include "identity/pem.h"
+#include "x509/pem.h"
 
 #include "base/base64.h"
 #include "fuzz.h"

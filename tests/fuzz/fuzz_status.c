@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The status file, as `status` prints it and `healthcheck` judges it beside a set that is good. */
-#include "service/status.h"
+#include "run/status.h"
 
 #include "base/err.h"
 #include "commands/commands.h"
 #include "config/config.h"
 #include "fuzz.h"
-#include "host/install_hold.h"
-#include "service/survey.h"
+#include "install/install_hold.h"
+#include "run/survey.h"
 
 void __wrap_survey_target(const struct install_target *target, const struct config_set *set,
                           struct survey *survey);

@@ -8,7 +8,7 @@
 #include "answers.h"
 #include "aws/aws.h"
 #include "aws/credentials.h"
-#include "aws/sources.h"
+#include "aws/credentials/sources.h"
 #include "aws/sts_answer.h"
 #include "aws/xml.h"
 #include "base/buf.h"

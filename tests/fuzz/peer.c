@@ -5,7 +5,7 @@
 
 #include "fuzz.h"
 #include "identity/identity.h"
-#include "identity/key_impl.h"
+#include "x509/key_impl.h"
 
 enum { HEADER = 5, MESSAGE_HEADER = 4, CHANGE = 5 };
 enum { CHANGE_CIPHER_SPEC = 20, HANDSHAKE = 22 };

@@ -4,11 +4,11 @@
 
 #include "fuzz.h"
 
-int __wrap_command_supervise(const struct config *config, unsigned needs,
-                             int (*work)(const struct work *work), struct hook *hook);
+int __wrap_supervise(const struct config *config, unsigned needs,
+                     int (*work)(const struct work *work), struct hook *hook);
 
-int __wrap_command_supervise(const struct config *config, unsigned needs,
-                             int (*work)(const struct work *work), struct hook *hook)
+int __wrap_supervise(const struct config *config, unsigned needs,
+                     int (*work)(const struct work *work), struct hook *hook)
 {
     (void)needs;
     const struct work now = {.config = config, .hook = hook, .deadline = 1000000 + 60000};

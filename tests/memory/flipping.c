@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "identity/key_impl.h"
+#include "x509/key_impl.h"
 
 size_t __real_key_sign(const struct key *key, int hash_id, struct bytes hash,
                        uint8_t out[KEY_SIGNATURE_MAX]);

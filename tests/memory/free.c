@@ -3,7 +3,7 @@
  * The agent without its sandbox, which would not let it stop, write what a test asks for, or do
  * what sanitizers do.
  */
-#include "service/confine.h"
+#include "process/confine.h"
 
 void __wrap_confine(const struct config *config, const struct confine_options *options);
 int __wrap_confine_job(const struct config *config, bool starting);

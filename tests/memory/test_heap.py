@@ -22,7 +22,8 @@ ALLOCATORS = (
 # Room or file: what of it is on the ordinary heap.
 PUBLIC = {
     "config/": "the configuration, in which no credential may stand",
-    "service/": "what run publishes, surveys and metrics",
+    "run/": "what run publishes and surveys",
+    "metrics/": "series, and what is written of them",
     "aws/roots.o": "AWS's roots",
     "base/aside.o": "what is written aside: log lines, status, metrics",
     "base/buf.o": "of buffers that are marked as public: roots, status, metrics, notes, what probe prints",
@@ -30,9 +31,9 @@ PUBLIC = {
     "commands/fetch.o": "outcomes and errors",
     "commands/probe.o": "results of probes",
     "enclave/rehearse.o": "results of probes",
-    "host/sandbox_paths.o": "paths, of the configuration",
+    "sandbox/sandbox_paths.o": "paths, of the configuration",
     "identity/anchors.o": "certificates",
-    "identity/verify.o": "certificates",
+    "x509/verify.o": "certificates",
     "identity/report.o": "what inspect says",
     "net/getaddrinfo.o": "addresses of a name",
     "net/resolv_conf.o": "resolv.conf and hosts",

@@ -31,9 +31,9 @@
 #include "base/log.h"
 #include "commands/commands.h"
 #include "config/config.h"
-#include "host/sandbox.h"
-#include "service/confine.h"
-#include "service/process.h"
+#include "process/confine.h"
+#include "process/process.h"
+#include "sandbox/sandbox.h"
 
 static const char *operand;
 static pid_t parent;

@@ -16,8 +16,8 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/err.h"
-#include "host/installed.h"
 #include "identity/identity.h"
+#include "install/installed.h"
 #include "net/exchange.h"
 #include "net/tls_cache.h"
 

@@ -32,7 +32,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/err.h"
-#include "host/install.h"
+#include "install/install.h"
 
 enum { PAIRS_MAX = 16, FILE_MAX = 8192, DAY = 86400, LOOK_EACH = 256, USAGE = 64, BROKEN = 99 };
 enum { TORN = -1, MISSING = -2, ANEW = -3 };

@@ -3,8 +3,8 @@
 #define CHAINS_H
 
 #include "base/buf.h"
-#include "identity/verify.h"
 #include "samples.h"
+#include "x509/verify.h"
 
 /*
  * The certificates of tests/unit/data/chains (made by tests/unit/make-chains), by their names

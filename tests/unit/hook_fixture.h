@@ -3,7 +3,7 @@
 #define HOOK_FIXTURE_H
 
 #include "base/err.h"
-#include "host/hook.h"
+#include "hook/hook.h"
 
 /* A hook runner whose log goes into a file of a temporary directory. */
 struct hook_fixture {

@@ -6,9 +6,9 @@
 #include <sys/stat.h>
 
 #include "base/err.h"
-#include "host/install.h"
-#include "host/install_memory.h"
 #include "identity/bundle.h"
+#include "install/install.h"
+#include "install/install_memory.h"
 
 /*
  * A target in a temporary directory, and sets to install there: number N holds client.crt with

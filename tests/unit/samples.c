@@ -11,7 +11,7 @@
 
 #include "base/err.h"
 #include "base/fs.h"
-#include "identity/pem.h"
+#include "x509/pem.h"
 
 int samples_setup(void **state)
 {

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "chains.h"
-#include "identity/cert.h"
+#include "x509/cert.h"
 
 static char reason[CERT_REASON_MAX];
 

@@ -11,8 +11,8 @@
 
 #include "base/buf.h"
 #include "base/json.h"
+#include "metrics/metrics.h"
 #include "samples.h"
-#include "service/metrics.h"
 
 #define NOW_MS 1574109732004
 

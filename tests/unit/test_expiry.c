@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "service/expiry.h"
+#include "run/expiry.h"
 
 enum { HOUR = 3600, DAY = 24 * HOUR, END = 100 * DAY };
 

@@ -10,11 +10,11 @@
 
 #include "base/err.h"
 #include "base/hash.h"
-#include "identity/cert.h"
 #include "identity/identity.h"
-#include "identity/key.h"
-#include "identity/verify.h"
 #include "samples.h"
+#include "x509/cert.h"
+#include "x509/key.h"
+#include "x509/verify.h"
 
 static struct bundle bundle;
 static struct identity *identity;

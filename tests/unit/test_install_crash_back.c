@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "host/install_memory.h"
-#include "host/install_rollback.h"
+#include "install/install_memory.h"
+#include "install/install_rollback.h"
 #include "install_fixture.h"
 #include "install_trace.h"
 

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "host/install_memory.h"
+#include "install/install_memory.h"
 #include "install_fixture.h"
 
 #define SET     "..set-0123456789abcdef"

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "host/install_rollback.h"
+#include "install/install_rollback.h"
 #include "install_fixture.h"
 
 /* Goes back to the set that the last read_previous() was of, or with number 0 to whichever. */

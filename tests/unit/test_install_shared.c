@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "host/install_hold.h"
+#include "install/install_hold.h"
 #include "install_fixture.h"
 
 /*

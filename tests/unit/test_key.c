@@ -9,11 +9,11 @@
 
 #include "base/err.h"
 #include "base/redzone.h"
-#include "identity/cert.h"
-#include "identity/der.h"
-#include "identity/key_impl.h"
-#include "identity/pem.h"
 #include "samples.h"
+#include "x509/cert.h"
+#include "x509/der.h"
+#include "x509/key_impl.h"
+#include "x509/pem.h"
 
 static struct err err;
 

@@ -21,7 +21,7 @@
 #include "base/err.h"
 #include "base/fs.h"
 #include "base/log.h"
-#include "service/metrics.h"
+#include "metrics/metrics.h"
 
 static struct metrics *metrics;
 static struct aside aside = ASIDE;

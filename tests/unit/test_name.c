@@ -8,9 +8,9 @@
 #include <stdio.h>
 
 #include "chains.h"
-#include "identity/cert.h"
-#include "identity/general_name.h"
-#include "identity/name.h"
+#include "x509/cert.h"
+#include "x509/general_name.h"
+#include "x509/name.h"
 
 /* A subjectAltName of one name. */
 static enum verify_status match(unsigned form, struct bytes presented, const char *expected)

@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "identity/pem.h"
 #include "samples.h"
+#include "x509/pem.h"
 
 static struct buf der;
 static struct pem_block block;

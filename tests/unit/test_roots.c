@@ -16,9 +16,9 @@
 #include "base/fs.h"
 #include "base/hash.h"
 #include "config/config.h"
-#include "identity/cert.h"
-#include "identity/verify.h"
 #include "samples.h"
+#include "x509/cert.h"
+#include "x509/verify.h"
 
 /* https://www.amazontrust.com/repository/: SHA-256 of each root's public key. */
 static const char *const key_hashes[AMAZON_ROOTS] = {

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "schedule.h"
+#include "run/schedule.h"
 
 enum { FLOOR = 1000, INTERVAL = 300000 };
 

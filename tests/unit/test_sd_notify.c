@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "host/sd_notify.h"
+#include "run/sd_notify.h"
 
 /* A service manager that listens under a name, "@" for an abstract one. */
 struct manager {

@@ -8,8 +8,8 @@
 
 #include "base/clock.h"
 #include "config/config.h"
-#include "service/suspicion.h"
-#include "service/watch.h"
+#include "run/suspicion.h"
+#include "run/watch.h"
 
 enum { MINUTE = 60 * 1000, DAY = 24 * 60 * MINUTE };
 

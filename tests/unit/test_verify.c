@@ -9,7 +9,7 @@
 
 #include "base/err.h"
 #include "chains.h"
-#include "identity/cert.h"
+#include "x509/cert.h"
 
 static void good_chains(void **state)
 {

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef AGENT_H
+#define AGENT_H
+
+#include <stdatomic.h>
+
+#include "aws/kept.h"
+#include "base/err.h"
+#include "config/config.h"
+#include "install/install.h"
+
+struct environment;
+struct probe;
+
+/* How the last cycle ended for one set, and what the next one must know of it. */
+struct agent_set {
+    const char *outcome; /* static: "installed", "unchanged", "kept_stale"...; "failed" */
+    bool rehearsed;      /* what is installed now was, in this cycle: the agent's probes hold how */
+    struct err err;      /* why it failed, or what was wrong though it was kept; else ERR_NONE */
+    struct {             /* a version that failed */
+        char version[65];
+        struct err err;
+        unsigned times;
+        int64_t until; /* not tried again before, on clock_ms() */
+    } refused;
+    int64_t describe_after; /* who may read the value alone is not asked for more before */
+    bool due;               /* it has yet to be delivered in this cycle */
+    bool failed;            /* its last turn, of this cycle */
+};
+
+/* The agent from cycle to cycle. Zero-initialise it but for the first three. */
+struct agent {
+    const struct config *config;
+    const struct environment *environment;
+    bool stays;           /* run: others look after what is installed, and there is a next time */
+    struct aws_kept kept; /* of AWS, for the next cycle */
+    struct agent_set sets[CONFIG_SETS_MAX]; /* in the configuration's order */
+    atomic_bool writing;                    /* an installation is in hand */
+    struct probe *probes; /* of each set's rehearsal, one for each endpoint; NULL: nobody asks */
+};
+
+/*
+ * One cycle of the mission: get every configured set from Secrets Manager, prove it, install it.
+ * Logs what it does, and each error once. Returns the exit status: 0 where every set is installed,
+ * unchanged or kept; else the highest of the sets'. Each set has its share of the time until the
+ * deadline, and what the others leave of theirs.
+ */
+int agent_cycle(struct agent *agent, int64_t deadline);
+
+/* Forgets what failed, and AWS's credentials: somebody asks for a fresh look. */
+void agent_forget(struct agent *agent);
+
+/*
+ * Takes every configured set back to the one before it, where that is whole, has not expired, and
+ * passes the rehearsal. By hand, what is left behind is not installed again until another version
+ * comes. Returns the exit status.
+ */
+int agent_rollback(struct agent *agent, int64_t deadline);
+
+/*
+ * The same for one set, by the agent itself: once for a version (ERR_NO_PREVIOUS the second time),
+ * and only where an enclave accepts the previous set now (ERR_ENCLAVE_REFUSED).
+ */
+int agent_retreat(struct agent *agent, size_t set, int64_t deadline, struct err *err);
+
+#endif

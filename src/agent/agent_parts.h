@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef AGENT_PARTS_H
+#define AGENT_PARTS_H
+
+#include "agent/agent.h"
+#include "aws/secretsmanager.h"
+#include "enclave/rehearse.h"
+#include "identity/bundle.h"
+#include "install/ca_overlap.h"
+
+struct identity;
+
+/* What the parts of the agent share. */
+
+/* Why a version is not even tried. */
+enum untried {
+    UNTRIED_UNKNOWN, /* not looked at yet */
+    UNTRIED_NO,
+    UNTRIED_REFUSED, /* it failed not long ago */
+    UNTRIED_HELD     /* it was rolled back */
+};
+
+/* One set on its way through the cycle. */
+struct delivery {
+    struct agent *agent;
+    const struct config *config;
+    const struct config_set *set;
+    struct agent_set *told; /* what comes of it */
+    struct install_target target;
+    struct secret_version *origins; /* one for each secret of the set */
+    char version[65];               /* of all of them; "" while one is not known */
+    bool recalled;                  /* it is what is installed */
+    bool describe_denied;
+    enum untried untried;
+    bool again; /* it was rolled back by itself, and may have another chance by a rehearsal */
+    struct bundle bundle;
+    struct identity *identity;
+    struct ca_overlap overlap;
+    enum rehearsal rehearsal;
+};
+
+/*
+ * agent.c: the mission, for one set: 0 where it is installed, unchanged or kept; -1 with err. Says
+ * in agent_set whether it is due another turn.
+ */
+int deliver_set(struct agent *agent, size_t i, struct secretsmanager *manager, int64_t deadline,
+                struct err *err);
+
+/* What a set is called in the log: its subdirectory, else the directory. */
+const char *delivery_name(const struct delivery *delivery);
+
+/* Whether an identity is of the subject that the configuration asks for. */
+int delivery_expect(const struct delivery *delivery, const struct identity *identity,
+                    struct err *err);
+
+/*
+ * The set's secrets: by their ARNs where AWS has told them, else as they are configured.
+ */
+void set_sources(const struct config_set *set, const struct secret_version *origins,
+                 struct install_source sources[CONFIG_SECRETS_MAX]);
+
+/* Whether forbid-version names one of these versions; which one, else NULL. */
+const char *version_forbidden(const struct config *config, const struct installed *facts);
+
+/*
+ * agent_keep.c: when what is installed stays. keep_stale(): AWS cannot be asked, and a whole set on
+ * disk is better than a host that does not come up, unless it is of other secrets, which err then
+ * says too. keep_unproven(): no enclave could be asked.
+ * keep_from(): the version is one not to be tried, with the error of one that failed.
+ * keep_held(): whether what stands in place of a version that is held back may stay, else why not.
+ * keep_back(): one that was rolled back by itself has had its chance, and is refused still.
+ */
+bool keep_stale(const struct delivery *delivery, struct err *err);
+bool keep_unproven(const struct delivery *delivery);
+enum untried keep_from(struct delivery *delivery);
+int keep_held(const struct delivery *delivery, struct err *err);
+bool keep_back(const struct delivery *delivery, const struct err *err);
+
+/* Whether what is installed will serve for a while yet. */
+bool keep_serves(const struct delivery *delivery);
+
+/*
+ * agent_young.c: a first install waits for a role, a policy or a secret that was made a minute ago
+ * (err.h: young). young_waits(): whether the failure of a delivery is worth it. young_sleep(): logs
+ * what is waited for, and sleeps until the sets that are due have their next turn; false, at once,
+ * where none is due, or they have had enough. young_explain(): puts into an error for how long was
+ * waited.
+ */
+struct young {
+    int64_t deadline;     /* of the cycle; on clock_ms(), as all of them */
+    int64_t since, until; /* of the waiting; since the first young_sleep() */
+    unsigned tries;       /* that have failed */
+};
+bool young_waits(const struct delivery *delivery, const struct err *err);
+bool young_sleep(struct young *young, const struct agent *agent);
+void young_explain(const struct young *young, struct err *err);
+
+/* Remembers a version that failed, so that it is not tried in each cycle. */
+void keep_in_mind(const struct delivery *delivery, const struct err *err);
+
+#endif

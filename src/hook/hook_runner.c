@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "hook/hook_internal.h"
+
+static const char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/* Of the facts, in their order. */
+static const char *const names[HOOK_FACTS] = {
+    "MTLS_AGENT_CHANGE_EVENT",       "MTLS_AGENT_CHANGE_SET",       "MTLS_AGENT_DIR",
+    "MTLS_AGENT_CHANGE_FINGERPRINT", "MTLS_AGENT_CHANGE_NOT_AFTER", "MTLS_AGENT_CHANGE_VERSION_ID",
+};
+enum { NAME_SIZE = 32 }; /* of the longest, with '=' */
+
+struct runner {
+    const struct hook_options *options;
+    int agent, children;
+    pid_t agent_pid;
+};
+
+struct request {
+    int64_t limit_ms;
+    char text[HOOK_FACTS_SIZE];
+    const char *facts[HOOK_FACTS];
+};
+
+struct environment {
+    char text[HOOK_FACTS_SIZE + HOOK_FACTS * NAME_SIZE];
+    char *entries[1 + HOOK_FACTS + 1];
+};
+
+void hook_fail(struct hook_result *result, enum hook_outcome outcome, const char *format, ...)
+{
+    va_list arguments;
+
+    if (result->outcome != HOOK_DONE)
+        return;
+    result->outcome = outcome;
+    va_start(arguments, format);
+    (void)vsnprintf(result->reason, sizeof result->reason, format, arguments);
+    va_end(arguments);
+}
+
+/* It may hold AWS secrets, which neither /proc nor a program shall show. */
+static void forget_environment(void)
+{
+    char **entry;
+
+    for (entry = environ; entry && *entry; entry++)
+        wipe(*entry, strlen(*entry));
+    environ = NULL;
+}
+
+/* Signals meant to end the service come to its whole group; when to end is the agent's decision. */
+static int settle(struct runner *runner)
+{
+    static const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE};
+    sigset_t set;
+    size_t i;
+
+    (void)prctl(PR_SET_NAME, "mtls-agent-hook", 0L, 0L, 0L);
+    /* What a program leaves behind is reaped here: an agent that is PID 1 has no init to do it. */
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1L, 0L, 0L, 0L) < 0)
+        return -1;
+    for (i = 0; i < sizeof ignored / sizeof *ignored; i++)
+        if (signal(ignored[i], SIG_IGN) == SIG_ERR)
+            return -1;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGCHLD);
+    if (signal(SIGCHLD, SIG_DFL) == SIG_ERR || sigprocmask(SIG_SETMASK, &set, NULL) < 0)
+        return -1;
+    runner->children = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return runner->children < 0 ? -1 : 0;
+}
+
+static void reap(const struct runner *runner)
+{
+    struct signalfd_siginfo info;
+
+    while (read(runner->children, &info, sizeof info) > 0)
+        continue;
+    while (waitpid(-1, NULL, WNOHANG) > 0)
+        continue;
+}
+
+/* Finds the facts in a packet of so many bytes, none of which it has to be: 0, or -1. */
+static int parse(struct request *request, ssize_t packet)
+{
+    const char *at = request->text;
+    size_t left, i;
+
+    if (packet < (ssize_t)sizeof request->limit_ms)
+        return -1;
+    left = (size_t)packet - sizeof request->limit_ms;
+    for (i = 0; i < HOOK_FACTS; i++) {
+        const char *end = memchr(at, '\0', left);
+
+        if (!end)
+            return -1;
+        request->facts[i] = at;
+        left -= (size_t)(end + 1 - at);
+        at = end + 1;
+    }
+    return left == 0 ? 0 : -1;
+}
+
+static void fill_environment(struct environment *environment, const struct request *request)
+{
+    size_t i, used = 0;
+
+    environment->entries[0] = (char *)(uintptr_t)path;
+    for (i = 0; i < HOOK_FACTS; i++) {
+        char *entry = environment->text + used;
+        size_t room = sizeof environment->text - used;
+
+        used += (size_t)snprintf(entry, room, "%s=%s", names[i], request->facts[i]) + 1;
+        environment->entries[1 + i] = entry;
+    }
+    environment->entries[1 + HOOK_FACTS] = NULL;
+}
+
+static int run_program(const struct runner *runner, const struct request *request,
+                       struct hook_result *result)
+{
+    const int64_t most = runner->options->timeout_ms;
+    struct environment environment;
+    struct hook_program program = {
+        .argv = runner->options->argv,
+        .environment = environment.entries,
+        .limit_ms = request->limit_ms < most ? request->limit_ms : most,
+        .agent = runner->agent,
+        .children = runner->children,
+    };
+
+    if (!program.argv)
+        return 0;
+    fill_environment(&environment, request);
+    return hook_program_run(&program, result);
+}
+
+/* Tells all, whoever of them fails. 0, or -1 where the agent is gone. */
+static int tell(const struct runner *runner, const struct request *request,
+                struct hook_result *result)
+{
+    const struct hook_options *options = runner->options;
+    size_t i;
+
+    if (run_program(runner, request, result) < 0)
+        return -1;
+    for (i = 0; i < options->signal_count; i++)
+        hook_signal_send(&options->signals[i], runner->agent_pid, result);
+    return 0;
+}
+
+/* Serves one packet: 0, or -1 where the agent is gone. */
+static int serve(const struct runner *runner)
+{
+    struct hook_result result = {.outcome = HOOK_DONE};
+    const int64_t started = clock_ms();
+    struct request request;
+    struct iovec parts[] = {{&request.limit_ms, sizeof request.limit_ms},
+                            {request.text, sizeof request.text}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    ssize_t n = recvmsg(runner->agent, &message, 0);
+
+    if (n < 0 && errno == EINTR)
+        return 0;
+    if (n <= 0)
+        return -1;
+    if ((message.msg_flags & MSG_TRUNC) || parse(&request, n) < 0)
+        hook_fail(&result, HOOK_FAILED, "the agent asked for something else");
+    else if (tell(runner, &request, &result) < 0)
+        return -1;
+    result.ms = clock_ms() - started;
+    return send(runner->agent, &result, sizeof result, MSG_NOSIGNAL) < 0 ? -1 : 0;
+}
+
+_Noreturn void hook_runner(int agent, const struct hook_options *options)
+{
+    struct runner runner = {.options = options, .agent = agent, .agent_pid = getppid()};
+    struct pollfd fds[2];
+
+    forget_environment();
+    if (settle(&runner) < 0)
+        _exit(1);
+    fds[0] = (struct pollfd){agent, POLLIN, 0};
+    fds[1] = (struct pollfd){runner.children, POLLIN, 0};
+    for (;;) {
+        reap(&runner); /* also after a program, whose wait may have eaten the signal */
+        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+            _exit(1);
+        if (fds[0].revents && serve(&runner) < 0)
+            _exit(0);
+    }
+}

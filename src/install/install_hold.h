@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOST_INSTALL_HOLD_H
+#define HOST_INSTALL_HOLD_H
+
+#include "install/install.h"
+
+struct err;
+
+/*
+ * One `run` a target: it holds a lock of its own for as long as it lives, in a file that lies where
+ * that of install_set() does. It is not that one, so that a fetch can go on beside it.
+ */
+
+/*
+ * Makes target and file where they are missing, and takes the lock. Close *fd to let go, and
+ * *directory, the target; a child
+ * that was forked and has not yet called exec holds it too. ERR_ALREADY_RUNNING where another
+ * process holds it, ERR_TARGET_INVALID, ERR_INSTALL_FAILED; both are -1 then.
+ */
+int install_hold(const struct install_target *target, int *fd, int *directory, struct err *err);
+
+/* Whether a process holds it now. Changes nothing on disk. */
+enum install_held install_held(const struct install_target *target);
+
+#endif

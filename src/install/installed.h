@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOST_INSTALLED_H
+#define HOST_INSTALLED_H
+
+#include <stdbool.h>
+
+#include "install/install.h"
+
+struct err;
+struct identity;
+
+/* Between a proven identity in memory and the set of files that install.h keeps. */
+
+/*
+ * The identity that is installed in a target now, read and checked as one that is to be installed.
+ * NULL with err: ERR_NO_IDENTITY, ERR_TARGET_INVALID, and all that identity_new() says of a damaged
+ * one. Free with identity_free().
+ */
+struct identity *installed_identity(const struct install_target *target, struct err *err);
+
+/*
+ * Installs an identity: its files, and with combined client.pem (key, leaf, chain) for programs
+ * that open one file. Errors as install_set()'s.
+ */
+struct installing {
+    const struct identity *identity;
+    const struct install_source *sources;
+    size_t source_count;
+    bool combined;
+    const struct install_overlap *overlap; /* of the identity's anchors */
+    size_t overlap_count;
+};
+int install_identity(const struct install_target *target, const struct installing *what,
+                     enum install_outcome *outcome, struct err *err);
+
+#endif

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "metrics/metrics_internal.h"
+
+static const char *const type_names[] = {
+    [METRIC_COUNTER] = "counter",
+    [METRIC_GAUGE] = "gauge",
+    [METRIC_HISTOGRAM] = "histogram",
+};
+
+struct text {
+    struct buf *out;
+    bool failed;
+};
+
+static void put(struct text *text, const char *piece)
+{
+    if (!text->failed && buf_append_text(text->out, piece) < 0)
+        text->failed = true;
+}
+
+/* "0.25": no zeros at the end, so that a bound is written as all others write it. */
+static void put_number(struct text *text, int64_t value, int64_t scale)
+{
+    const char *sign = value < 0 ? "-" : "";
+    uint64_t size = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    unsigned rest = scale == 1000 ? (unsigned)(size % 1000) : 0;
+    unsigned digits = 3;
+    char piece[32];
+
+    while (rest > 0 && rest % 10 == 0) {
+        rest /= 10;
+        digits--;
+    }
+    (void)snprintf(piece, sizeof piece, rest ? "%s%llu.%0*u" : "%s%llu", sign,
+                   (unsigned long long)(size / (uint64_t)scale), (int)digits, rest);
+    put(text, piece);
+}
+
+/* name="value", where the value is printable ASCII. */
+static void put_label(struct text *text, const char *name, const char *value)
+{
+    char piece[3] = {'\\'};
+
+    put(text, name);
+    put(text, "=\"");
+    for (; *value; value++) {
+        piece[1] = *value;
+        put(text, *value == '"' || *value == '\\' ? piece : piece + 1);
+    }
+    put(text, "\"");
+}
+
+/* A sample's name and labels; le is the bound of a bucket, else NULL. */
+static void put_head(struct text *text, const struct metric_series *series, const char *suffix,
+                     const char *le)
+{
+    const struct metric_family *family = &metric_families[series->metric];
+    const char *between = "{";
+    size_t i;
+
+    put(text, family->name);
+    put(text, suffix);
+    for (i = 0; i < METRIC_LABELS && family->labels[i]; i++) {
+        put(text, between);
+        put_label(text, family->labels[i], metric_label(series, i));
+        between = ",";
+    }
+    if (le) {
+        put(text, between);
+        put(text, "le=\"");
+        put(text, le);
+    }
+    put(text, le ? "" : i > 0 ? "} " : " ");
+}
+
+/* bound 0: no bound. */
+static void put_bucket(struct text *text, const struct metric_series *series, int64_t bound,
+                       int64_t count)
+{
+    put_head(text, series, "_bucket", bound > 0 ? "" : "+Inf");
+    if (bound > 0)
+        put_number(text, bound, metric_families[series->metric].scale);
+    put(text, "\"} ");
+    put_number(text, count, 1);
+    put(text, "\n");
+}
+
+static void put_histogram(struct text *text, const struct metric_series *series)
+{
+    const struct metric_family *family = &metric_families[series->metric];
+    const int64_t *counts = series->histogram->counts;
+    int64_t count = counts[0];
+    size_t i;
+
+    for (i = 0; family->bounds[i] > 0; count += counts[++i])
+        put_bucket(text, series, family->bounds[i], count);
+    put_bucket(text, series, 0, count);
+    put_head(text, series, "_sum", NULL);
+    put_number(text, series->value, family->scale);
+    put(text, "\n");
+    put_head(text, series, "_count", NULL);
+    put_number(text, count, 1);
+    put(text, "\n");
+}
+
+static void put_series(struct text *text, const struct metric_series *series)
+{
+    if (series->histogram) {
+        put_histogram(text, series);
+        return;
+    }
+    put_head(text, series, "", NULL);
+    put_number(text, series->value, metric_families[series->metric].scale);
+    put(text, "\n");
+}
+
+static void put_family(struct text *text, const struct metric_family *family)
+{
+    put(text, "# HELP ");
+    put(text, family->name);
+    put(text, " ");
+    put(text, family->help);
+    put(text, "\n# TYPE ");
+    put(text, family->name);
+    put(text, " ");
+    put(text, type_names[family->type]);
+    put(text, "\n");
+}
+
+static int compare(const void *a, const void *b)
+{
+    return metric_compare(*(struct metric_series *const *)a, *(struct metric_series *const *)b);
+}
+
+static void put_all(struct text *text, const struct metrics *metrics)
+{
+    struct metric_series **all = metrics_all(metrics);
+    size_t i;
+
+    if (!all) {
+        text->failed = true;
+        return;
+    }
+    qsort(all, metrics->count, sizeof *all, compare);
+    for (i = 0; i < metrics->count; i++) {
+        if (i == 0 || all[i]->metric != all[i - 1]->metric)
+            put_family(text, &metric_families[all[i]->metric]);
+        put_series(text, all[i]);
+    }
+    free(all);
+}
+
+int metrics_render(struct metrics *metrics, struct buf *out)
+{
+    struct text text = {.out = out};
+    size_t start = out->len;
+
+    pthread_mutex_lock(&metrics->mutex);
+    put_all(&text, metrics);
+    pthread_mutex_unlock(&metrics->mutex);
+    if (text.failed && out->data) {
+        out->len = start;
+        out->data[start] = '\0';
+    }
+    return text.failed ? -1 : 0;
+}

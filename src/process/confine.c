@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "process/confine.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/target.h"
+#include "aws/profile.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "identity/bundle.h"
+#include "install/install.h"
+#include "run/status.h"
+#include "sandbox/sandbox.h"
+
+static struct {
+    bool on;
+    unsigned needs;
+    bool standing;              /* each set has a file in place */
+    bool foreign;               /* with the rights to work on other users' files */
+    bool told;                  /* that system calls were refused */
+    struct sandbox_paths paths; /* in force */
+} confinement;
+
+/* Keys may be another user's: then the rights to them are kept. False: there is no file. */
+static bool allow_set(struct sandbox_paths *paths, const char *directory, unsigned rights)
+{
+    char file[SANDBOX_PATH_MAX];
+    bool any = false;
+    int field;
+
+    sandbox_allow_directory(paths, directory, rights);
+    for (field = 0; field <= BUNDLE_FIELDS; field++) {
+        const char *name =
+            field < BUNDLE_FIELDS ? bundle_field_file((enum bundle_field)field) : INSTALL_COMBINED;
+
+        if (snprintf(file, sizeof file, "%s/%s", directory, name) < (int)sizeof file &&
+            access(file, F_OK) == 0) {
+            sandbox_allow_below(paths, directory, file);
+            any = true;
+        }
+    }
+    return any;
+}
+
+/* Each subdirectory by itself, too: it may be a link to elsewhere. */
+static void allow_target(struct sandbox_paths *paths, const struct config *config, unsigned rights)
+{
+    char path[SANDBOX_PATH_MAX];
+    bool any;
+    size_t i;
+
+    (void)snprintf(path, sizeof path, "%s%s", config->root, config->dir);
+    any = allow_set(paths, path, rights);
+    confinement.standing = true;
+    for (i = 0; i < config->set_count; i++) {
+        if (config->sets[i].sub[0]) {
+            (void)snprintf(path, sizeof path, "%s%s/%s", config->root, config->dir,
+                           config->sets[i].sub);
+            confinement.standing = allow_set(paths, path, rights) && confinement.standing;
+        } else {
+            confinement.standing = any && confinement.standing;
+        }
+    }
+}
+
+static void allow_named(struct sandbox_paths *paths, const char *file)
+{
+    if (file && *file && strncmp(file, "-----BEGIN ", 11) != 0)
+        sandbox_allow_file(paths, file, SANDBOX_READ);
+}
+
+/* Files that a profile names, whichever profile. */
+static void allow_properties(struct sandbox_paths *paths, const struct profile_file *file)
+{
+    size_t i;
+
+    for (i = 0; i < profile_file_count(file); i++) {
+        const struct profile_line *line = profile_file_line(file, i);
+
+        if (line->name && (strcmp(line->name, "ca_bundle") == 0 ||
+                           strcmp(line->name, "web_identity_token_file") == 0))
+            allow_named(paths, line->value);
+    }
+}
+
+/* Where nobody named the file, a directory that is not there is none to wait for. */
+static void allow_shared_file(struct sandbox_paths *paths, const struct config *config,
+                              enum profile_file_kind kind, const char *variable)
+{
+    char path[PROFILE_PATH_MAX], directory[PROFILE_PATH_MAX];
+    char *slash;
+
+    if (profile_path(config, kind, path) < 0)
+        return;
+    (void)snprintf(directory, sizeof directory, "%s", path);
+    slash = strrchr(directory, '/');
+    if (slash)
+        *slash = '\0';
+    if (config_variable(config, variable) || !slash || access(directory, F_OK) == 0)
+        sandbox_allow_file(paths, path, SANDBOX_READ);
+}
+
+static void allow_aws(struct sandbox_paths *paths, const struct config *config)
+{
+    static const char *const variables[] = {"AWS_CA_BUNDLE", "AWS_WEB_IDENTITY_TOKEN_FILE",
+                                            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"};
+    struct profiles *profiles = NULL;
+    struct err ignored;
+    size_t i;
+
+    allow_named(paths, config->ca_bundle);
+    for (i = 0; i < sizeof variables / sizeof *variables; i++)
+        allow_named(paths, config_variable(config, variables[i]));
+    allow_shared_file(paths, config, PROFILE_CONFIG, "AWS_CONFIG_FILE");
+    allow_shared_file(paths, config, PROFILE_CREDENTIALS, "AWS_SHARED_CREDENTIALS_FILE");
+    if (profiles_load(config, &profiles, &ignored) < 0)
+        return;
+    allow_properties(paths, &profiles->config);
+    allow_properties(paths, &profiles->credentials);
+    profiles_free(profiles);
+}
+
+/* alone: as they are now. */
+static void allow_etc(struct sandbox_paths *paths, unsigned needs, bool alone)
+{
+    if (needs & NEED_NETWORK) {
+        sandbox_allow_neighbour(paths, "/etc/resolv.conf", alone);
+        sandbox_allow_neighbour(paths, "/etc/hosts", alone);
+    }
+    if (needs & NEED_RELOAD) {
+        sandbox_allow_neighbour(paths, "/etc/passwd", true);
+        sandbox_allow_neighbour(paths, "/etc/group", true);
+    }
+}
+
+static void allow_status(struct sandbox_paths *paths, const struct config *config, unsigned needs)
+{
+    const unsigned replace = SANDBOX_REPLACE | (needs & NEED_STATUS ? (unsigned)SANDBOX_LIST : 0U);
+    const unsigned rights = needs & NEED_PUBLISH ? replace : SANDBOX_READ;
+    char path[STATUS_PATH_MAX];
+
+    status_path(config, path);
+    if (needs & NEED_STATUS)
+        sandbox_allow_file(paths, path, SANDBOX_READ);
+    if (needs & NEED_STATUS && access(STATUS_ELSEWHERE, F_OK) == 0)
+        sandbox_allow_directory(paths, STATUS_ELSEWHERE, rights);
+    if (needs & NEED_PUBLISH)
+        sandbox_allow_file(paths, path, replace);
+    if (needs & NEED_PUBLISH && config->metrics_file)
+        sandbox_allow_file(paths, config->metrics_file, replace);
+}
+
+/* Where the lock lies in the target there is nothing to add. An operator's own directory is judged
+ * again when it is used. */
+static void allow_locks(struct sandbox_paths *paths, const struct config *config, unsigned needs)
+{
+    const struct install_target target = agent_target(config, "", 0);
+    const bool change = needs & NEED_INSTALL;
+    const char *directory;
+
+    if (!(change || needs & NEED_STATUS))
+        return;
+    if (install_lock_directory(&target, change, &directory) || target.lock_dir)
+        sandbox_allow_directory(paths, directory,
+                                change ? SANDBOX_READ | SANDBOX_APPEND : SANDBOX_READ);
+}
+
+/* All but what is in /etc. */
+static void allow(struct sandbox_paths *paths, const struct config *config, unsigned needs)
+{
+    const unsigned look = SANDBOX_READ | SANDBOX_LIST;
+
+    if (needs & NEED_TARGET)
+        allow_target(paths, config, needs & NEED_INSTALL ? (unsigned)SANDBOX_TREE : look);
+    if (needs & NEED_AWS)
+        allow_aws(paths, config);
+    if (needs & NEED_RELOAD)
+        allow_named(paths, config->file);
+    if (needs & NEED_OPERAND && config->operand && strcmp(config->operand, "-") != 0)
+        allow_named(paths, config->operand);
+    if (config->log.file && !log_is_stdout(config->log.file))
+        sandbox_allow_file(paths, config->log.file, SANDBOX_APPEND);
+    allow_locks(paths, config, needs); /* which makes the directory that a status may lie in */
+    allow_status(paths, config, needs);
+}
+
+void confine_absent(char out[CONFINE_ABSENT_MAX])
+{
+    struct sandbox_facts facts;
+    size_t i, len = 0;
+
+    sandbox_look(&facts);
+    out[0] = '\0';
+    const struct {
+        const char *part, *why;
+    } parts[] = {{"no_new_privs", facts.no_new_privs_absent},
+                 {"capabilities", facts.capabilities_absent},
+                 {"landlock", facts.landlock_absent},
+                 {"seccomp", facts.seccomp_absent}};
+    for (i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (parts[i].why && len < CONFINE_ABSENT_MAX)
+            len += (size_t)snprintf(out + len, CONFINE_ABSENT_MAX - len, "%s%s: %s",
+                                    len ? "; " : "", parts[i].part, parts[i].why);
+}
+
+static void tell(void)
+{
+    const bool stays = confinement.needs & NEED_RELOAD;
+    const bool installs = confinement.needs & NEED_INSTALL;
+    struct sandbox_facts facts;
+    char absent[CONFINE_ABSENT_MAX];
+
+    sandbox_look(&facts);
+    confine_absent(absent);
+    log_event(stays || (installs && absent[0]) ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "sandbox",
+              log_s("state", confinement.on ? "on" : "off"), log_n("landlock", facts.landlock),
+              log_s("seccomp", facts.seccomp ? "yes" : "no"),
+              log_s("capabilities", facts.capabilities),
+              log_s("absent", absent[0] ? absent : NULL));
+}
+
+void confine(const struct config *config, const struct confine_options *options)
+{
+    const unsigned needs = options->needs;
+    const struct sandbox_options sandbox = {
+        .paths = &confinement.paths,
+        .network = needs & NEED_NETWORK,
+        .installs = needs & NEED_INSTALL,
+        .stays = needs & NEED_RELOAD,
+        .foreign = config->owner_set && needs & NEED_INSTALL,
+        .runner = options->runner,
+        .notify = options->notify,
+    };
+
+    confinement.on = !config->sandbox_off;
+    confinement.needs = needs;
+    confinement.foreign = sandbox.foreign;
+    if (confinement.on) {
+        allow(&confinement.paths, config, needs);
+        allow_etc(&confinement.paths, needs, false);
+        log_stop(); /* its threads would keep their rights */
+        sandbox_begin(&sandbox);
+        log_start();
+    }
+    tell();
+}
+
+int confine_job(const struct config *config, bool starting)
+{
+    const unsigned needs =
+        confinement.needs & ~(unsigned)(NEED_RELOAD | NEED_STATUS | NEED_PUBLISH);
+    struct sandbox_paths paths = {0};
+    int rules;
+
+    if (!confinement.on)
+        return -1;
+    allow(&paths, config, needs);
+    allow_etc(&paths, needs, !starting);
+    rules = sandbox_rules(&paths);
+    sandbox_paths_free(&paths);
+    return rules;
+}
+
+bool confine_standing(void)
+{
+    return confinement.standing;
+}
+
+static int check_owner(const struct config *config, struct err *err)
+{
+    struct sandbox_facts facts;
+
+    sandbox_look(&facts);
+    if (!config->owner_set || confinement.foreign || geteuid() != 0 || !facts.capabilities ||
+        strstr(facts.capabilities, "dac_override"))
+        return 0;
+    return err_set(err, ERR_CONFIG, config->file,
+                   "owner needs a restart: the sandbox holds no right to other users' files");
+}
+
+int confine_check(const struct config *config, struct err *err)
+{
+    struct sandbox_paths asked = {0};
+    const struct sandbox_path *beyond;
+    int result = 0;
+
+    if (!confinement.on)
+        return 0;
+    allow(&asked, config, confinement.needs);
+    beyond = sandbox_beyond(&confinement.paths, &asked);
+    if (beyond)
+        result =
+            err_set(err, ERR_CONFIG, config->file,
+                    "%s needs a restart: the sandbox does not let the agent there", beyond->wanted);
+    sandbox_paths_free(&asked);
+    return result < 0 ? result : check_owner(config, err);
+}
+
+void confine_tell(void)
+{
+    int call;
+    const size_t count = sandbox_refused(&call);
+
+    if (count == 0 || confinement.told)
+        return;
+    confinement.told = true;
+    log_event(LOG_LEVEL_WARNING, "sandbox_refused", log_n("system_call", call),
+              log_n("count", (int64_t)count));
+}

@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+#include <sys/stat.h>
+
+#include "agent/target.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "config/config.h"
+#include "enclave/history.h"
+#include "metrics/metrics.h"
+#include "process/confine.h"
+#include "run/state.h"
+#include "run/tell.h"
+
+enum { EXTEND_MS = 10 * 1000, EXTEND_BY_MS = 30 * 1000 };
+
+static struct install_target target_of(const struct service *service, size_t set, int64_t deadline)
+{
+    return agent_target(service->config, service->config->sets[set].sub, deadline);
+}
+
+/* ---- on the arena's stack ---- */
+
+static void survey_all(struct service *service)
+{
+    size_t i;
+
+    for (i = 0; i < service->config->set_count; i++) {
+        const struct install_target target = target_of(service, i, service->job.deadline);
+
+        survey_target(&target, &service->config->sets[i], &service->surveys[i]);
+    }
+}
+
+static int survey(void *argument)
+{
+    survey_all(argument);
+    return 0;
+}
+
+static int cycle(void *argument)
+{
+    struct service *service = argument;
+    int status;
+
+    log_remember(&service->cycle_log);
+    status = agent_cycle(&service->agent, service->job.deadline);
+    survey_all(service);
+    log_remember(NULL);
+    return status;
+}
+
+static int probe(void *argument)
+{
+    struct service *service = argument;
+
+    log_remember(&service->probe_log);
+    watch_round(&service->watch, &service->agent, service->job.deadline);
+    survey_all(service);
+    log_remember(NULL);
+    return 0;
+}
+
+/* ---- on main's ---- */
+
+static void start_job(struct service *service, enum duty duty)
+{
+    static int (*const functions[])(void *) = {
+        [DUTY_SURVEY] = survey, [DUTY_CYCLE] = cycle, [DUTY_PROBE] = probe};
+    struct err err;
+
+    service->busy = duty;
+    service->busy_since = clock_ms();
+    service->job.function = functions[duty];
+    service->job.argument = service;
+    service->job.rules = confine_job(service->config, !service->ready);
+    service->job.deadline = service->busy_since + service->config->deadline_ms;
+    if (job_start(&service->job, &err) == 0)
+        return;
+    service_fail(service, &err);
+}
+
+static bool cycle_due(const struct service *service, int64_t now)
+{
+    return now >= (service->refresh ? service->floor_at : service->cycle_at);
+}
+
+static bool probes(const struct service *service)
+{
+    return service->config->probe_interval_ms > 0 && service->config->endpoint_count > 0;
+}
+
+/* A little to and fro, so that hosts that started together do not stay together. */
+static void plan_round(struct service *service, int64_t now)
+{
+    const int64_t interval = service->config->probe_interval_ms;
+    const uint32_t tenth = (uint32_t)(interval / 10);
+
+    service->probe_at = now + interval - tenth / 2 + random_below(tenth + 1);
+}
+
+/* Who was asked about a set just before it was installed is not asked again; whether that is all.
+ */
+static bool spare_rehearsed(struct service *service, int64_t now)
+{
+    const int64_t lately = service->config->probe_interval_ms / 2;
+    bool all = true;
+    size_t i;
+
+    for (i = 0; i < service->config->set_count; i++) {
+        const int64_t at = service->sets[i].rehearsed_at;
+
+        service->watch.spared[i] = at > 0 && now - at < lately;
+        all = all && service->watch.spared[i];
+    }
+    return all;
+}
+
+/* The next set that nobody was told of yet; CONFIG_SETS_MAX: none. */
+static size_t untold(const struct service *service)
+{
+    const size_t count = service->config->set_count;
+    const struct service_set *set;
+    size_t i, n;
+
+    for (n = 1; n <= count; n++) {
+        i = (service->told_last + n) % count;
+        set = &service->sets[i];
+        if (tell_due(&set->survey) && strcmp(set->told, set->survey.facts.set) != 0)
+            return i;
+    }
+    return CONFIG_SETS_MAX;
+}
+
+static bool can_tell(const struct service *service)
+{
+    return service->hook.pid > 0 && service->telling == CONFIG_SETS_MAX &&
+           service->busy == DUTY_NONE && untold(service) < CONFIG_SETS_MAX;
+}
+
+static void fail_to_tell(struct service *service, const char *result, const struct err *err)
+{
+    struct err *before = &service->sets[service->telling].told_err;
+
+    if (before->code == ERR_NONE || strcmp(before->reason, err->reason) != 0)
+        log_error(err);
+    *before = *err;
+    metrics_add(service->metrics, METRIC_HOOKS, METRICS_LABELS(result), 1);
+}
+
+/* Once more after a while that grows, whatever came of it: who was told is told no more. */
+static void end_telling(struct service *service, bool failed)
+{
+    uint32_t random;
+
+    random_bytes(&random, sizeof random);
+    service->tell_at = schedule_next(&service->tell_schedule, failed, clock_ms(), random);
+    if (!failed)
+        service->tell_at = 0;
+    service->telling = CONFIG_SETS_MAX;
+    publish(service);
+}
+
+/* How this set came into place; NULL: by another process. */
+static const char *origin(const struct service_set *set)
+{
+    return strcmp(set->left, set->survey.facts.set) == 0 ? set->outcome : NULL;
+}
+
+static void start_telling(struct service *service)
+{
+    const size_t set = untold(service);
+    const struct telling telling = {
+        .config = service->config,
+        .set = set,
+        .outcome = origin(&service->sets[set]),
+        .survey = &service->told_of,
+        .limit_ms = service->config->on_change_timeout_ms,
+    };
+    struct err err;
+
+    service->telling = service->told_last = set;
+    service->told_of = service->sets[set].survey;
+    if (tell_ask(&service->hook, &telling, &err) == 0)
+        return;
+    fail_to_tell(service, "failed", &err);
+    end_telling(service, true);
+}
+
+void duties_take_hook(struct service *service)
+{
+    struct service_set *set = &service->sets[service->telling];
+    struct install_target target;
+    struct hook_result result;
+    struct err err;
+    bool told;
+    int taken = hook_take(&service->hook, &result);
+
+    if (taken == 0)
+        return;
+    if (taken < 0) {
+        (void)err_set(&err, ERR_SYSTEM, "hook", "its runner is gone");
+        service_fail(service, &err);
+        return;
+    }
+    target = target_of(service, service->telling, clock_ms());
+    metrics_observe(service->metrics, METRIC_HOOK_DURATION, NULL, result.ms);
+    told = tell_settle(&target, &service->told_of, &result, &err);
+    if (told) {
+        memcpy(set->told, service->told_of.facts.set, sizeof set->told);
+        set->told_err.code = ERR_NONE;
+        metrics_add(service->metrics, METRIC_HOOKS, METRICS_LABELS("done"), 1);
+    } else {
+        fail_to_tell(service, result.outcome == HOOK_TIMEOUT ? "timeout" : "failed", &err);
+    }
+    end_telling(service, !told);
+}
+
+static void beat(struct service *service, int64_t now)
+{
+    int64_t watchdog_ms = sd_notify_watchdog_ms(&service->notify);
+
+    if (watchdog_ms > 0 && now >= service->watchdog_at) {
+        sd_notify_send(&service->notify, "WATCHDOG=1");
+        service->watchdog_at = now + watchdog_ms;
+    }
+    if (service->notify.fd >= 0 && !service->ready && now >= service->extend_at) {
+        sd_notify_send(&service->notify, "EXTEND_TIMEOUT_USEC=%d000", EXTEND_BY_MS);
+        service->extend_at = now + EXTEND_MS;
+    }
+}
+
+void duties_start(struct service *service)
+{
+    const int64_t now = clock_ms();
+
+    beat(service, now);
+    if (service->reload && service->busy == DUTY_NONE && service->telling == CONFIG_SETS_MAX)
+        service_reload(service);
+    if (can_tell(service) && now >= service->tell_at)
+        start_telling(service);
+    if (service->busy != DUTY_NONE)
+        return;
+    if (!service->surveyed) {
+        service->surveyed = true; /* before AWS is asked, which may take its time */
+        start_job(service, DUTY_SURVEY);
+    } else if (cycle_due(service, now)) {
+        service->refresh = false;
+        start_job(service, DUTY_CYCLE);
+    } else if (probes(service) && now >= service->probe_at) {
+        if (spare_rehearsed(service, now))
+            plan_round(service, now);
+        else
+            start_job(service, DUTY_PROBE);
+    }
+}
+
+static int64_t sooner(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+int64_t duties_next(const struct service *service)
+{
+    int64_t next = INT64_MAX;
+
+    if (service->busy != DUTY_NONE)
+        next = service->job.look_at;
+    else
+        next = service->refresh ? service->floor_at : service->cycle_at;
+    if (service->busy == DUTY_NONE && probes(service))
+        next = sooner(next, service->probe_at);
+    if (can_tell(service))
+        next = sooner(next, service->tell_at);
+    if (sd_notify_watchdog_ms(&service->notify) > 0)
+        next = sooner(next, service->watchdog_at);
+    if (service->notify.fd >= 0 && !service->ready)
+        next = sooner(next, service->extend_at);
+    return next;
+}
+
+/* ---- what comes of it ---- */
+
+/* Whether a cycle learned from AWS what should be there, and it is there. */
+static bool is_success(const struct agent_set *told)
+{
+    return told->err.code == ERR_NONE && strcmp(told->outcome, "kept_unproven") != 0;
+}
+
+static int64_t latency(const struct probe *probe)
+{
+    return probe->tls_ms < 0 ? -1 : (probe->tcp_ms > 0 ? probe->tcp_ms : 0) + probe->tls_ms;
+}
+
+static void take_probes(struct service *service, size_t i, int64_t wall)
+{
+    const struct watch *watch = &service->watch;
+    size_t e;
+
+    for (e = 0; e < watch->endpoints; e++) {
+        const struct probe *probe = &watch->probes[i * watch->endpoints + e];
+
+        history_add(&service->histories[e],
+                    &(const struct history_entry){clock_ms(), wall, probe->verdict, latency(probe),
+                                                  probe->reason});
+    }
+}
+
+/* What enclaves said to a set before it was installed, if all were asked: as good as a round. */
+static bool take_rehearsed(struct service *service, size_t i, int64_t wall)
+{
+    const struct watch *watch = &service->watch;
+    const struct probe *probes = watch->probes + i * watch->endpoints;
+    struct service_set *set = &service->sets[i];
+    size_t e, accepted = 0;
+
+    for (e = 0; e < watch->endpoints; e++) {
+        if (probes[e].verdict == PROBE_UNASKED)
+            return false;
+        accepted += probes[e].verdict == PROBE_ACCEPTED;
+    }
+    take_probes(service, i, wall);
+    set->asked = true;
+    set->accepted = accepted;
+    set->rehearsed_at = clock_ms();
+    return true;
+}
+
+static void take_set(struct service *service, size_t i, int64_t now)
+{
+    const struct agent_set *told = &service->agent.sets[i];
+    struct service_set *set = &service->sets[i];
+    const char *name = service_set_name(service, i);
+
+    set->outcome = told->outcome;
+    set->err = told->err;
+    memcpy(set->left, set->survey.facts.set, sizeof set->left);
+    set->fetched_at = now;
+    if (is_success(told))
+        set->succeeded_at = now;
+    metrics_add(service->metrics, METRIC_FETCHES, METRICS_LABELS(name, told->outcome), 1);
+    if (told->err.code != ERR_NONE)
+        metrics_add(service->metrics, METRIC_FETCH_ERRORS,
+                    METRICS_LABELS(name, err_info(told->err.code)->name), 1);
+    if (strcmp(told->outcome, "installed") == 0 || strcmp(told->outcome, "adopted") == 0 ||
+        strcmp(told->outcome, "healed") == 0 || strcmp(told->outcome, "ca_overlap_ended") == 0) {
+        metrics_add(service->metrics, METRIC_INSTALLS, METRICS_LABELS(name, told->outcome), 1);
+        if (!told->rehearsed || !take_rehearsed(service, i, now))
+            service->probe_at = 0; /* what is new is looked at at once */
+    }
+}
+
+static void take_cycle(struct service *service)
+{
+    const int64_t now = clock_ms(), wall = clock_wall();
+    bool failed = false;
+    uint32_t random;
+    size_t i;
+
+    for (i = 0; i < service->config->set_count; i++) {
+        take_set(service, i, wall);
+        failed = failed || !is_success(&service->agent.sets[i]);
+    }
+    metrics_observe(service->metrics, METRIC_FETCH_DURATION, NULL, now - service->busy_since);
+    random_bytes(&random, sizeof random);
+    service->cycle_at = schedule_next(&service->schedule, failed, now, random);
+    service->floor_at = now + service->schedule.floor_ms;
+    if (!service->reloading)
+        return;
+    service->reloading = false;
+    service->probe_at = 0; /* endpoints that are new are not left to the interval of before */
+    if (service->ready)
+        sd_notify_send(&service->notify, "READY=1");
+}
+
+/*
+ * What no enclave accepts any more may be what they wait to see replaced: a version that they
+ * refused before gets another chance at once.
+ */
+static void reconsider(struct service *service, size_t i, size_t accepted_before)
+{
+    struct service_set *set = &service->sets[i];
+
+    if (set->asked && set->accepted == 0 && accepted_before > 0 &&
+        service->agent.sets[i].refused.times > 0) {
+        service->agent.sets[i].refused.until = 0;
+        service->refresh = true;
+    }
+}
+
+static void take_watched(struct service *service, size_t i, int64_t now, int64_t wall)
+{
+    const struct watch *watch = &service->watch;
+    struct service_set *set = &service->sets[i];
+    const size_t before = set->accepted;
+
+    if (watch->spared[i])
+        return;
+    set->asked = watch->asked[i];
+    set->accepted = watch->accepted[i];
+    if (set->asked)
+        take_probes(service, i, wall);
+    if (watch->retreated[i]) {
+        set->rehearsed_at = 0;
+        set->outcome = "rolled_back";
+        memcpy(set->left, set->survey.facts.set, sizeof set->left);
+        metrics_add(service->metrics, METRIC_ROLLBACKS,
+                    METRICS_LABELS(service_set_name(service, i)), 1);
+        service->probe_at = now;
+    } else {
+        reconsider(service, i, before);
+    }
+}
+
+static void take_round(struct service *service)
+{
+    const int64_t now = clock_ms();
+    size_t i;
+
+    plan_round(service, now);
+    service->probe_at = sooner(service->probe_at, watch_next(&service->watch, service->config));
+    for (i = 0; i < service->config->set_count; i++)
+        take_watched(service, i, now, clock_wall());
+}
+
+static void get_ready(struct service *service)
+{
+    size_t i;
+
+    for (i = 0; i < service->config->set_count; i++)
+        if (service->sets[i].survey.err.code != ERR_NONE)
+            return;
+    if (service->ready)
+        return;
+    service->ready = true;
+    sd_notify_send(&service->notify, "READY=1");
+    log_event(LOG_LEVEL_INFO, "ready", log_s("dir", service->config->dir));
+}
+
+/*
+ * Whether somebody removed the directory, or the file of the lock: what the sandbox allows went
+ * with it, and nobody can tell any more that this agent lives.
+ */
+static bool is_homeless(const struct service *service, struct err *err)
+{
+    struct stat target, lock;
+
+    if (fstat(service->target, &target) < 0 || fstat(service->lock, &lock) < 0 ||
+        (target.st_nlink > 0 && lock.st_nlink > 0))
+        return false;
+    (void)err_set(err, ERR_TARGET_INVALID, service->config->dir, "it was removed: start again");
+    return true;
+}
+
+void duties_finish(struct service *service)
+{
+    const enum duty duty = service->busy;
+    struct err err;
+    size_t i;
+
+    service->busy = DUTY_NONE;
+    if (job_finish(&service->job, &err) < 0 || is_homeless(service, &err)) {
+        service_fail(service, &err);
+        return;
+    }
+    for (i = 0; i < service->config->set_count; i++)
+        service->sets[i].survey = service->surveys[i];
+    if (duty == DUTY_CYCLE)
+        take_cycle(service);
+    else if (duty == DUTY_PROBE)
+        take_round(service);
+    get_ready(service);
+    alarm_check(service);
+    publish(service);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/schedule.h"
+
+/* The time that a failure is worth waiting for, within the interval. */
+static int64_t backoff(const struct schedule *schedule)
+{
+    int64_t span = schedule->floor_ms;
+    unsigned i;
+
+    for (i = 0; i < schedule->failures && span < schedule->interval_ms; i++)
+        span *= 2;
+    return span;
+}
+
+int64_t schedule_next(struct schedule *schedule, bool failed, int64_t now, uint32_t random)
+{
+    int64_t most = schedule->interval_ms;
+
+    schedule->failures = failed ? schedule->failures + 1 : 0;
+    if (failed && backoff(schedule) < most)
+        most = backoff(schedule);
+    if (most < schedule->floor_ms)
+        most = schedule->floor_ms;
+    return now + schedule->floor_ms + ((most - schedule->floor_ms + 1) * random >> 32);
+}

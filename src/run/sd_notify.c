@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/sd_notify.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MESSAGE_MAX = 1024, DIGITS_MAX = 18 };
+
+/* Decimal digits alone, and few enough for an int64_t; 0: something else. */
+static int64_t parse_number(const char *text)
+{
+    const size_t digits = strspn(text, "0123456789");
+
+    return digits > 0 && digits <= DIGITS_MAX && text[digits] == '\0' ? strtoll(text, NULL, 10) : 0;
+}
+
+static int64_t watchdog_ms(void)
+{
+    const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+    int64_t period = usec ? parse_number(usec) : 0;
+
+    if (period == 0 || (pid && parse_number(pid) != getpid()))
+        return 0;
+    return period < 2000 ? 1 : period / 2000;
+}
+
+/* Its length, or 0 where there is none of a kind that we know. */
+static socklen_t read_address(struct sockaddr_un *address)
+{
+    const char *name = getenv("NOTIFY_SOCKET");
+    size_t len = name ? strlen(name) : 0;
+
+    if (len < 2 || len >= sizeof address->sun_path || (*name != '/' && *name != '@'))
+        return 0;
+    address->sun_family = AF_UNIX;
+    memcpy(address->sun_path, name, len);
+    if (*name == '@')
+        address->sun_path[0] = '\0';
+    else
+        len++; /* a path goes with its NUL, an abstract name without */
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
+}
+
+/* Once and for all: the sandbox lets no datagram go elsewhere. -1: there is nobody. */
+static int connect_to_manager(void)
+{
+    struct sockaddr_un address = {0};
+    const socklen_t len = read_address(&address);
+    int fd = len ? socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) : -1;
+
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, len) < 0) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+void sd_notify_open(struct sd_notify *notify)
+{
+    *notify = (struct sd_notify){.fd = connect_to_manager()};
+    if (notify->fd >= 0)
+        notify->watchdog_ms = watchdog_ms();
+    (void)unsetenv("NOTIFY_SOCKET");
+    (void)unsetenv("WATCHDOG_USEC");
+    (void)unsetenv("WATCHDOG_PID");
+}
+
+int64_t sd_notify_watchdog_ms(const struct sd_notify *notify)
+{
+    return notify->watchdog_ms;
+}
+
+static void send_text(const struct sd_notify *notify, const char *text)
+{
+    if (notify->fd < 0)
+        return;
+    while (send(notify->fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno == EINTR)
+        continue;
+}
+
+void sd_notify_send(const struct sd_notify *notify, const char *format, ...)
+{
+    char text[MESSAGE_MAX];
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    send_text(notify, text);
+}
+
+void sd_notify_status(const struct sd_notify *notify, const char *format, ...)
+{
+    char text[MESSAGE_MAX - 8], *at;
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    for (at = text; *at; at++)
+        if (*at < ' ' || *at > '~')
+            *at = '?';
+    sd_notify_send(notify, "STATUS=%s", text);
+}
+
+void sd_notify_reloading(const struct sd_notify *notify)
+{
+    struct timespec now = {0};
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    sd_notify_send(notify, "RELOADING=1\nMONOTONIC_USEC=%lld",
+                   (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+}
+
+void sd_notify_close(struct sd_notify *notify)
+{
+    if (notify->fd >= 0)
+        close(notify->fd);
+    *notify = (struct sd_notify){.fd = -1};
+}

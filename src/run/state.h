@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SERVICE_STATE_H
+#define SERVICE_STATE_H
+
+#include "agent/agent.h"
+#include "base/aside.h"
+#include "base/log.h"
+#include "hook/hook.h"
+#include "process/process.h"
+#include "run/expiry.h"
+#include "run/schedule.h"
+#include "run/sd_notify.h"
+#include "run/survey.h"
+#include "run/watch.h"
+
+struct history;
+struct metrics;
+
+/* What the parts of the service share. While a job runs the agent, the surveys and the watch are
+ * the job's; all else is main's, and main takes over what the job found when it is over. */
+
+/* What a job does. */
+enum duty { DUTY_NONE, DUTY_SURVEY, DUTY_CYCLE, DUTY_PROBE };
+
+#define SERVICE_PATH_MAX 1280
+
+struct service_set {
+    struct survey survey;         /* as of the last job */
+    const char *outcome;          /* of the last cycle, or of a roll-back since */
+    struct err err;               /* its error */
+    char left[INSTALL_NAME_SIZE]; /* the set that was installed after that */
+    char told[INSTALL_NAME_SIZE]; /* the last set that was told of */
+    int64_t fetched_at;           /* the end of the last cycle, seconds since 1970; 0: none yet */
+    int64_t succeeded_at;         /* of the last one in which AWS told what is installed */
+    struct expiry leaf, ca;
+    int64_t rehearsed_at; /* when enclaves were last asked before an install; 0: not of late */
+    size_t accepted;      /* endpoints, in the last round of probes */
+    bool asked;           /* there was one, and it asked them */
+    struct err told_err;  /* why nobody could be told of it; ERR_NONE: all is well */
+};
+
+struct service {
+    const struct config *config;
+    struct config *reloaded; /* the same, where it is ours; NULL: main's */
+    int64_t started_at;      /* seconds since 1970 */
+    struct process process;
+    struct agent agent;
+    struct job job;
+    enum duty busy;
+    int64_t busy_since; /* on clock_ms() */
+    struct watch watch;
+    struct survey surveys[CONFIG_SETS_MAX];
+    struct service_set sets[CONFIG_SETS_MAX];
+    struct history *histories; /* one for each endpoint */
+    struct log_memory cycle_log, probe_log;
+    struct metrics *metrics;
+    size_t refusals, dropped;   /* of the sandbox, and lines of the log, as the metrics know them */
+    struct aside output, files; /* what is published there may hang */
+
+    struct schedule schedule;
+    int64_t cycle_at, probe_at; /* on clock_ms() */
+    int64_t floor_at;           /* no cycle before */
+    bool refresh;               /* a cycle as soon as the floor allows */
+    bool reload;                /* SIGHUP came */
+    bool reloading;             /* and who sent it waits for the end of a cycle */
+
+    struct hook hook;
+    struct schedule tell_schedule;
+    size_t telling;        /* the set that is told of now; CONFIG_SETS_MAX: none */
+    size_t told_last;      /* the last one tried: none waits for ever behind one that fails */
+    struct survey told_of; /* as it was then */
+    int64_t tell_at;       /* on clock_ms() */
+
+    struct sd_notify notify;
+    int64_t watchdog_at, extend_at; /* on clock_ms() */
+    int timer, wall;                /* timerfd: the schedule; the wall clock, and its jumps */
+    int lock;                       /* that there is one agent for a directory */
+    int target;                     /* that directory */
+    bool surveyed;                  /* what was there at the start is known */
+    bool ready;                     /* every set was valid once */
+    bool stop;                      /* it ends, with this exit status: */
+    int status;
+
+    char status_path[SERVICE_PATH_MAX];
+    char unwritten[SERVICE_PATH_MAX]; /* why status or metrics cannot be written; "": they can */
+};
+
+/* What a set is called: its subdirectory, else the directory. */
+const char *service_set_name(const struct service *service, size_t set);
+
+/* Ends the service for what cannot be mended. */
+void service_fail(struct service *service, const struct err *err);
+
+/* duties.c: what is to be done now, and what comes of it. */
+void duties_start(struct service *service);
+int64_t duties_next(const struct service *service); /* on clock_ms() */
+void duties_finish(struct service *service);
+void duties_take_hook(struct service *service);
+
+/*
+ * alarm.c: the wall clock. alarm_check() tells of certificates that come to their end, and has
+ * itself called again when the next one does. alarm_take(): the clock was set, or it is time.
+ */
+void alarm_check(struct service *service);
+void alarm_take(struct service *service);
+void alarm_set(int timer, int64_t ms, int flags); /* of any timerfd, to a moment of its clock */
+
+/* reload.c: SIGHUP, once no job runs. */
+void service_reload(struct service *service);
+int service_size(struct service *service, struct err *err); /* room for the endpoints */
+
+/* publish.c: tells status file, metrics and service manager how it is. */
+void publish(struct service *service);
+void publish_zeroes(const struct service *service); /* for a new configuration */
+void publish_log(const struct service *service);    /* SIGUSR1 */
+
+#endif

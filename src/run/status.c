@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/status.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/json_write.h"
+#include "enclave/history.h"
+#include "process/confine.h"
+#include "process/process.h"
+#include "run/state.h"
+#include "sandbox/sandbox.h"
+
+enum { SLACK_MS = 5000 };
+
+static void put_time(struct json_writer *writer, const char *name, int64_t seconds)
+{
+    char text[CLOCK_TEXT_MAX];
+
+    clock_format(text, seconds);
+    json_put_text(writer, name, seconds ? text : NULL);
+}
+
+/*
+ * In how many seconds this is written again, as long as the agent works: after the longest rest and
+ * the longest work, with some room for a busy machine.
+ */
+static int64_t next_within(const struct config *config)
+{
+    return (config->interval_ms + config->deadline_ms + JOB_GRACE_MS + SLACK_MS + 999) / 1000;
+}
+
+static const char *state_of(const struct service *service)
+{
+    if (service->stop)
+        return "stopped";
+    return service->ready ? "ready" : "starting";
+}
+
+static void put_agent(struct json_writer *writer, const struct service *service)
+{
+    json_open(writer, "agent", '{');
+    json_put_text(writer, "version", MTLS_AGENT_VERSION);
+    json_put_text(writer, "state", state_of(service));
+    json_put_number(writer, "pid", getpid());
+    put_time(writer, "started", service->started_at);
+    json_put_text(writer, "config", service->config->file);
+    json_close(writer, '}');
+}
+
+static void put_err(struct json_writer *writer, const char *name, const struct err *err)
+{
+    if (err->code == ERR_NONE) {
+        json_put_text(writer, name, NULL);
+        return;
+    }
+    json_open(writer, name, '{');
+    json_put_text(writer, "code", err_info(err->code)->name);
+    json_put_text(writer, "subject", err->subject[0] ? err->subject : NULL);
+    json_put_text(writer, "reason", err->reason);
+    json_put_text(writer, "remedy", err_remedy(err));
+    json_close(writer, '}');
+}
+
+static void put_versions(struct json_writer *writer, const struct installed *facts)
+{
+    size_t i;
+
+    json_open(writer, "version_ids", '[');
+    for (i = 0; i < facts->version_count; i++)
+        json_put_text(writer, NULL, facts->version_ids[i]);
+    json_close(writer, ']');
+}
+
+static void put_installed(struct json_writer *writer, const struct survey *survey)
+{
+    if (!survey->fingerprint[0]) {
+        json_put_text(writer, "installed", NULL);
+        return;
+    }
+    json_open(writer, "installed", '{');
+    json_put_text(writer, "fingerprint", survey->fingerprint);
+    json_put_text(writer, "subject", survey->subject[0] ? survey->subject : NULL);
+    json_put_text(writer, "key", survey->key_text[0] ? survey->key_text : NULL);
+    put_time(writer, "not_before", survey->not_before);
+    put_time(writer, "not_after", survey->not_after);
+    put_time(writer, "ca_not_after", survey->ca_not_after);
+    put_versions(writer, &survey->facts);
+    json_close(writer, '}');
+}
+
+static const char *told_state(const struct service *service, size_t i)
+{
+    const struct service_set *set = &service->sets[i];
+
+    if (service->hook.pid <= 0)
+        return "none";
+    if (service->telling == i)
+        return "running";
+    if (set->survey.told || strcmp(set->told, set->survey.facts.set) == 0)
+        return "done";
+    return set->told_err.code == ERR_NONE ? "pending" : "failed";
+}
+
+static void put_set(struct json_writer *writer, const struct service *service, size_t i)
+{
+    const struct service_set *set = &service->sets[i];
+
+    json_open(writer, NULL, '{');
+    json_put_text(writer, "set", service->config->sets[i].sub);
+    json_put_text(writer, "outcome", set->outcome);
+    put_err(writer, "error", &set->err);
+    put_time(writer, "last_fetch", set->fetched_at);
+    put_time(writer, "last_success", set->succeeded_at);
+    put_installed(writer, &set->survey);
+    put_err(writer, "problem", &set->survey.err);
+    json_put_text(writer, "on_change", told_state(service, i));
+    put_err(writer, "on_change_error", &set->told_err);
+    if (set->asked)
+        json_put_number(writer, "endpoints_accepting", (int64_t)set->accepted);
+    else
+        json_put_text(writer, "endpoints_accepting", NULL);
+    json_close(writer, '}');
+}
+
+static void put_window(struct json_writer *writer, const char *name, const struct history *history,
+                       enum history_window window)
+{
+    struct history_sum sum;
+
+    history_sum(history, clock_ms(), window, &sum);
+    json_open(writer, name, '{');
+    json_put_number(writer, "asked", sum.asked);
+    json_put_number(writer, "accepted", sum.accepted);
+    json_put_number(writer, "refused", sum.verdicts[PROBE_REFUSED] + sum.verdicts[PROBE_DOUBTED]);
+    json_put_number(writer, "not_mutual", sum.verdicts[PROBE_NOT_MUTUAL]);
+    json_put_number(writer, "untrusted", sum.verdicts[PROBE_UNTRUSTED]);
+    json_put_number(writer, "unreachable", sum.verdicts[PROBE_UNREACHABLE]);
+    json_put_number(writer, "mean_ms", sum.mean_ms);
+    json_put_number(writer, "worst_ms", sum.worst_ms);
+    json_close(writer, '}');
+}
+
+static void put_endpoint(struct json_writer *writer, const struct service *service, size_t i)
+{
+    const struct history *history = &service->histories[i];
+    const bool asked = history->last != PROBE_UNASKED;
+
+    json_open(writer, NULL, '{');
+    json_put_text(writer, "endpoint", service->config->endpoints[i].text);
+    json_put_text(writer, "last", asked ? probe_verdict_name(history->last) : NULL);
+    put_time(writer, "last_at", history->last_at);
+    put_time(writer, "failed_at", history->failed_at);
+    json_put_text(writer, "failure", history->failed_at ? history->reason : NULL);
+    put_window(writer, "1h", history, HISTORY_HOUR);
+    put_window(writer, "24h", history, HISTORY_DAY);
+    json_close(writer, '}');
+}
+
+static void put_process(struct json_writer *writer)
+{
+    struct arena_stats stats;
+    struct process_facts facts;
+    struct sandbox_facts sandbox;
+    char absent[CONFINE_ABSENT_MAX];
+    int call;
+
+    arena_stats(&stats);
+    process_look(&facts);
+    sandbox_look(&sandbox);
+    confine_absent(absent);
+    json_open(writer, "memory", '{');
+    json_put_number(writer, "locked_bytes", (int64_t)stats.locked);
+    json_put_number(writer, "peak_bytes", (int64_t)stats.peak);
+    json_put_text(writer, "backing", stats.backing);
+    json_close(writer, '}');
+    json_open(writer, "sandbox", '{');
+    json_put_bool(writer, "core", facts.core);
+    json_put_bool(writer, "dumpable", facts.dumpable);
+    json_put_bool(writer, "no_new_privs", facts.no_new_privs);
+    json_put_bool(writer, "seccomp", facts.seccomp);
+    json_put_number(writer, "landlock", sandbox.landlock);
+    json_put_text(writer, "capabilities", sandbox.capabilities);
+    json_put_number(writer, "refused", (int64_t)sandbox_refused(&call));
+    json_put_text(writer, "absent", absent[0] ? absent : NULL);
+    json_close(writer, '}');
+}
+
+int status_render(const struct service *service, struct buf *out)
+{
+    struct json_writer writer = {.out = out};
+    size_t i;
+
+    json_open(&writer, NULL, '{');
+    json_put_number(&writer, "format", STATUS_FORMAT);
+    put_time(&writer, "written", clock_wall());
+    json_put_number(&writer, "uptime_s", clock_ms() / 1000);
+    json_put_number(&writer, "next_within_s", next_within(service->config));
+    put_agent(&writer, service);
+    json_open(&writer, "sets", '[');
+    for (i = 0; i < service->config->set_count; i++)
+        put_set(&writer, service, i);
+    json_close(&writer, ']');
+    json_open(&writer, "endpoints", '[');
+    for (i = 0; i < service->config->endpoint_count; i++)
+        put_endpoint(&writer, service, i);
+    json_close(&writer, ']');
+    put_process(&writer);
+    json_close(&writer, '}');
+    return writer.failed || buf_append_text(out, "\n") < 0 ? -1 : 0;
+}

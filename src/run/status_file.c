@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/fs.h"
+#include "base/json.h"
+#include "config/config.h"
+#include "install/install.h"
+#include "run/status.h"
+
+/* More than a configuration's most endpoints and sets take. */
+enum { FILE_MAX = 4 * 1024 * 1024 };
+
+/* The first of $RUNTIME_DIRECTORY's directories (systemd.exec(5)). */
+static bool in_runtime_directory(char out[STATUS_PATH_MAX])
+{
+    const char *directory = getenv("RUNTIME_DIRECTORY");
+    size_t len = directory ? strcspn(directory, ":") : 0;
+
+    if (len == 0 || directory[0] != '/' || len + sizeof "/status.json" > STATUS_PATH_MAX)
+        return false;
+    (void)snprintf(out, STATUS_PATH_MAX, "%.*s/status.json", (int)len, directory);
+    return true;
+}
+
+static void in_target(const struct config *config, char out[STATUS_PATH_MAX])
+{
+    (void)snprintf(out, STATUS_PATH_MAX, "%s%s/" INSTALL_STATUS, config->root, config->dir);
+}
+
+void status_path(const struct config *config, char out[STATUS_PATH_MAX])
+{
+    if (config->status_file)
+        (void)snprintf(out, STATUS_PATH_MAX, "%s", config->status_file);
+    else if (!in_runtime_directory(out))
+        in_target(config, out);
+}
+
+void status_tidy(const struct config *config)
+{
+    char used[STATUS_PATH_MAX], other[STATUS_PATH_MAX];
+
+    status_path(config, used);
+    in_target(config, other);
+    if (strcmp(used, other) != 0)
+        (void)unlink(other);
+    (void)fs_sweep(used);
+    if (config->metrics_file)
+        (void)fs_sweep(config->metrics_file);
+}
+
+static int read_file(struct status *status, const char *path)
+{
+    (void)snprintf(status->path, sizeof status->path, "%s", path);
+    return fs_read(AT_FDCWD, path, &status->text);
+}
+
+int status_remove(const struct config *config, struct err *err)
+{
+    char path[STATUS_PATH_MAX];
+    int result;
+
+    status_path(config, path);
+    result = fs_remove(path);
+    if (result == 0 && !config->status_file)
+        result = fs_remove(STATUS_ELSEWHERE "/status.json");
+    return result < 0 ? err_set_errno(err, ERR_INSTALL_FAILED, path, "cannot be removed") : 0;
+}
+
+/* The first that is there. */
+static int find_file(struct status *status, const struct config *config)
+{
+    char path[STATUS_PATH_MAX];
+
+    status_path(config, path);
+    if (read_file(status, path) == 0)
+        return 0;
+    if (config->status_file || errno != ENOENT)
+        return -1;
+    if (read_file(status, STATUS_ELSEWHERE "/status.json") == 0)
+        return 0;
+    in_target(config, path);
+    return read_file(status, path);
+}
+
+static int parse(struct status *status, struct err *err)
+{
+    char reason[JSON_REASON_MAX];
+
+    status->json = json_parse_public(buf_bytes(&status->text), reason);
+    if (!status->json)
+        return err_set(err, ERR_NO_STATUS, status->path, "%s", reason);
+    if (status_number(status, 0, "format") != STATUS_FORMAT)
+        return err_set(err, ERR_NO_STATUS, status->path, "it is no status of format %d",
+                       STATUS_FORMAT);
+    return 0;
+}
+
+int status_open(struct status *status, const struct config *config, struct err *err)
+{
+    *status = (struct status){.text = {.public = true, .max = FILE_MAX}};
+    if (find_file(status, config) == 0)
+        return parse(status, err);
+    if (errno == ENOENT || errno == ENOTDIR)
+        return err_set(err, ERR_NO_STATUS, status->path, "no agent has written it");
+    return err_set_errno(err, ERR_SYSTEM, status->path, "cannot read the status");
+}
+
+void status_close(struct status *status)
+{
+    json_free(status->json);
+    buf_free(&status->text);
+}
+
+void status_text(const struct status *status, int object, const char *name,
+                 char out[STATUS_TEXT_MAX])
+{
+    struct buf text = {.public = true, .max = STATUS_TEXT_MAX - 1};
+    size_t i;
+
+    out[0] = '\0';
+    if (json_string(status->json, json_member(status->json, object, name), &text) == 0) {
+        for (i = 0; i < text.len; i++)
+            out[i] = text.data[i] >= ' ' && text.data[i] <= '~' ? (char)text.data[i] : '?';
+        out[text.len] = '\0';
+    }
+    buf_free(&text);
+}
+
+int64_t status_number(const struct status *status, int object, const char *name)
+{
+    json_value value = json_member(status->json, object, name);
+    struct bytes raw = {0};
+    int64_t number = 0;
+
+    if (json_type(status->json, value) == JSON_NUMBER)
+        raw = json_raw(status->json, value);
+    if (raw.len == 0 || raw.len > 15)
+        return -1;
+    for (; raw.len > 0; raw.data++, raw.len--) {
+        if (*raw.data < '0' || *raw.data > '9')
+            return -1;
+        number = number * 10 + (*raw.data - '0');
+    }
+    return number;
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/watch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/agent.h"
+#include "agent/target.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "enclave/probe.h"
+#include "identity/identity.h"
+#include "install/installed.h"
+
+enum { PARALLEL = 32, BODY_MAX = 4096 };
+
+int watch_open(struct watch *watch, const struct config *config, struct err *err)
+{
+    *watch = (struct watch){.endpoints = config->endpoint_count};
+    watch->probes = calloc(config->set_count * config->endpoint_count + 1, sizeof *watch->probes);
+    if (watch->probes)
+        return 0;
+    return err_set(err, ERR_SYSTEM, NULL, "no room to watch %zu endpoints", watch->endpoints);
+}
+
+void watch_close(struct watch *watch)
+{
+    free(watch->probes);
+    *watch = (struct watch){0};
+}
+
+/* The next round begins with the first whose turn did not come in this one. */
+static void begin_behind(struct watch *watch, size_t set, const struct probe *probes)
+{
+    const size_t first = watch->first[set];
+    size_t i = 0;
+
+    while (i < watch->endpoints && probes[(first + i) % watch->endpoints].verdict != PROBE_UNASKED)
+        i++;
+    watch->first[set] = (first + i) % watch->endpoints;
+}
+
+static int ask(struct watch *watch, const struct agent *agent, size_t set,
+               const struct identity *identity, int64_t deadline)
+{
+    const struct probe_request request = {
+        .config = agent->config,
+        .endpoints = agent->config->endpoints,
+        .count = watch->endpoints,
+        .first = watch->first[set],
+        .identity = identity,
+        .parallel = PARALLEL,
+        .body_max = BODY_MAX,
+        .deadline = deadline,
+    };
+    struct probe *probes = watch->probes + set * watch->endpoints;
+    struct err err;
+
+    if (probe_endpoints(&request, probes, &err) == 0) {
+        begin_behind(watch, set, probes);
+        return 0;
+    }
+    log_error(&err);
+    return -1;
+}
+
+static const char *name_of(const struct agent *agent, size_t set)
+{
+    const char *sub = agent->config->sets[set].sub;
+
+    return *sub ? sub : agent->config->dir;
+}
+
+/* Whether enclaves have refused a set, and none has accepted it, for long enough. */
+static bool is_refused(struct watch *watch, const struct agent *agent, size_t set,
+                       const char *fingerprint)
+{
+    const struct probe *probe = watch->probes + set * watch->endpoints;
+    struct suspicion *suspicion = &watch->suspicions[set];
+    struct suspicion_round round = {
+        .fingerprint = fingerprint,
+        .accepted = watch->accepted[set],
+        .now = clock_ms(),
+        .span_ms = agent->config->interval_ms,
+    };
+    const unsigned before = suspicion->times;
+    bool refused;
+    size_t i;
+
+    for (i = 0; i < watch->endpoints; i++)
+        round.refused += probe[i].verdict == PROBE_REFUSED || probe[i].verdict == PROBE_DOUBTED;
+    refused = suspicion_take(suspicion, &round);
+    if (!refused && suspicion->times > 0 && suspicion->times != before)
+        log_event(LOG_LEVEL_WARNING, "rollback_considered", log_s("set", name_of(agent, set)),
+                  log_n("refused", suspicion->times), log_n("of", SUSPICION_TIMES));
+    return refused;
+}
+
+static void count_accepted(struct watch *watch, size_t set)
+{
+    const struct probe *probe = watch->probes + set * watch->endpoints;
+    size_t i;
+
+    for (i = 0; i < watch->endpoints; i++)
+        watch->accepted[set] += probe[i].verdict == PROBE_ACCEPTED;
+}
+
+int64_t watch_next(const struct watch *watch, const struct config *config)
+{
+    int64_t next = INT64_MAX, at;
+    size_t i;
+
+    for (i = 0; i < config->set_count; i++) {
+        at = suspicion_next(&watch->suspicions[i], config->interval_ms);
+        if (at > clock_ms()) /* a round that said nothing is not repeated at once */
+            next = at < next ? at : next;
+    }
+    return next;
+}
+
+static bool retreat(struct agent *agent, size_t set, int64_t deadline)
+{
+    struct err err;
+
+    if (agent_retreat(agent, set, deadline, &err) == 0)
+        return true;
+    log_event(LOG_LEVEL_WARNING, "not_rolled_back", log_s("set", name_of(agent, set)),
+              log_s("code", err_info(err.code)->name), log_s("reason", err.reason));
+    return false;
+}
+
+static void watch_set(struct watch *watch, struct agent *agent, size_t set, int64_t deadline)
+{
+    struct install_target target =
+        agent_target(agent->config, agent->config->sets[set].sub, deadline);
+    struct err none;
+    struct identity *identity = installed_identity(&target, &none);
+    char fingerprint[sizeof identity->fingerprint] = "";
+
+    if (identity)
+        memcpy(fingerprint, identity->fingerprint, sizeof fingerprint);
+    if (identity && identity->client.chain_count > 0)
+        watch->asked[set] = ask(watch, agent, set, identity, deadline) == 0;
+    identity_free(identity);
+    if (!watch->asked[set])
+        return;
+    count_accepted(watch, set);
+    if (agent->config->rollback_on_failure != ROLLBACK_NEVER &&
+        is_refused(watch, agent, set, fingerprint))
+        watch->retreated[set] = retreat(agent, set, deadline);
+}
+
+void watch_round(struct watch *watch, struct agent *agent, int64_t deadline)
+{
+    size_t set, sets = agent->config->set_count;
+
+    memset(watch->probes, 0, sets * watch->endpoints * sizeof *watch->probes);
+    memset(watch->accepted, 0, sizeof watch->accepted);
+    memset(watch->asked, 0, sizeof watch->asked);
+    memset(watch->retreated, 0, sizeof watch->retreated);
+    for (set = 0; set < sets; set++)
+        if (!watch->spared[set])
+            watch_set(watch, agent, set, clock_share(deadline, sets - set));
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef IDENTITY_DN_H
+#define IDENTITY_DN_H
+
+#include "x509/der.h"
+
+/*
+ * Distinguished names (RFC 5280 4.1.2.4). A name is the whole Name element, already found valid;
+ * only dn_valid() takes the content of one.
+ */
+bool dn_valid(struct bytes content);
+bool dn_is_empty(struct bytes name);
+
+/* Whether base's RDNs are the first ones of name (RFC 5280 4.2.1.10). */
+bool dn_within(struct bytes name, struct bytes base);
+
+/*
+ * Names as RFC 5280 7.1 compares them, for ASCII: letters without case, white space folded,
+ * whatever the string type.
+ */
+bool dn_equal(struct bytes a, struct bytes b);
+
+/* An attribute of a name. */
+struct dn_attribute {
+    struct bytes type; /* content of the OID */
+    struct der value;
+    bool starts_rdn; /* the first one of its RDN */
+};
+
+/* Walks a name's attributes: rdns and rest are set by dn_walk(), advanced by dn_next(). */
+struct dn_walk {
+    struct bytes rdns, rest;
+};
+struct dn_walk dn_walk(struct bytes name);
+bool dn_next(struct dn_walk *walk, struct dn_attribute *attribute);
+
+/*
+ * Whether a value is text of one byte a character: UTF8String, PrintableString, IA5String,
+ * T61String.
+ */
+bool dn_is_text(const struct der *value);
+
+extern const struct bytes dn_common_name, dn_email_address;
+
+#endif
