@@ -5,8 +5,8 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "identity/cert.h"
-#include "identity/verify.h"
+#include "x509/cert.h"
+#include "x509/verify.h"
 
 /* Root G1 of the commercial Regions, aws.nitro-enclaves, as AWS's user guide has it. */
 static const uint8_t aws_root[HASH_SIZE] = {

@@ -155,7 +155,7 @@ int command_attest(const struct config *config, unsigned needs)
     struct err err;
 
     if (config->operand || config->endpoint_count > 0)
-        return command_supervise(config, needs, attest, NULL);
+        return supervise(config, needs, attest, NULL);
     (void)err_set(&err, ERR_USAGE, "attest", "neither a file nor an endpoint is named");
     log_error(&err);
     return err_info(err.code)->exit_status;

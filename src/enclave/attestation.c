@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "config/config.h"
-#include "identity/cert.h"
+#include "x509/cert.h"
 
 #define NONCE "{nonce}"
 
