@@ -106,8 +106,12 @@ static int check_whole(struct parse *parse)
     if (is_command(config, "run") && (config->dry_run || config->rollback))
         return refuse_option(parse, config->dry_run ? "dry-run" : "rollback",
                              "is for fetch, once; run stays");
-    if (why)
-        return refuse_option(parse, option, why);
+    if (why) {
+        (void)refuse_option(parse, option, why);
+        if (strcmp(option, "attest") == 0) /* a policy, wherever its parts are from */
+            parse->err->code = ERR_CONFIG;
+        return -1;
+    }
     if ((is_command(config, "fetch") || is_command(config, "run")) && config->set_count == 0)
         return err_set(parse->err, is_configured(parse) ? ERR_CONFIG : ERR_USAGE, config->file,
                        "%s needs a secret: --secret, MTLS_AGENT_SECRET, or a line "
