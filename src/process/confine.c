@@ -177,8 +177,10 @@ static void allow(struct sandbox_paths *paths, const struct config *config, unsi
         allow_target(paths, config, needs & NEED_INSTALL ? (unsigned)SANDBOX_TREE : look);
     if (needs & NEED_AWS)
         allow_aws(paths, config);
-    if (needs & NEED_RELOAD)
+    if (needs & NEED_RELOAD) {
         allow_named(paths, config->file);
+        allow_named(paths, config->attest_root);
+    }
     if (needs & NEED_OPERAND && config->operand && strcmp(config->operand, "-") != 0)
         allow_named(paths, config->operand);
     if (config->log.file && !log_is_stdout(config->log.file))

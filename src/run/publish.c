@@ -56,9 +56,14 @@ static void measure_set(const struct service *service, size_t i)
 static void measure_endpoint(const struct service *service, size_t i)
 {
     static const char *const names[] = {[HISTORY_HOUR] = "1h", [HISTORY_DAY] = "24h"};
+    const struct probe_attested *attested = &service->histories[i].attested;
     struct history_sum sum;
     int window;
 
+    if (attested->asked)
+        metrics_set(service->metrics, METRIC_ATTESTED,
+                    METRICS_LABELS(service->config->endpoints[i].text),
+                    attested->code == ERR_NONE && service->config->attest_pcr_count > 0);
     for (window = 0; window < HISTORY_WINDOWS; window++) {
         history_sum(&service->histories[i], clock_ms(), (enum history_window)window, &sum);
         if (sum.asked > 0)
@@ -100,7 +105,8 @@ void publish_zeroes(const struct service *service)
 {
     static const char *const told[] = {"done", "failed", "timeout"};
     static const char *const fetched[] = {"installed", "unchanged", "failed"};
-    static const char *const shaken[] = {"accepted", "refused", "untrusted", "unreachable"};
+    static const char *const shaken[] = {"accepted", "refused", "untrusted", "unreachable",
+                                         "unattested"};
     const struct config *config = service->config;
     size_t i, w;
 
@@ -116,7 +122,7 @@ void publish_zeroes(const struct service *service)
                         METRICS_LABELS(service_set_name(service, i), fetched[w]), 0);
     }
     for (i = 0; i < config->endpoint_count; i++)
-        for (w = 0; w < sizeof shaken / sizeof *shaken; w++)
+        for (w = 0; w < sizeof shaken / sizeof *shaken - (config->attest == ATTEST_OFF); w++)
             metrics_add(service->metrics, METRIC_HANDSHAKES,
                         METRICS_LABELS(config->endpoints[i].text, shaken[w], ""), 0);
 }
@@ -125,9 +131,13 @@ void publish_zeroes(const struct service *service)
 static void measure(const struct service *service)
 {
     static const enum metric gauges[] = {
-        METRIC_SECRET_VERSION,        METRIC_LAST_FETCH,
-        METRIC_LAST_SUCCESS,          METRIC_CERTIFICATE_NOT_BEFORE,
-        METRIC_CERTIFICATE_NOT_AFTER, METRIC_SUCCESS_RATIO,
+        METRIC_SECRET_VERSION,
+        METRIC_LAST_FETCH,
+        METRIC_LAST_SUCCESS,
+        METRIC_CERTIFICATE_NOT_BEFORE,
+        METRIC_CERTIFICATE_NOT_AFTER,
+        METRIC_SUCCESS_RATIO,
+        METRIC_ATTESTED,
     };
     size_t i;
 
