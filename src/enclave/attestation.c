@@ -53,7 +53,7 @@ void attestation_ask(const struct config *config, struct attestation_question *o
 }
 
 static int judge(const struct config *config, const struct attestation_question *question,
-                 const struct bytes *leaf, struct attestation *out)
+                 const struct attestation_channel *channel, struct attestation *out)
 {
     const struct attest_document *document = &out->document;
     struct attest_peer peer = {.binding = out->binding};
@@ -66,8 +66,10 @@ static int judge(const struct config *config, const struct attestation_question 
 
     if (question && question->has_nonce)
         peer.nonce = bytes_of(question->nonce, sizeof question->nonce);
-    if (leaf)
-        peer.leaf = *leaf;
+    if (channel) {
+        peer.leaf = channel->leaf;
+        peer.exporter = channel->exporter;
+    }
     trust.fresh = attest_echoes(document, peer.nonce);
     if (attest_genuine(document, &trust, &out->root, &out->err) < 0)
         return -1;
@@ -79,7 +81,8 @@ static int judge(const struct config *config, const struct attestation_question 
 }
 
 int attestation_judge(const struct config *config, const struct attestation_question *question,
-                      const struct bytes *leaf, struct bytes text, struct attestation *out)
+                      const struct attestation_channel *channel, struct bytes text,
+                      struct attestation *out)
 {
     const struct profile profile = profile_of(config);
     int result;
@@ -92,7 +95,7 @@ int attestation_judge(const struct config *config, const struct attestation_ques
     if (result < 0)
         return -1;
     out->read = true;
-    return judge(config, question, leaf, out);
+    return judge(config, question, channel, out);
 }
 
 void attestation_free(struct attestation *attestation)

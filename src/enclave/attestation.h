@@ -39,13 +39,20 @@ struct attestation {
     struct err err;                  /* the first thing that it does not prove; ERR_NONE: none */
 };
 
+/* The connection that an answer came over. data NULL: it has none. */
+struct attestation_channel {
+    struct bytes leaf; /* the server's certificate, DER */
+    struct bytes exporter;
+};
+
 /*
- * Judges text, in any form that attest_form_read() takes. question and leaf (the certificate of the
- * connection that it came over, DER) are NULL for a document by itself, which has no freshness but
- * its age, by config->at or the clock, and no binding. 0, or -1 as out->err says.
+ * Judges text, in any form that attest_form_read() takes. question and channel are NULL for a
+ * document by itself, which has no freshness but its age, by config->at or the clock, and no
+ * binding. 0, or -1 as out->err says.
  */
 int attestation_judge(const struct config *config, const struct attestation_question *question,
-                      const struct bytes *leaf, struct bytes text, struct attestation *out);
+                      const struct attestation_channel *channel, struct bytes text,
+                      struct attestation *out);
 void attestation_free(struct attestation *attestation);
 
 /*

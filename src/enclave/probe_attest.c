@@ -36,7 +36,12 @@ bool probe_attest_due(const struct probe_request *request, size_t index)
 static void judge(const struct probe_attest *answer, struct attestation *out)
 {
     const struct http_response *response = answer->response;
-    const struct bytes *leaf = response->chain_count > 0 ? &response->chain[0] : NULL;
+    struct attestation_channel channel = {{0}, {0}};
+
+    if (response->chain_count > 0)
+        channel.leaf = response->chain[0];
+    if (response->tls.has_exporter)
+        channel.exporter = bytes_of(response->tls.exporter, sizeof response->tls.exporter);
 
     if (response->status != HTTP_OK)
         (void)err_set(&out->err, ERR_ATTEST_MISSING, NULL, "it answered HTTP %d", response->status);
@@ -44,7 +49,7 @@ static void judge(const struct probe_attest *answer, struct attestation *out)
         (void)err_set(&out->err, ERR_ATTEST_MALFORMED, NULL, "the answer is %s",
                       response->result == HTTP_TOO_LARGE ? "too long" : "not whole");
     else
-        (void)attestation_judge(answer->request->config, answer->question, leaf,
+        (void)attestation_judge(answer->request->config, answer->question, &channel,
                                 buf_bytes(&response->body), out);
 }
 
