@@ -114,6 +114,7 @@ struct config {
     const char *attest_root;    /* a file; NULL: none but AWS's */
     uint8_t attest_roots[CONFIG_ROOTS_MAX][CONFIG_ROOT_SIZE];
     size_t attest_root_count;
+    const char *attest_pins;    /* NULL: none */
     int64_t at;                 /* attest: seconds since 1970, or CONFIG_NOW */
     bool attested;              /* healthcheck */
     const char *expect_subject; /* NULL: any */

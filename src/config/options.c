@@ -368,6 +368,8 @@ const struct option options[] = {
      .least = "100ms", .most = "1d", .help = "run: between two attestations of an enclave"},
     {"attest-root", "FILE", set_roots, .flags = OPTION_NOT_IN_ENVIRONMENT,
      .help = "believe these roots too, by their SHA-256, one a line; a file of root's"},
+    {"attest-pins", "FILE", set_text, AT(attest_pins), value_path,
+     .help = "write the attested keys there, for clients to pin"},
     {"attested", NULL, set_bool, AT(attested),
      .help = "healthcheck fails unless the enclaves that accept are attested"},
     {"at", "TIME", set_time, AT(at), .flags = OPTION_NOT_IN_FILE | OPTION_NOT_IN_ENVIRONMENT,

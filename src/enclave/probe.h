@@ -40,6 +40,7 @@ struct probe_attested {
     bool asked;         /* now, or its key was attested of late */
     enum err_code code; /* ERR_NONE: all that was asked for is proved */
     bool other_root;
+    uint8_t key[HASH_SIZE];   /* where code is ERR_NONE: SHA-256 of the server's SPKI */
     char root[HASH_HEX_SIZE]; /* its fingerprint; "": of late, or no document came */
 };
 

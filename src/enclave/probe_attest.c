@@ -69,11 +69,13 @@ static void conclude(const struct probe_attest *answer, struct probe *probe,
     probe->attested =
         (struct probe_attested){.asked = true, .code = code, .other_root = attestation->root.other};
     memcpy(probe->attested.root, attestation->root.fingerprint, sizeof probe->attested.root);
-    if (code == ERR_NONE) {
-        if (attestation_key(answer->response->chain[0], key.key))
-            remember(answer, &key);
-        return;
+    if (code == ERR_NONE && answer->response->chain_count > 0 &&
+        attestation_key(answer->response->chain[0], key.key)) {
+        memcpy(probe->attested.key, key.key, sizeof key.key);
+        remember(answer, &key);
     }
+    if (code == ERR_NONE)
+        return;
     (void)snprintf(probe->reason, sizeof probe->reason, "%s: %.400s", err_info(code)->name,
                    attestation->err.reason);
     if (request->attests || request->config->attest == ATTEST_REQUIRE)

@@ -10,6 +10,8 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "config/config.h"
+#include "enclave/attestation.h"
+#include "enclave/pins.h"
 #include "enclave/probe.h"
 #include "identity/identity.h"
 #include "install/install.h"
@@ -253,6 +255,22 @@ static int decide(const struct probe_request *all, const struct probe *probes, e
     return 0;
 }
 
+/* Of those that were attested just now. */
+static void write_pins(const struct probe_request *all, const struct probe *probes)
+{
+    struct attested *attested = calloc(all->count, sizeof *attested);
+    struct attested_key key = {.at_ms = clock_ms()};
+    size_t i;
+
+    for (i = 0; attested && i < all->count; i++)
+        if (probes[i].attested.asked && probes[i].attested.code == ERR_NONE) {
+            memcpy(key.key, probes[i].attested.key, sizeof key.key);
+            attested_add(&attested[i], &key);
+        }
+    pins_write(all->config, attested);
+    free(attested);
+}
+
 int rehearse(const struct config *config, const struct identity *next,
              const struct install_target *target, struct rehearsed *out, struct err *err)
 {
@@ -279,6 +297,8 @@ int rehearse(const struct config *config, const struct identity *next,
         result = compare(&all, target, PROBE_DOUBTED, probes, err);
     if (result == 0)
         result = decide(&all, probes, &out->outcome, err);
+    if (result == 0 && out->pins && config->attest_pins)
+        write_pins(&all, probes);
     if (out->probes)
         memcpy(out->probes, probes, all.count * sizeof *probes);
     free(probes);

@@ -181,6 +181,8 @@ static void allow(struct sandbox_paths *paths, const struct config *config, unsi
         allow_named(paths, config->file);
         allow_named(paths, config->attest_root);
     }
+    if (needs & NEED_INSTALL && config->attest_pins)
+        sandbox_allow_file(paths, config->attest_pins, SANDBOX_READ | SANDBOX_REPLACE);
     if (needs & NEED_OPERAND && config->operand && strcmp(config->operand, "-") != 0)
         allow_named(paths, config->operand);
     if (config->log.file && !log_is_stdout(config->log.file))

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "enclave/attestation.h"
+#include "enclave/pins.h"
 #include "enclave/probe.h"
 #include "identity/identity.h"
 #include "install/installed.h"
@@ -168,4 +169,5 @@ void watch_round(struct watch *watch, struct agent *agent, int64_t deadline)
     for (set = 0; set < sets; set++)
         if (!watch->spared[set])
             watch_set(watch, agent, set, clock_share(deadline, sets - set));
+    pins_write(agent->config, watch->attested);
 }

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """`mtls-agent run` beside enclaves that have to be attested."""
 
+import base64
+import hashlib
 import os
 import signal
 
 import pytest
 
 from agent import wait_for
-from servers.nitro import DEBUG, Attested, Hardware, pcr_set
+from servers.nitro import DEBUG, Attested, Hardware, pcr_set, spki
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a file of roots must be root's")
 
@@ -117,3 +119,29 @@ def test_nothing_attested_is_not_healthy(agent, serve, put, good, enclave):
     wait_for(lambda: agent.status()["sets"][0]["endpoints_accepting"] == 1)
     assert health(agent).status == 1 and "no endpoint is attested" in health(agent).stdout
     assert agent.run("healthcheck", f"--dir={agent.dir}").status == 0
+
+
+def pin(pair):
+    return base64.b64encode(hashlib.sha256(spki(pair.certificate)).digest()).decode()
+
+
+def test_pins(agent, serve, put, good, up, authority, hardware, enclave, arguments, tmp_path):
+    """By fetch, and kept up to date by run; never an empty list in place of one."""
+    pins = tmp_path / "enclave.pins"
+    arguments = [*arguments, f"--attest-pins={pins}", "--attest-interval=1s"]
+    arn = put(good)
+    agent.fetch(arn, *arguments, endpoint=enclave.endpoint).succeeded("installed", "pins_written")
+    first = f"sha256//{pin(enclave.pair)} {enclave.endpoint}\n"
+    assert pins.read_text() == first and pins.stat().st_mode & 0o777 == 0o644
+    before = pins.stat().st_ino
+    service = serve(arn, *arguments, endpoint=enclave.endpoint)
+    service.wait("handshake", count=3, result="accepted")
+    assert pins.stat().st_ino == before
+    enclave.stop()
+    service.wait("handshake", count=3, result="unreachable")
+    assert pins.read_text() == first
+    second = up(Attested(tmp_path / "second", server_of(authority), authority.pem, hardware, port=enclave.port))
+    wait_for(lambda: pins.read_text() == first.replace(pin(enclave.pair), pin(second.pair)))
+    pins.unlink()
+    (tmp_path / "enclave.pins").mkdir()
+    service.wait("pins_unwritten")
