@@ -4,14 +4,32 @@
 import base64
 import hashlib
 import os
+import random
 import signal
 
 import pytest
 
 from agent import wait_for
 from servers.nitro import DEBUG, Attested, Hardware, pcr_set, spki
+from servers.proxy import FaultProxy
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a file of roots must be root's")
+
+
+class Balanced(FaultProxy):
+    """One name for several: each connection goes to any of them."""
+
+    def __init__(self, *ports):
+        self._ports, self._random = ports, random.Random(1)
+        super().__init__(ports[0])
+
+    @property
+    def _upstream_port(self):
+        return self._random.choice(self._ports)
+
+    @_upstream_port.setter
+    def _upstream_port(self, port):
+        pass
 
 
 @pytest.fixture(scope="module")
@@ -145,3 +163,19 @@ def test_pins(agent, serve, put, good, up, authority, hardware, enclave, argumen
     pins.unlink()
     (tmp_path / "enclave.pins").mkdir()
     service.wait("pins_unwritten")
+
+
+def test_several_behind_one_name(agent, serve, put, good, up, authority, hardware, enclave, arguments, tmp_path):
+    """Each is judged by its own document: the good one lends nothing to the other."""
+    other = up(Attested(tmp_path / "other", server_of(authority), authority.pem, hardware))
+    pins = tmp_path / "enclave.pins"
+    balanced = up(Balanced(enclave.port, other.port))
+    name = f"localhost:{balanced.port}"
+    service = serve(put(good), *arguments, f"--attest-pins={pins}", "--attest-interval=2s", endpoint=name)
+    service.wait("handshake", count=6, result="accepted")
+    both = {pin(enclave.pair), pin(other.pair)}
+    wait_for(lambda: both == {line[8:52] for line in pins.read_text().splitlines()})
+    other.options = {"pcrs": DEBUG}
+    service.more("handshake", count=3, result="unattested", attestation="attested_debug")
+    service.more("handshake", count=3, result="accepted", attestation="attested_other_root")
+    wait_for(lambda: pins.read_text() == f"sha256//{pin(enclave.pair)} {name}\n")
