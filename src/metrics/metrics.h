@@ -35,6 +35,8 @@ enum metric {
     METRIC_CERTIFICATE_NOT_AFTER,  /* the same */
     METRIC_HANDSHAKES,             /* endpoint, result, alert; by metrics_event() */
     METRIC_HANDSHAKE_DURATION,     /* endpoint; ms; by metrics_event() */
+    METRIC_ATTESTATIONS,           /* endpoint, result; by metrics_event() */
+    METRIC_ATTESTED,               /* endpoint; 1 or 0 */
     METRIC_SUCCESS_RATIO,          /* endpoint, window ("1h", "24h"); thousandths */
     METRIC_HOOKS,                  /* result ("done", "failed", "timeout") */
     METRIC_HOOK_DURATION,          /* ms */

@@ -128,15 +128,25 @@ static bool cycle_due(const struct service *service, int64_t now)
     return now >= (service->refresh ? service->floor_at : service->cycle_at);
 }
 
+/* Between two rounds, whether they are to probe or to attest; 0: there are none. */
+static int64_t round_interval(const struct config *config)
+{
+    const int64_t probe = config->probe_interval_ms;
+
+    if (config->attest == ATTEST_OFF || (probe > 0 && probe <= config->attest_interval_ms))
+        return probe;
+    return config->attest_interval_ms;
+}
+
 static bool probes(const struct service *service)
 {
-    return service->config->probe_interval_ms > 0 && service->config->endpoint_count > 0;
+    return round_interval(service->config) > 0 && service->config->endpoint_count > 0;
 }
 
 /* A little to and fro, so that hosts that started together do not stay together. */
 static void plan_round(struct service *service, int64_t now)
 {
-    const int64_t interval = service->config->probe_interval_ms;
+    const int64_t interval = round_interval(service->config);
     const uint32_t tenth = (uint32_t)(interval / 10);
 
     service->probe_at = now + interval - tenth / 2 + random_below(tenth + 1);
@@ -146,7 +156,7 @@ static void plan_round(struct service *service, int64_t now)
  */
 static bool spare_rehearsed(struct service *service, int64_t now)
 {
-    const int64_t lately = service->config->probe_interval_ms / 2;
+    const int64_t lately = round_interval(service->config) / 2;
     bool all = true;
     size_t i;
 
@@ -429,7 +439,7 @@ static void take_probes(struct service *service, size_t i, int64_t wall)
 
         history_add(&service->histories[e],
                     &(const struct history_entry){clock_ms(), wall, probe->verdict, latency(probe),
-                                                  probe->reason});
+                                                  probe->reason, &probe->attested});
     }
 }
 

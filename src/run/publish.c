@@ -64,6 +64,7 @@ static size_t same_server(const struct config *config, size_t i, const char *lab
 static void measure_endpoint(const struct service *service, size_t i)
 {
     static const char *const names[] = {[HISTORY_HOUR] = "1h", [HISTORY_DAY] = "24h"};
+    const struct probe_attested *attested = &service->histories[i].attested;
     const struct config *config = service->config;
     const char *label = config->endpoints[i].label;
     struct history_sum sum;
@@ -71,6 +72,9 @@ static void measure_endpoint(const struct service *service, size_t i)
     int window;
     size_t e;
 
+    if (attested->asked)
+        metrics_set(service->metrics, METRIC_ATTESTED, METRICS_LABELS(label),
+                    attested->code == ERR_NONE && config->attest_pcr_count > 0);
     for (window = 0; window < HISTORY_WINDOWS; window++) {
         asked = accepted = 0;
         for (e = i; e < config->endpoint_count; e = same_server(config, e + 1, label)) {
@@ -133,7 +137,8 @@ static void measure_zeroes(const struct service *service)
 {
     static const char *const told[] = {"done", "failed", "timeout"};
     static const char *const fetched[] = {"installed", "unchanged", "failed"};
-    static const char *const shaken[] = {"accepted", "refused", "untrusted", "unreachable"};
+    static const char *const shaken[] = {"accepted", "refused", "untrusted", "unreachable",
+                                         "unattested"};
     const struct config *config = service->config;
     size_t i, w;
 
@@ -149,7 +154,7 @@ static void measure_zeroes(const struct service *service)
                         METRICS_LABELS(service_set_name(service, i), fetched[w]), 0);
     }
     for (i = 0; i < config->endpoint_count; i++)
-        for (w = 0; w < sizeof shaken / sizeof *shaken; w++)
+        for (w = 0; w < sizeof shaken / sizeof *shaken - (config->attest == ATTEST_OFF); w++)
             metrics_add(service->metrics, METRIC_HANDSHAKES,
                         METRICS_LABELS(config->endpoints[i].label, shaken[w], ""), 0);
 }
@@ -182,9 +187,13 @@ void publish_begin(const struct service *service)
 static void measure(const struct service *service)
 {
     static const enum metric gauges[] = {
-        METRIC_SECRET_VERSION,        METRIC_LAST_FETCH,
-        METRIC_LAST_SUCCESS,          METRIC_CERTIFICATE_NOT_BEFORE,
-        METRIC_CERTIFICATE_NOT_AFTER, METRIC_SUCCESS_RATIO,
+        METRIC_SECRET_VERSION,
+        METRIC_LAST_FETCH,
+        METRIC_LAST_SUCCESS,
+        METRIC_CERTIFICATE_NOT_BEFORE,
+        METRIC_CERTIFICATE_NOT_AFTER,
+        METRIC_SUCCESS_RATIO,
+        METRIC_ATTESTED,
     };
     size_t i;
 
