@@ -25,6 +25,7 @@ enum {
     EXT_SUPPORTED_GROUPS = 10,
     EXT_SIGNATURE_ALGORITHMS = 13,
     EXT_ALPN = 16,
+    EXT_RECORD_SIZE_LIMIT = 28,
     EXT_PRE_SHARED_KEY = 41,
     EXT_SUPPORTED_VERSIONS = 43,
     EXT_COOKIE = 44,
@@ -98,6 +99,11 @@ void schedule_transcript(const struct tls13 *tls, uint8_t out[TLS13_HASH_MAX]);
 bool schedule_suite(struct tls13 *tls, unsigned suite);
 
 /* ---- record.c: section 5 */
+
+/* What the server takes in a record (RFC 8449 section 4); the limit is BearSSL's (inner.h). */
+enum { RECORD_LIMIT_MIN = 64 };
+void br_ssl_engine_new_max_frag_len(br_ssl_engine_context *engine, unsigned len);
+void record_limit(br_ssl_engine_context *engine, size_t len);
 
 /* Keys of a traffic secret for what the server, or what we, send from now on. */
 void record_keys_in(struct tls13 *tls, const uint8_t *secret);
