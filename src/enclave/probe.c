@@ -103,9 +103,8 @@ static bool alert_refuses(const struct http_response *response)
 
     if (tls->version == TLS_VERSION_13 && !tls->authenticated)
         return false;
-    return tls->certificate_left &&
-           ((alert >= HANDSHAKE_FAILURE && alert <= ACCESS_DENIED) || alert == DECODE_ERROR ||
-            alert == CERTIFICATE_REQUIRED);
+    return tls->certificate_left && ((alert >= HANDSHAKE_FAILURE && alert <= ACCESS_DENIED) ||
+                                     alert == DECODE_ERROR || alert == CERTIFICATE_REQUIRED);
 }
 
 static bool status_doubts(int status)

@@ -18,36 +18,52 @@
  */
 static const char client_hello[] =
     "010000c00303cb34ecb1e78163ba1c38c6dacb196a6dffa21a8d9912ec18a2ef6283024dece7000006130113031302"
-    "010000910000000b0009000006736572766572ff01000100000a00140012001d00170018001901000101010201030104"
+    "010000910000000b0009000006736572766572ff01000100000a00140012001d001700180019010001010102010301"
+    "04"
     "002300000033002600240"
-    "01d002099381de560e4bd43d23d8e435a7dbafeb3c06e51c13cae4d5413691e529aaf2c002b0003020304000d0020001e"
+    "01d002099381de560e4bd43d23d8e435a7dbafeb3c06e51c13cae4d5413691e529aaf2c002b0003020304000d00200"
+    "01e"
     "040305030603020308040805080604010501060102010402050206020202002d00020101001c00024001";
 static const char scalar[] = "49af42ba7f7994852d713ef2784bcbcaa7911de26adc5642cb634540e7ea5005";
 static const char server_hello[] =
     "160303005a020000560303a6af06a4121860dc5e6e60249cd34c95930c8ac5cb1434dac155772ed3e2692800130100"
-    "002e00330024001d0020c9828876112095fe66762bdbf7c672e156d6cc253b833df1dd69b1b04e751f0f002b00020304";
-static const char server_flight[] =
-    "17030302a2d1ff334a56f5bff6594a07cc87b580233f500f45e489e7f33af35edf7869fcf40aa40aa2b8ea73f848a7ca"
-    "07612ef9f945cb960b4068905123ea78b111b429ba9191cd05d2a389280f526134aadc7fc78c4b729df828b5ecf7b13b"
-    "d9aefb0e57f271585b8ea9bb355c7c79020716cfb9b1183ef3ab20e37d57a6b9d7477609aee6e122a4cf51427325250c"
-    "7d0e509289444c9b3a648f1d71035d2ed65b0e3cdd0cbae8bf2d0b227812cbb360987255cc744110c453baa4fcd61092"
-    "8d809810e4b7ed1a8fd991f06aa6248204797e36a6a73b70a2559c09ead686945ba246ab66e5edd8044b4c6de3fcf2a8"
-    "9441ac66272fd8fb330ef8190579b3684596c960bd596eea520a56a8d650f563aad27409960dca63d3e688611ea5e22f"
-    "4415cf9538d51a200c27034272968a264ed6540c84838d89f72c24461aad6d26f59ecaba9acbbb317b66d902f4f292a3"
-    "6ac1b639c637ce343117b659622245317b49eeda0c6258f100d7d961ffb138647e92ea330faeea6dfa31c7a84dc3bd7e"
-    "1b7a6c7178af36879018e3f252107f243d243dc7339d5684c8b0378bf30244da8c87c843f5e56eb4c5e8280a2b48052c"
-    "f93b16499a66db7cca71e4599426f7d461e66f99882bd89fc50800becca62d6c74116dbd2972fda1fa80f85df881edbe"
-    "5a37668936b335583b599186dc5c6918a396fa48a181d6b6fa4f9d62d513afbb992f2b992f67f8afe67f76913fa388cb"
-    "5630c8ca01e0c65d11c66a1e2ac4c85977b7c7a6999bbf10dc35ae69f5515614636c0b9b68c19ed2e31c0b3b66763038"
-    "ebba42f3b38edc0399f3a9f23faa63978c317fc9fa66a73f60f0504de93b5b845e275592c12335ee340bbc4fddd50278"
-    "4016e4b3be7ef04dda49f4b440a30cb5d2af939828fd4ae3794e44f94df5a631ede42c1719bfdabf0253fe5175be898e"
-    "750edc53370d2b";
-static const char client_finished[] =
-    "170303003575ec4dc238cce60b298044a71e219c56cc77b0517fe9b93c7a4bfc44d87f38f80338ac98fc46deb384bd1c"
-    "aeacab6867d726c40546";
-static const char client_data[] =
-    "1703030043a23f7054b62c94d0affafe8228ba55cbefacea42f914aa66bcab3f2b9819a8a5b46b395bd54a9a20441e2b"
-    "62974e1f5a6292a2977014bd1e3deae63aeebb21694915e4";
+    "002e00330024001d0020c9828876112095fe66762bdbf7c672e156d6cc253b833df1dd69b1b04e751f0f002b000203"
+    "04";
+static const char server_flight[] = "17030302a2d1ff334a56f5bff6594a07cc87b580233f500f45e489e7f33af3"
+                                    "5edf7869fcf40aa40aa2b8ea73f848a7ca"
+                                    "07612ef9f945cb960b4068905123ea78b111b429ba9191cd05d2a389280f52"
+                                    "6134aadc7fc78c4b729df828b5ecf7b13b"
+                                    "d9aefb0e57f271585b8ea9bb355c7c79020716cfb9b1183ef3ab20e37d57a6"
+                                    "b9d7477609aee6e122a4cf51427325250c"
+                                    "7d0e509289444c9b3a648f1d71035d2ed65b0e3cdd0cbae8bf2d0b227812cb"
+                                    "b360987255cc744110c453baa4fcd61092"
+                                    "8d809810e4b7ed1a8fd991f06aa6248204797e36a6a73b70a2559c09ead686"
+                                    "945ba246ab66e5edd8044b4c6de3fcf2a8"
+                                    "9441ac66272fd8fb330ef8190579b3684596c960bd596eea520a56a8d650f5"
+                                    "63aad27409960dca63d3e688611ea5e22f"
+                                    "4415cf9538d51a200c27034272968a264ed6540c84838d89f72c24461aad6d"
+                                    "26f59ecaba9acbbb317b66d902f4f292a3"
+                                    "6ac1b639c637ce343117b659622245317b49eeda0c6258f100d7d961ffb138"
+                                    "647e92ea330faeea6dfa31c7a84dc3bd7e"
+                                    "1b7a6c7178af36879018e3f252107f243d243dc7339d5684c8b0378bf30244"
+                                    "da8c87c843f5e56eb4c5e8280a2b48052c"
+                                    "f93b16499a66db7cca71e4599426f7d461e66f99882bd89fc50800becca62d"
+                                    "6c74116dbd2972fda1fa80f85df881edbe"
+                                    "5a37668936b335583b599186dc5c6918a396fa48a181d6b6fa4f9d62d513af"
+                                    "bb992f2b992f67f8afe67f76913fa388cb"
+                                    "5630c8ca01e0c65d11c66a1e2ac4c85977b7c7a6999bbf10dc35ae69f55156"
+                                    "14636c0b9b68c19ed2e31c0b3b66763038"
+                                    "ebba42f3b38edc0399f3a9f23faa63978c317fc9fa66a73f60f0504de93b5b"
+                                    "845e275592c12335ee340bbc4fddd50278"
+                                    "4016e4b3be7ef04dda49f4b440a30cb5d2af939828fd4ae3794e44f94df5a6"
+                                    "31ede42c1719bfdabf0253fe5175be898e"
+                                    "750edc53370d2b";
+static const char client_finished[] = "170303003575ec4dc238cce60b298044a71e219c56cc77b0517fe9b93c7a"
+                                      "4bfc44d87f38f80338ac98fc46deb384bd1c"
+                                      "aeacab6867d726c40546";
+static const char client_data[] = "1703030043a23f7054b62c94d0affafe8228ba55cbefacea42f914aa66bcab3f"
+                                  "2b9819a8a5b46b395bd54a9a20441e2b"
+                                  "62974e1f5a6292a2977014bd1e3deae63aeebb21694915e4";
 static const char modulus[] = "b4bb498f8279303d980836399b36c6988c0c68de55e1bdb826d3901a2461eafd"
                               "2de49a91d015abbc9a95137ace6c1af19eaa6af98c7ced43120998e187a80ee0"
                               "ccb0524b1b018c3e0b63264d449a6d38e22a5fda4308467480";
@@ -127,8 +143,8 @@ static const br_x509_pkey *get_pkey(const br_x509_class *const *class, unsigned 
     return &client.key;
 }
 
-static const br_x509_class x509_class = {sizeof client,  start_chain, start_cert, append,
-                                         end_cert,       end_chain,   get_pkey};
+static const br_x509_class x509_class = {sizeof client, start_chain, start_cert, append,
+                                         end_cert,      end_chain,   get_pkey};
 
 static unsigned choose(const tls13_owner_class **owner, const uint8_t *schemes, size_t len,
                        const br_x509_certificate **chain, size_t *count)
