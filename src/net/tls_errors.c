@@ -137,7 +137,7 @@ static const char *const texts[] = {
     [BR_ERR_OK] = "no error",
     [BR_ERR_BAD_PARAM] = "a handshake message is malformed or too large" BROKEN,
     [BR_ERR_BAD_STATE] = "TLS was used out of turn; a bug of this agent",
-    [BR_ERR_UNSUPPORTED_VERSION] = "what answered is neither TLS 1.2 nor 1.3; perhaps plain HTTP, "
+    [BR_ERR_UNSUPPORTED_VERSION] = "what answered is no TLS 1.2 or 1.3; perhaps plain HTTP, "
                                    "or another protocol, is on that port",
     [BR_ERR_MISSING_EXTENSION] = "a handshake message lacks an extension" BROKEN,
     [BR_ERR_DOWNGRADE] = "the server can do TLS 1.3 and was made to choose TLS 1.2" MEDDLING,
