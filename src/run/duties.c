@@ -15,6 +15,9 @@
 
 enum { EXTEND_MS = 10 * 1000, EXTEND_BY_MS = 30 * 1000, NOTE_MS = 2000 };
 
+/* More than the runner takes to end a program; and what is a late look. */
+enum { TELL_GRACE_MS = 10 * 1000, PUNCTUAL_MS = 500 };
+
 static struct install_target target_of(const struct service *service, size_t set, int64_t deadline)
 {
     return agent_target(service->config, service->config->sets[set].sub, deadline);
@@ -196,6 +199,7 @@ static void start_telling(struct service *service)
     struct err err;
 
     service->telling = service->told_last = set;
+    service->tell_until = clock_ms() + service->config->on_change_timeout_ms + TELL_GRACE_MS;
     service->told_of = service->sets[set].survey;
     if (tell_ask(&service->hook, &telling, &err) == 0)
         return;
@@ -274,11 +278,30 @@ static void beat(struct service *service, int64_t now)
     }
 }
 
+/*
+ * The runner ends a program in time, and tells so: where it does not, it hangs itself, by the file
+ * system of a program or a PID file. Who comes late to look was suspended, and it with him.
+ */
+static void check_runner(struct service *service, int64_t now)
+{
+    struct err err;
+
+    if (service->telling == CONFIG_SETS_MAX || now < service->tell_until)
+        return;
+    if (now > service->tell_until + PUNCTUAL_MS) {
+        service->tell_until = now + TELL_GRACE_MS;
+        return;
+    }
+    (void)err_set(&err, ERR_SYSTEM, "hook", "its runner does not answer");
+    service_fail(service, &err);
+}
+
 void duties_start(struct service *service)
 {
     const int64_t now = clock_ms();
 
     beat(service, now);
+    check_runner(service, now);
     if (service->reload && service->busy == DUTY_NONE && service->telling == CONFIG_SETS_MAX)
         service_reload(service);
     if (can_tell(service) && now >= service->tell_at)
@@ -316,6 +339,8 @@ int64_t duties_next(const struct service *service)
         next = sooner(next, service->probe_at);
     if (can_tell(service))
         next = sooner(next, service->tell_at);
+    if (service->telling < CONFIG_SETS_MAX)
+        next = sooner(next, service->tell_until);
     if (sd_notify_watchdog_ms(&service->notify) > 0)
         next = sooner(next, service->watchdog_at);
     if (service->notify.fd >= 0 && !service->ready)

@@ -78,6 +78,7 @@ struct service {
     size_t told_last;      /* the last one tried: none waits for ever behind one that fails */
     struct survey told_of; /* as it was then */
     int64_t tell_at;       /* on clock_ms() */
+    int64_t tell_until;    /* on clock_ms(): then the runner hangs */
 
     struct sd_notify notify;
     int64_t watchdog_at, extend_at; /* on clock_ms() */
