@@ -179,8 +179,7 @@ static bool read_interpreter(int fd, char out[INTERPRETER_MAX])
  */
 static bool is_trusted(const struct hook_program *program, struct hook_result *result)
 {
-    static const int flags[] = {O_PATH | O_CLOEXEC,
-                                O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY};
+    static const int flags[] = {O_PATH | O_CLOEXEC, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY};
     struct trust trust = {.also = TRUST_NOBODY};
     char interpreter[INTERPRETER_MAX];
     const char *path = program->argv[0];

@@ -516,8 +516,8 @@ void duties_finish(struct service *service)
     service->busy = DUTY_NONE;
     result = job_finish(&service->job, &err);
     if (result == 0 && service->homeless)
-        result = err_set(&err, ERR_TARGET_INVALID, service->config->dir,
-                         "it was removed: start again");
+        result =
+            err_set(&err, ERR_TARGET_INVALID, service->config->dir, "it was removed: start again");
     if (result < 0) {
         service_fail(service, &err);
         return;
