@@ -27,11 +27,11 @@ static int decode(struct bundle_file *file, const char *path, struct err *err)
 {
     struct pem_reader reader = {buf_bytes(&file->text)};
     struct pem_block block;
+    enum pem_found found;
     size_t len = 0, i;
-    int found;
 
     while ((found = pem_next(&reader, &block, &file->der)) > 0) {
-        if (strcmp(block.label, "CERTIFICATE") != 0) {
+        if (!pem_is_certificate(&block)) {
             file->der.len = len;
             continue;
         }
@@ -40,8 +40,10 @@ static int decode(struct bundle_file *file, const char *path, struct err *err)
         file->root[file->count++].len = file->der.len - len;
         len = file->der.len;
     }
+    if (found == PEM_NO_ROOM)
+        return pem_fail(found, &block, path, err);
     if (found < 0)
-        return err_set(err, ERR_CONFIG, path, "a PEM block of it is damaged, or memory is full");
+        return err_set(err, ERR_CONFIG, path, "a PEM block of it is damaged");
     if (file->count == 0)
         return err_set(err, ERR_CONFIG, path, "it holds no PEM certificate");
     for (i = 0, len = 0; i < file->count; len += file->root[i++].len)

@@ -70,9 +70,6 @@ void hook_output_end(struct hook_output *output)
 
     while (output->fd >= 0 && steps-- > 0 && read_some(output))
         continue;
-    if (output->fd >= 0)
-        close(output->fd);
-    output->fd = -1;
     if (output->len > 0)
         end_line(output);
     if (output->lines > LINES_MAX)

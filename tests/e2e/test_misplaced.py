@@ -456,7 +456,7 @@ def test_what_leaves_the_environment(agent, aws, put, good, name):
     aws.faults.append(HOLD)
     value = "geheimnis" if name == "AWS_SECRET_KEY" else "http://user:geheimnis@127.0.0.1:1"
     no_proxy = {"NO_PROXY": "*"}
-    running = agent.start(*agent.fetch_arguments(put(good), deadline="5s"), env={name: value, **no_proxy})
+    running = agent.start(*agent.fetch_arguments(put(good), deadline="80s"), env={name: value, **no_proxy})
     try:
         wait_for(lambda: aws.asked)
         assert b"geheimnis" not in Path(f"/proc/{running.pid}/environ").read_bytes()
