@@ -6,6 +6,7 @@ import datetime
 import json
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -184,6 +185,18 @@ def test_of_one_key_the_good_leaf_is_taken(agent, put, authority, other):
         first = authority.issue("ECS-Client", lifetime=(-3 * DAY, -DAY), key=key).cert
     agent.fetch(put(document(Pair(first + leaf.cert, leaf.key), authority.pem))).succeeded("installed")
     assert agent.file("client.crt") == leaf.cert + first
+
+
+def test_a_servers_key_must_sign(agent, put, authority):
+    """ECDHE is all that there is, for which an EC key signs; keyEncipherment alone is for RSA."""
+    usage = x509.KeyUsage(False, False, True, False, False, False, False, False, False)
+    for kind, good in (("p256", False), ("rsa2048", True)):
+        server = authority.issue("enclave", kind, names=["enclave.test"], more=(usage,))
+        fetched = agent.fetch(put(json.dumps({"server_cert": server.cert, "server_key": server.key})))
+        if good:
+            fetched.succeeded("installed")
+        else:
+            assert "digitalSignature" in fetched.failed(65, "certificate_invalid")["reason"]
 
 
 def test_a_file_of_authorities_beside_an_identity(agent, put, authority):
