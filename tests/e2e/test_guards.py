@@ -7,7 +7,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from agent import snapshot
+from agent import snapshot, wait_for
 from servers.pki import Pair, document, openssl
 from servers.process import free_port
 
@@ -170,3 +170,9 @@ def test_inspect_says_so(agent, put, good, authority):
     looked = agent.run("inspect", f"--dir={agent.dir}", f"--expect-ca={'0' * 64}")
     assert looked.status == 1 and "no CA that is expected" in looked.stdout
     assert agent.run("inspect", f"--dir={agent.dir}", f"--expect-ca={digest(authority)}").status == 0
+
+
+def test_status_says_so(agent, put, good, serve):
+    service = serve(put(good), f"--expect-ca={'0' * 64}")
+    service.wait("error", code="identity_unexpected")
+    wait_for(lambda: "no CA that is expected" in agent.run("status", f"--dir={agent.dir}").stdout)

@@ -230,6 +230,23 @@ def test_one_that_begins_before_the_deadline_is_waited_for(agent, put, authority
     assert datetime.datetime.now(datetime.timezone.utc) >= soon.certificate.not_valid_before_utc
 
 
+def test_run_waits_for_it_within_a_cycle(agent, put, serve, authority):
+    """The next cycle is an hour away."""
+    soon = authority.issue("ECS-Client", lifetime=(datetime.timedelta(seconds=5), DAY))
+    service = serve(put(document(soon, authority.pem)), interval="1h", deadline="60s")
+    service.wait("clock_wait")
+    service.wait("installed")
+    assert not service.all("error")
+    assert datetime.datetime.now(datetime.timezone.utc) >= soon.certificate.not_valid_before_utc
+
+
+def test_run_does_not_wait_for_what_begins_later(agent, put, serve, authority):
+    later = authority.issue("ECS-Client", lifetime=(DAY, 2 * DAY))
+    service = serve(put(document(later, authority.pem)), deadline="60s")
+    service.wait("error", code="certificate_not_yet_valid")
+    assert not service.all("clock_wait")
+
+
 def test_an_intermediate_makes_the_chain(agent, put, authority):
     middle = Authority("Middle", parent=authority)
     leaf = middle.issue("ECS-Client")
