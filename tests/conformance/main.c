@@ -34,6 +34,8 @@ static const struct command {
     {"error", conformance_error,
      "FILE: AWS's code in an answer; what we make of it goes to stderr"},
     {"limbo", conformance_limbo, "FILE: results of an x509-limbo suite, as JSON"},
+    {"pss", conformance_pss,
+     "whether each RSA-PSS signature on standard input is valid: n e digest signature"},
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
