@@ -179,7 +179,7 @@ $(addprefix $(TESTS)/unit/test_,credentials retry secretsmanager sts): \
 $(TESTS)/unit/test_install_shared: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,flock fstatfs fstat fstatat openat fchown)
 
 # Memory that is short.
-$(TESTS)/unit/test_shortage: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,heap_alloc heap_realloc malloc calloc realloc)
+$(TESTS)/unit/test_shortage $(TESTS)/unit/test_shortage_aws: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,heap_alloc heap_realloc malloc calloc realloc)
 
 $(TESTS)/unit/%: $(OUT)/obj/tests/unit/%.o $(HELPERS) $(AGENT) $(LINKED)
 	@mkdir -p $(@D)

@@ -231,8 +231,8 @@ static void offer(struct tls_session *session, br_ssl_engine_context *engine)
 
     if (session->policy.versions != TLS_12)
         tls13_collect(&session->tls13, session->ticket);
-    if (!session->cache || !tls_cache_take(session->cache, session->cached.key, clock_ms(),
-                                           clock_wall(), taken))
+    if (!session->cache ||
+        !tls_cache_take(session->cache, session->cached.key, clock_ms(), clock_wall(), taken))
         return;
     if (taken->ticket) {
         memcpy(&psk, taken->session, sizeof psk);
@@ -283,8 +283,7 @@ void tls_hook(struct tls_session *session, void *br_ssl_client_context_pointer)
     br_ssl_engine_inject_entropy(engine, seed, sizeof seed);
     wipe(seed, sizeof seed);
     if (session->policy.versions != TLS_12)
-        tls13_attach(&session->tls13, engine, &session->owner,
-                     session->policy.versions == TLS_13);
+        tls13_attach(&session->tls13, engine, &session->owner, session->policy.versions == TLS_13);
     offer(session, engine);
 }
 
