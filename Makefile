@@ -178,6 +178,9 @@ $(addprefix $(TESTS)/unit/test_,credentials retry secretsmanager sts): \
 # A target as NFS shows it.
 $(TESTS)/unit/test_install_shared: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,flock fstatfs fstat fstatat openat fchown)
 
+# Threads that are few.
+$(TESTS)/unit/test_threads: LDFLAGS += -Wl,--wrap=pthread_create,--wrap=getaddrinfo
+
 # Memory that is short.
 $(TESTS)/unit/test_shortage $(TESTS)/unit/test_shortage_aws: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,heap_alloc heap_realloc malloc calloc realloc)
 
