@@ -14,7 +14,7 @@ import pytest
 from agent import PROGRAMS, wait_for
 from servers.http import HOLD
 from servers.pki import document
-from servers.starve import starved
+from servers.starve import precede, starved
 from test_probe import configuration
 
 DEADLINE = "80s"
@@ -99,6 +99,7 @@ def test_what_was_not_asked_is_not_counted(agent, serve, put, good, enclave, mut
     """Hundreds that say nothing leave each much less than a second, which tells nothing about them."""
     conf = configuration(tmp_path / "conf", [*mute(600), enclave.endpoint])
     service = serve(put(good), conf, "--rehearse=off", deadline="5s", interval="1h", probe_interval="100ms")
+    precede(service.pid)
     service.wait("unasked", seconds=60)
     service.wait("handshake", seconds=60, endpoint=enclave.endpoint, result="accepted")
     assert not service.all("handshake", result="unreachable")
