@@ -317,10 +317,13 @@ fleet: $(TESTS)/fleet ## what 10,000 hosts ask of AWS, in simulation; draws docs
 	@$< build/tests/fleet.tsv
 	@tools/fleet-picture build/tests/fleet.tsv >docs/fleet.svg
 
-soak: all venv ## `run` for 10,000 rotations and 100,000 probes, half an hour (SOAK_ROTATIONS=, SOAK_PROBES=)
-	@tools/bootstrap --check e2e
+soak: soak-month ## `run` for 10,000 rotations and 100,000 probes, half an hour (SOAK_ROTATIONS=, SOAK_PROBES=), after a month of bad luck
 	@build/venv/bin/python tests/soak/soak.py; status=$$?; \
 	tools/soak-picture build/soak/samples.tsv >build/soak/soak.html; exit $$status
+
+soak-month: all venv $(TESTS)/agent-clock ## a month of `run` with other endpoints each hour, AWS by dice, and 2038 (MONTH_CYCLES=, MONTH_SEED=)
+	@tools/bootstrap --check e2e
+	@MTLS_AGENT_PROGRAMS=$(TESTS) build/venv/bin/python tests/soak/month.py
 
 bench-probe: all venv ## how long a probe of 900 endpoints takes, and with 100 among them that never answer
 	@build/venv/bin/python tests/bench/probe.py
