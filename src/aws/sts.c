@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aws/sts.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,10 +17,10 @@
 #include "aws/sigv4.h"
 #include "aws/sts_answer.h"
 #include "aws/text.h"
+#include "aws/token_file.h"
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/fs.h"
 #include "base/log.h"
 #include "base/secrecy.h"
 #include "net/http.h"
@@ -67,11 +66,12 @@ static int append_parameter(struct buf *body, const char *name, const char *valu
 static int append_token(struct call *call, struct err *err)
 {
     struct buf *token = &call->token;
+    char why[TRUST_WHY_MAX];
 
     buf_free(token);
-    if (fs_read(AT_FDCWD, call->token_file, token) < 0)
-        return err_set_errno(err, ERR_TOKEN_FILE_MISSING, call->token_file,
-                             "the web identity token cannot be read");
+    if (token_file_read(call->token_file, token, why) < 0)
+        return err_set(err, ERR_TOKEN_FILE_MISSING, call->token_file,
+                       "the web identity token cannot be read: %s", why);
     while (token->len > 0 && strchr(" \t\r\n", token->data[token->len - 1]))
         token->data[--token->len] = '\0';
     if (!text_is_graphic(buf_bytes(token)) || secrecy_holds_key(buf_bytes(token)))

@@ -163,10 +163,11 @@ static const struct err_info table[ERR_CODES] = {
                              "the certificate's issuer is not in ca_cert",
                              "Add it to ca_cert, or use --client-chain=warn where client and "
                              "server CAs differ."},
-    [ERR_IDENTITY_UNEXPECTED] = {"identity_unexpected", EX_DATAERR, ERR_OF_IDENTITY,
-                                 "the identity is not the one that is expected",
-                                 "Check that --secret names this environment's secret, or correct "
-                                 "--expect-subject, --expect-san or --forbid-version."},
+    [ERR_IDENTITY_UNEXPECTED] =
+        {"identity_unexpected", EX_DATAERR, ERR_OF_IDENTITY,
+         "the identity is not the one that is expected",
+         "Check that --secret names this environment's secret, or correct "
+         "--expect-subject, --expect-san, --expect-ca or --forbid-version."},
     [ERR_ENCLAVE_REFUSED] = {"enclave_refused", EX_PROTOCOL, ERR_OF_ENCLAVE,
                              "the enclave refused the identity",
                              "Check that the enclave trusts the CA of client_cert and expects its "

@@ -262,7 +262,7 @@ static struct json *parse(struct bytes text, bool public, char reason[JSON_REASO
     size = sizeof *json + (size_t)count * sizeof json->tokens[0];
     json = public ? malloc(size) : arena_alloc(size, ARENA_WORK);
     if (!json) {
-        (void)snprintf(reason, JSON_REASON_MAX, "no memory");
+        (void)snprintf(reason, JSON_REASON_MAX, JSON_NO_MEMORY);
         return NULL;
     }
     json->text = (const char *)text.data;

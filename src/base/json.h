@@ -30,8 +30,9 @@ typedef int json_value;
 #define JSON_REPEATED (-2)
 
 #define JSON_REASON_MAX 96
-/* The document; or NULL and a reason: what is wrong and at which byte, or no memory. Never any of
- * the text itself. */
+/* The document; or NULL and a reason: what is wrong and at which byte, or JSON_NO_MEMORY. Never any
+ * of the text itself. */
+#define JSON_NO_MEMORY "no memory"
 struct json *json_parse(struct bytes text, char reason[JSON_REASON_MAX]);
 
 /* The same on the ordinary heap, for a document that holds no secret and may be large. */

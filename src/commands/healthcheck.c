@@ -196,18 +196,35 @@ static bool check_status(struct health *health)
     return good;
 }
 
+static int say(const struct health *health)
+{
+    char line[sizeof health->reason + 16], shown[sizeof health->reason];
+
+    if (health->bad)
+        (void)snprintf(line, sizeof line, "unhealthy: %s\n",
+                       secrecy_shown(health->reason, shown, sizeof shown));
+    else
+        (void)snprintf(line, sizeof line, "healthy\n");
+    (void)fs_write_all(STDOUT_FILENO, bytes_of_text(line));
+    return health->bad ? UNHEALTHY : 0;
+}
+
 static int healthcheck(const struct work *work)
 {
     struct health health = {.config = work->config, .deadline = work->deadline};
-    char line[sizeof health.reason + 16], shown[sizeof health.reason];
 
-    if (check_sets(&health) && check_alive(&health) && check_status(&health))
-        (void)snprintf(line, sizeof line, "healthy\n");
-    else
-        (void)snprintf(line, sizeof line, "unhealthy: %s\n",
-                       secrecy_shown(health.reason, shown, sizeof shown));
-    (void)fs_write_all(STDOUT_FILENO, bytes_of_text(line));
-    return health.bad ? UNHEALTHY : 0;
+    if (check_sets(&health) && check_alive(&health))
+        (void)check_status(&health);
+    return say(&health);
+}
+
+/* Where a file system hangs, nobody knows. */
+int healthcheck_fail(const struct err *err)
+{
+    struct health health = {0};
+
+    (void)fail(&health, "it cannot be told in time: %s", err->reason);
+    return say(&health);
 }
 
 int command_healthcheck(const struct config *config, unsigned needs)

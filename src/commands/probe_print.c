@@ -10,6 +10,7 @@
 #include "base/fs.h"
 #include "base/json_write.h"
 #include "base/log.h"
+#include "base/secrecy.h"
 #include "config/config.h"
 #include "enclave/attestation.h"
 #include "enclave/probe.h"
@@ -45,15 +46,12 @@ static void print(const char *format, ...)
 {
     char text[2048];
     va_list arguments;
-    int len;
 
     va_start(arguments, format);
-    len = vsnprintf(text, sizeof text, format, arguments);
+    (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    if (len > 0)
-        (void)fs_write_all(
-            STDOUT_FILENO,
-            bytes_of(text, (size_t)len < sizeof text ? (size_t)len : sizeof text - 1));
+    secrecy_mask(text, sizeof text);
+    (void)fs_write_all(STDOUT_FILENO, bytes_of_text(text));
 }
 
 static void print_certificate(size_t number, const struct described *cert)
@@ -148,8 +146,12 @@ static void put_probe(struct json_writer *json, const struct probe_output *outpu
         json_put_text(json, "attestation", attestation(output, probe));
     if (probe->status)
         json_put_number(json, "status", probe->status);
+    if (probe->version)
+        json_put_text(json, "tls", probe->version);
     if (probe->cipher)
         json_put_text(json, "cipher", probe->cipher);
+    if (probe->group)
+        json_put_text(json, "group", probe->group);
     if (probe->handshake)
         json_put_text(json, "handshake", probe->handshake);
     json_put_number(json, "signatures", probe->signatures);
@@ -187,6 +189,12 @@ static void print_json(struct probe_output *output, const struct endpoint *endpo
 static void print_body(struct probe_output *output, const struct endpoint *endpoint,
                        const struct probe_answer *answer)
 {
+    if (secrecy_holds_key(answer->body)) {
+        log_event(LOG_LEVEL_ERROR, "answer_withheld", log_s("endpoint", endpoint->text),
+                  log_n("bytes", (int64_t)answer->body.len));
+        output->failed = true;
+        return;
+    }
     if (fs_write_all(STDOUT_FILENO, answer->body) == 0 && !answer->cut)
         return;
     log_event(LOG_LEVEL_ERROR, "answer_cut", log_s("endpoint", endpoint->text),

@@ -9,6 +9,8 @@
 
 #include "config/options.h"
 
+enum { DEADLINE_MS = 60 * 1000 }; /* as in the table */
+
 static const char *const default_files[] = {
     "/.bottlerocket/bootstrap-containers/current/user-data",
     "/.bottlerocket/host-containers/current/user-data",
@@ -139,6 +141,20 @@ int config_parse(int argc, char *const argv[], struct config **out, struct err *
     }
     *out = &store->config;
     return 0;
+}
+
+int64_t config_deadline(int argc, char *const argv[])
+{
+    struct store *store = calloc(1, sizeof *store);
+    struct err ignored;
+    struct parse parse = {.store = store, .err = &ignored};
+    int64_t deadline = DEADLINE_MS;
+
+    if (store && config_flags_read(&parse, argc, argv) == 0 && config_env_read(&parse) == 0 &&
+        store->config.deadline_ms > 0)
+        deadline = store->config.deadline_ms;
+    config_free(store ? &store->config : NULL);
+    return deadline;
 }
 
 int config_reload(const struct config *current, struct config **out, struct err *err)

@@ -21,6 +21,7 @@ struct err;
 #define CONFIG_ENDPOINTS_MAX   1024
 #define CONFIG_SUB_MAX         64
 #define CONFIG_EXPECT_SANS_MAX 16
+#define CONFIG_EXPECT_CAS_MAX  16
 #define CONFIG_FORBIDDEN_MAX   16
 #define CONFIG_WORDS_MAX       32
 #define CONFIG_SIGNALS_MAX     8
@@ -56,6 +57,7 @@ struct change_signal {
 /* Which answers of enclaves take run back by itself. */
 enum rollback_policy { ROLLBACK_NEVER, ROLLBACK_REFUSED };
 
+enum tls_choice { TLS_CHOICE_BOTH, TLS_CHOICE_13, TLS_CHOICE_12 };
 enum rehearse_policy { REHEARSE_REFUSE, REHEARSE_REQUIRE, REHEARSE_OFF };
 
 /* Whether an enclave has to prove that it is one, and in whose way it does (attest/profile.h). */
@@ -99,6 +101,7 @@ struct config {
     const char *health_path;
     bool allow_cn;
     bool allow_not_mutual;
+    enum tls_choice tls_versions;
     bool compatible_suites; /* tls-suites */
     enum rehearse_policy rehearse;
     bool keep_if_unreachable;  /* if-unreachable */
@@ -120,6 +123,8 @@ struct config {
     const char *expect_subject; /* NULL: any */
     const char *expect_sans[CONFIG_EXPECT_SANS_MAX];
     size_t expect_san_count;
+    const char *expect_cas[CONFIG_EXPECT_CAS_MAX]; /* SHA-256 in lower-case hexadecimal */
+    size_t expect_ca_count;
     const char *forbidden[CONFIG_FORBIDDEN_MAX]; /* ids of versions */
     size_t forbidden_count;
     int64_t ca_overlap_ms;
@@ -159,6 +164,9 @@ struct config {
  */
 int config_parse(int argc, char *const argv[], struct config **out, struct err *err);
 void config_free(struct config *config);
+
+/* The deadline as far as flags and environment tell it, before a file is read. */
+int64_t config_deadline(int argc, char *const argv[]);
 
 /*
  * Reads the same sources again, the file as it is now. ERR_CONFIG also where an option differs that

@@ -241,6 +241,23 @@ const char *value_expected(const char *text)
     return NULL;
 }
 
+const char *value_fingerprint(char *text)
+{
+    static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+    const char *in = text, *digit;
+    size_t count = 0;
+
+    for (; *in && (digit = strchr(digits, *in)); in++) {
+        text[count++] = digits[(digit - digits) % 16];
+        if (count % 2 == 0 && in[1] == ':' && in[2] != '\0')
+            in++;
+    }
+    if (*in || count != 64)
+        return "is no SHA-256 of 64 hexadecimal digits, with or without colons";
+    text[count] = '\0';
+    return NULL;
+}
+
 const char *value_region(const char *text)
 {
     size_t len = strlen(text);

@@ -52,7 +52,9 @@ const char *value_profile(const char *text);
 const char *value_role_arn(const char *text);
 const char *value_role_session_name(const char *text);
 const char *value_role_external_id(const char *text);
-const char *value_expected(const char *text);     /* a certificate's name: ASCII, not empty */
+const char *value_fingerprint(char *text);    /* SHA-256, with or without colons, in either case;
+                                                 becomes    lower-case hexadecimal without */
+const char *value_expected(const char *text); /* a certificate's name: ASCII, not empty */
 const char *value_request_path(const char *text); /* of HTTP */
 const char *value_endpoint_url(const char *text); /* https://, or http:// to this machine */
 const char *value_version_stage(const char *text);

@@ -15,6 +15,7 @@
 _Static_assert(_Generic((enum rehearse_policy)0, unsigned: 1, default: 0) &&
                    _Generic((enum attest_policy)0, unsigned: 1, default: 0) &&
                    _Generic((enum attest_convention)0, unsigned: 1, default: 0) &&
+                   _Generic((enum tls_choice)0, unsigned: 1, default: 0) &&
                    _Generic((enum log_level)0, unsigned: 1, default: 0) &&
                    _Generic((enum log_format)0, unsigned: 1, default: 0),
                "enumerations are unsigned");
@@ -217,6 +218,21 @@ static const char *set_expect_san(struct parse *parse, const struct option *opti
     return value_expected(text);
 }
 
+static const char *set_expect_ca(struct parse *parse, const struct option *option, const char *text)
+{
+    struct config *config = &parse->store->config;
+    char *copy;
+
+    (void)option;
+    if (config->expect_ca_count == CONFIG_EXPECT_CAS_MAX)
+        return clause(parse, "is one too many: at most %d", CONFIG_EXPECT_CAS_MAX);
+    copy = (char *)parse_keep(parse, text, strlen(text));
+    if (!copy)
+        return "does not fit into memory";
+    config->expect_cas[config->expect_ca_count++] = copy;
+    return value_fingerprint(copy);
+}
+
 static const char *set_forbidden(struct parse *parse, const struct option *option, const char *text)
 {
     struct config *config = &parse->store->config;
@@ -335,6 +351,8 @@ const struct option options[] = {
      .help = "accept an enclave's name in its certificate's common name"},
     {"allow-not-mutual", NULL, set_bool, AT(allow_not_mutual),
      .help = "accept an enclave that asks for no client certificate"},
+    {"tls-versions", "1.2,1.3|1.3|1.2", set_choice, AT(tls_versions), .fallback = "1.2,1.3",
+     .help = "what is spoken with enclaves: the newer of what both can do, or that one alone"},
     {"tls-suites", "strict|compatible", set_second, AT(compatible_suites), .fallback = "strict",
      .help = "strict: ECDHE with AES-GCM or ChaCha20-Poly1305; compatible: with AES-CBC too"},
     {"rehearse", "refuse|require|off", set_choice, AT(rehearse), .fallback = "refuse",
@@ -378,6 +396,8 @@ const struct option options[] = {
      .help = "install no identity but one of this subject, \"CN=ECS-Client\", or common name"},
     {"expect-san", "NAME", set_expect_san, .flags = OPTION_LIST,
      .help = "nor one whose subjectAltName lacks this DNS name, IP address or URI"},
+    {"expect-ca", "SHA256", set_expect_ca, .flags = OPTION_LIST,
+     .help = "nor one whose ca_cert holds another CA than those of these fingerprints"},
     {"forbid-version", "ID", set_forbidden, .flags = OPTION_LIST,
      .help = "never install this version of a secret, nor keep it for another one, nor go back to "
              "it"},

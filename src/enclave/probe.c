@@ -47,6 +47,16 @@ static const char *path_of(const struct config *config, const struct endpoint *e
     return endpoint->path[0] ? endpoint->path : config->health_path;
 }
 
+static enum tls_versions versions_of(const struct config *config)
+{
+    switch (config->tls_versions) {
+    case TLS_CHOICE_13: return TLS_13;
+    case TLS_CHOICE_12: return TLS_12;
+    case TLS_CHOICE_BOTH: break;
+    }
+    return TLS_12_OR_13;
+}
+
 static void ask(const struct probe_request *request, const struct endpoint *endpoint,
                 struct question *question, struct http_request *http)
 {
@@ -56,6 +66,7 @@ static void ask(const struct probe_request *request, const struct endpoint *endp
         .profile = VERIFY_PRIVATE,
         .allow_cn = request->config->allow_cn,
         .compatible = request->config->compatible_suites,
+        .versions = versions_of(request->config),
         .identity = request->identity,
     };
     (void)snprintf(question->url, sizeof question->url,
@@ -92,11 +103,13 @@ static bool alert_refuses(const struct http_response *response)
         DECODE_ERROR = 50,
         CERTIFICATE_REQUIRED = 116
     };
+    const struct tls_record *tls = &response->tls;
     int alert = response->alert;
 
-    return response->tls.certificate_left &&
-           ((alert >= HANDSHAKE_FAILURE && alert <= ACCESS_DENIED) || alert == DECODE_ERROR ||
-            alert == CERTIFICATE_REQUIRED);
+    if (tls->version == TLS_VERSION_13 && !tls->authenticated)
+        return false;
+    return tls->certificate_left && ((alert >= HANDSHAKE_FAILURE && alert <= ACCESS_DENIED) ||
+                                     alert == DECODE_ERROR || alert == CERTIFICATE_REQUIRED);
 }
 
 static bool status_doubts(int status)
@@ -167,8 +180,7 @@ static void explain(const struct http_response *response, enum probe_verdict ver
         (void)snprintf(
             out, size,
             "the server closed the connection within the handshake, each of %d times: it "
-            "refuses the certificate without an alert, or insists on extended master "
-            "secret (RFC 7627), which this agent does not have",
+            "refuses the certificate without an alert",
             CLOSES);
     else if (response->result == HTTP_CLOSED)
         (void)snprintf(out, size,
@@ -194,6 +206,8 @@ static void read_answer(const struct config *config, const struct http_response 
     probe->verdict = judge(config, response);
     probe->status = response->status;
     probe->cipher = tls->cipher_suite ? tls_cipher_name(tls->cipher_suite) : NULL;
+    probe->version = tls_version_name(tls->version);
+    probe->group = tls_group_name(tls->curve);
     probe->handshake = tls->resumed ? "resumed" : timing->tls > 0 ? "full" : NULL;
     probe->signatures = tls->signatures;
     probe->signing_failed = tls->signing_failed;
@@ -216,7 +230,8 @@ static void report(const struct probe_request *request, const struct endpoint *e
     log_event(probe->verdict == PROBE_ACCEPTED && attested->code == ERR_NONE ? LOG_LEVEL_INFO
                                                                              : LOG_LEVEL_WARNING,
               "handshake", log_s("endpoint", endpoint->text), log_s("peer", response->peer),
-              log_s("result", probe_verdict_name(probe->verdict)), log_s("cipher", probe->cipher),
+              log_s("result", probe_verdict_name(probe->verdict)), log_s("tls", probe->version),
+              log_s("cipher", probe->cipher), log_s("group", probe->group),
               log_s("handshake", probe->handshake), log_n("signatures", probe->signatures),
               log_s("alert", response->alert >= 0 ? tls_alert_name(response->alert) : NULL),
               log_n("status", probe->status ? probe->status : INT64_MIN),

@@ -49,6 +49,8 @@ struct probe {
     unsigned closes;       /* in a row, after it had our certificate, without a word */
     int status;            /* HTTP status, 0 where none came */
     const char *cipher;    /* OpenSSL's name, or "unknown"; NULL: no handshake came so far */
+    const char *version;   /* "1.2", "1.3"; NULL: none was chosen so far */
+    const char *group;     /* of the key exchange, "X25519"; NULL: not known */
     const char *handshake; /* "full", or "resumed", without certificates; NULL: not completed */
     unsigned signatures;   /* operations of the private key */
     bool signing_failed;   /* one of them gave a wrong signature, which was not sent */

@@ -33,6 +33,7 @@ struct hook_output {
     int fd; /* of a pipe, non-blocking; -1: nobody writes to it any more */
     char line[HOOK_LINE_MAX + 1];
     size_t len;
+    bool in_key; /* the line before was a private key's */
     int64_t lines;
 };
 

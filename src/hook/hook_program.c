@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
@@ -16,6 +17,9 @@
 #include "hook/hook_internal.h"
 
 enum { GRACE_MS = 2000, CANNOT_EXECUTE = 127, SIGNAL_STATUS = 128 };
+
+/* Of a script's first line; scripts that interpret one another: what Linux follows. */
+enum { INTERPRETER_MAX = 256, SCRIPTS_MAX = 6 };
 
 /* What the process group gets at the deadline, and after each grace. */
 static const int kills[] = {SIGTERM, SIGKILL};
@@ -153,19 +157,51 @@ static void judge(const struct run *run, const struct hook_program *program,
         hook_fail(result, HOOK_FAILED, "%.200s ended with status %d", name, result->status);
 }
 
-/* Whoever could write the program would run as the agent's user. What cannot be found or opened is
- * told of by who executes it. */
+/* The interpreter that a script's first line names, as Linux reads it. False: it is no script. */
+static bool read_interpreter(int fd, char out[INTERPRETER_MAX])
+{
+    char line[INTERPRETER_MAX];
+    const ssize_t n = read(fd, line, sizeof line - 1);
+    const char *name = line + 2;
+
+    if (n < 3 || line[0] != '#' || line[1] != '!')
+        return false;
+    line[n] = '\0';
+    name += strspn(name, " \t");
+    /* a relative one begins where programs are begun, in "/" */
+    return snprintf(out, INTERPRETER_MAX, "%s%.*s", *name == '/' ? "" : "/",
+                    (int)strcspn(name, " \t\n"), name) < INTERPRETER_MAX;
+}
+
+/*
+ * Whoever could write the program, or what interprets it, would run as the agent's user. What
+ * cannot be found or opened is told of by who executes it; what cannot be read is no script.
+ */
 static bool is_trusted(const struct hook_program *program, struct hook_result *result)
 {
+    static const int flags[] = {O_PATH | O_CLOEXEC,
+                                O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY};
     struct trust trust = {.also = TRUST_NOBODY};
-    const int fd = trust_open(program->argv[0], O_PATH | O_CLOEXEC, &trust);
+    char interpreter[INTERPRETER_MAX];
+    const char *path = program->argv[0];
+    int fd, step;
 
-    if (fd < 0 && errno == EPERM) {
-        hook_fail(result, HOOK_FAILED, "%.100s is not run: %s", program->argv[0], trust.why);
-        return false;
-    }
-    if (fd >= 0)
+    for (step = 0; step < 2 * SCRIPTS_MAX; step++) {
+        fd = trust_open(path, flags[step % 2], &trust);
+        if (fd < 0 && errno == EPERM) {
+            hook_fail(result, HOOK_FAILED, "%.100s is not run: %s", program->argv[0], trust.why);
+            return false;
+        }
+        if (fd < 0)
+            return true;
+        if (step % 2 && !read_interpreter(fd, interpreter))
+            path = NULL;
+        else if (step % 2)
+            path = interpreter;
         close(fd);
+        if (!path)
+            return true;
+    }
     return true;
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -12,14 +13,24 @@
 #include "run/state.h"
 #include "run/tell.h"
 
-enum { EXTEND_MS = 10 * 1000, EXTEND_BY_MS = 30 * 1000 };
+enum { EXTEND_MS = 10 * 1000, EXTEND_BY_MS = 30 * 1000, NOTE_MS = 2000 };
 
 static struct install_target target_of(const struct service *service, size_t set, int64_t deadline)
 {
     return agent_target(service->config, service->config->sets[set].sub, deadline);
 }
 
-/* ---- on the arena's stack ---- */
+/* ---- on the arena's stack, where files may hang ---- */
+
+/* Whether somebody removed the directory, or the file of the lock: what the sandbox allows went
+ * with it, and nobody can tell any more that this agent lives. */
+static bool is_homeless(const struct service *service)
+{
+    struct stat target, lock;
+
+    return fstat(service->target, &target) == 0 && fstat(service->lock, &lock) == 0 &&
+           (target.st_nlink == 0 || lock.st_nlink == 0);
+}
 
 static void survey_all(struct service *service)
 {
@@ -30,10 +41,14 @@ static void survey_all(struct service *service)
 
         survey_target(&target, &service->config->sets[i], &service->surveys[i]);
     }
+    service->homeless = is_homeless(service);
 }
 
 static int survey(void *argument)
 {
+    const struct service *service = argument;
+
+    confine_job(service->config, !service->ready);
     survey_all(argument);
     return 0;
 }
@@ -43,6 +58,7 @@ static int cycle(void *argument)
     struct service *service = argument;
     int status;
 
+    confine_job(service->config, !service->ready);
     log_remember(&service->cycle_log);
     status = agent_cycle(&service->agent, service->job.deadline);
     survey_all(service);
@@ -54,6 +70,7 @@ static int probe(void *argument)
 {
     struct service *service = argument;
 
+    confine_job(service->config, !service->ready);
     log_remember(&service->probe_log);
     watch_round(&service->watch, &service->agent, service->job.deadline);
     survey_all(service);
@@ -73,7 +90,6 @@ static void start_job(struct service *service, enum duty duty)
     service->busy_since = clock_ms();
     service->job.function = functions[duty];
     service->job.argument = service;
-    service->job.rules = confine_job(service->config, !service->ready);
     service->job.deadline = service->busy_since + service->config->deadline_ms;
     if (job_start(&service->job, &err) == 0)
         return;
@@ -197,6 +213,33 @@ static void start_telling(struct service *service)
     end_telling(service, true);
 }
 
+/* As long as the configuration stands, to which it points: no other one is read meanwhile. */
+struct note {
+    struct install_target target;
+    char set[INSTALL_NAME_SIZE];
+};
+
+static int write_note(void *unused, struct bytes data)
+{
+    struct note note;
+
+    (void)unused;
+    memcpy(&note, data.data, sizeof note);
+    tell_note(&note.target, note.set);
+    return 0;
+}
+
+/* Aside: the target's file system may hang. */
+static void note_told(struct service *service, const struct install_target *target)
+{
+    struct note note = {.target = *target};
+
+    memcpy(note.set, service->told_of.facts.set, sizeof note.set);
+    if (aside_do(&service->files, write_note, NULL, bytes_of(&note, sizeof note), NOTE_MS) < 0)
+        log_event(LOG_LEVEL_WARNING, "hook_not_noted", log_s("dir", target->dir),
+                  log_s("reason", strerror(errno)));
+}
+
 void duties_take_hook(struct service *service)
 {
     struct service_set *set = &service->sets[service->telling];
@@ -217,6 +260,7 @@ void duties_take_hook(struct service *service)
     metrics_observe(service->metrics, METRIC_HOOK_DURATION, NULL, result.ms);
     told = tell_settle(&target, &service->told_of, &result, &err);
     if (told) {
+        note_told(service, &target);
         memcpy(set->told, service->told_of.facts.set, sizeof set->told);
         set->told_err.code = ERR_NONE;
         metrics_add(service->metrics, METRIC_HOOKS, METRICS_LABELS("done"), 1);
@@ -447,29 +491,19 @@ static void get_ready(struct service *service)
     log_event(LOG_LEVEL_INFO, "ready", log_s("dir", service->config->dir));
 }
 
-/*
- * Whether somebody removed the directory, or the file of the lock: what the sandbox allows went
- * with it, and nobody can tell any more that this agent lives.
- */
-static bool is_homeless(const struct service *service, struct err *err)
-{
-    struct stat target, lock;
-
-    if (fstat(service->target, &target) < 0 || fstat(service->lock, &lock) < 0 ||
-        (target.st_nlink > 0 && lock.st_nlink > 0))
-        return false;
-    (void)err_set(err, ERR_TARGET_INVALID, service->config->dir, "it was removed: start again");
-    return true;
-}
-
 void duties_finish(struct service *service)
 {
     const enum duty duty = service->busy;
     struct err err;
+    int result;
     size_t i;
 
     service->busy = DUTY_NONE;
-    if (job_finish(&service->job, &err) < 0 || is_homeless(service, &err)) {
+    result = job_finish(&service->job, &err);
+    if (result == 0 && service->homeless)
+        result = err_set(&err, ERR_TARGET_INVALID, service->config->dir,
+                         "it was removed: start again");
+    if (result < 0) {
         service_fail(service, &err);
         return;
     }

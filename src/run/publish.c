@@ -176,12 +176,19 @@ static int print_lines(void *user, struct bytes text)
     return 0;
 }
 
+static int look_for_room(void *user, struct bytes unused)
+{
+    (void)user;
+    (void)unused;
+    return has_room(0) ? 0 : -1;
+}
+
 /* Where nobody reads, nothing is told now, and all of it once somebody does. */
 static void print_emf(struct service *service)
 {
     struct buf lines = {.public = true};
 
-    if (!aside_is_stuck(&service->output) && has_room(0) &&
+    if (aside_do(&service->output, look_for_room, NULL, (struct bytes){0}, ASIDE_MS) == 0 &&
         metrics_render_emf(service->metrics, clock_wall() * 1000, &lines) == 0)
         (void)aside_do(&service->output, print_lines, NULL, buf_bytes(&lines), ASIDE_MS);
     buf_free(&lines);

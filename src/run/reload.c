@@ -8,7 +8,7 @@
 #include "process/confine.h"
 #include "run/state.h"
 
-enum { FLOOR_MS = 5000 };
+enum { FLOOR_MS = 5000, READ_MS = 3000 };
 
 /* What is known of an endpoint by its text, before the configuration changed. */
 static const struct history *find(const struct config *before, const struct history *histories,
@@ -123,16 +123,49 @@ static void use(struct service *service, struct config *config)
     config_log(config);
 }
 
+/* Aside, where the file may hang. What was read too late to be used, before, goes here. */
+static int read_again(void *user, struct bytes unused)
+{
+    struct reading *reading = user;
+
+    (void)unused;
+    config_free(reading->config);
+    reading->config = NULL;
+    if (config_reload(reading->before, &reading->config, &reading->err) == 0 &&
+        confine_check(reading->config, &reading->err) < 0) {
+        config_free(reading->config);
+        reading->config = NULL;
+    }
+    return 0;
+}
+
+static struct config *read_file(struct service *service, struct err *err)
+{
+    struct reading *reading = &service->reading;
+    struct config *config;
+
+    if (!aside_is_stuck(&service->files))
+        reading->before = service->config;
+    if (aside_do(&service->files, read_again, reading, (struct bytes){0}, READ_MS) < 0) {
+        (void)err_set(err, ERR_CONFIG, service->config->file, "a file system does not answer");
+        return NULL;
+    }
+    config = reading->config;
+    reading->config = NULL;
+    if (!config)
+        *err = reading->err;
+    return config;
+}
+
 /* All that can fail comes first: the configuration is used as a whole, or nothing has changed. */
 static int reload(struct service *service, struct err *err)
 {
-    struct config *config;
+    struct config *config = read_file(service, err);
     struct room room;
 
-    if (config_reload(service->config, &config, err) < 0)
+    if (!config)
         return -1;
-    if (confine_check(config, err) < 0 ||
-        find_room(&room, service, service->config, config, err) < 0) {
+    if (find_room(&room, service, service->config, config, err) < 0) {
         config_free(config);
         return -1;
     }

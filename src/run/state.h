@@ -39,6 +39,13 @@ struct service_set {
     struct err told_err;  /* why nobody could be told of it; ERR_NONE: all is well */
 };
 
+/* A configuration that is read again, aside, and what comes of it. */
+struct reading {
+    const struct config *before;
+    struct config *config; /* the new one; after a failure, what nobody came to fetch */
+    struct err err;
+};
+
 struct service {
     const struct config *config;
     struct config *reloaded; /* the same, where it is ours; NULL: main's */
@@ -55,7 +62,8 @@ struct service {
     struct log_memory cycle_log, probe_log;
     struct metrics *metrics;
     size_t refusals, dropped;   /* of the sandbox, and lines of the log, as the metrics know them */
-    struct aside output, files; /* what is published there may hang */
+    struct aside output, files; /* what is published there, or read, may hang */
+    struct reading reading;
 
     struct schedule schedule;
     int64_t cycle_at, probe_at; /* on clock_ms() */
@@ -77,6 +85,7 @@ struct service {
     int lock;                       /* that there is one agent for a directory */
     int target;                     /* that directory */
     bool surveyed;                  /* what was there at the start is known */
+    bool homeless;                  /* the last job found neither target nor lock in their place */
     bool ready;                     /* every set was valid once */
     bool stop;                      /* it ends, with this exit status: */
     int status;

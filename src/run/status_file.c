@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/fs.h"
 #include "base/json.h"
+#include "base/secrecy.h"
 #include "config/config.h"
 #include "install/install.h"
 #include "run/status.h"
@@ -92,6 +93,8 @@ static int parse(struct status *status, struct err *err)
 {
     char reason[JSON_REASON_MAX];
 
+    if (secrecy_holds_key(buf_bytes(&status->text)))
+        return err_set(err, ERR_NO_STATUS, status->path, "it holds a private key");
     status->json = json_parse_public(buf_bytes(&status->text), reason);
     if (!status->json)
         return err_set(err, ERR_NO_STATUS, status->path, "%s", reason);

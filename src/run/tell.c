@@ -78,9 +78,9 @@ int tell_ask(struct hook *hook, const struct telling *telling, struct err *err)
 }
 
 /* Another process may hold the lock, or the file system be full: then it is told once more. */
-static void note(const struct install_target *target, const struct survey *survey)
+void tell_note(const struct install_target *target, const char *set)
 {
-    const struct install_memory_change change = {.told = survey->facts.set};
+    const struct install_memory_change change = {.told = set};
     struct install_target soon = *target;
     struct err err;
 
@@ -100,7 +100,6 @@ bool tell_settle(const struct install_target *target, const struct survey *surve
     }
     log_event(LOG_LEVEL_INFO, "hook_done", log_s("dir", target->dir),
               log_s("fingerprint", survey->fingerprint), log_n("ms", result->ms));
-    note(target, survey);
     return true;
 }
 
@@ -135,7 +134,10 @@ static int tell(struct hook *hook, const struct agent *agent, size_t set, int64_
     telling.limit_ms = clock_left(deadline);
     if (tell_ask(hook, &telling, err) < 0 || wait_for(hook, deadline, &result, err) < 0)
         return -1;
-    return tell_settle(&target, &survey, &result, err) ? 0 : -1;
+    if (!tell_settle(&target, &survey, &result, err))
+        return -1;
+    tell_note(&target, survey.facts.set);
+    return 0;
 }
 
 int tell_all(struct hook *hook, const struct agent *agent, int64_t deadline)

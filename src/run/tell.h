@@ -36,10 +36,10 @@ struct telling {
 };
 int tell_ask(struct hook *hook, const struct telling *telling, struct err *err);
 
-/*
- * How it went: logs it, and notes a set that was told of. False where it has to be told again; err
- * is then ERR_HOOK_FAILED.
- */
+/* Notes for who starts later that a set was told of. What is in the way is logged. */
+void tell_note(const struct install_target *target, const char *set);
+
+/* How it went: logs it. False where it has to be told again; err is then ERR_HOOK_FAILED. */
 bool tell_settle(const struct install_target *target, const struct survey *survey,
                  const struct hook_result *result, struct err *err);
 

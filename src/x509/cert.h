@@ -52,6 +52,7 @@ struct cert {
     int signature_key;  /* BR_KEYTYPE_RSA or BR_KEYTYPE_EC; 0: an algorithm that we do not know */
     int signature_hash; /* br_sha256_ID, br_sha384_ID, br_sha512_ID; br_sha1_ID is read, to be
                            refused by name */
+    bool signature_pss; /* by RSASSA-PSS, as TLS has it */
     const char *signature_name; /* "RSA with SHA-256" */
     br_x509_pkey key;           /* key_type 0: unsupported. Points into der */
     const char *key_name;       /* "RSA", "EC P-256", "Ed25519", … */

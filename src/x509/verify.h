@@ -55,6 +55,12 @@ void anchors_free(struct anchors *anchors);
 size_t anchors_count(const struct anchors *anchors);
 const struct cert *anchors_at(const struct anchors *anchors, size_t i);
 
+/* A path as verify() took it: leaf first, the anchor last; views into chain and anchors. */
+struct verify_path_taken {
+    struct bytes der[VERIFY_CHAIN_MAX + 1];
+    size_t count;
+};
+
 struct verify_request {
     const struct bytes *chain; /* DER, leaf first, the rest in any order */
     size_t chain_count;
@@ -69,6 +75,8 @@ struct verify_request {
                            intermediates not; 0: no bound of the caller's */
     int64_t now;        /* seconds since 1970 */
     int64_t leeway;     /* seconds that a certificate may begin too late */
+    struct verify_path_taken *taken; /* filled where a path is found, whatever is wrong with its
+                                        leaf; NULL: not asked for */
 };
 
 /*

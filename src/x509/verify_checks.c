@@ -23,23 +23,34 @@ enum verify_status verify_key(const struct cert *cert, char reason[VERIFY_REASON
     return VERIFY_OK;
 }
 
-static enum verify_status check_dates(const struct verify_request *request, const struct cert *cert,
-                                      char reason[VERIFY_REASON_MAX])
+enum verify_status verify_dates(const struct cert *cert, int64_t now,
+                                char reason[VERIFY_REASON_MAX])
 {
-    char title[VERIFY_TITLE_MAX], date[CLOCK_TEXT_MAX], now[CLOCK_TEXT_MAX];
+    char title[VERIFY_TITLE_MAX], date[CLOCK_TEXT_MAX], today[CLOCK_TEXT_MAX];
 
-    if (request->now <= cert->not_after && request->now >= cert->not_before - request->leeway)
+    if (now <= cert->not_after && now >= cert->not_before)
         return VERIFY_OK;
     verify_title(cert, title);
-    clock_format(now, request->now);
-    if (request->now > cert->not_after) {
+    clock_format(today, now);
+    if (now > cert->not_after) {
         clock_format(date, cert->not_after);
         return verify_refuse(reason, VERIFY_EXPIRED, "%s expired at %s; it is %s", title, date,
-                             now);
+                             today);
     }
     clock_format(date, cert->not_before);
     return verify_refuse(reason, VERIFY_NOT_YET_VALID, "%s is valid from %s; it is %s", title, date,
-                         now);
+                         today);
+}
+
+/* The same for a request, whose leeway forgives a beginning and no end. */
+static enum verify_status check_dates(const struct verify_request *request, const struct cert *cert,
+                                      char reason[VERIFY_REASON_MAX])
+{
+    const enum verify_status status = verify_dates(cert, request->now, reason);
+    const bool forgiven =
+        status == VERIFY_NOT_YET_VALID && request->now + request->leeway >= cert->not_before;
+
+    return forgiven ? VERIFY_OK : status;
 }
 
 static enum verify_status check_extensions(const struct cert *cert, char reason[VERIFY_REASON_MAX])
@@ -147,19 +158,32 @@ enum verify_status verify_issuer(const struct verify_request *request,
 
 /*
  * Whether keyUsage lets the key sign a handshake. A TLS server's RSA key with keyEncipherment
- * alone, as many recipes have it, is let through where OpenSSL does; a CA's own certificate as a
- * leaf signs by keyCertSign.
+ * alone, as many recipes have it, is let through where OpenSSL does.
  */
-static bool key_usage_allows(const struct verify_request *request, const struct cert *leaf)
+static bool key_usage_allows(const struct cert *leaf, enum verify_purpose purpose,
+                             enum verify_profile profile)
 {
     unsigned wanted = CERT_KU_DIGITAL_SIGNATURE;
 
-    if (leaf->is_ca)
-        wanted |= CERT_KU_CERT_SIGN;
-    if (request->profile == VERIFY_PRIVATE && request->purpose == VERIFY_SERVER &&
+    if (profile == VERIFY_PRIVATE && purpose == VERIFY_SERVER &&
         leaf->key.key_type == BR_KEYTYPE_RSA)
         wanted |= CERT_KU_KEY_ENCIPHERMENT;
     return !leaf->has_key_usage || (leaf->key_usage & wanted) != 0;
+}
+
+enum verify_status verify_usage(const struct cert *leaf, enum verify_purpose purpose,
+                                enum verify_profile profile, char reason[VERIFY_REASON_MAX])
+{
+    char title[VERIFY_TITLE_MAX];
+
+    verify_title(leaf, title);
+    if (!key_usage_allows(leaf, purpose, profile))
+        return verify_refuse(reason, VERIFY_USAGE, "the keyUsage of %s has no digitalSignature",
+                             title);
+    if (!extended_usage_allows(leaf, purpose))
+        return verify_refuse(reason, VERIFY_USAGE, "the extendedKeyUsage of %s has no %s", title,
+                             purpose_text(purpose));
+    return VERIFY_OK;
 }
 
 static bool version_allowed(const struct verify_request *request, const struct verify_path *path)
@@ -215,12 +239,8 @@ enum verify_status verify_leaf(const struct verify_request *request, const struc
     if (!version_allowed(request, path))
         return verify_refuse(reason, VERIFY_USAGE, "%s is of version 1: it cannot say its purpose",
                              title);
-    if (!key_usage_allows(request, leaf))
-        return verify_refuse(reason, VERIFY_USAGE, "the keyUsage of %s has no digitalSignature",
-                             title);
-    if (!extended_usage_allows(leaf, request->purpose))
-        return verify_refuse(reason, VERIFY_USAGE, "the extendedKeyUsage of %s has no %s", title,
-                             purpose_text(request->purpose));
+    if ((status = verify_usage(leaf, request->purpose, request->profile, reason)))
+        return status;
     if (request->purpose == VERIFY_ATTESTATION && (status = check_attestation(path, reason)))
         return status;
     return check_profile(request, leaf, VERIFY_LEAF, reason);

@@ -38,6 +38,8 @@ static const struct command {
      "FILE: whether an attestation document is AWS's, at its own time; else why not, and exit 1"},
     {"nitro-mutants", conformance_nitro_mutants,
      "FILE: how many of its damaged copies are accepted; exit 1 where there is one"},
+    {"pss", conformance_pss,
+     "whether each RSA-PSS signature on standard input is valid: n e digest signature"},
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

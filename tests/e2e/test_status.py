@@ -141,6 +141,7 @@ def test_while_there_is_no_set(serve, agent, aws, put, good):
     aws.faults += [aws_error(400, "AccessDeniedException", "no") for _ in range(1000)]
     service = serve(put(good), EACH_CYCLE)
     service.wait("error", 2)
+    wait_for(lambda: agent.status()["sets"][0]["error"])
     status = agent.status()
     conforms(status, MEMBERS)
     (told,) = status["sets"]
@@ -196,8 +197,8 @@ def test_for_programs(serve, agent, put, good):
     service = serve(put(good), interval="1h")
     service.wait("ready")
     wait_for(lambda: agent.status()["agent"]["state"] == "ready")
-    seen = view(agent, "--json")
-    assert seen.status == 0 and json.loads(seen.stdout) == agent.status()
+    assert view(agent, "--json").status == 0
+    wait_for(lambda: json.loads(view(agent, "--json").stdout) == agent.status())
 
 
 @pytest.mark.parametrize("end", ["stopped", "killed"])
@@ -276,6 +277,6 @@ def test_of_as_many_endpoints_as_there_may_be(serve, agent, put, good, enclave):
     assert len(agent.status()["endpoints"]) == 1024
     seen = view(agent)
     assert seen.status == 0 and seen.stdout.count("\nendpoint ") == 1024, seen.stderr
-    assert json.loads(view(agent, "--json").stdout) == agent.status()
+    wait_for(lambda: json.loads(view(agent, "--json").stdout) == agent.status())
     healthy = agent.run("healthcheck", f"--dir={agent.dir}", "--min-endpoints=1", "--max-fetch-age=1h")
     assert healthy.stdout == "healthy\n", healthy.stdout

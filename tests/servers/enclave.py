@@ -71,6 +71,10 @@ class Enclave:
     def endpoint(self):
         return f"localhost:{self.port}"
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def stop(self):
         self._process.stop()
 

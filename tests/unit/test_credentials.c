@@ -72,7 +72,7 @@ static int setup(void **state)
     config = (struct config){0};
     environment = (struct environment){0};
     aws = (struct aws){
-        .config = &config, .environment = &environment, .deadline = clock_ms() + 20000};
+        .config = &config, .environment = &environment, .deadline = clock_ms() + 60000};
     err = (struct err){0};
     return 0;
 }

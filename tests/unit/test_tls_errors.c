@@ -56,14 +56,10 @@ static void handshake_failure_is_told_by_what_came_before(void **state)
     (void)state;
     assert_non_null(strstr(tls_alert_cause(40, &record), "no common cipher suite"));
     assert_non_null(strstr(tls_alert_cause(40, &record), "TLS 1.3"));
-    assert_non_null(strstr(tls_alert_cause(40, &record), "RFC 7627"));
-    assert_non_null(strstr(tls_alert_cause(40, &record), "RSA-PSS"));
     record.certificate_requested = true;
     assert_non_null(strstr(tls_alert_cause(40, &record), "SHA-2"));
-    assert_non_null(strstr(tls_alert_cause(40, &record), "RSA-PSS"));
     record.certificate_sent = true;
     assert_non_null(strstr(tls_alert_cause(40, &record), "it refused the client certificate"));
-    assert_non_null(strstr(tls_alert_cause(40, &record), "RFC 7627"));
 }
 
 /* A server that knows one curve takes no key of another one, and says illegal_parameter. */
