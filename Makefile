@@ -186,7 +186,8 @@ $(TESTS)/fleet: $(OUT)/obj/tests/fleet/fleet.o $(AGENT)
 $(TESTS)/agent-clock: $(OUT)/obj/tests/programs/agent-clock.o $(OBJ)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
-	$(V)$(CC) $(LDFLAGS) -Wl,--wrap=clock_wall,--wrap=clock_sleep $^ $(LDLIBS) -o $@
+	$(V)$(CC) $(LDFLAGS) $(addprefix -Wl$(comma)--wrap=,clock_wall clock_sleep clock_ms clock_left \
+	    timerfd_settime pthread_create) $^ $(LDLIBS) -o $@
 
 # $(1): the agent's name. The map says which object a place in the program is of.
 define memory-agent

@@ -214,13 +214,27 @@ const char *profile_setting(const struct aws *aws, const char *variable, const c
     return profile_get(aws->profiles, aws->profiles->name, property);
 }
 
+int profile_switch(const struct aws *aws, const char *variable, const char *property, bool *on,
+                   struct err *err)
+{
+    const char *value = property ? profile_setting(aws, variable, property)
+                                 : config_variable(aws->config, variable);
+    char shown[SECRECY_QUOTED_MAX];
+
+    *on = value && strcasecmp(value, "true") == 0;
+    if (!value || *on || strcasecmp(value, "false") == 0)
+        return 0;
+    (void)err_set(err, ERR_CONFIG, variable, "%s is neither true nor false",
+                  secrecy_quoted(shown, value));
+    err->remedy = "Set it to true or false, in the environment, the file or the profile.";
+    return -1;
+}
+
 const char *profile_endpoint_url(const struct aws *aws, enum profile_service service)
 {
     const struct profiles *profiles = aws->profiles;
-    const char *ignore = profile_setting(aws, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
-                                         "ignore_configured_endpoint_urls");
 
-    if (!profiles || (ignore && strcasecmp(ignore, "true") == 0))
+    if (!profiles)
         return NULL;
     if (profiles->service_url[service])
         return profiles->service_url[service];

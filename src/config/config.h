@@ -39,6 +39,7 @@ struct config_set {
 /* An enclave: where to connect and whom to expect there. */
 struct endpoint {
     char text[320];    /* as the user wrote it, for logs and errors */
+    char label[520];   /* NAME:PORT, or NAME@ADDRESS:PORT, however it was written: for metrics */
     char name[256];    /* verified, and sent as SNI if a DNS name; IPv6 without its brackets */
     char address[256]; /* what to connect to; the same as name unless written name@address:port, or
                           with a final dot, which this has and the name has not */
@@ -78,6 +79,7 @@ struct config {
     const char *operand;      /* the word behind it, or NULL */
     const char *file;         /* the configuration file read, NULL: none */
     const char *file_ignored; /* a second one that was found and not read, or NULL */
+    const char *mistake;      /* the first one that the command does without, or NULL */
     struct config_set sets[CONFIG_SETS_MAX];
     size_t set_count;
     struct endpoint *endpoints;
@@ -185,7 +187,8 @@ const char *config_variable(const struct config *config, const char *name);
 /* The options' part of --help, and of the man page, one row an option, on fd. */
 void config_help(int fd);
 
-/* Logs, once the log is open, the file read, one ignored, and unknown MTLS_AGENT_ variables. */
+/* Logs, once the log is open, the file read, one ignored, a mistake that the command does without,
+ * and unknown MTLS_AGENT_ variables. */
 void config_log(const struct config *config);
 
 #endif

@@ -95,8 +95,8 @@ bool tls_cache_take(struct tls_cache *cache, const uint8_t key[HASH_SIZE], int64
 
     if (!entry)
         return false;
-    if (entry->cached.uses == TLS_CACHE_USES || now_ms - entry->cached.made_ms >= TLS_CACHE_LIFE_MS ||
-        now > entry->cached.not_after) {
+    if (entry->cached.uses == TLS_CACHE_USES ||
+        now_ms - entry->cached.made_ms >= TLS_CACHE_LIFE_MS || now > entry->cached.not_after) {
         drop(cache, place);
         return false;
     }

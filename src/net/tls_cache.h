@@ -8,10 +8,10 @@
 #include "base/hash.h"
 
 /*
- * TLS sessions that may be resumed (RFC 5246 section 7.3, RFC 8446 section 2.2), by which a later handshake with the same
- * server needs no private key. Kept here since libcurl's own cache knows nothing of what the hook
- * decides. A session is resumed for an hour at most, never past the end of a certificate that it
- * rests on, and nine times: every tenth handshake is a full one.
+ * TLS sessions that may be resumed (RFC 5246 section 7.3, RFC 8446 section 2.2), by which a later
+ * handshake with the same server needs no private key. Kept here since libcurl's own cache knows
+ * nothing of what the hook decides. A session is resumed for an hour at most, never past the end of
+ * a certificate that it rests on, and nine times: every tenth handshake is a full one.
  */
 #define TLS_CACHE_LIFE_MS ((int64_t)3600 * 1000)
 #define TLS_CACHE_USES    9

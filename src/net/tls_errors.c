@@ -30,8 +30,7 @@ static const struct alert alerts[] = {
      "the client certificate has expired by its clock, or its own CA "
      "certificate has"},
     {46, "certificate_unknown", "it refused the client certificate without saying why"},
-    {47, "illegal_parameter",
-     "it does not take a value of our handshake; its TLS may be broken"},
+    {47, "illegal_parameter", "it does not take a value of our handshake; its TLS may be broken"},
     {48, "unknown_ca",
      "it does not trust the CA of the client certificate, or an intermediate "
      "certificate is missing in client_cert"},
@@ -138,8 +137,8 @@ static const char *const texts[] = {
     [BR_ERR_OK] = "no error",
     [BR_ERR_BAD_PARAM] = "a handshake message is malformed or too large" BROKEN,
     [BR_ERR_BAD_STATE] = "TLS was used out of turn; a bug of this agent",
-    [BR_ERR_UNSUPPORTED_VERSION] =
-        "what answered is neither TLS 1.2 nor 1.3; perhaps plain HTTP, or another protocol, is on that port",
+    [BR_ERR_UNSUPPORTED_VERSION] = "what answered is neither TLS 1.2 nor 1.3; perhaps plain HTTP, "
+                                   "or another protocol, is on that port",
     [BR_ERR_MISSING_EXTENSION] = "a handshake message lacks an extension" BROKEN,
     [BR_ERR_DOWNGRADE] = "the server can do TLS 1.3 and was made to choose TLS 1.2" MEDDLING,
     [BR_ERR_BAD_VERSION] = "the server changed its TLS version within the handshake" BROKEN,

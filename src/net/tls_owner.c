@@ -58,8 +58,8 @@ static size_t sign(const tls13_owner_class **owner, unsigned scheme, const uint8
                    size_t len, uint8_t signature[TLS13_SIGNATURE_MAX])
 {
     struct tls_session *session = of_owner(owner);
-    size_t signature_len = key_sign(session->policy.identity->client.key, scheme,
-                                    bytes_of(hash, len), signature);
+    size_t signature_len =
+        key_sign(session->policy.identity->client.key, scheme, bytes_of(hash, len), signature);
 
     session->record.signatures++;
     session->record.signing_failed = signature_len == 0;

@@ -29,7 +29,9 @@ static void put_time(struct json_writer *writer, const char *name, int64_t secon
  */
 static int64_t next_within(const struct config *config)
 {
-    return (config->interval_ms + config->deadline_ms + JOB_GRACE_MS + SLACK_MS + 999) / 1000;
+    const int64_t rest = config->interval_ms < PUBLISH_MS ? config->interval_ms : PUBLISH_MS;
+
+    return (rest + config->deadline_ms + JOB_GRACE_MS + SLACK_MS + 999) / 1000;
 }
 
 static const char *state_of(const struct service *service)
@@ -41,11 +43,15 @@ static const char *state_of(const struct service *service)
 
 static void put_agent(struct json_writer *writer, const struct service *service)
 {
+    char dir[STATUS_PATH_MAX];
+
+    status_dir(service->config, dir);
     json_open(writer, "agent", '{');
     json_put_text(writer, "version", MTLS_AGENT_VERSION);
     json_put_text(writer, "state", state_of(service));
     json_put_number(writer, "pid", getpid());
     put_time(writer, "started", service->started_at);
+    json_put_text(writer, "dir", dir);
     json_put_text(writer, "config", service->config->file);
     json_close(writer, '}');
 }

@@ -74,9 +74,9 @@ struct verify_request {
     size_t path_max;    /* most certificates on a path, leaf and anchor counted, self-issued
                            intermediates not; 0: no bound of the caller's */
     int64_t now;        /* seconds since 1970 */
-    int64_t leeway;     /* seconds that a certificate may begin too late */
     struct verify_path_taken *taken; /* filled where a path is found, whatever is wrong with its
                                         leaf; NULL: not asked for */
+    int64_t leeway;                  /* seconds that a certificate may begin too late */
 };
 
 /*

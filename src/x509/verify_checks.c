@@ -23,12 +23,12 @@ enum verify_status verify_key(const struct cert *cert, char reason[VERIFY_REASON
     return VERIFY_OK;
 }
 
-enum verify_status verify_dates(const struct cert *cert, int64_t now,
+enum verify_status verify_dates(const struct cert *cert, int64_t now, int64_t leeway,
                                 char reason[VERIFY_REASON_MAX])
 {
     char title[VERIFY_TITLE_MAX], date[CLOCK_TEXT_MAX], today[CLOCK_TEXT_MAX];
 
-    if (now <= cert->not_after && now >= cert->not_before)
+    if (now <= cert->not_after && now >= cert->not_before - leeway)
         return VERIFY_OK;
     verify_title(cert, title);
     clock_format(today, now);
@@ -40,17 +40,6 @@ enum verify_status verify_dates(const struct cert *cert, int64_t now,
     clock_format(date, cert->not_before);
     return verify_refuse(reason, VERIFY_NOT_YET_VALID, "%s is valid from %s; it is %s", title, date,
                          today);
-}
-
-/* The same for a request, whose leeway forgives a beginning and no end. */
-static enum verify_status check_dates(const struct verify_request *request, const struct cert *cert,
-                                      char reason[VERIFY_REASON_MAX])
-{
-    const enum verify_status status = verify_dates(cert, request->now, reason);
-    const bool forgiven =
-        status == VERIFY_NOT_YET_VALID && request->now + request->leeway >= cert->not_before;
-
-    return forgiven ? VERIFY_OK : status;
 }
 
 static enum verify_status check_extensions(const struct cert *cert, char reason[VERIFY_REASON_MAX])
@@ -149,7 +138,7 @@ enum verify_status verify_issuer(const struct verify_request *request,
     enum verify_role role = is_anchor ? VERIFY_ANCHOR : VERIFY_INTERMEDIATE;
     enum verify_status status;
 
-    if ((status = check_dates(request, issuer, reason)) ||
+    if ((status = verify_dates(issuer, request->now, request->leeway, reason)) ||
         (status = check_extensions(issuer, reason)) ||
         (status = check_authority(request, path, issuer, is_anchor, reason)))
         return status;
@@ -230,7 +219,7 @@ enum verify_status verify_leaf(const struct verify_request *request, const struc
     char title[VERIFY_TITLE_MAX];
     enum verify_status status;
 
-    if ((status = check_dates(request, leaf, reason)) ||
+    if ((status = verify_dates(leaf, request->now, request->leeway, reason)) ||
         (status = check_extensions(leaf, reason)) || (status = verify_key(leaf, reason)) ||
         (request->name != NULL &&
          (status = name_verify(leaf, request->name, request->allow_cn, reason))))

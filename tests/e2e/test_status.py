@@ -18,7 +18,7 @@ MEMBERS = {
     "written": "time",
     "uptime_s": int,
     "next_within_s": int,
-    "agent": {"version": str, "state": str, "pid": int, "started": "time", "config": (str, None)},
+    "agent": {"version": str, "state": str, "pid": int, "started": "time", "dir": str, "config": (str, None)},
     "sets": [
         {
             "set": str,

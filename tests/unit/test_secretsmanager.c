@@ -329,6 +329,50 @@ static void test_answer_with_bytes(void **state)
     secret_free(&secret);
 }
 
+/* null and "" are no value. */
+static void test_answer_with_absent_values(void **state)
+{
+    struct secret secret;
+
+    (void)state;
+    assert_int_equal(read_answer(&secret, "{\"ARN\":\"a\",\"VersionId\":\"v\",\"SecretString\":"
+                                          "\"x\",\"SecretBinary\":null}"),
+                     0);
+    assert_string_equal((char *)secret.document.data, "x");
+    secret_free(&secret);
+    assert_int_equal(read_answer(&secret, "{\"ARN\":\"a\",\"VersionId\":\"v\",\"SecretString\":"
+                                          "\"\",\"SecretBinary\":\"eA==\"}"),
+                     0);
+    assert_string_equal((char *)secret.document.data, "x");
+    secret_free(&secret);
+}
+
+/* By both, where both are given: Secrets Manager refuses a stage of another version. */
+static void test_version_by_id_and_stage(void **state)
+{
+    static const char text[] = "{\"ARN\":\"a\",\"DeletedDate\":\"\",\"VersionIdsToStages\":"
+                               "{\"v1\":[\"AWSPREVIOUS\"],\"v2\":[\"AWSCURRENT\"]}}";
+    static const struct {
+        const char *id, *stage, *found;
+    } cases[] = {{"v1", NULL, "v1"},
+                 {"v1", "AWSPREVIOUS", "v1"},
+                 {"v1", "AWSCURRENT", ""},
+                 {NULL, "AWSCURRENT", "v2"}};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct secret_version version = {.id = ""};
+
+        config.version_id = cases[i].id;
+        config.version_stage = cases[i].stage;
+        assert_int_equal(
+            answer_read_version(&version, &config, bytes_of_text(text), "mtls/host", &err), 0);
+        assert_string_equal(version.id, cases[i].found);
+    }
+    config.version_id = config.version_stage = NULL;
+}
+
 static void test_answer_refused(void **state)
 {
     static const struct {
@@ -533,6 +577,8 @@ int main(void)
         cmocka_unit_test_setup(test_wrong_clock_is_named, setup),
         cmocka_unit_test_setup(test_answer_with_text, setup),
         cmocka_unit_test_setup(test_answer_with_bytes, setup),
+        cmocka_unit_test_setup(test_answer_with_absent_values, setup),
+        cmocka_unit_test_setup(test_version_by_id_and_stage, setup),
         cmocka_unit_test_setup(test_answer_refused, setup),
         cmocka_unit_test_setup(test_get, setup),
         cmocka_unit_test_setup(test_get_with_session_token, setup),

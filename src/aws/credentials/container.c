@@ -7,6 +7,7 @@
 #include "aws/environment.h"
 #include "aws/error.h"
 #include "aws/retry.h"
+#include "aws/text.h"
 #include "aws/token_file.h"
 #include "aws/url.h"
 #include "base/err.h"
@@ -64,6 +65,7 @@ static int read_token(struct query *query, const struct aws *aws, struct err *er
                        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: %s: %s", file, why);
     if (!file && value && buf_append_text(&query->token, value) < 0)
         return err_set(err, ERR_MEMORY_FULL, source, "no room for the token");
+    text_trim(&query->token);
     if (file && query->token.len == 0)
         return err_set(err, ERR_CREDENTIALS_FAILED, source,
                        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE %s is empty", file);
