@@ -4,10 +4,7 @@
 #include "attest/cbor.h"
 #include "base/err.h"
 
-/*
- * Readers return NULL, or a clause that says what is wrong. Each takes a value that is known to
- * stand there, and nothing behind it.
- */
+/* Readers take a value that is known to stand there, and nothing behind it. */
 enum { TAG_SIGN1 = 18, LABEL_ALGORITHM = 1, ES384 = 34 /* -35 */, SIGNATURE_SIZE = 96 };
 enum { CERTIFICATE_MAX = 1024, FREE_FIELD_MAX = 1024 };
 
@@ -42,96 +39,80 @@ static enum field find_field(struct bytes name)
     return (enum field)i;
 }
 
-static const char *read_module(struct attest_document *out, const struct cbor *value)
+static bool read_module(struct attest_document *out, const struct cbor *value)
 {
     size_t i;
 
     if (value->type != CBOR_TEXT || value->text.len == 0 || value->text.len > ATTEST_MODULE_MAX)
-        return "its module_id is no text of 1 to 128 bytes";
+        return false;
     for (i = 0; i < value->text.len; i++)
         if (value->text.data[i] <= ' ' || value->text.data[i] > '~')
-            return "its module_id has other characters than visible ASCII";
+            return false;
     memcpy(out->module, value->text.data, value->text.len);
-    return NULL;
+    return true;
 }
 
-static const char *read_timestamp(struct attest_document *out, const struct cbor *value)
+static bool read_timestamp(struct attest_document *out, const struct cbor *value)
 {
-    if (value->type != CBOR_UNSIGNED || value->number > TIMESTAMP_MAX_MS)
-        return "its timestamp is no time in milliseconds";
     out->timestamp_ms = (int64_t)value->number;
-    return NULL;
+    return value->type == CBOR_UNSIGNED && value->number <= TIMESTAMP_MAX_MS;
 }
 
-static const char *read_pcrs(struct attest_document *out, struct bytes *in, const struct cbor *map)
+static bool read_pcrs(struct attest_document *out, struct bytes *in, const struct cbor *map)
 {
     struct cbor number, value;
     uint64_t taken = 0;
 
     if (map->type != CBOR_MAP)
-        return "its PCRs are no map";
+        return false;
     while (cbor_more(in, map, &taken)) {
-        if (!cbor_take_type(in, CBOR_UNSIGNED, &number) || number.number >= ATTEST_PCRS)
-            return "it has a PCR of no number from 0 to 31";
-        if (out->pcr[number.number].data)
-            return "it has a PCR twice";
-        if (!cbor_take_type(in, CBOR_BYTES, &value) || value.text.len != ATTEST_PCR_SIZE)
-            return "it has a PCR that is not of 48 bytes";
+        if (!cbor_take_type(in, CBOR_UNSIGNED, &number) || number.number >= ATTEST_PCRS ||
+            out->pcr[number.number].data || !cbor_take_type(in, CBOR_BYTES, &value) ||
+            value.text.len != ATTEST_PCR_SIZE)
+            return false;
         out->pcr[number.number] = value.text;
     }
-    return NULL;
+    return true;
 }
 
-static const char *read_certificate(struct bytes *out, const struct cbor *value)
+static bool read_certificate(struct bytes *out, const struct cbor *value)
 {
-    if (value->type != CBOR_BYTES || value->text.len == 0 || value->text.len > CERTIFICATE_MAX)
-        return "it has a certificate that is not of 1 to 1024 bytes";
     *out = value->text;
-    return NULL;
+    return value->type == CBOR_BYTES && value->text.len > 0 && value->text.len <= CERTIFICATE_MAX;
 }
 
-static const char *read_bundle(struct attest_document *out, struct bytes *in,
-                               const struct cbor *array)
+static bool read_bundle(struct attest_document *out, struct bytes *in, const struct cbor *array)
 {
-    const char *why = NULL;
     struct cbor value;
     uint64_t taken = 0;
 
     if (array->type != CBOR_ARRAY)
-        return "its cabundle is no array";
-    while (!why && cbor_more(in, array, &taken)) {
-        if (out->bundle_count == ATTEST_BUNDLE_MAX)
-            return "its cabundle has more than 8 certificates";
-        if (!cbor_take(in, &value))
-            return "its cabundle is cut off";
-        why = read_certificate(&out->bundle[out->bundle_count++], &value);
-    }
-    return why;
+        return false;
+    while (cbor_more(in, array, &taken))
+        if (out->bundle_count == ATTEST_BUNDLE_MAX || !cbor_take(in, &value) ||
+            !read_certificate(&out->bundle[out->bundle_count++], &value))
+            return false;
+    return out->bundle_count > 0;
 }
 
 /* What the enclave may set at will. An empty one is not the same as none. */
-static const char *read_free(struct bytes *out, const struct cbor *value)
+static bool read_free(struct bytes *out, const struct cbor *value)
 {
     if (value->type == CBOR_SIMPLE && value->number == CBOR_NULL)
-        return NULL;
-    if (value->type != CBOR_BYTES || value->text.len > FREE_FIELD_MAX)
-        return "its public_key, user_data or nonce is neither null nor of at most 1024 bytes";
+        return true;
     *out = value->text;
-    return NULL;
+    return value->type == CBOR_BYTES && value->text.len <= FREE_FIELD_MAX;
 }
 
-static const char *read_field(struct attest_document *out, enum field field, struct bytes *in)
+static bool read_field(struct attest_document *out, enum field field, struct bytes *in)
 {
     struct cbor value;
 
     if (!cbor_take(in, &value))
-        return "it is cut off";
+        return false;
     switch (field) {
     case FIELD_MODULE: return read_module(out, &value);
-    case FIELD_DIGEST:
-        return value.type == CBOR_TEXT && bytes_equal_text(value.text, "SHA384")
-                   ? NULL
-                   : "its digest is not SHA384";
+    case FIELD_DIGEST: return value.type == CBOR_TEXT && bytes_equal_text(value.text, "SHA384");
     case FIELD_TIMESTAMP: return read_timestamp(out, &value);
     case FIELD_NITROTPM_PCRS: out->instance = true; return read_pcrs(out, in, &value);
     case FIELD_PCRS: return read_pcrs(out, in, &value);
@@ -144,48 +125,42 @@ static const char *read_field(struct attest_document *out, enum field field, str
 }
 
 /* The three that the enclave may set may be left out, and of the kinds of PCRs one stands there. */
-static const char *check_fields(const struct attest_document *out, unsigned seen)
+static bool has_fields(const struct attest_document *out, unsigned seen)
 {
     const unsigned pcrs = 1U << FIELD_PCRS | 1U << FIELD_NITROTPM_PCRS;
     const unsigned always = (1U << FIELD_PUBLIC_KEY) - 1 - pcrs;
-    unsigned i;
 
-    if ((seen & always) != always || (seen & pcrs) == 0 || (seen & pcrs) == pcrs)
-        return "it lacks a field, or has both kinds of PCRs";
-    if (out->bundle_count == 0)
-        return "its cabundle is empty";
-    for (i = 0; i < 3 && !out->instance; i++)
-        if (!out->pcr[i].data)
-            return "it lacks PCR0, PCR1 or PCR2";
-    return NULL;
+    return (seen & always) == always && (seen & pcrs) != 0 && (seen & pcrs) != pcrs &&
+           (out->instance || (out->pcr[0].data && out->pcr[1].data && out->pcr[2].data));
 }
 
-static const char *read_payload(struct attest_document *out)
+/* *name: of the field that is malformed. NULL, or a clause that says what is wrong, and follows it.
+ */
+static const char *read_payload(struct attest_document *out, const char **name)
 {
     struct bytes in = out->payload;
-    struct cbor map, name;
-    const char *why = NULL;
+    struct cbor map, key;
     uint64_t taken = 0;
     unsigned seen = 0;
 
     if (!cbor_take_type(&in, CBOR_MAP, &map))
-        return "its payload is no map";
-    while (!why && cbor_more(&in, &map, &taken)) {
+        return "is no map";
+    while (cbor_more(&in, &map, &taken)) {
         enum field field;
 
-        if (!cbor_take_type(&in, CBOR_TEXT, &name))
-            return "its payload has a name that is no text, or is cut off";
-        field = find_field(name.text);
-        if (field == FIELDS)
-            return "it has a field that is unknown";
+        if (!cbor_take_type(&in, CBOR_TEXT, &key) || (field = find_field(key.text)) == FIELDS)
+            return "has a field that is unknown, or is cut off";
+        *name = field_names[field];
         if (seen & 1U << field)
-            return "it has a field twice";
+            return "stands there twice";
         seen |= 1U << field;
-        why = read_field(out, field, &in);
+        if (!read_field(out, field, &in))
+            return "is malformed";
     }
-    if (!why && in.len > 0)
-        why = "bytes follow its payload's map";
-    return why ? why : check_fields(out, seen);
+    *name = "payload";
+    if (in.len > 0)
+        return "has bytes behind its map";
+    return has_fields(out, seen) ? NULL : "lacks a field or PCR, or has both kinds of PCRs";
 }
 
 /* {1: -35}, and nothing else. */
@@ -200,7 +175,8 @@ static bool is_es384(struct bytes header)
            !cbor_more(&header, &map, &taken) && header.len == 0;
 }
 
-static const char *read_sign1(struct attest_document *out, struct bytes in)
+/* Its four parts; false: it is something else, or bytes follow. */
+static bool read_sign1(struct attest_document *out, struct bytes in)
 {
     struct cbor item, array, header, payload, signature;
     struct bytes untagged = in;
@@ -213,32 +189,24 @@ static const char *read_sign1(struct attest_document *out, struct bytes in)
         !cbor_take_type(&in, CBOR_MAP, &item) || cbor_more(&in, &item, &none) ||
         !cbor_more(&in, &array, &taken) || !cbor_take_type(&in, CBOR_BYTES, &payload) ||
         !cbor_more(&in, &array, &taken) || !cbor_take_type(&in, CBOR_BYTES, &signature) ||
-        cbor_more(&in, &array, &taken))
-        return "it is no COSE_Sign1 of four parts";
-    if (in.len > 0)
-        return "bytes follow it";
-    if (!is_es384(header.text))
-        return "its algorithm is not ES384";
-    if (signature.text.len != SIGNATURE_SIZE)
-        return "its signature is not of 96 bytes";
+        cbor_more(&in, &array, &taken) || in.len > 0)
+        return false;
     out->header = header.text;
     out->payload = payload.text;
     out->signature = signature.text;
-    return NULL;
+    return signature.text.len == SIGNATURE_SIZE && is_es384(header.text);
 }
 
 int attest_document_read(struct attest_document *out, struct bytes cose, struct err *err)
 {
-    const char *why = NULL;
+    const char *name = "payload", *why;
 
     *out = (struct attest_document){0};
-    if (cose.len > ATTEST_DOCUMENT_MAX)
-        why = "it is longer than 16384 bytes";
-    if (!why)
-        why = read_sign1(out, cose);
-    if (!why)
-        why = read_payload(out);
-    return why ? err_set(err, ERR_ATTEST_MALFORMED, NULL, "%s", why) : 0;
+    if (cose.len > ATTEST_DOCUMENT_MAX || !read_sign1(out, cose))
+        return err_set(err, ERR_ATTEST_MALFORMED, NULL,
+                       "it is no COSE_Sign1 with ES384 and nothing behind it, of at most 16 KiB");
+    why = read_payload(out, &name);
+    return why ? err_set(err, ERR_ATTEST_MALFORMED, NULL, "its %s %s", name, why) : 0;
 }
 
 bool attest_pcr_set(const struct attest_document *document, unsigned number)

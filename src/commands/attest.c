@@ -25,7 +25,7 @@ enum { PARALLEL = 8 };
 struct attesting {
     const struct config *config;
     struct buf out;
-    struct json_writer writer; /* on out, with --json */
+    struct json_writer writer; /* on out */
     int status;
 };
 
@@ -40,10 +40,7 @@ static void show(struct attesting *attesting, const char *source,
 {
     const struct attested_view view = {attesting->config, source, attestation, online};
 
-    if (attesting->config->json)
-        attest_print_json(&attesting->writer, &view);
-    else
-        attest_print_text(&attesting->out, &view);
+    attest_print(&attesting->writer, &view);
 }
 
 static void judge_file(struct attesting *attesting, const char *path)

@@ -39,16 +39,14 @@ const char *value_pcrs(const char *text)
         if (number == -2)
             return "has a PCR of zeros, as every enclave in debug mode";
         if (number < 0 || (*text != '\0' && *text != '+'))
-            return "is not NUMBER:HEX of a PCR, with 96 digits, or several joined by '+'";
+            return "is not N:HEX of 96 digits, or several joined by '+'";
         if (seen & UINT32_C(1) << number)
             return "has a PCR twice";
         seen |= UINT32_C(1) << number;
         if (*text++ == '\0')
             break;
     }
-    return seen & (1U << 0 | 1U << 8)
-               ? NULL
-               : "has neither PCR0, the image, nor PCR8, who signed it: any image would do";
+    return seen & (1U << 0 | 1U << 8) ? NULL : "has neither PCR0 nor PCR8: any image would do";
 }
 
 static int hex_value(char digit)
@@ -86,9 +84,9 @@ static const char *read_roots(const char *text, struct config *config)
         if (line >= next || len == 0 || *line == '#' || *line == '\n')
             continue;
         if (config->attest_root_count == CONFIG_ROOTS_MAX)
-            return "holds more than 8 fingerprints";
+            return "holds more than 8";
         if (!read_fingerprint(line, len, config->attest_roots[config->attest_root_count++]))
-            return "has a line that is no SHA-256 fingerprint, 64 hexadecimal digits";
+            return "has a line that is no SHA-256 in hexadecimal";
     }
     return config->attest_root_count > 0 ? NULL : "holds no fingerprint";
 }
@@ -107,7 +105,7 @@ static const char *read_file(int fd, char text[ROOTS_FILE_MAX + 1])
             return "cannot be read";
         len += got > 0 ? (size_t)got : 0;
         if (len > ROOTS_FILE_MAX)
-            return "is larger than 8 KiB";
+            return "is too large";
     }
     text[len] = '\0';
     return strlen(text) == len ? NULL : "holds a NUL byte";
@@ -126,7 +124,7 @@ const char *value_roots(const char *path, struct config *config)
         return why;
     fd = trust_open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, &trust);
     if (fd < 0)
-        return errno == EPERM ? "could have been written by others than root" : "cannot be opened";
+        return errno == EPERM ? "could be written by others than root" : "cannot be opened";
     why = read_file(fd, text);
     (void)close(fd);
     return why ? why : read_roots(text, config);
@@ -144,7 +142,7 @@ static const char *generic_flaw(const struct parse *parse, const char **option)
         if (source == SOURCE_NONE || source == SOURCE_DEFAULT)
             continue;
         *option = names[i];
-        return "is fixed by attest-profile; it is for the generic one";
+        return "is for attest-profile generic";
     }
     return NULL;
 }
@@ -152,11 +150,11 @@ static const char *generic_flaw(const struct parse *parse, const char **option)
 static const char *require_flaw(const struct config *config)
 {
     if (config->attest_pcr_count == 0)
-        return "is \"require\" and would take any image: name those that may answer in attest-pcr";
+        return "would take any image: name those that may answer in attest-pcr";
     if (config->endpoint_count == 0)
-        return "is \"require\", and there is no endpoint to ask";
+        return "needs an endpoint to ask";
     if (config->rehearse == REHEARSE_OFF)
-        return "is \"require\", and rehearse is off: nothing would be asked before an install";
+        return "needs rehearse, which is off";
     return NULL;
 }
 
@@ -168,9 +166,8 @@ static const char *at_flaw(const struct parse *parse)
     if (!config->operand || !config->command || strcmp(config->command, "attest") != 0)
         return "is for attest and a document in a file";
     if (config->endpoint_count > 0 && here)
-        return "is for a document in a file; an endpoint is asked now";
-    return config->attest == ATTEST_REQUIRE ? "lets an old document pass, and attest is \"require\""
-                                            : NULL;
+        return "is for attest and a document in a file";
+    return config->attest == ATTEST_REQUIRE ? "lets old documents pass, and attest none" : NULL;
 }
 
 const char *config_attest_flaw(const struct parse *parse, const char **option)
@@ -199,8 +196,8 @@ void config_attest_log(const struct config *config)
         const char *set = config->attest_pcrs[i];
 
         if (strncmp(set, "0:", 2) != 0 && !strstr(set, "+0:"))
-            log_event(LOG_LEVEL_WARNING, "attest_signer_alone", log_n("set", (int64_t)i + 1),
-                      log_s("reason", "it has PCR8 without PCR0: every old image of that signer "
-                                      "meets it"));
+            log_event(
+                LOG_LEVEL_WARNING, "attest_signer_alone", log_n("set", (int64_t)i + 1),
+                log_s("reason", "PCR8 without PCR0: every old image of that signer meets it"));
     }
 }

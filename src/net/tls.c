@@ -319,6 +319,8 @@ void tls_session_connected(struct tls_session *session)
         session->cached.not_after = tls_peer_not_after(session, clock_wall());
     }
     wipe(&parameters, sizeof parameters);
+    record->has_exporter = tls_session_export(session, "EXPORTER-Channel-Binding", bytes_of("", 0),
+                                              record->exporter, sizeof record->exporter);
 }
 
 bool tls_session_export(const struct tls_session *session, const char *label, struct bytes context,
