@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aws/roots.h"
 
-#include <fcntl.h>
+#include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "aws/amazon_roots.h"
 #include "aws/aws.h"
 #include "aws/profile.h"
+#include "base/buf.h"
 #include "base/err.h"
-#include "base/fs.h"
 #include "base/trust.h"
 #include "config/config.h"
 #include "x509/pem.h"
@@ -63,21 +62,16 @@ static bool is_pem(const char *bundle)
 static int read_text(struct bundle_file *file, const char *bundle, struct err *err)
 {
     struct trust trust = {.also = TRUST_NOBODY};
-    int fd, result;
 
     if (is_pem(bundle)) {
         if (buf_append_text(&file->text, bundle) < 0)
             return err_set(err, ERR_MEMORY_FULL, "ca-bundle", "no room for it");
         return 0;
     }
-    fd = trust_open(bundle, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, &trust);
-    if (fd < 0)
-        return err_set(err, ERR_CONFIG, bundle, "the CA bundle cannot be read: %s", trust.why);
-    result = fs_read_fd(fd, &file->text);
-    if (result < 0)
-        (void)err_set_errno(err, ERR_CONFIG, bundle, "the CA bundle cannot be read");
-    close(fd);
-    return result;
+    if (trust_read(bundle, &file->text, &trust) < 0)
+        return err_set(err, errno == ENOMEM ? ERR_MEMORY_FULL : ERR_CONFIG, bundle,
+                       "the CA bundle cannot be read: %s", trust.why);
+    return 0;
 }
 
 static struct anchors *read_anchors(struct bundle_file *file, const char *path, struct err *err)

@@ -179,6 +179,47 @@ static const struct err_info table[ERR_CODES] = {
     [ERR_ENCLAVE_UNREACHABLE] = {"enclave_unreachable", EX_PROTOCOL, ERR_OF_ENCLAVE,
                                  "the enclave cannot be reached",
                                  "Check that it runs, and the security groups for its port."},
+    [ERR_ATTEST_MISSING] =
+        {"attestation_missing", EX_PROTOCOL, ERR_LASTING, "the enclave shows no attestation",
+         "Let the enclave attest as docs/attestation.md says, or correct attest-profile."},
+    [ERR_ATTEST_MALFORMED] =
+        {"attestation_malformed", EX_PROTOCOL, ERR_LASTING, "an attestation cannot be read",
+         "Let the enclave attest as docs/attestation.md says, or correct attest-profile."},
+    [ERR_ATTEST_UNTRUSTED] =
+        {"attestation_untrusted", EX_PROTOCOL, ERR_LASTING, "an attestation's chain was refused",
+         "It is not of AWS's hardware; in GovCloud or China, name the root in attest-root."},
+    [ERR_ATTEST_FORGED] = {"attestation_forged", EX_PROTOCOL, ERR_LASTING,
+                           "an attestation's signature is wrong",
+                           "See who answers there, and docs/attestation.md."},
+    [ERR_ATTEST_EXPIRED] =
+        {"attestation_expired", EX_PROTOCOL, ERR_LASTING, "an attestation has expired",
+         "Let the enclave make one for each request; for an old one there is --at."},
+    [ERR_ATTEST_CLOCK] = {"attestation_clock", EX_PROTOCOL, ERR_LASTING,
+                          "an attestation's time and this host's clock differ",
+                          "Set it: check chrony, or the Time Sync Service at 169.254.169.123."},
+    [ERR_ATTEST_INSTANCE] = {"attested_instance", EX_PROTOCOL, ERR_LASTING,
+                             "the attestation is of an instance, not of an enclave",
+                             "See who answers there, and docs/attestation.md."},
+    [ERR_ATTEST_DEBUG] = {"attested_debug", EX_PROTOCOL, ERR_LASTING,
+                          "the enclave runs in debug mode, where its parent reads along",
+                          "Start it without --debug-mode."},
+    [ERR_ATTEST_IMAGE] =
+        {"attested_other_image", EX_PROTOCOL, ERR_LASTING,
+         "the enclave runs another image than attest-pcr names",
+         "Compare with what nitro-cli build-enclave printed; during a roll-out, list both."},
+    [ERR_ATTEST_STALE] =
+        {"attested_stale", EX_PROTOCOL, ERR_LASTING, "nothing shows that the attestation is of now",
+         "Let the enclave attest as docs/attestation.md says, or correct attest-profile."},
+    [ERR_ATTEST_REPLAYED] = {"attested_replayed", EX_PROTOCOL, ERR_LASTING,
+                             "the attestation does not echo our nonce",
+                             "See who answers there, and docs/attestation.md."},
+    [ERR_ATTEST_UNBOUND] =
+        {"attested_unbound", EX_PROTOCOL, ERR_LASTING,
+         "the attestation is not bound to the TLS key",
+         "Let the enclave attest as docs/attestation.md says, or correct attest-profile."},
+    [ERR_ATTEST_OTHER_KEY] = {"attested_other_key", EX_PROTOCOL, ERR_LASTING,
+                              "the attestation is of another TLS key than the one that answers",
+                              "See who answers there, and docs/attestation.md."},
     [ERR_TARGET_INVALID] = {"target_invalid", EX_CANTCREAT, ERR_LASTING,
                             "the target directory cannot be used",
                             "Correct --dir, or the owner and kind of what stands there."},
@@ -209,6 +250,10 @@ static const struct err_info table[ERR_CODES] = {
                               "no file descriptor is left",
                               "Raise the limit on open files (LimitNOFILE, ulimit -n, or ulimits "
                               "in the task definition) to 64 or more."},
+    [ERR_THREADS_FULL] =
+        {"threads_full", EX_OSERR, ERR_OF_HOST, "no thread can be started",
+         "Allow more threads (TasksMax, ulimit -u, the container's pids limit): 16 "
+         "or more; or more memory for their stacks."},
     [ERR_SYSTEM] = {"system", EX_OSERR, ERR_OF_HOST, "the system refused", "See the reason."},
     [ERR_DEADLINE] = {"deadline", EX_TEMPFAIL, ERR_IS_PASSING, "the deadline has passed",
                       "Allow more time with --deadline; the log shows where it went."},

@@ -330,6 +330,16 @@ static int behind(const struct json *json, json_value value)
     return i;
 }
 
+json_value json_present(const struct json *json, json_value object, const char *name)
+{
+    const json_value value = json_member(json, object, name);
+    const enum json_type type = json_type(json, value);
+
+    if (type == JSON_NULL || (type == JSON_STRING && json_raw(json, value).len == 0))
+        return JSON_ABSENT;
+    return value;
+}
+
 int json_each(const struct json *json, json_value object, int *at, json_value *name,
               json_value *value)
 {

@@ -45,6 +45,9 @@ enum json_type json_type(const struct json *json, json_value value);
  * stands there twice. */
 json_value json_member(const struct json *json, json_value object, const char *name);
 
+/* The same, where null and "" are no value: many writers put them where there is none. */
+json_value json_present(const struct json *json, json_value object, const char *name);
+
 /* Walks an object: *name (a string value) and *value from one member to the next; *at is 0 at
  * first. 0 at the end. */
 int json_each(const struct json *json, json_value object, int *at, json_value *name,

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/secrecy.h"
 #include "commands/inspect_print.h"
 #include "identity/report.h"
 #include "x509/general_name.h"
@@ -44,6 +45,7 @@ __attribute__((format(printf, 2, 3))) static void put(struct buf *out, const cha
     va_start(arguments, format);
     (void)vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
+    secrecy_mask(line, sizeof line);
     (void)buf_append_text(out, line);
 }
 

@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "net/tls_impl.h"
 #include "x509/key.h"
+#include "x509/rsa_pss.h"
 
 /*
  * Forward secrecy always. By default nothing but ECDHE with an AEAD; where a policy is compatible,
@@ -36,6 +37,7 @@ static const uint16_t suites[] = {
 enum { AEAD_SUITES = 6, ALL_SUITES = sizeof suites / sizeof *suites };
 
 _Static_assert(sizeof(br_ssl_session_parameters) <= TLS_CACHE_SESSION_MAX, "a session fits");
+_Static_assert(sizeof(struct tls13_psk) <= TLS_CACHE_SESSION_MAX, "a session fits");
 
 static struct tls_session *of_client_certificate(const br_ssl_client_certificate_class **class)
 {
@@ -71,7 +73,7 @@ static void end_name(const br_ssl_client_certificate_class **class)
     (void)class;
 }
 
-/* The first SHA-2 hash in a set of BearSSL's numbers; 0: none, and then no certificate is sent. */
+/* The first SHA-2 hash in a set of BearSSL's numbers; 0: none. */
 static int choose_hash(unsigned hashes)
 {
     static const int preferred[] = {br_sha256_ID, br_sha384_ID, br_sha512_ID};
@@ -83,25 +85,35 @@ static int choose_hash(unsigned hashes)
     return 0;
 }
 
+/*
+ * How a key signs for a server that takes these (bits 0 to 7: PKCS#1, 8 to 15: ECDSA, 16 to 23:
+ * RSA-PSS, by hash): by RSA-PSS where it takes nothing else. False: it takes nothing of this type,
+ * and then no certificate is sent.
+ */
+static bool choose_scheme(bool rsa, uint32_t auth_types, br_ssl_client_certificate *choice)
+{
+    choice->auth_type = rsa ? BR_AUTH_RSA : BR_AUTH_ECDSA;
+    choice->hash_id = choose_hash(rsa ? auth_types : auth_types >> 8);
+    if (rsa && !choice->hash_id) {
+        choice->auth_type = BR_AUTH_RSAPSS;
+        choice->hash_id = choose_hash(auth_types >> 16);
+    }
+    return choice->hash_id != 0;
+}
+
 static void choose(const br_ssl_client_certificate_class **class,
                    const br_ssl_client_context *context, uint32_t auth_types,
                    br_ssl_client_certificate *choice)
 {
     struct tls_session *session = of_client_certificate(class);
     const struct identity *identity = session->policy.identity;
-    bool rsa;
-    int hash_id;
 
     session->record.curve = context->eng.ecdhe_curve;
     memset(choice, 0, sizeof *choice);
-    if (!identity || !identity->client.key)
+    if (!identity || !identity->client.key ||
+        !choose_scheme(key_type(identity->client.key) == KEY_RSA, auth_types, choice))
         return;
-    rsa = key_type(identity->client.key) == KEY_RSA;
-    hash_id = choose_hash(rsa ? auth_types & 0xFF : auth_types >> 8 & 0xFF);
-    if (!hash_id)
-        return;
-    choice->auth_type = rsa ? BR_AUTH_RSA : BR_AUTH_ECDSA;
-    choice->hash_id = hash_id;
+    session->auth_type = choice->auth_type;
     choice->chain = session->own_chain;
     choice->chain_len = identity->client.chain_count;
     session->record.certificate_sent = true;
@@ -122,11 +134,13 @@ static size_t do_sign(const br_ssl_client_certificate_class **class, int hash_id
                       unsigned char *data, size_t len)
 {
     struct tls_session *session = of_client_certificate(class);
+    int scheme = session->auth_type == BR_AUTH_RSAPSS ? BR_AUTH_RSAPSS << 8 | hash_id
+                                                      : hash_id << 8 | session->auth_type;
     uint8_t signature[KEY_SIGNATURE_MAX];
     size_t signature_len;
 
     session->record.signatures++;
-    signature_len = key_sign(session->policy.identity->client.key, hash_id,
+    signature_len = key_sign(session->policy.identity->client.key, (unsigned)scheme,
                              bytes_of(data, hash_len), signature);
     if (signature_len == 0 || signature_len > len) {
         session->record.signing_failed = true;
@@ -175,10 +189,13 @@ struct tls_session *tls_session_new(const struct tls_policy *policy, struct tls_
     session->x509 = &tls_peer_class;
     session->client_certificate = &client_certificate_class;
     session->watch = &tls_watch_class;
+    session->owner = &tls_owner_class;
     session->policy = *policy;
     session->cache = cache;
-    if (cache)
+    if (cache) {
         set_key(session, server);
+        session->ticket = malloc(TLS13_TICKET_MAX); /* none: tickets are passed over */
+    }
     for (i = 0; own && i < own->chain_count; i++) {
         session->own_chain[i].data = (unsigned char *)(uintptr_t)own->chain[i].data; /* read only */
         session->own_chain[i].data_len = own->chain[i].len;
@@ -201,19 +218,31 @@ void tls_session_free(struct tls_session *session)
     if (!session || --session->holders > 0)
         return;
     free(session->peer.der);
+    free(session->ticket);
+    free(session->taken.ticket);
     arena_free(session);
 }
 
 static void offer(struct tls_session *session, br_ssl_engine_context *engine)
 {
     br_ssl_session_parameters parameters;
+    struct tls_cached *taken = &session->taken;
+    struct tls13_psk psk;
 
-    if (!session->cache || !tls_cache_take(session->cache, session->cached.key, clock_ms(),
-                                           clock_wall(), session->cached.session))
+    if (session->policy.versions != TLS_12)
+        tls13_collect(&session->tls13, session->ticket);
+    if (!session->cache ||
+        !tls_cache_take(session->cache, session->cached.key, clock_ms(), clock_wall(), taken))
         return;
-    memcpy(&parameters, session->cached.session, sizeof parameters);
-    br_ssl_engine_set_session_parameters(engine, &parameters);
-    wipe(&parameters, sizeof parameters);
+    if (taken->ticket) {
+        memcpy(&psk, taken->session, sizeof psk);
+        tls13_offer(&session->tls13, &psk, taken->ticket, taken->ticket_len);
+        wipe(&psk, sizeof psk);
+    } else {
+        memcpy(&parameters, taken->session, sizeof parameters);
+        br_ssl_engine_set_session_parameters(engine, &parameters);
+        wipe(&parameters, sizeof parameters);
+    }
     session->record.offered = true;
 }
 
@@ -228,6 +257,7 @@ static void set_algorithms(br_ssl_engine_context *engine, bool compatible)
     br_ssl_engine_set_prf_sha256(engine, &br_tls12_sha256_prf);
     br_ssl_engine_set_prf_sha384(engine, &br_tls12_sha384_prf);
     br_ssl_engine_set_default_rsavrfy(engine);
+    br_ssl_engine_set_rsapss(engine, rsa_pss_verify);
     br_ssl_engine_set_default_ecdsa(engine);
     br_ssl_engine_set_default_aes_gcm(engine);
     br_ssl_engine_set_default_chapol(engine);
@@ -252,6 +282,8 @@ void tls_hook(struct tls_session *session, void *br_ssl_client_context_pointer)
     random_bytes(seed, sizeof seed);
     br_ssl_engine_inject_entropy(engine, seed, sizeof seed);
     wipe(seed, sizeof seed);
+    if (session->policy.versions != TLS_12)
+        tls13_attach(&session->tls13, engine, &session->owner, session->policy.versions == TLS_13);
     offer(session, engine);
 }
 
@@ -275,18 +307,56 @@ void tls_session_connected(struct tls_session *session)
     session->watched.connected = true;
     br_ssl_engine_get_session_parameters(session->engine, &parameters);
     record->cipher_suite = parameters.cipher_suite;
-    if (record->offered && !record->verified) {
+    record->version = parameters.version;
+    record->curve = session->engine->ecdhe_curve;
+    if (parameters.version == TLS13_VERSION ? tls13_resumed(&session->tls13)
+                                            : record->offered && !record->verified) {
         note_resumed(record);
-    } else if (session->cache && parameters.session_id_len > 0 && record->certificate_sent) {
+    } else if (session->cache && parameters.ems && parameters.session_id_len > 0 &&
+               record->certificate_sent) {
         memcpy(session->cached.session, &parameters, sizeof parameters);
         session->cached.made_ms = clock_ms();
         session->cached.not_after = tls_peer_not_after(session, clock_wall());
     }
     wipe(&parameters, sizeof parameters);
+    record->has_exporter = tls_session_export(session, "EXPORTER-Channel-Binding", bytes_of("", 0),
+                                              record->exporter, sizeof record->exporter);
+}
+
+bool tls_session_export(const struct tls_session *session, const char *label, struct bytes context,
+                        uint8_t *out, size_t len)
+{
+    if (tls13_chosen(&session->tls13))
+        return tls13_export(&session->tls13, label, context.data, context.len, out, len);
+    return session->engine &&
+           br_ssl_key_export(session->engine, out, len, label, context.data, context.len) != 0;
+}
+
+/* A ticket comes when it likes. What is resumed again and again is as old as its certificates. */
+static void keep_ticket(struct tls_session *session)
+{
+    struct tls_cached *cached = &session->cached;
+    struct tls13_psk psk;
+    size_t len = tls13_ticket(&session->tls13, &psk);
+
+    if (!session->cache || len == 0 || !session->record.certificate_sent)
+        return;
+    memcpy(cached->session, &psk, sizeof psk);
+    cached->ticket = session->ticket;
+    cached->ticket_len = len;
+    cached->uses = session->record.resumed ? session->taken.uses : 0;
+    cached->made_ms = session->record.resumed ? session->taken.made_ms : clock_ms();
+    cached->not_after = session->record.resumed ? session->taken.not_after
+                                                : tls_peer_not_after(session, clock_wall());
+    if (clock_wall() + psk.lifetime_s < cached->not_after)
+        cached->not_after = clock_wall() + psk.lifetime_s;
+    wipe(&psk, sizeof psk);
 }
 
 void tls_session_settle(struct tls_session *session, bool accepted)
 {
+    if (accepted)
+        keep_ticket(session);
     if (accepted && session->cached.made_ms)
         tls_cache_keep(session->cache, &session->cached);
     if (!accepted && session->record.offered)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/tls_cache.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
 
 struct entry {
     struct tls_cached cached;
-    unsigned uses;
     struct entry *next;
 };
 
@@ -27,6 +27,7 @@ static void drop(struct tls_cache *cache, struct entry **place)
 
     *place = entry->next;
     cache->count--;
+    free(entry->cached.ticket);
     arena_free(entry);
 }
 
@@ -56,6 +57,16 @@ static struct entry **oldest(struct tls_cache *cache)
     return place;
 }
 
+static bool copy_ticket(struct tls_cached *cached)
+{
+    uint8_t *copy = malloc(cached->ticket_len);
+
+    if (copy)
+        memcpy(copy, cached->ticket, cached->ticket_len);
+    cached->ticket = copy;
+    return copy != NULL;
+}
+
 void tls_cache_keep(struct tls_cache *cache, const struct tls_cached *cached)
 {
     struct entry *entry;
@@ -67,26 +78,34 @@ void tls_cache_keep(struct tls_cache *cache, const struct tls_cached *cached)
     if (!entry)
         return;
     entry->cached = *cached;
+    if (cached->ticket && !copy_ticket(&entry->cached)) {
+        arena_free(entry);
+        return;
+    }
     entry->next = cache->newest;
     cache->newest = entry;
     cache->count++;
 }
 
 bool tls_cache_take(struct tls_cache *cache, const uint8_t key[HASH_SIZE], int64_t now_ms,
-                    int64_t now, uint8_t session[TLS_CACHE_SESSION_MAX])
+                    int64_t now, struct tls_cached *out)
 {
     struct entry **place = find(cache, key);
     struct entry *entry = *place;
 
     if (!entry)
         return false;
-    if (entry->uses == TLS_CACHE_USES || now_ms - entry->cached.made_ms >= TLS_CACHE_LIFE_MS ||
-        now > entry->cached.not_after) {
+    if (entry->cached.uses == TLS_CACHE_USES ||
+        now_ms - entry->cached.made_ms >= TLS_CACHE_LIFE_MS || now > entry->cached.not_after) {
         drop(cache, place);
         return false;
     }
-    entry->uses++;
-    memcpy(session, entry->cached.session, TLS_CACHE_SESSION_MAX);
+    entry->cached.uses++;
+    *out = entry->cached;
+    if (out->ticket) {
+        entry->cached.ticket = NULL;
+        drop(cache, place);
+    }
     return true;
 }
 

@@ -8,10 +8,10 @@
 #include "base/hash.h"
 
 /*
- * TLS sessions that may be resumed (RFC 5246 section 7.3), by which a later handshake with the same
- * server needs no private key. Kept here since libcurl's own cache knows nothing of what the hook
- * decides. A session is resumed for an hour at most, never past the end of a certificate that it
- * rests on, and nine times: every tenth handshake is a full one.
+ * TLS sessions that may be resumed (RFC 5246 section 7.3, RFC 8446 section 2.2), by which a later
+ * handshake with the same server needs no private key. Kept here since libcurl's own cache knows
+ * nothing of what the hook decides. A session is resumed for an hour at most, never past the end of
+ * a certificate that it rests on, and nine times: every tenth handshake is a full one.
  */
 #define TLS_CACHE_LIFE_MS ((int64_t)3600 * 1000)
 #define TLS_CACHE_USES    9
@@ -21,6 +21,9 @@
 struct tls_cached {
     uint8_t key[HASH_SIZE]; /* of all that decides who may resume it */
     uint8_t session[TLS_CACHE_SESSION_MAX];
+    uint8_t *ticket; /* of TLS 1.3, on the ordinary heap, since it is public; NULL: of TLS 1.2 */
+    size_t ticket_len;
+    unsigned uses;     /* since its full handshake */
     int64_t made_ms;   /* clock_ms() */
     int64_t not_after; /* seconds since 1970 */
 };
@@ -29,12 +32,16 @@ struct tls_cache;
 struct tls_cache *tls_cache_new(void); /* NULL: the arena is full */
 void tls_cache_free(struct tls_cache *cache);
 
-/* Replaces what stands under the key. Where there is no room nothing is kept. */
+/* Replaces what stands under the key, by a copy. Where there is no room nothing is kept. */
 void tls_cache_keep(struct tls_cache *cache, const struct tls_cached *cached);
 
-/* Takes the session under a key for one more resumption at clock_ms() and clock_wall(). */
+/*
+ * Takes the session under a key for one more resumption at clock_ms() and clock_wall(). One with a
+ * ticket is taken out, since each serves once (RFC 8446 section C.4); the ticket is the caller's to
+ * free then.
+ */
 bool tls_cache_take(struct tls_cache *cache, const uint8_t key[HASH_SIZE], int64_t now_ms,
-                    int64_t now, uint8_t session[TLS_CACHE_SESSION_MAX]);
+                    int64_t now, struct tls_cached *out);
 
 void tls_cache_forget(struct tls_cache *cache, const uint8_t key[HASH_SIZE]);
 

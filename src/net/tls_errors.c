@@ -4,7 +4,7 @@
 
 #include "net/tls.h"
 
-enum { HANDSHAKE_FAILURE = 40, ILLEGAL_PARAMETER = 47 };
+enum { HANDSHAKE_FAILURE = 40, ILLEGAL_PARAMETER = 47, CERTIFICATE_REQUIRED = 116 };
 
 struct alert {
     int number;
@@ -30,9 +30,7 @@ static const struct alert alerts[] = {
      "the client certificate has expired by its clock, or its own CA "
      "certificate has"},
     {46, "certificate_unknown", "it refused the client certificate without saying why"},
-    {47, "illegal_parameter",
-     "it does not take a value of our handshake; TLS 1.2 may be broken "
-     "there"},
+    {47, "illegal_parameter", "it does not take a value of our handshake; its TLS may be broken"},
     {48, "unknown_ca",
      "it does not trust the CA of the client certificate, or an intermediate "
      "certificate is missing in client_cert"},
@@ -45,27 +43,21 @@ static const struct alert alerts[] = {
      "and the certificate that it knows belong together?"},
     {60, "export_restriction", "it wants export ciphers"},
     {70, "protocol_version",
-     "it speaks TLS 1.3 only, and this agent TLS 1.2 only; allow TLS 1.2 "
-     "there"},
-    {71, "insufficient_security",
-     "it asks for stronger cipher suites, or insists on extended "
-     "master secret (RFC 7627), which this agent does not have"},
-    {80, "internal_error",
-     "it failed by itself, perhaps since it insists on extended master "
-     "secret (RFC 7627), as in FIPS mode; see its log"},
+     "it and this agent have no version of TLS in common; allow TLS 1.2 or 1.3 there, and see "
+     "--tls-versions"},
+    {71, "insufficient_security", "it asks for stronger cipher suites or keys"},
+    {80, "internal_error", "it failed by itself; see its log"},
     {86, "inappropriate_fallback", "it thinks that somebody made us use an older TLS"},
     {90, "user_canceled", "somebody there ended the handshake"},
     {100, "no_renegotiation", "it does not renegotiate"},
-    {109, "missing_extension",
-     "it insists on a TLS extension that this agent does not send, such "
-     "as extended master secret (RFC 7627)"},
+    {109, "missing_extension", "it insists on a TLS extension that this agent does not send"},
     {110, "unsupported_extension", "it does not take an extension of our handshake"},
     {111, "certificate_unobtainable", "it could not get the client certificate"},
     {112, "unrecognized_name", "it serves nothing under the endpoint's name (SNI)"},
     {113, "bad_certificate_status_response", "it misread an OCSP answer"},
     {114, "bad_certificate_hash_value", "it could not get the client certificate"},
     {115, "unknown_psk_identity", "it wants a pre-shared key"},
-    {116, "certificate_required", "it wants a client certificate and got none"},
+    {CERTIFICATE_REQUIRED, "certificate_required", "it wants a client certificate and got none"},
     {120, "no_application_protocol", "it does not speak HTTP/1.1 here (ALPN)"},
 };
 
@@ -86,6 +78,10 @@ const char *tls_alert_name(int alert)
     return found ? found->name : "alert";
 }
 
+static const char no_scheme[] =
+    "it wants a client certificate, and takes no SHA-2 signature of this key's type; in TLS 1.3 a "
+    "key on P-256 signs with SHA-256 and one on P-384 with SHA-384";
+
 /* One alert for all that has none of its own: what has happened before tells what it is about. */
 static const char *handshake_failure_cause(const struct tls_record *record)
 {
@@ -93,15 +89,11 @@ static const char *handshake_failure_cause(const struct tls_record *record)
         return "it asks for the client certificate by renegotiation, which this agent does not do; "
                "let it ask within the handshake";
     if (record->certificate_sent)
-        return "it refused the client certificate, or insists on extended master secret "
-               "(RFC 7627), which this agent does not have";
+        return "it refused the client certificate";
     if (record->certificate_requested)
-        return "it wants a client certificate, and takes no SHA-2 signature of this key's type; "
-               "perhaps it takes RSA-PSS only, which this agent does not have";
-    return "no common cipher suite, curve or signature; it must allow TLS 1.2 with ECDHE, AES-GCM "
-           "or ChaCha20-Poly1305, and ECDSA or PKCS#1 signatures. Perhaps it speaks TLS 1.3 only, "
-           "signs by RSA-PSS only, or insists on extended master secret (RFC 7627): this agent has "
-           "none of them";
+        return no_scheme;
+    return "no common cipher suite, curve or signature; it must allow ECDHE on X25519, P-256 or "
+           "P-384, AES-GCM or ChaCha20-Poly1305, and ECDSA or RSA signatures";
 }
 
 /* A key of another curve than the server's: it knows that curve only, and says so by this alert. */
@@ -130,6 +122,8 @@ const char *tls_alert_cause(int alert, const struct tls_record *record)
         return by_curve;
     if (is_about_certificate(alert) && !record->certificate_left)
         return "it ended the handshake before it had a client certificate";
+    if (alert == CERTIFICATE_REQUIRED && record->certificate_requested && !record->certificate_sent)
+        return no_scheme;
     if (alert == HANDSHAKE_FAILURE)
         return handshake_failure_cause(record);
     return found ? found->cause : "an alert that no standard names";
@@ -143,8 +137,10 @@ static const char *const texts[] = {
     [BR_ERR_OK] = "no error",
     [BR_ERR_BAD_PARAM] = "a handshake message is malformed or too large" BROKEN,
     [BR_ERR_BAD_STATE] = "TLS was used out of turn; a bug of this agent",
-    [BR_ERR_UNSUPPORTED_VERSION] =
-        "what answered is no TLS 1.2; perhaps plain HTTP, or another protocol, is on that port",
+    [BR_ERR_UNSUPPORTED_VERSION] = "what answered is neither TLS 1.2 nor 1.3; perhaps plain HTTP, "
+                                   "or another protocol, is on that port",
+    [BR_ERR_MISSING_EXTENSION] = "a handshake message lacks an extension" BROKEN,
+    [BR_ERR_DOWNGRADE] = "the server can do TLS 1.3 and was made to choose TLS 1.2" MEDDLING,
     [BR_ERR_BAD_VERSION] = "the server changed its TLS version within the handshake" BROKEN,
     [BR_ERR_BAD_LENGTH] = "a TLS record has an impossible length" MEDDLING,
     [BR_ERR_TOO_LARGE] = "a TLS record is too large, or our certificate chain is",

@@ -7,6 +7,7 @@
 #include "identity/identity.h"
 #include "net/tls.h"
 #include "net/tls_cache.h"
+#include "tls13/tls13.h"
 #include "x509/cert.h"
 
 /*
@@ -42,17 +43,25 @@ struct tls_session {
     struct tls_watch watched;
     struct tls_policy policy;
     struct tls_record record;
-    const br_ssl_engine_context *engine; /* NULL: not hooked */
+    br_ssl_engine_context *engine; /* NULL: not hooked */
     struct tls_peer peer;
     struct cert leaf; /* views into peer.der */
     br_x509_certificate own_chain[IDENTITY_CHAIN_MAX];
+    int auth_type;            /* BR_AUTH_*: how our key signs */
     struct tls_cache *cache;  /* NULL: nothing is resumed or kept */
+    struct tls_cached taken;  /* the session that was offered */
     struct tls_cached cached; /* to be kept under its key, where made_ms is set */
+    uint8_t *ticket;          /* room for one of TLS 1.3; public */
     unsigned holders;
+    const tls13_owner_class *owner;
+    struct tls13 tls13;
 };
 
 /* BearSSL's X.509 engine as our verifier, at x509 of a session. */
 extern const br_x509_class tls_peer_class;
+
+/* What TLS 1.3 asks of us, at owner of a session: our certificate and its signatures. */
+extern const tls13_owner_class tls_owner_class;
 
 /*
  * BearSSL's watcher, at watch of a session: notes how far a handshake came, and ends a peer that

@@ -22,7 +22,8 @@ static void hash_part(br_sha256_context *hash, const void *data, size_t len)
 void tls_policy_label(const struct tls_policy *policy, char out[TLS_LABEL_MAX])
 {
     const char *fingerprint = policy->identity ? policy->identity->fingerprint : "";
-    const uint8_t modes[] = {(uint8_t)policy->profile, policy->allow_cn, policy->compatible};
+    const uint8_t modes[] = {(uint8_t)policy->profile, policy->allow_cn, policy->compatible,
+                             (uint8_t)policy->versions};
     br_sha256_context hash;
     uint8_t digest[HASH_SIZE];
     char hex[HASH_HEX_SIZE];

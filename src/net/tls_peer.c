@@ -126,6 +126,7 @@ static unsigned end_chain(const br_x509_class **class)
 
     br_ssl_engine_get_session_parameters(session->engine, &parameters);
     session->record.cipher_suite = parameters.cipher_suite;
+    session->record.version = parameters.version;
     wipe(&parameters, sizeof parameters);
     session->record.verify = verify_peer(session);
     session->record.verified = session->record.verify == VERIFY_OK;

@@ -26,8 +26,10 @@ static int received(const br_ssl_watch_class **class, int type, size_t len)
     struct tls_watch *watched = &session->watched;
 
     session->record.spoke = true;
-    if (watched->connected && type == HANDSHAKE)
+    if (watched->connected && type == HANDSHAKE && !tls13_chosen(&session->tls13))
         session->record.renegotiation = true;
+    if (type == ALERT)
+        session->record.authenticated = session->tls13.proven;
     if (type == APPLICATION_DATA && len > 0)
         session->record.answered = true;
     if (carries_nothing(watched, type, len) && ++watched->nothing > TLS_NOTHING_MAX)

@@ -52,6 +52,7 @@ struct cert {
     int signature_key;  /* BR_KEYTYPE_RSA or BR_KEYTYPE_EC; 0: an algorithm that we do not know */
     int signature_hash; /* br_sha256_ID, br_sha384_ID, br_sha512_ID; br_sha1_ID is read, to be
                            refused by name */
+    bool signature_pss; /* by RSASSA-PSS, as TLS has it */
     const char *signature_name; /* "RSA with SHA-256" */
     br_x509_pkey key;           /* key_type 0: unsupported. Points into der */
     const char *key_name;       /* "RSA", "EC P-256", "Ed25519", … */
@@ -92,5 +93,12 @@ void cert_subject_text(struct bytes name, char *out, size_t size);
 
 /* Whether issuer's key made cert's signature (RFC 5280 6.1.3 (a)(1)). */
 bool cert_signed_by(const struct cert *cert, const struct cert *issuer);
+
+/*
+ * Whether signer's key, of P-384, made an ES384 signature (RFC 9053 section 2.1): two numbers of 48
+ * bytes, each from 1 to the order less 1.
+ */
+bool cert_signed_es384(const struct cert *signer, struct bytes message_digest,
+                       struct bytes signature);
 
 #endif

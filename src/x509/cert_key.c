@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "x509/cert_parts.h"
 #include "x509/der.h"
+#include "x509/rsa_pss.h"
 
 /* OIDs stand as the hexadecimal bytes of their content. */
 #define OID(text) {(const uint8_t *)(text), sizeof(text) - 1}
@@ -18,7 +19,6 @@ static const struct signature_algorithm {
     {OID("\x2A\x86\x48\xCE\x3D\x04\x03\x03"), "ECDSA with SHA-384", BR_KEYTYPE_EC, br_sha384_ID},
     {OID("\x2A\x86\x48\xCE\x3D\x04\x03\x04"), "ECDSA with SHA-512", BR_KEYTYPE_EC, br_sha512_ID},
     {OID("\x2A\x86\x48\xCE\x3D\x04\x01"), "ECDSA with SHA-1", BR_KEYTYPE_EC, br_sha1_ID},
-    {OID("\x2A\x86\x48\x86\xF7\x0D\x01\x01\x0A"), "RSASSA-PSS", 0, 0},
     {OID("\x2A\x86\x48\x86\xF7\x0D\x01\x01\x0E"), "RSA with SHA-224", 0, 0},
     {OID("\x2A\x86\x48\x86\xF7\x0D\x01\x01\x04"), "RSA with MD5", 0, 0},
     {OID("\x2A\x86\x48\xCE\x3D\x04\x03\x01"), "ECDSA with SHA-224", 0, 0},
@@ -26,6 +26,21 @@ static const struct signature_algorithm {
     {OID("\x60\x86\x48\x01\x65\x03\x04\x03\x02"), "DSA with SHA-256", 0, 0},
     {OID("\x2B\x65\x70"), "Ed25519", 0, 0},
     {OID("\x2B\x65\x71"), "Ed448", 0, 0},
+};
+
+static const struct bytes rsassa_pss = OID("\x2A\x86\x48\x86\xF7\x0D\x01\x01\x0A");
+static const struct bytes mgf1 = OID("\x2A\x86\x48\x86\xF7\x0D\x01\x01\x08");
+static const struct {
+    struct bytes oid, salt; /* an INTEGER: the hash's length */
+    const char *name;
+    int hash;
+} pss_hashes[] = {
+    {OID("\x60\x86\x48\x01\x65\x03\x04\x02\x01"), OID("\x02\x01\x20"), "RSASSA-PSS with SHA-256",
+     br_sha256_ID},
+    {OID("\x60\x86\x48\x01\x65\x03\x04\x02\x02"), OID("\x02\x01\x30"), "RSASSA-PSS with SHA-384",
+     br_sha384_ID},
+    {OID("\x60\x86\x48\x01\x65\x03\x04\x02\x03"), OID("\x02\x01\x40"), "RSASSA-PSS with SHA-512",
+     br_sha512_ID},
 };
 
 static const struct bytes rsa_encryption = OID("\x2A\x86\x48\x86\xF7\x0D\x01\x01\x01");
@@ -64,6 +79,40 @@ static bool null_or_absent(struct bytes parameters)
     return parameters.len == 0 || bytes_equal(parameters, bytes_of("\x05\x00", 2));
 }
 
+/* An AlgorithmIdentifier that is all of in, without its header: its parameters, behind this OID. */
+static bool take_algorithm(struct bytes in, struct bytes oid, struct bytes *parameters)
+{
+    struct bytes found;
+
+    return der_take(&in, DER_SEQUENCE, parameters) && in.len == 0 &&
+           der_take(parameters, DER_OID, &found) && bytes_equal(found, oid);
+}
+
+/* RSASSA-PSS-params (RFC 4055 section 3.1): those of TLS for one of its hashes, or others. */
+static void read_pss(struct cert *cert, struct bytes parameters)
+{
+    struct bytes sequence, hash, mask, salt, rest;
+    size_t i;
+
+    cert->signature_name = "RSASSA-PSS with parameters that TLS does not have";
+    if (!der_take(&parameters, DER_SEQUENCE, &sequence) || parameters.len != 0 ||
+        !der_take(&sequence, DER_CONTEXT_CONSTRUCTED | 0, &hash) ||
+        !der_take(&sequence, DER_CONTEXT_CONSTRUCTED | 1, &mask) ||
+        !der_take(&sequence, DER_CONTEXT_CONSTRUCTED | 2, &salt) || sequence.len != 0 ||
+        !take_algorithm(mask, mgf1, &mask))
+        return;
+    for (i = 0; i < COUNT(pss_hashes); i++) {
+        if (!bytes_equal(salt, pss_hashes[i].salt) ||
+            !take_algorithm(hash, pss_hashes[i].oid, &rest) || !null_or_absent(rest) ||
+            !take_algorithm(mask, pss_hashes[i].oid, &rest) || !null_or_absent(rest))
+            continue;
+        cert->signature_name = pss_hashes[i].name;
+        cert->signature_key = BR_KEYTYPE_RSA;
+        cert->signature_hash = pss_hashes[i].hash;
+        cert->signature_pss = true;
+    }
+}
+
 bool cert_read_signature_algorithm(struct cert *cert, struct bytes algorithm)
 {
     struct bytes oid;
@@ -72,6 +121,8 @@ bool cert_read_signature_algorithm(struct cert *cert, struct bytes algorithm)
     cert->signature_name = "an unknown algorithm";
     if (!der_take(&algorithm, DER_OID, &oid))
         return false;
+    if (bytes_equal(oid, rsassa_pss))
+        read_pss(cert, algorithm);
     for (i = 0; i < COUNT(signature_algorithms); i++) {
         const struct signature_algorithm *known = &signature_algorithms[i];
 
@@ -205,7 +256,38 @@ bool cert_signed_by(const struct cert *cert, const struct cert *issuer)
     if (key->key_type == BR_KEYTYPE_EC)
         return br_ecdsa_vrfy_asn1_get_default()(br_ec_get_default(), digest, len, &key->key.ec,
                                                 cert->signature.data, cert->signature.len) == 1;
+    if (cert->signature_pss)
+        return rsa_pss_verify(cert->signature.data, cert->signature.len, hash->class, digest,
+                              &key->key.rsa) == 1;
     return br_rsa_pkcs1_vrfy_get_default()(cert->signature.data, cert->signature.len, hash->oid,
                                            len, &key->key.rsa, signed_digest) == 1 &&
            memcmp(digest, signed_digest, len) == 0;
+}
+
+/* From 1 to the order less 1. */
+static bool in_range(const uint8_t *number, const uint8_t *order, size_t len)
+{
+    uint8_t any = 0;
+    size_t i;
+
+    for (i = 0; i < len; i++)
+        any |= number[i];
+    return any != 0 && memcmp(number, order, len) < 0;
+}
+
+bool cert_signed_es384(const struct cert *signer, struct bytes message_digest,
+                       struct bytes signature)
+{
+    const br_ec_impl *ec = br_ec_get_default();
+    const br_x509_pkey *key = &signer->key;
+    const uint8_t *order;
+    size_t len;
+
+    if (key->key_type != BR_KEYTYPE_EC || key->key.ec.curve != BR_EC_secp384r1)
+        return false;
+    order = ec->order(BR_EC_secp384r1, &len);
+    return signature.len == 2 * len && in_range(signature.data, order, len) &&
+           in_range(signature.data + len, order, len) &&
+           br_ecdsa_vrfy_raw_get_default()(ec, message_digest.data, message_digest.len,
+                                           &key->key.ec, signature.data, signature.len) == 1;
 }

@@ -48,13 +48,29 @@ int key_encode(const struct key *key, struct buf *out);
 bool key_matches(const struct key *key, const struct cert *cert);
 
 /*
- * Signs a hash for TLS 1.2: PKCS#1 v1.5 or ECDSA in ASN.1. hash_id is BearSSL's (br_sha256_ID…).
- * out has room for KEY_SIGNATURE_MAX. The signature is checked with the public key before it is
- * returned, since one made from a damaged private value can give the key away. Its length, or 0 on
- * failure.
+ * TLS's numbers of signature schemes (RFC 8446 section 4.2.3). In TLS 1.2 those of ECDSA name the
+ * hash alone (RFC 5246 section 7.4.1.4.1); whoever ties it to a curve has key_curve().
+ */
+enum key_scheme {
+    KEY_RSA_PKCS1_SHA256 = 0x0401,
+    KEY_RSA_PKCS1_SHA384 = 0x0501,
+    KEY_RSA_PKCS1_SHA512 = 0x0601,
+    KEY_ECDSA_SHA256 = 0x0403,
+    KEY_ECDSA_SHA384 = 0x0503,
+    KEY_ECDSA_SHA512 = 0x0603,
+    KEY_RSA_PSS_SHA256 = 0x0804,
+    KEY_RSA_PSS_SHA384 = 0x0805,
+    KEY_RSA_PSS_SHA512 = 0x0806,
+};
+
+/*
+ * Signs a hash by one of these schemes. out has room for KEY_SIGNATURE_MAX. The signature is
+ * checked with the public key before it is returned, since one made from a damaged private value
+ * can give the key away. Its length; or 0 on failure, and where the scheme is none of these, the
+ * hash not of its length, or the key not of its type.
  */
 #define KEY_SIGNATURE_MAX 512
-size_t key_sign(const struct key *key, int hash_id, struct bytes hash,
+size_t key_sign(const struct key *key, unsigned scheme, struct bytes hash,
                 uint8_t out[KEY_SIGNATURE_MAX]);
 
 /* BearSSL's number of an EC key's curve; 0 for RSA. */

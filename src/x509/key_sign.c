@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/arena.h"
 #include "x509/key_impl.h"
+#include "x509/rsa_pss.h"
 
 static const struct hash {
     int id;
@@ -37,6 +38,17 @@ static size_t sign_rsa(const struct key *key, const struct hash *hash, struct by
     return len;
 }
 
+static size_t sign_rsa_pss(const struct key *key, const struct hash *hash, struct bytes value,
+                           uint8_t out[KEY_SIGNATURE_MAX])
+{
+    size_t len = key->rsa_public.nlen;
+
+    if (!rsa_pss_sign(hash->class, value.data, &key->rsa, out) ||
+        !rsa_pss_verify(out, len, hash->class, value.data, &key->rsa_public))
+        return 0;
+    return len;
+}
+
 static size_t sign_ec(const struct key *key, const struct hash *hash, struct bytes value,
                       uint8_t out[KEY_SIGNATURE_MAX])
 {
@@ -49,14 +61,21 @@ static size_t sign_ec(const struct key *key, const struct hash *hash, struct byt
     return len;
 }
 
-size_t key_sign(const struct key *key, int hash_id, struct bytes hash,
+size_t key_sign(const struct key *key, unsigned scheme, struct bytes hash,
                 uint8_t out[KEY_SIGNATURE_MAX])
 {
-    const struct hash *kind = find_hash(hash_id, hash.len);
+    enum { RSA = 1, ECDSA = 3, INTRINSIC = 8 };
+    unsigned high = scheme >> 8, low = scheme & 0xFF;
+    const struct hash *kind = find_hash((int)(high == INTRINSIC ? low : high), hash.len);
+    bool rsa = key->type == KEY_RSA;
     size_t len = 0;
 
-    if (kind)
-        len = key->type == KEY_RSA ? sign_rsa(key, kind, hash, out) : sign_ec(key, kind, hash, out);
+    if (kind && rsa && high == INTRINSIC)
+        len = sign_rsa_pss(key, kind, hash, out);
+    else if (kind && rsa && low == RSA)
+        len = sign_rsa(key, kind, hash, out);
+    else if (kind && !rsa && high != INTRINSIC && low == ECDSA)
+        len = sign_ec(key, kind, hash, out);
     if (len == 0)
         wipe(out, KEY_SIGNATURE_MAX);
     return len;

@@ -170,12 +170,15 @@ CASES = {
         for name, kind in KINDS.items()
     },
     "nginx, a stranger": Case(Nginx, REFUSED, "HTTP 400", client="a stranger's"),
+    **{f"{name}, TLS 1.3 only": Case(kind, ACCEPTED, tls13_only=True) for name, kind in KINDS.items()},
     **{
-        f"{name}, TLS 1.3 only": Case(kind, UNREACHABLE, "TLS 1.3", tls13_only=True)
+        f"{name}, TLS 1.3 only, RSA": Case(kind, ACCEPTED, leaf="RSA 2048", client="RSA", tls13_only=True)
         for name, kind in KINDS.items()
     },
-    # GnuTLS does not say what is wrong.
-    "gnutls, TLS 1.3 only": Case(GnuTls, UNREACHABLE, "speaks TLS 1.3 only", tls13_only=True),
+    **{
+        f"{name}, TLS 1.3 only, a stranger": Case(kind, REFUSED, "", client="a stranger's", tls13_only=True)
+        for name, kind in KINDS.items()
+    },
     # Cipher suites and groups.
     **{
         suite: Case(cipher(suite), ACCEPTED, leaf=leaf) for leaf, suites in SUITES.items() for suite in suites
@@ -192,7 +195,7 @@ CASES = {
     },
     "group X448": Case(s_server(*VERIFY, "-groups", "X448"), UNREACHABLE, "no common cipher suite"),
     "TLS 1.1": Case(
-        s_server(*VERIFY, "-tls1_1", "-cipher", "ALL@SECLEVEL=0"), UNREACHABLE, "it must allow TLS 1.2"
+        s_server(*VERIFY, "-tls1_1", "-cipher", "ALL@SECLEVEL=0"), UNREACHABLE, "no version of TLS in common"
     ),
     "no TLS": Case(Plain, UNREACHABLE, "the TLS handshake failed"),
     # Ways to ask for a client's certificate, or not to.
@@ -206,12 +209,12 @@ CASES = {
     ),
     "openssl does not ask": Case(s_server(), NOT_MUTUAL, "not mutual TLS"),
     "openssl wants RSASSA-PSS": Case(
-        s_server(*VERIFY, "-client_sigalgs", "rsa_pss_rsae_sha256"),
-        UNREACHABLE,
-        "handshake_failure (40)",
-        client="RSA",
+        s_server(*VERIFY, "-client_sigalgs", "rsa_pss_rsae_sha256"), ACCEPTED, client="RSA"
     ),
-    "openssl wants SHA-384": Case(s_server(*VERIFY, "-client_sigalgs", "ECDSA+SHA384"), ACCEPTED),
+    "openssl wants SHA-384": Case(s_server(*VERIFY, "-tls1_2", "-client_sigalgs", "ECDSA+SHA384"), ACCEPTED),
+    "openssl wants SHA-384 in TLS 1.3": Case(
+        s_server(*VERIFY, "-tls1_3", "-client_sigalgs", "ECDSA+SHA384"), UNREACHABLE, "a key on P-256 signs with SHA-256"
+    ),
     "nginx asks": Case(nginx("optional"), ACCEPTED),
     "nginx asks a stranger": Case(nginx("optional"), REFUSED, "HTTP 400", client="a stranger's"),
     "nginx takes any": Case(nginx("optional_no_ca"), ACCEPTED, client="a stranger's"),

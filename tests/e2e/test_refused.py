@@ -210,7 +210,7 @@ def test_a_file_of_authorities_beside_an_identity(agent, put, authority):
 def test_not_yet_valid_is_a_matter_of_clocks(agent, put, authority):
     """The host may be waiting for its time: tried again until the deadline, then exit 75."""
     future = document(authority.issue("ECS-Client", lifetime=(DAY, 2 * DAY)), authority.pem)
-    result = agent.fetch(put(future), deadline="2s")
+    result = agent.fetch(put(future), deadline="4s")
     result.failed(75, "certificate_not_yet_valid")
     assert 1.5 < result.seconds < 60
     assert snapshot(agent.dir) is None
@@ -219,7 +219,7 @@ def test_not_yet_valid_is_a_matter_of_clocks(agent, put, authority):
 def test_one_that_begins_in_four_minutes_is_not_valid_now(agent, put, authority):
     """No enclave would take it."""
     soon = authority.issue("ECS-Client", lifetime=(datetime.timedelta(minutes=4), DAY))
-    agent.fetch(put(document(soon, authority.pem)), deadline="2s").failed(75, "certificate_not_yet_valid")
+    agent.fetch(put(document(soon, authority.pem)), deadline="4s").failed(75, "certificate_not_yet_valid")
     assert snapshot(agent.dir) is None
 
 

@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is spoken with an enclave, and what is not; and how a server that wants something else is named."""
 
-import re
 import subprocess
 
 import pytest
 from cryptography import x509
 
-from servers.enclave import Go, Nginx, OpenNginx
+from servers.enclave import Nginx, OpenNginx
 from servers.more import Plain, s_server, with_options
 from servers.pki import Authority, Pair, document, key_pem
 from servers.process import free_port
 
-VERIFY = ("-Verify", "3", "-verify_return_error")
+VERIFY = ("-Verify", "3", "-verify_return_error", "-tls1_2")
 
 
 @pytest.fixture
@@ -139,21 +138,7 @@ def test_renegotiation_is_refused(installed, tmp_path, server, authority):
     assert handshake["signatures"] == 1 and handshake["result"] != "accepted"
 
 
-# ---- what this agent does not have, and a server insists on
-
-
-def go_version():
-    said = subprocess.run(["go", "version"], check=True, capture_output=True, text=True).stdout
-    return tuple(int(part) for part in re.search(r"go(\d+)\.(\d+)", said).groups())
-
-
-@pytest.mark.skipif(go_version() < (1, 24), reason="Go before 1.24 has no FIPS mode, and so nothing that insists on it")
-def test_extended_master_secret_is_named(installed, tmp_path, server, authority, up):
-    """Go in FIPS mode closes without an alert."""
-    running = up(with_options(Go, env={"GODEBUG": "fips140=on"})(tmp_path / "server", server, authority.pem))
-    result = installed.probe(running.endpoint)
-    assert result.status == 76
-    assert "extended master secret" in result.event("handshake")["reason"]
+# ---- no TLS
 
 
 def test_what_is_no_tls_is_named(installed, tmp_path, server, authority, up):

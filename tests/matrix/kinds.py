@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 Every kind of enclave, with one interface: kind(directory, pair, client_ca, words). Words say what it may speak: tls12,
-tls13, p384 (that curve alone), and what else a kind knows.
+tls13, p384 (that curve alone), ems or fips (extended master secret is required), and what else a kind knows.
 """
 
 import programs
@@ -47,7 +47,8 @@ def java(name):
     class Java(Spoken):
         def command(self):
             classes = programs.java()
-            return ["java", "-Xmx64m", "-XX:TieredStopAtLevel=1", "-cp", classes, "Enclave", name]
+            required = ["-Djdk.tls.allowLegacyMasterSecret=false"] if "ems" in self.words else []
+            return ["java", "-Xmx64m", "-XX:TieredStopAtLevel=1", *required, "-cp", classes, "Enclave", name]
 
     return Java
 
@@ -113,6 +114,15 @@ KINDS = {
     "wolfSSL": c("wolfssl", "/usr/include/wolfssl/ssl.h", "libwolfssl-dev", "wolfssl"),
     "Java HttpsServer": java("https"),
     "Java SSLServerSocket": java("socket"),
+}
+
+# Who can insist on extended master secret in TLS 1.2 (RFC 7627), and by which word.
+INSISTING = {
+    "axum, rustls with ring": "ems",
+    "hyper, rustls with aws-lc-rs": "ems",
+    "Go": "fips",
+    "Java HttpsServer": "ems",
+    "Java SSLServerSocket": "ems",
 }
 
 # How each says, in TLS 1.2, that it does not want a certificate.

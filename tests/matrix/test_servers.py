@@ -11,7 +11,7 @@ import pytest
 
 from agent import PROGRAM, Agent, snapshot
 from day import CLOCK, Clock
-from kinds import ALERT, ANSWER, CLOSE, KINDS, SAYS, SILENCE
+from kinds import ALERT, ANSWER, CLOSE, INSISTING, KINDS, SAYS, SILENCE
 from servers.pki import DAY, document
 
 HOUR = datetime.timedelta(hours=1)
@@ -106,6 +106,14 @@ def test_probe(running, reach, identities, times, kind, name):
         return
     words = {ALERT: "alert", CLOSE: "closed", ANSWER: "HTTP 400", SILENCE: "timed out"}[SAYS[kind]]
     assert words in reasons.pop()
+
+
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=pytest.mark.xdist_group(kind)) for kind in INSISTING])
+def test_who_insists_on_extended_master_secret(running, identities, times, kind):
+    server, agent = running(kind, *SPOKEN, INSISTING[kind]), identities["right"].agent
+    for _ in range(times):
+        result = agent.probe(server.endpoint, deadline=f"{DEADLINE_S}s").succeeded()
+        assert result.event("handshake")["result"] == "accepted"
 
 
 @EACH

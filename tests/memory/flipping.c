@@ -9,7 +9,7 @@
 
 #include "x509/key_impl.h"
 
-size_t __real_key_sign(const struct key *key, int hash_id, struct bytes hash,
+size_t __real_key_sign(const struct key *key, unsigned scheme, struct bytes hash,
                        uint8_t out[KEY_SIGNATURE_MAX]);
 
 static void flip(const struct key *key, const char *where)
@@ -37,7 +37,7 @@ static void flip(const struct key *key, const char *where)
     abort();
 }
 
-size_t __wrap_key_sign(const struct key *key, int hash_id, struct bytes hash,
+size_t __wrap_key_sign(const struct key *key, unsigned scheme, struct bytes hash,
                        uint8_t out[KEY_SIGNATURE_MAX])
 {
     static bool flipped;
@@ -46,5 +46,5 @@ size_t __wrap_key_sign(const struct key *key, int hash_id, struct bytes hash,
     if (where && !flipped)
         flip(key, where);
     flipped = true;
-    return __real_key_sign(key, hash_id, hash, out);
+    return __real_key_sign(key, scheme, hash, out);
 }

@@ -208,6 +208,10 @@ class Authority:
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key()), False)
         )
 
+    def sign(self, builder):
+        """As all CAs do; others override it."""
+        return builder.sign(self.key, hashes.SHA256())
+
     @property
     def pem(self):
         return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
@@ -226,5 +230,5 @@ class Authority:
             builder = builder.add_extension(alternative_names(names), False)
         for extension in more:
             builder = builder.add_extension(extension, True)
-        cert = builder.sign(self.key, hashes.SHA256())
+        cert = self.sign(builder)
         return Pair(cert.public_bytes(serialization.Encoding.PEM).decode(), key_pem(key))

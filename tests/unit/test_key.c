@@ -411,29 +411,55 @@ static void a_key_matches_its_own_certificate_only(void **state)
 static const uint8_t message_hash[64] =
     "what a ServerKeyExchange hashes to, of sixty-four bytes at most";
 
-static size_t sign(const struct key *key, int hash_id, size_t len, uint8_t *out)
+static size_t sign(const struct key *key, unsigned scheme, size_t len, uint8_t *out)
 {
-    return key_sign(key, hash_id, bytes_of(message_hash, len), out);
+    return key_sign(key, scheme, bytes_of(message_hash, len), out);
 }
 
+/* TLS 1.2 offers no SHA-1 or MD5; a scheme of the other type, and none at all. */
 static void signatures_are_made_for_sha2_alone(void **state)
 {
     static const char *const files[] = {"rsa2048.key", "client.key", "p256.key", "p384.key"};
+    static const struct {
+        unsigned scheme;
+        size_t len;
+        bool rsa, ec;
+    } cases[] = {
+        {KEY_RSA_PKCS1_SHA256, 32, true, false},
+        {KEY_RSA_PKCS1_SHA384, 48, true, false},
+        {KEY_RSA_PKCS1_SHA512, 64, true, false},
+        {KEY_RSA_PSS_SHA256, 32, true, false},
+        {KEY_RSA_PSS_SHA384, 48, true, false},
+        {KEY_RSA_PSS_SHA512, 64, true, false},
+        {KEY_ECDSA_SHA256, 32, false, true},
+        {KEY_ECDSA_SHA384, 48, false, true},
+        {KEY_ECDSA_SHA512, 64, false, true},
+        {0x0201, 20, false, false}, /* SHA-1 */
+        {0x0203, 20, false, false},
+        {0x0101, 16, false, false}, /* MD5 */
+        {0x0402, 32, false, false}, /* DSA */
+        {0x0807, 64, false, false}, /* Ed25519 */
+        {0x0809, 32, false, false}, /* RSASSA-PSS keys */
+        {0x10401, 32, false, false},
+        {0, 36, false, false},
+        {KEY_RSA_PKCS1_SHA256, 31, false, false},
+        {KEY_RSA_PSS_SHA256, 48, false, false},
+        {KEY_ECDSA_SHA256, 48, false, false},
+    };
     uint8_t out[KEY_SIGNATURE_MAX];
-    size_t i;
+    size_t i, k;
 
     (void)state;
     for (i = 0; i < sizeof files / sizeof files[0]; i++) {
         struct key *key = read_sample(files[i]);
 
         assert_non_null(key);
-        assert_true(sign(key, br_sha256_ID, 32, out) > 0);
-        assert_true(sign(key, br_sha384_ID, 48, out) > 0);
-        assert_true(sign(key, br_sha512_ID, 64, out) > 0);
-        assert_int_equal(sign(key, br_sha1_ID, 20, out), 0);
-        assert_int_equal(sign(key, br_sha256_ID, 31, out), 0);
-        assert_int_equal(sign(key, br_sha256_ID, 48, out), 0);
-        assert_int_equal(sign(key, 0, 36, out), 0);
+        for (k = 0; k < sizeof cases / sizeof cases[0]; k++) {
+            bool expected = key_type(key) == KEY_RSA ? cases[k].rsa : cases[k].ec;
+
+            if ((sign(key, cases[k].scheme, cases[k].len, out) > 0) != expected)
+                fail_msg("%s by 0x%04x", files[i], cases[k].scheme);
+        }
         key_free(key);
     }
 }
@@ -442,17 +468,18 @@ static void signatures_are_made_for_sha2_alone(void **state)
  * Flips bits of one value in a key that was read, one at a time, so many of each byte: no signature
  * may leave.
  */
-static void damage(struct key *key, unsigned char *value, size_t len, size_t bits)
+static void damage(struct key *key, unsigned scheme, struct bytes member, size_t bits)
 {
+    unsigned char *value = (unsigned char *)(uintptr_t)member.data;
     static const uint8_t nothing[KEY_SIGNATURE_MAX];
     uint8_t out[KEY_SIGNATURE_MAX];
     size_t i, bit;
 
-    for (i = 0; i < bits * len; i++) {
+    for (i = 0; i < bits * member.len; i++) {
         bit = (i / bits + i) % 8; /* another one in each byte */
         value[i / bits] ^= (unsigned char)(1u << bit);
         memset(out, 0xFF, sizeof out);
-        if (sign(key, br_sha256_ID, 32, out) != 0)
+        if (sign(key, scheme, 32, out) != 0)
             fail_msg("a signature by a damaged key, bit %zu of byte %zu", bit, i / bits);
         assert_memory_equal(out, nothing, sizeof out);
         value[i / bits] ^= (unsigned char)(1u << bit);
@@ -461,18 +488,24 @@ static void damage(struct key *key, unsigned char *value, size_t len, size_t bit
 
 static void a_damaged_rsa_key_makes_no_signature(void **state)
 {
+    static const unsigned schemes[] = {KEY_RSA_PKCS1_SHA256, KEY_RSA_PSS_SHA256};
     struct key *key = read_sample("rsa2048.key");
+    const br_rsa_private_key *rsa = &key->rsa;
+    const br_rsa_public_key *public = &key->rsa_public;
     uint8_t out[KEY_SIGNATURE_MAX];
+    size_t i;
 
     (void)state;
-    damage(key, key->rsa.p, key->rsa.plen, 1);
-    damage(key, key->rsa.q, key->rsa.qlen, 1);
-    damage(key, key->rsa.dp, key->rsa.dplen, 1);
-    damage(key, key->rsa.dq, key->rsa.dqlen, 1);
-    damage(key, key->rsa.iq, key->rsa.iqlen, 1);
-    damage(key, key->rsa_public.n, key->rsa_public.nlen, 1);
-    damage(key, key->rsa_public.e, key->rsa_public.elen, 8);
-    assert_int_equal(sign(key, br_sha256_ID, 32, out), 256);
+    for (i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+        damage(key, schemes[i], bytes_of(rsa->p, rsa->plen), 1);
+        damage(key, schemes[i], bytes_of(rsa->q, rsa->qlen), 1);
+        damage(key, schemes[i], bytes_of(rsa->dp, rsa->dplen), 1);
+        damage(key, schemes[i], bytes_of(rsa->dq, rsa->dqlen), 1);
+        damage(key, schemes[i], bytes_of(rsa->iq, rsa->iqlen), 1);
+        damage(key, schemes[i], bytes_of(public->n, public->nlen), 1);
+        damage(key, schemes[i], bytes_of(public->e, public->elen), 8);
+        assert_int_equal(sign(key, schemes[i], 32, out), 256);
+    }
     key_free(key);
 }
 
@@ -486,9 +519,9 @@ static void a_damaged_ec_key_makes_no_signature(void **state)
     for (i = 0; i < sizeof files / sizeof files[0]; i++) {
         struct key *key = read_sample(files[i]);
 
-        damage(key, key->ec.x, key->ec.xlen, 8);
-        damage(key, key->ec_public.q, key->ec_public.qlen, 1);
-        assert_true(sign(key, br_sha256_ID, 32, out) > 60);
+        damage(key, KEY_ECDSA_SHA256, bytes_of(key->ec.x, key->ec.xlen), 8);
+        damage(key, KEY_ECDSA_SHA256, bytes_of(key->ec_public.q, key->ec_public.qlen), 1);
+        assert_true(sign(key, KEY_ECDSA_SHA256, 32, out) > 60);
         key_free(key);
     }
 }

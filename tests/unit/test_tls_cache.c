@@ -67,11 +67,11 @@ static void keep(uint32_t number)
 static bool take_at(uint32_t number, int64_t now_ms, int64_t now)
 {
     struct tls_cached expected = session_of(number);
-    uint8_t session[TLS_CACHE_SESSION_MAX] = {0};
+    struct tls_cached taken = {0};
 
-    if (!tls_cache_take(cache, expected.key, now_ms, now, session))
+    if (!tls_cache_take(cache, expected.key, now_ms, now, &taken))
         return false;
-    assert_memory_equal(session, expected.session, sizeof session);
+    assert_memory_equal(taken.session, expected.session, sizeof taken.session);
     return true;
 }
 
