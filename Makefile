@@ -202,7 +202,8 @@ $(TESTS)/fleet: $(OUT)/obj/tests/fleet/fleet.o $(AGENT) $(LINKED)
 $(TESTS)/agent-clock: $(OUT)/obj/tests/programs/agent-clock.o $(OBJ) $(LINKED)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
-	$(V)$(CC) $(LDFLAGS) -Wl,--wrap=clock_wall,--wrap=clock_sleep $(linked) $(LDLIBS) -o $@
+	$(V)$(CC) $(LDFLAGS) $(addprefix -Wl$(comma)--wrap=,clock_wall clock_sleep clock_ms clock_left \
+	    timerfd_settime pthread_create) $(linked) $(LDLIBS) -o $@
 
 # $(1): the agent's name. The map says which object a place in the program is of.
 define memory-agent

@@ -18,6 +18,8 @@ const struct command command_list[] = {
      "show the installed identity, a FILE, or - (standard input)", NULL},
     {"probe", command_probe, NEED_TARGET | NEED_NETWORK, false, LOG_LEVEL_DEBUG,
      "try the installed identity on every enclave", NULL},
+    {"attest", command_attest, NEED_TARGET | NEED_NETWORK | NEED_OPERAND, true, LOG_LEVEL_DEBUG,
+     "check a Nitro attestation: of a FILE, -, or each endpoint", NULL},
     {"run", command_run, RUN, false, LOG_LEVEL_DEBUG,
      "stay: keep the identity fresh, watch it, tell of changes", NULL},
     {"status", command_status, NEED_TARGET | NEED_STATUS, false, LOG_LEVEL_WARNING,

@@ -28,6 +28,7 @@ const struct command *command_find(const char *name);
 
 int command_fetch(const struct config *config, unsigned needs);
 int command_probe(const struct config *config, unsigned needs);
+int command_attest(const struct config *config, unsigned needs);
 int command_inspect(const struct config *config, unsigned needs);
 int command_run(const struct config *config, unsigned needs);
 int command_status(const struct config *config, unsigned needs);

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "agent/target.h"
@@ -140,6 +141,25 @@ static bool check_told(struct health *health, const struct status *status)
     return true;
 }
 
+/* By the last answer of each: none says less than all that was asked for, and one says that. */
+static bool check_attested(struct health *health, const struct status *status)
+{
+    json_value endpoint, endpoints = json_member(status->json, 0, "endpoints");
+    char word[STATUS_TEXT_MAX], name[STATUS_TEXT_MAX];
+    size_t attested = 0;
+    int at = 0;
+
+    while (endpoints >= 0 && json_item(status->json, endpoints, &at, &endpoint)) {
+        status_text(status, endpoint, "attestation", word);
+        status_text(status, endpoint, "endpoint", name);
+        if (strcmp(word, "attested") == 0 || strcmp(word, "attested_other_root") == 0)
+            attested++;
+        else if (word[0])
+            return fail(health, "%s is not attested: %s", name, word);
+    }
+    return attested > 0 || fail(health, "no endpoint is attested");
+}
+
 /*
  * One that hangs holds its lock, but writes nothing any more. By the time since boot: the wall
  * clock may have been set meanwhile.
@@ -161,13 +181,15 @@ static bool check_rhythm(struct health *health, const struct status *status)
 /* What only the agent knows. Where nobody asked for that, it may have told it to another place. */
 static bool check_status(struct health *health)
 {
-    const bool asked = health->config->max_fetch_age_ms || health->config->min_endpoints;
+    const bool asked = health->config->max_fetch_age_ms || health->config->min_endpoints ||
+                       health->config->attested;
     struct status status;
     struct err err;
     bool good = true;
 
     if (status_open(&status, health->config, &err) == 0)
-        good = check_rhythm(health, &status) && check_told(health, &status);
+        good = check_rhythm(health, &status) && check_told(health, &status) &&
+               (!health->config->attested || check_attested(health, &status));
     else if (asked)
         good = fail(health, "%s: %s: %s", err.subject, err_info(err.code)->what, err.reason);
     status_close(&status);

@@ -116,6 +116,8 @@ static void put_endpoint(struct view *view, int endpoint)
     put(view, "\nendpoint %s\n", text);
     put_member(view, endpoint, "last", "last");
     put_member(view, endpoint, "last_at", "at");
+    put_member(view, endpoint, "attestation", "attestation");
+    put_member(view, endpoint, "attested_at", "attested at");
     put_window(view, endpoint, "1h");
     put_window(view, endpoint, "24h");
     put_member(view, endpoint, "failed_at", "last failure");

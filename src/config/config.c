@@ -178,6 +178,7 @@ static int check_healthcheck(struct parse *parse)
 static int check_whole(struct parse *parse)
 {
     struct config *config = &parse->store->config;
+    const char *option, *why = config_attest_flaw(parse, &option);
 
     if (option_source(parse, "key-mode") == SOURCE_DEFAULT && parse->group_named &&
         config->group != getegid())
@@ -211,6 +212,12 @@ static int check_whole(struct parse *parse)
     if (is_command(config, "run") && (config->dry_run || config->rollback))
         return refuse_option(parse, config->dry_run ? "dry-run" : "rollback",
                              "is for fetch, once; run stays");
+    if (why) {
+        (void)refuse_option(parse, option, why);
+        if (strcmp(option, "attest") == 0) /* a policy, wherever its parts are from */
+            parse->err->code = ERR_CONFIG;
+        return -1;
+    }
     if ((is_command(config, "fetch") || is_command(config, "run")) && config->set_count == 0)
         return err_set(parse->err, is_configured(parse) ? ERR_CONFIG : ERR_USAGE, config->file,
                        "%s needs a secret: --secret, MTLS_AGENT_SECRET, or a line "
@@ -227,6 +234,7 @@ int config_parse(int argc, char *const argv[], struct config **out, struct err *
     if (!store)
         return parse_starved(&parse);
     store->config.variables = store->variables;
+    store->config.at = CONFIG_NOW;
     store->argc = argc;
     store->argv = argv;
     if (config_flags_read(&parse, argc, argv) || config_env_read(&parse) ||
@@ -299,4 +307,5 @@ void config_log(const struct config *config)
     if (config->mistake)
         log_event(LOG_LEVEL_WARNING, "config_mistake", log_s("reason", config->mistake));
     config_env_log();
+    config_attest_log(config);
 }

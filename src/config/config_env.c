@@ -30,6 +30,8 @@ static int read_variable(struct parse *parse, const char *variable, const struct
     if (!value || value[strspn(value, " \t\r\n")] == '\0')
         return 0;
     (void)snprintf(parse->place, sizeof parse->place, "%s", variable);
+    if (option->flags & OPTION_NOT_IN_ENVIRONMENT)
+        return parse_refuse(parse, "%s cannot be set by a variable", option->name);
     return option_set(parse, option, value) == 0 || parse_forgives(parse, option) ? 0 : -1;
 }
 

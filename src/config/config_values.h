@@ -38,6 +38,12 @@ const char *value_words(char *text, const char *words[static CONFIG_WORDS_MAX + 
 /* NAME:NUMBER or NAME:/PATH of a PID file; points into text. */
 const char *value_signal(const char *text, struct change_signal *value);
 
+/* NUMBER:HEX[+NUMBER:HEX]...: PCRs that an image has all of. */
+const char *value_pcrs(const char *text);
+
+/* A file of root's with SHA-256 fingerprints, one a line; fills attest_root and what follows it. */
+const char *value_roots(const char *path, struct config *config);
+
 /* Texts that stand as they are once they are checked. */
 const char *value_path(const char *text); /* absolute, without ".." */
 const char *value_root(const char *text); /* that, or empty */

@@ -5,7 +5,7 @@
 #include "config/options.h"
 
 static const char *const names[] = {"fetch",  "inspect",     "probe", "run",
-                                    "status", "healthcheck", "purge"};
+                                    "status", "healthcheck", "purge", "attest"};
 enum { NAMES = sizeof names / sizeof names[0] };
 
 unsigned verb_of(const char *name)
@@ -34,5 +34,5 @@ const char *value_command(const char *text)
 {
     return verb_of(text) ? NULL
                          : "is no command: fetch, inspect, probe, run, status, healthcheck, purge, "
-                           "version, help";
+                           "attest, version, help";
 }

@@ -7,12 +7,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/secrecy.h"
 #include "config/config_values.h"
 
 /* Choices are stored through unsigned. */
 _Static_assert(_Generic((enum rehearse_policy)0, unsigned: 1, default: 0) &&
                    _Generic((enum tls_choice)0, unsigned: 1, default: 0) &&
+                   _Generic((enum attest_policy)0, unsigned: 1, default: 0) &&
+                   _Generic((enum attest_convention)0, unsigned: 1, default: 0) &&
                    _Generic((enum log_level)0, unsigned: 1, default: 0) &&
                    _Generic((enum log_format)0, unsigned: 1, default: 0),
                "enumerations are unsigned");
@@ -247,6 +250,31 @@ static const char *set_forbidden(struct parse *parse, const struct option *optio
     return value_version_id(text);
 }
 
+static const char *set_pcrs(struct parse *parse, const struct option *option, const char *text)
+{
+    struct config *config = &parse->store->config;
+
+    (void)option;
+    if (config->attest_pcr_count == CONFIG_PCR_SETS_MAX)
+        return clause(parse, "is one too many: at most %d", CONFIG_PCR_SETS_MAX);
+    config->attest_pcrs[config->attest_pcr_count++] = text;
+    return value_pcrs(text);
+}
+
+static const char *set_roots(struct parse *parse, const struct option *option, const char *text)
+{
+    (void)option;
+    parse->sound = true;
+    return value_roots(text, &parse->store->config);
+}
+
+static const char *set_time(struct parse *parse, const struct option *option, const char *text)
+{
+    return clock_parse(text, field(parse, option)) < 0
+               ? "is not a time in UTC, such as 2024-09-09T19:49:12Z"
+               : NULL;
+}
+
 /* A boolean, for as long as there is one way to judge a refusal. */
 static const char *set_rollback(struct parse *parse, const struct option *option, const char *text)
 {
@@ -276,12 +304,13 @@ static const char *set_signal(struct parse *parse, const struct option *option, 
 
 #define AT(member) offsetof(struct config, member)
 #define FETCHES    (VERB_FETCH | VERB_RUN)
+#define ATTESTS    (FETCHES | VERB_PROBE | VERB_ATTEST)
 
 const struct option options[] = {
     {"secret", "[SUB=]SECRET", set_secret, .flags = OPTION_PLAIN | OPTION_LIST | OPTION_OPAQUE,
      .help = "ARN or name of a secret that holds the identity; SUB=ARN installs it into the "
              "subdirectory SUB"},
-    {"endpoint", "HOST:PORT", set_endpoint, .flags = OPTION_LIST, .verbs = FETCHES | VERB_PROBE,
+    {"endpoint", "HOST:PORT", set_endpoint, .flags = OPTION_LIST, .verbs = ATTESTS,
      .help = "an enclave; also [V6]:PORT, NAME@ADDRESS:PORT, https://HOST[:PORT][/PATH]"},
     {"dir", "DIR", set_text, AT(dir), value_path, .fallback = "/etc/ecs/mtls",
      .flags = OPTION_FIXED, .help = "where the identity is installed"},
@@ -330,15 +359,15 @@ const struct option options[] = {
      .most = "0775", .flags = OPTION_PLAIN, .help = "mode of directories that are created"},
     {"health-path", "PATH", set_text, AT(health_path), value_request_path, .fallback = "/health",
      .verbs = FETCHES | VERB_PROBE, .help = "what is asked of an enclave"},
-    {"allow-cn", NULL, set_bool, AT(allow_cn), .verbs = FETCHES | VERB_PROBE,
+    {"allow-cn", NULL, set_bool, AT(allow_cn), .verbs = ATTESTS,
      .help = "accept an enclave's name in its certificate's common name"},
-    {"allow-not-mutual", NULL, set_bool, AT(allow_not_mutual), .verbs = FETCHES | VERB_PROBE,
+    {"allow-not-mutual", NULL, set_bool, AT(allow_not_mutual), .verbs = ATTESTS,
      .help = "accept an enclave that asks for no client certificate"},
     {"tls-versions", "1.2,1.3|1.3|1.2", set_choice, AT(tls_versions), .fallback = "1.2,1.3",
-     .verbs = FETCHES | VERB_PROBE,
+     .verbs = ATTESTS,
      .help = "what is spoken with enclaves: the newer of what both can do, or that one alone"},
     {"tls-suites", "strict|compatible", set_second, AT(compatible_suites), .fallback = "strict",
-     .verbs = FETCHES | VERB_PROBE,
+     .verbs = ATTESTS,
      .help = "strict: ECDHE with AES-GCM or ChaCha20-Poly1305; compatible: with AES-CBC too"},
     {"rehearse", "refuse|require|off", set_choice, AT(rehearse), .fallback = "refuse",
      .verbs = FETCHES,
@@ -350,6 +379,42 @@ const struct option options[] = {
     {"client-chain", "warn|require", set_second, AT(require_client_chain), .fallback = "warn",
      .verbs = FETCHES | VERB_INSPECT,
      .help = "when ca_cert does not hold the issuer of the certificate"},
+    {"attest", "off|report|require", set_choice, AT(attest), .fallback = "off",
+     .verbs = FETCHES | VERB_PROBE | VERB_HEALTHCHECK,
+     .help = "whether enclaves have to prove what they are: report: say so; require: one that is "
+             "not attested does not count as accepting"},
+    {"attest-pcr", "N:HEX[+N:HEX...]", set_pcrs, .flags = OPTION_LIST, .verbs = ATTESTS,
+     .help = "an image that may answer, by PCR0 and others that it has; several for a roll-out"},
+    {"attest-profile", "nautilus|nitriding|evervault|opensecret|marlin|generic", set_choice,
+     AT(attest_profile), .fallback = "generic", .verbs = ATTESTS,
+     .help = "where and how enclaves show it"},
+    {"attest-path", "PATH", set_text, AT(attest_path), value_request_path,
+     .fallback = "/attestation?nonce={nonce}", .verbs = ATTESTS, .help = "generic: what is asked"},
+    {"attest-field", "NAME", set_text, AT(attest_field), value_expected, .verbs = ATTESTS,
+     .help = "generic: the JSON member that holds it, where it has a name of its own"},
+    {"attest-binding",
+     "none|leaf-sha256|leaf-sha384|leaf-sha512|spki-sha256|spki-sha384|spki-sha512|spki|public-key|"
+     "exporter",
+     set_choice, AT(attest_binding), .fallback = "spki-sha256", .verbs = ATTESTS,
+     .help = "generic: what of the connection user_data holds; public-key: public_key holds SPKI"},
+    {"attest-max-age", "DURATION", set_duration, AT(attest_max_age_ms), .fallback = "5m",
+     .least = "1s", .most = "3h", .verbs = ATTESTS,
+     .help = "of a document that is not known to be of now"},
+    {"attest-leeway", "DURATION", set_duration, AT(attest_leeway_ms), .fallback = "60s",
+     .least = "0s", .most = "1h", .verbs = ATTESTS,
+     .help = "how far it may seem to come from the future"},
+    {"attest-interval", "DURATION", set_duration, AT(attest_interval_ms), .fallback = "15m",
+     .least = "100ms", .most = "1d", .verbs = VERB_RUN,
+     .help = "run: between two attestations of an enclave"},
+    {"attest-root", "FILE", set_roots, .flags = OPTION_NOT_IN_ENVIRONMENT, .verbs = ATTESTS,
+     .help = "believe these roots too, by their SHA-256, one a line; a file of root's"},
+    {"attest-pins", "FILE", set_text, AT(attest_pins), value_path, .verbs = VERB_RUN,
+     .help = "write the attested keys there, for clients to pin"},
+    {"attested", NULL, set_bool, AT(attested), .verbs = VERB_HEALTHCHECK,
+     .help = "healthcheck fails unless the enclaves that accept are attested"},
+    {"at", "TIME", set_time, AT(at), .flags = OPTION_NOT_IN_FILE | OPTION_NOT_IN_ENVIRONMENT,
+     .verbs = VERB_ATTEST,
+     .help = "attest: judge the document in a file as of then, 2024-09-09T19:49:12Z"},
     {"expect-subject", "NAME", set_text, AT(expect_subject), value_expected,
      .verbs = FETCHES | VERB_INSPECT,
      .help = "install no identity but one of this subject, \"CN=ECS-Client\", or common name"},

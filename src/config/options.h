@@ -17,7 +17,8 @@ enum option_flags {
     OPTION_OPAQUE = 16,     /* where a secret may have come by mistake: what it cannot be is shown
                                by its length alone */
     OPTION_PEM = 32,        /* in the file its value may be blocks of PEM, of many lines */
-    OPTION_PLAIN = 64       /* who only looks does without it where it is wrong */
+    OPTION_PLAIN = 64,      /* who only looks does without it where it is wrong */
+    OPTION_NOT_IN_ENVIRONMENT = 128,
 };
 
 /* The commands, as sets. */
@@ -29,6 +30,7 @@ enum verb {
     VERB_STATUS = 16,
     VERB_HEALTHCHECK = 32,
     VERB_PURGE = 64,
+    VERB_ATTEST = 128,
 };
 
 /* The one of that name; 0: there is none, or name is NULL. */
@@ -57,7 +59,7 @@ struct option {
 
 extern const struct option options[];
 extern const size_t option_count;
-#define OPTIONS_MAX 64
+#define OPTIONS_MAX 96
 
 /* In order of precedence. */
 enum source { SOURCE_NONE, SOURCE_FLAGS, SOURCE_ENVIRONMENT, SOURCE_FILE, SOURCE_DEFAULT };
@@ -147,6 +149,12 @@ int config_file_read(struct parse *parse);
 
 /* Logs the MTLS_AGENT_ variables that name no option. */
 void config_env_log(void);
+
+/* What is wrong with the options of attestation together: *option and a clause; NULL: nothing. */
+const char *config_attest_flaw(const struct parse *parse, const char **option);
+
+/* Logs what is weak in them. */
+void config_attest_log(const struct config *config);
 
 /*
  * Which file to read: the named one, else the first candidate that exists, else NULL. *ignored is

@@ -27,8 +27,8 @@ static void end_line(struct hook_output *output)
 
     output->line[len] = '\0';
     output->len = 0;
-    hidden = secrecy_holds_key(bytes_of(output->line, len)) ||
-             (output->in_key && goes_on(output->line));
+    hidden =
+        secrecy_holds_key(bytes_of(output->line, len)) || (output->in_key && goes_on(output->line));
     output->in_key = hidden && !strstr(output->line, "-----END ");
     (void)snprintf(shown, sizeof shown, "(%zu bytes of a key)", len);
     if (output->lines++ < LINES_MAX)
@@ -70,9 +70,6 @@ void hook_output_end(struct hook_output *output)
 
     while (output->fd >= 0 && steps-- > 0 && read_some(output))
         continue;
-    if (output->fd >= 0)
-        close(output->fd);
-    output->fd = -1;
     if (output->len > 0)
         end_line(output);
     if (output->lines > LINES_MAX)

@@ -9,7 +9,7 @@
 enum verify_status leaf_check(const struct cert *leaf, enum verify_purpose purpose, int64_t now,
                               char reason[VERIFY_REASON_MAX])
 {
-    enum verify_status status = verify_dates(leaf, now, reason);
+    enum verify_status status = verify_dates(leaf, now, 0, reason);
 
     return status ? status : verify_usage(leaf, purpose, VERIFY_PRIVATE, reason);
 }
@@ -76,7 +76,7 @@ static int issuer_rank(const struct cert *cert, struct bytes item,
     parse_again(&issuer, item);
     if (!dn_equal(cert->issuer, issuer.subject) || !cert_signed_by(cert, &issuer))
         return 0;
-    return verify_dates(&issuer, now, reason) == VERIFY_OK ? 2 : 1;
+    return verify_dates(&issuer, now, 0, reason) == VERIFY_OK ? 2 : 1;
 }
 
 void chain_order(struct credential *credential, const struct verify_path_taken *taken, int64_t now)

@@ -16,7 +16,7 @@ static void check_dates(struct report *report, const struct report_cert *entry, 
 {
     char reason[VERIFY_REASON_MAX];
 
-    if (verify_dates(&entry->cert, now, reason) != VERIFY_OK)
+    if (verify_dates(&entry->cert, now, 0, reason) != VERIFY_OK)
         report_add(report, level_of(report, entry), entry->field, "%s", reason);
 }
 

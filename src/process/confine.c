@@ -187,8 +187,12 @@ static bool allow(struct sandbox_paths *paths, const struct config *config, unsi
             allow_target(paths, config, needs & NEED_INSTALL ? (unsigned)SANDBOX_TREE : look);
     if (needs & NEED_AWS)
         allow_aws(paths, config);
-    if (needs & NEED_RELOAD)
+    if (needs & NEED_RELOAD) {
         allow_named(paths, config->file);
+        allow_named(paths, config->attest_root);
+    }
+    if (needs & NEED_INSTALL && config->attest_pins)
+        sandbox_allow_file(paths, config->attest_pins, SANDBOX_READ | SANDBOX_REPLACE);
     if (needs & NEED_OPERAND && config->operand && strcmp(config->operand, "-") != 0)
         allow_named(paths, config->operand);
     allow_locks(paths, config, needs); /* which makes the directory that a status may lie in */

@@ -123,10 +123,8 @@ int supervise(const struct config *config, unsigned needs, int (*work)(const str
     struct err err;
 
     supervised.work.environment = &supervised.process.environment;
-    supervised.job = (struct job){.function = run,
-                                  .argument = &supervised,
-                                  .deadline = supervised.work.deadline,
-                                  .done = -1};
+    supervised.job = (struct job){
+        .function = run, .argument = &supervised, .deadline = supervised.work.deadline, .done = -1};
     if (supervised_run(&supervised, &err) < 0)
         supervised.job.status = log_error(&err);
     finished(&supervised.work, supervised.job.status);

@@ -25,6 +25,15 @@ int tell_open(struct hook *hook, const struct config *config, struct err *err);
 /* Whether a set is there that was not told of. */
 bool tell_due(const struct survey *survey);
 
+/*
+ * Of several agents with a hook one alone tells of a set at a time: TELL_CLAIMED until
+ * tell_release(). TELL_TOLD: somebody has told of it meanwhile. TELL_BUSY: another agent does so,
+ * also at the target's deadline.
+ */
+enum tell_claim { TELL_CLAIMED, TELL_TOLD, TELL_BUSY };
+enum tell_claim tell_claim(const struct install_target *target, const char *set, int *claim);
+void tell_release(int *claim);
+
 /* Has the runner tell of the set that the configuration's set i has installed. */
 struct telling {
     const struct config *config;

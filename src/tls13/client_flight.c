@@ -36,8 +36,8 @@ static void make_proof(struct tls13 *tls)
     size_t hash_len, len = 0;
 
     schedule_transcript(tls, transcript);
-    hash_len = proof_digest(tls, tls->scheme, "TLS 1.3, client CertificateVerify", transcript,
-                            digest);
+    hash_len =
+        proof_digest(tls, tls->scheme, "TLS 1.3, client CertificateVerify", transcript, digest);
     if (hash_len > 0)
         len = (*tls->owner)->sign(tls->owner, tls->scheme, digest, hash_len, writer->scratch + 8);
     if (len == 0) {

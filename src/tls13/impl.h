@@ -79,7 +79,8 @@ void schedule_expand(const struct tls13 *tls, const uint8_t *secret, const char 
 void schedule_begin(struct tls13 *tls, const uint8_t *psk);
 /* The proof of that key in a ClientHello (4.2.11.2), whose transcript ends before it. */
 void schedule_binder(const struct tls13 *tls, uint8_t out[TLS13_HASH_MAX]);
-/* The secret of tickets, with the transcript up to our Finished; and a ticket's key by its nonce. */
+/* The secret of tickets, with the transcript up to our Finished; and a ticket's key by its nonce.
+ */
 void schedule_resumption(struct tls13 *tls);
 void schedule_ticket(const struct tls13 *tls, const uint8_t *nonce, size_t len,
                      uint8_t out[TLS13_HASH_MAX]);
@@ -110,7 +111,8 @@ void reader_want(struct tls13 *tls, size_t len, void (*then)(struct tls13 *));
 /* The same for all of the message, behind its header. */
 void reader_whole(struct tls13 *tls, void (*then)(struct tls13 *));
 /* Passes so many bytes to a sink; NULL: to nobody. Then calls then(). */
-void reader_pass(struct tls13 *tls, size_t len, void (*sink)(struct tls13 *, const uint8_t *, size_t),
+void reader_pass(struct tls13 *tls, size_t len,
+                 void (*sink)(struct tls13 *, const uint8_t *, size_t),
                  void (*then)(struct tls13 *));
 /* The message is over: its end must be here. */
 void reader_end(struct tls13 *tls);
@@ -121,12 +123,12 @@ void reader_feed(struct tls13 *tls);
 
 /* ---- the messages: each begins to read one, whose header is in reader.item */
 
-void server_hello_begin(struct tls13 *tls);      /* server_hello.c */
-void extensions_begin(struct tls13 *tls);        /* server_flight.c */
-void request_begin(struct tls13 *tls);           /* server_flight.c */
-void certificate_begin(struct tls13 *tls);       /* server_flight.c */
-void verify_begin(struct tls13 *tls);            /* server_proof.c */
-void finished_begin(struct tls13 *tls);          /* server_proof.c */
+void server_hello_begin(struct tls13 *tls);         /* server_hello.c */
+void extensions_begin(struct tls13 *tls);           /* server_flight.c */
+void request_begin(struct tls13 *tls);              /* server_flight.c */
+void certificate_begin(struct tls13 *tls);          /* server_flight.c */
+void verify_begin(struct tls13 *tls);               /* server_proof.c */
+void finished_begin(struct tls13 *tls);             /* server_proof.c */
 void after_begin(struct tls13 *tls, unsigned type); /* after.c */
 
 /* The content that a CertificateVerify signs (4.4.3), hashed; its length, 0 for no such scheme. */

@@ -61,8 +61,7 @@ static void read_extensions(struct tls13 *tls)
     while (extensions.len > 0 && error == 0) {
         type = view_number(&extensions, 2);
         body = view_vector(&extensions, 2);
-        error = extensions.bad ? BR_ERR_BAD_HANDSHAKE
-                               : read_extension(tls->engine, type, body);
+        error = extensions.bad ? BR_ERR_BAD_HANDSHAKE : read_extension(tls->engine, type, body);
         if (error == 0 && seen >> type & 1)
             error = BR_ERR_INVALID_ALGORITHM;
         seen |= type < 32 ? (uint32_t)1 << type : 0;
@@ -94,8 +93,9 @@ static void read_schemes(struct tls13 *tls)
         return;
     }
     tls->requested = true;
-    tls->scheme = (uint16_t)(*tls->owner)->choose(tls->owner, schemes.data, schemes.len,
-                                                  &tls->chain, &tls->chain_count);
+    tls->scheme =
+        (uint16_t)(*tls->owner)
+            ->choose(tls->owner, schemes.data, schemes.len, &tls->chain, &tls->chain_count);
     request_next(tls);
 }
 

@@ -10,9 +10,12 @@ static const struct scheme {
     uint8_t curve;
     const br_hash_class *hash;
 } schemes[] = {
-    {0x0403, BR_EC_secp256r1, &br_sha256_vtable}, {0x0503, BR_EC_secp384r1, &br_sha384_vtable},
-    {0x0603, BR_EC_secp521r1, &br_sha512_vtable}, {0x0804, 0, &br_sha256_vtable},
-    {0x0805, 0, &br_sha384_vtable},               {0x0806, 0, &br_sha512_vtable},
+    {0x0403, BR_EC_secp256r1, &br_sha256_vtable},
+    {0x0503, BR_EC_secp384r1, &br_sha384_vtable},
+    {0x0603, BR_EC_secp521r1, &br_sha512_vtable},
+    {0x0804, 0, &br_sha256_vtable},
+    {0x0805, 0, &br_sha384_vtable},
+    {0x0806, 0, &br_sha512_vtable},
 };
 
 static const struct scheme *find_scheme(unsigned number)
@@ -72,9 +75,9 @@ static bool fits(const struct tls13 *tls, const struct scheme *scheme)
 
     if (!key || !scheme)
         return false;
-    return scheme->curve == 0 ? key->key_type == BR_KEYTYPE_RSA
-                              : key->key_type == BR_KEYTYPE_EC &&
-                                    key->key.ec.curve == scheme->curve;
+    return scheme->curve == 0
+               ? key->key_type == BR_KEYTYPE_RSA
+               : key->key_type == BR_KEYTYPE_EC && key->key.ec.curve == scheme->curve;
 }
 
 static void read_verify(struct tls13 *tls)

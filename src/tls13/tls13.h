@@ -103,23 +103,23 @@ struct tls13 {
     br_ssl_engine_context *engine;
     const tls13_owner_class **owner;
     enum tls13_state state;
-    bool only;             /* no TLS 1.2 */
-    bool retried;          /* HelloRetryRequest came */
-    bool proven;           /* the server's Finished was right: application keys read */
-    bool requested;        /* a CertificateRequest came */
-    bool change_due;       /* our ChangeCipherSpec */
-    bool update_due;       /* our KeyUpdate */
-    bool close_due;        /* our close_notify */
-    bool closed;           /* theirs came */
-    uint8_t alert[2];      /* as far as it came */
+    bool only;        /* no TLS 1.2 */
+    bool retried;     /* HelloRetryRequest came */
+    bool proven;      /* the server's Finished was right: application keys read */
+    bool requested;   /* a CertificateRequest came */
+    bool change_due;  /* our ChangeCipherSpec */
+    bool update_due;  /* our KeyUpdate */
+    bool close_due;   /* our close_notify */
+    bool closed;      /* theirs came */
+    uint8_t alert[2]; /* as far as it came */
     uint8_t alert_len;
-    uint16_t suite;        /* 0: not chosen */
-    uint16_t group;        /* of our share */
-    uint16_t scheme;       /* by which we sign; 0: no certificate is sent */
+    uint16_t suite;  /* 0: not chosen */
+    uint16_t group;  /* of our share */
+    uint16_t scheme; /* by which we sign; 0: no certificate is sent */
     const br_hash_class *hash;
     uint8_t hash_len;
-    size_t hello_len;      /* of the ClientHello as it was sent */
-    bool fake_id;          /* the session ID is none, only for middleboxes' sake */
+    size_t hello_len; /* of the ClientHello as it was sent */
+    bool fake_id;     /* the session ID is none, only for middleboxes' sake */
     uint8_t session_id_len;
     uint8_t session_id[32];
     const br_x509_certificate *chain;

@@ -16,7 +16,12 @@ struct cert;
  * and the identity to be installed, in two profiles. STRICT is for the public PKI that AWS uses,
  * PRIVATE for what a ca_cert anchors: self-made PKIs without key identifiers.
  */
-enum verify_purpose { VERIFY_SERVER, VERIFY_CLIENT };
+enum verify_purpose {
+    VERIFY_SERVER,
+    VERIFY_CLIENT,
+    VERIFY_ATTESTATION /* signs what a Nitro hypervisor attests: P-384 and SHA-384 throughout, no
+                          extendedKeyUsage, and no CA */
+};
 enum verify_profile { VERIFY_STRICT, VERIFY_PRIVATE };
 
 enum verify_status {
@@ -71,6 +76,7 @@ struct verify_request {
     int64_t now;        /* seconds since 1970 */
     struct verify_path_taken *taken; /* filled where a path is found, whatever is wrong with its
                                         leaf; NULL: not asked for */
+    int64_t leeway;                  /* seconds that a certificate may begin too late */
 };
 
 /*

@@ -23,12 +23,12 @@ enum verify_status verify_key(const struct cert *cert, char reason[VERIFY_REASON
     return VERIFY_OK;
 }
 
-enum verify_status verify_dates(const struct cert *cert, int64_t now,
+enum verify_status verify_dates(const struct cert *cert, int64_t now, int64_t leeway,
                                 char reason[VERIFY_REASON_MAX])
 {
     char title[VERIFY_TITLE_MAX], date[CLOCK_TEXT_MAX], today[CLOCK_TEXT_MAX];
 
-    if (now <= cert->not_after && now >= cert->not_before)
+    if (now <= cert->not_after && now >= cert->not_before - leeway)
         return VERIFY_OK;
     verify_title(cert, title);
     clock_format(today, now);
@@ -71,14 +71,18 @@ static enum verify_status check_profile(const struct verify_request *request,
 
 static bool extended_usage_allows(const struct cert *cert, enum verify_purpose purpose)
 {
-    unsigned wanted = purpose == VERIFY_SERVER ? CERT_EKU_SERVER_AUTH : CERT_EKU_CLIENT_AUTH;
+    const unsigned wanted = purpose == VERIFY_SERVER   ? CERT_EKU_SERVER_AUTH
+                            : purpose == VERIFY_CLIENT ? CERT_EKU_CLIENT_AUTH
+                                                       : 0;
 
     return !cert->has_extended_usage || (cert->extended_usage & (wanted | CERT_EKU_ANY)) != 0;
 }
 
 static const char *purpose_text(enum verify_purpose purpose)
 {
-    return purpose == VERIFY_SERVER ? "serverAuth" : "clientAuth";
+    return purpose == VERIFY_SERVER   ? "serverAuth"
+           : purpose == VERIFY_CLIENT ? "clientAuth"
+                                      : "place for attestation";
 }
 
 /* A version 1 root cannot say that it is a CA; putting it among the anchors by hand does. */
@@ -134,7 +138,7 @@ enum verify_status verify_issuer(const struct verify_request *request,
     enum verify_role role = is_anchor ? VERIFY_ANCHOR : VERIFY_INTERMEDIATE;
     enum verify_status status;
 
-    if ((status = verify_dates(issuer, request->now, reason)) ||
+    if ((status = verify_dates(issuer, request->now, request->leeway, reason)) ||
         (status = check_extensions(issuer, reason)) ||
         (status = check_authority(request, path, issuer, is_anchor, reason)))
         return status;
@@ -179,6 +183,35 @@ static bool version_allowed(const struct verify_request *request, const struct v
            (request->allow_cn && by_anchor);
 }
 
+static bool is_p384(const struct cert *cert)
+{
+    return cert->key.key_type == BR_KEYTYPE_EC && cert->key.key.ec.curve == BR_EC_secp384r1 &&
+           cert->signature_key == BR_KEYTYPE_EC && cert->signature_hash == br_sha384_ID;
+}
+
+/* What AWS's own rules for its chain ask for besides: each a CA but the leaf, and all of one
+ * strength. */
+static enum verify_status check_attestation(const struct verify_path *path,
+                                            char reason[VERIFY_REASON_MAX])
+{
+    const struct cert *leaf = path->cert[0];
+    char title[VERIFY_TITLE_MAX];
+    size_t i;
+
+    verify_title(leaf, title);
+    if (path->count < 2 || leaf->is_ca || !leaf->has_key_usage)
+        return verify_refuse(reason, VERIFY_USAGE,
+                             "%s is an authority, or lacks keyUsage: it attests nothing", title);
+    for (i = 0; i < path->count; i++) {
+        verify_title(path->cert[i], title);
+        if (!is_p384(path->cert[i]))
+            return verify_refuse(reason, VERIFY_WEAK, "%s is not of P-384 and SHA-384", title);
+        if (i > 0 && !path->cert[i]->has_key_usage)
+            return verify_refuse(reason, VERIFY_USAGE, "%s lacks keyUsage", title);
+    }
+    return VERIFY_OK;
+}
+
 enum verify_status verify_leaf(const struct verify_request *request, const struct verify_path *path,
                                char reason[VERIFY_REASON_MAX])
 {
@@ -186,7 +219,7 @@ enum verify_status verify_leaf(const struct verify_request *request, const struc
     char title[VERIFY_TITLE_MAX];
     enum verify_status status;
 
-    if ((status = verify_dates(leaf, request->now, reason)) ||
+    if ((status = verify_dates(leaf, request->now, request->leeway, reason)) ||
         (status = check_extensions(leaf, reason)) || (status = verify_key(leaf, reason)) ||
         (request->name != NULL &&
          (status = name_verify(leaf, request->name, request->allow_cn, reason))))
@@ -196,6 +229,8 @@ enum verify_status verify_leaf(const struct verify_request *request, const struc
         return verify_refuse(reason, VERIFY_USAGE, "%s is of version 1: it cannot say its purpose",
                              title);
     if ((status = verify_usage(leaf, request->purpose, request->profile, reason)))
+        return status;
+    if (request->purpose == VERIFY_ATTESTATION && (status = check_attestation(path, reason)))
         return status;
     return check_profile(request, leaf, VERIFY_LEAF, reason);
 }

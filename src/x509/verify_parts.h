@@ -30,8 +30,8 @@ enum verify_status verify_issuer(const struct verify_request *request,
 enum verify_status verify_leaf(const struct verify_request *request, const struct verify_path *path,
                                char reason[VERIFY_REASON_MAX]);
 
-/* Whether the certificate is valid now, both ends included. */
-enum verify_status verify_dates(const struct cert *cert, int64_t now,
+/* Whether the certificate is valid now, both ends included; it may begin leeway seconds late. */
+enum verify_status verify_dates(const struct cert *cert, int64_t now, int64_t leeway,
                                 char reason[VERIFY_REASON_MAX]);
 
 /* Whether keyUsage and extendedKeyUsage let a leaf authenticate so. */

@@ -127,7 +127,8 @@ static bool has_valid_twin(const struct search *search, const struct cert *issue
         if (bytes_equal(search->chain[i].spki, issuer->spki) &&
             dn_equal(search->chain[i].subject, issuer->subject) &&
             dn_equal(search->chain[i].issuer, issuer->issuer) &&
-            verify_dates(&search->chain[i], search->request->now, reason) == VERIFY_OK)
+            verify_dates(&search->chain[i], search->request->now, search->request->leeway,
+                         reason) == VERIFY_OK)
             return true;
     return false;
 }

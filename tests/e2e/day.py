@@ -30,11 +30,15 @@ class Clock:
         self.env = {"TEST_CLOCK_FILE": str(path)}
         self.set(0)
 
-    def set(self, seconds):
+    def set(self, seconds, end=" "):
         """In place and at once: the agent has it open."""
         file = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o644)
-        os.pwrite(file, f"{int(seconds):<20}".encode(), 0)
+        os.pwrite(file, f"{int(seconds):<19}{end}".encode(), 0)
         os.close(file)
+
+    def no_threads(self, none):
+        """Whether there are none to be had, with the clock as it is."""
+        self.set(0, "!" if none else " ")
 
 
 class Day:

@@ -18,7 +18,7 @@ MEMBERS = {
     "written": "time",
     "uptime_s": int,
     "next_within_s": int,
-    "agent": {"version": str, "state": str, "pid": int, "started": "time", "config": (str, None)},
+    "agent": {"version": str, "state": str, "pid": int, "started": "time", "dir": str, "config": (str, None)},
     "sets": [
         {
             "set": str,
@@ -51,6 +51,8 @@ MEMBERS = {
             "last_at": ("time", None),
             "failed_at": ("time", None),
             "failure": (str, None),
+            "attestation": (str, None),
+            "attested_at": ("time", None),
             **{
                 window: dict.fromkeys(
                     (
@@ -59,6 +61,7 @@ MEMBERS = {
                         "refused",
                         "not_mutual",
                         "untrusted",
+                        "unattested",
                         "unreachable",
                         "mean_ms",
                         "worst_ms",

@@ -207,7 +207,8 @@ static void a_ca_of_that_name_must_have_signed(void **state)
         identity_free(identity);
         identity = NULL;
         policy.require_chain = true;
-        assert_refused(ERR_CHAIN_NOT_IN_CA, "client_cert of my-secret", "was not signed by the key");
+        assert_refused(ERR_CHAIN_NOT_IN_CA, "client_cert of my-secret",
+                       "was not signed by the key");
         policy.require_chain = false;
     }
     put_client("client.pem", "client.key", "impostor-ca.pem");
