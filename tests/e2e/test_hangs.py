@@ -355,7 +355,7 @@ BEFORE_WORK = pytest.mark.parametrize("what", ["target", "locks", "configuration
 @needs_fuse
 @BEFORE_WORK
 def test_fetch_ends_by_its_deadline(agent, put, good, hanging, tmp_path, what):
-    arguments = fetch_there(hanging, tmp_path, what, put(good), "--deadline=1s")
+    arguments = fetch_there(hanging, tmp_path, what, put(good), "--deadline=4s")
     hanging.hang()
     result = agent.run(*arguments, prefix=hanging.enter, env={"MTLS_AGENT_LOCK_DIR": None})
     if what == "log":

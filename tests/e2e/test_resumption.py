@@ -89,16 +89,16 @@ class Slow(Python):
 
 def test_never_past_the_end_of_a_certificate(installed, tmp_path, server, authority, up):
     """The server's ends soon: what rests on it is not resumed any more then, and nothing else is accepted."""
-    lifetime = datetime.timedelta(seconds=3)
-    end = datetime.datetime.now(datetime.timezone.utc) + lifetime
+    lifetime = datetime.timedelta(seconds=8)
     short = authority.issue("localhost", names=["localhost"], lifetime=(-DAY, lifetime))
     running = up(Nginx(tmp_path / "server", short, authority.pem))
     slow = up(Slow(tmp_path / "slow", server, authority.pem))
-    result = installed.probe([running.endpoint, slow.endpoint], "--count=25")
+    result = installed.probe([running.endpoint, slow.endpoint], "--count=60")
     seen = [event for event in result.all("handshake") if event["endpoint"] == running.endpoint]
-    late = [event for event in seen if event["time"] > f"{end:%Y-%m-%dT%H:%M:%SZ}"]
+    results = [event["result"] for event in seen]  # one that was accepted in time may be told after that
+    good = results.count("accepted")
     assert [event["handshake"] for event in seen[:3]] == ["full", "resumed", "resumed"]
-    assert late and {event["result"] for event in late} == {"untrusted"}
+    assert len(results) > good and results == ["accepted"] * good + ["untrusted"] * (len(results) - good)
 
 
 class Grudge:

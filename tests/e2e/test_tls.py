@@ -143,4 +143,4 @@ def test_renegotiation_is_refused(installed, tmp_path, server, authority):
 
 def test_what_is_no_tls_is_named(installed, tmp_path, server, authority, up):
     result = installed.probe(up(Plain(tmp_path / "server", server, authority.pem)).endpoint)
-    assert "no TLS" in result.event("handshake")["reason"]
+    assert "neither TLS 1.2 nor 1.3" in result.event("handshake")["reason"]
