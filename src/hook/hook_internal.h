@@ -40,8 +40,8 @@ struct hook_program {
     char *const *argv;
     char *const *environment;
     int64_t limit_ms;
-    int agent;    /* its end ends the program */
-    int children; /* signalfd(2) of SIGCHLD */
+    int agent;                  /* its end ends the program */
+    int children;               /* signalfd(2) of SIGCHLD */
     struct hook_output *output; /* closed before */
 };
 int hook_program_run(const struct hook_program *program, struct hook_result *result);

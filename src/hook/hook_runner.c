@@ -171,8 +171,7 @@ static int run_program(struct runner *runner, const struct request *request,
 }
 
 /* Tells all, whoever of them fails. 0, or -1 where the agent is gone. */
-static int tell(struct runner *runner, const struct request *request,
-                struct hook_result *result)
+static int tell(struct runner *runner, const struct request *request, struct hook_result *result)
 {
     const struct hook_options *options = runner->options;
     size_t i;

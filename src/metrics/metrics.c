@@ -251,7 +251,8 @@ void metrics_observe(struct metrics *metrics, enum metric metric,
 
 /* Drops all that one says so of, with what it looks for. */
 static void drop(struct metrics *metrics,
-                 bool (*dropped)(const struct metrics *, const struct metric_series *, int), int arg)
+                 bool (*dropped)(const struct metrics *, const struct metric_series *, int),
+                 int arg)
 {
     size_t i;
 

@@ -73,8 +73,10 @@ void service_fail(struct service *service, const struct err *err)
 static void wait_for_news(struct service *service)
 {
     struct pollfd fds[] = {
-        {service->process.signals, POLLIN, 0}, {service->job.done, POLLIN, 0},
-        {service->hook.fd, POLLIN, 0},         {service->wall, POLLIN, 0},
+        {service->process.signals, POLLIN, 0},
+        {service->job.done, POLLIN, 0},
+        {service->hook.fd, POLLIN, 0},
+        {service->wall, POLLIN, 0},
         {service->timer, POLLIN, 0},
         {sd_notify_waits(&service->notify) ? service->notify.fd : -1, POLLOUT, 0},
     };

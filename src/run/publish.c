@@ -206,7 +206,8 @@ static bool has_room(int ms)
     return poll(&out, 1, ms) > 0;
 }
 
-/* By lines, in pieces that are written whole, and counts them: what nobody reads now is the rest. */
+/* By lines, in pieces that are written whole, and counts them: what nobody reads now is the rest.
+ */
 static int print_some(void *user, struct bytes text)
 {
     atomic_size_t *read = user;

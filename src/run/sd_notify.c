@@ -15,7 +15,8 @@
 enum {
     MESSAGE_MAX = 1024,
     DIGITS_MAX = 18,
-    UNSENT_MAX = sizeof((struct sd_notify *)NULL)->unsent / sizeof *((struct sd_notify *)NULL)->unsent
+    UNSENT_MAX =
+        sizeof((struct sd_notify *)NULL)->unsent / sizeof *((struct sd_notify *)NULL)->unsent
 };
 
 /* Decimal digits alone, and few enough for an int64_t; 0: something else. */
@@ -96,7 +97,8 @@ static bool send_text(const struct sd_notify *notify, const char *text)
 void sd_notify_flush(struct sd_notify *notify)
 {
     while (notify->unsent_count > 0 && send_text(notify, notify->unsent[0].text))
-        memmove(notify->unsent, notify->unsent + 1, --notify->unsent_count * sizeof *notify->unsent);
+        memmove(notify->unsent, notify->unsent + 1,
+                --notify->unsent_count * sizeof *notify->unsent);
 }
 
 bool sd_notify_waits(const struct sd_notify *notify)
@@ -112,7 +114,8 @@ void sd_notify_tell(struct sd_notify *notify, const char *text)
     if (notify->unsent_count == 0 && send_text(notify, text))
         return;
     if (notify->unsent_count == UNSENT_MAX) /* a reload and its end are over */
-        memmove(notify->unsent, notify->unsent + 1, --notify->unsent_count * sizeof *notify->unsent);
+        memmove(notify->unsent, notify->unsent + 1,
+                --notify->unsent_count * sizeof *notify->unsent);
     (void)snprintf(notify->unsent[notify->unsent_count++].text, sizeof notify->unsent[0].text, "%s",
                    text);
 }

@@ -231,12 +231,10 @@ static void what_is_not_configured_any_more_is_gone(void **state)
     metrics_retain(metrics, "endpoint", left, 2);
     assert_hides("endpoint=\"a\"");
     assert_hides("mtls_agent_handshake_duration_seconds_");
-    assert_shows(
-        "mtls_agent_handshakes_total{endpoint=\"b\",result=\"accepted\",alert=\"\"} 2\n");
+    assert_shows("mtls_agent_handshakes_total{endpoint=\"b\",result=\"accepted\",alert=\"\"} 2\n");
     assert_shows("mtls_agent_hooks_total{result=\"done\"} 3\n");
     metrics_add(metrics, METRIC_HANDSHAKES, METRICS_LABELS("a", "accepted"), 1);
-    assert_shows(
-        "mtls_agent_handshakes_total{endpoint=\"a\",result=\"accepted\",alert=\"\"} 1\n");
+    assert_shows("mtls_agent_handshakes_total{endpoint=\"a\",result=\"accepted\",alert=\"\"} 1\n");
 }
 
 static void no_half_text_where_memory_is_full(void **state)
