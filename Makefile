@@ -41,7 +41,7 @@ SMALL    := -Oz -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tab
 # As in third_party/build. GNU ld before 2.42 cannot pack its relocations, and pads the file to its pages of 64 KiB.
 CFLAGS_aarch64  := -mno-outline-atomics -mcmodel=tiny -fomit-frame-pointer
 LDFLAGS_aarch64 := -fuse-ld=lld -B/usr/lib/llvm-19/bin -Wl,-O2
-CFLAGS   := -std=c11 $(WARN) $(HARDEN) $(SMALL) -ffile-prefix-map=$(CURDIR)=. $(CFLAGS_$(ARCH))
+CFLAGS   := -std=c11 $(WARN) $(HARDEN) $(SMALL) '-ffile-prefix-map=$(CURDIR)=.' $(CFLAGS_$(ARCH))
 LDFLAGS  := -static-pie -Wl,--gc-sections,--build-id=none,--hash-style=gnu \
             -Wl,-z,relro,-z,now,-z,noexecstack,-z,pack-relative-relocs $(LDFLAGS_$(ARCH))
 LDLIBS   := -lcurl -lbearssl -pthread
@@ -75,6 +75,9 @@ UNIT    := $(patsubst tests/unit/%.c,$(TESTS)/unit/%,$(sort $(wildcard tests/uni
 HELPERS := $(call objects,$(filter-out tests/unit/test_%.c,$(wildcard tests/unit/*.c)))
 CONFORM := $(call objects,$(sort $(wildcard tests/conformance/*.c)))
 PROGRAM := $(patsubst tests/programs/%.c,$(TESTS)/%,$(wildcard tests/programs/*.c))
+# Of a source that was removed nothing else tells; it is linked no more.
+LINKED  := $(OUT)/linked
+linked   = $(filter %.o,$^)
 
 # Agents that stop, or have a lapse, for tests/memory: what each is linked with besides the agent, and what that replaces.
 MEMORY_pausing   := pausing free
@@ -102,8 +105,15 @@ all: $(BIN) $(if $(SANITIZE)$(FOREIGN),,build/mtls-agent) ## the program (build/
 
 # ---- third-party libraries -------------------------------------------------------------------------------------------------
 
+# $(call list,WORDS): writes a list that is a target, where it is another than the last time.
+list = @mkdir -p $(@D); echo '$(sort $(1))' | cmp -s - $@ || echo '$(sort $(1))' >$@
+PATCHES := $(wildcard third_party/patches/*/*)
+
+$(TP).patches: FORCE
+	$(call list,$(PATCHES))
+
 # The prefix is linked from the cache; a cache that went away is seen here and built again.
-$(TP).stamp: third_party/pins third_party/fetch third_party/build $(wildcard third_party/patches/*/*) \
+$(TP).stamp: third_party/pins third_party/fetch third_party/build $(PATCHES) $(TP).patches \
              $(if $(wildcard $(TP)/lib/libcurl.a),,FORCE)
 	@mkdir -p $(@D)
 	@tools/bootstrap --check build
@@ -118,9 +128,12 @@ $(OUT)/obj/src/%.o: src/%.c $(TP).stamp Makefile VERSION
 	@echo "  CC    $<"
 	$(V)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
-$(BIN).debug: $(OBJ)
+$(LINKED): FORCE
+	$(call list,$(OBJ) $(HELPERS) $(CONFORM))
+
+$(BIN).debug: $(OBJ) $(LINKED)
 	@echo "  LINK  $@"
-	$(V)$(CC) $(LDFLAGS) $(if $(SANITIZE)$(FOREIGN),,-Wl$(comma)-Map=$(BIN).map) $^ $(LDLIBS) -o $@
+	$(V)$(CC) $(LDFLAGS) $(if $(SANITIZE)$(FOREIGN),,-Wl$(comma)-Map=$(BIN).map) $(linked) $(LDLIBS) -o $@
 
 $(BIN): $(BIN).debug
 	@echo "  STRIP $@"
@@ -165,44 +178,47 @@ $(addprefix $(TESTS)/unit/test_,credentials retry secretsmanager sts): \
 # A target as NFS shows it.
 $(TESTS)/unit/test_install_shared: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,flock fstatfs fstat fstatat openat fchown)
 
+# Threads that are few.
+$(TESTS)/unit/test_threads: LDFLAGS += -Wl,--wrap=pthread_create,--wrap=getaddrinfo
+
 # Memory that is short.
-$(TESTS)/unit/test_shortage: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,heap_alloc heap_realloc malloc calloc realloc)
+$(TESTS)/unit/test_shortage $(TESTS)/unit/test_shortage_aws: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,heap_alloc heap_realloc malloc calloc realloc)
 
-$(TESTS)/unit/%: $(OUT)/obj/tests/unit/%.o $(HELPERS) $(AGENT)
+$(TESTS)/unit/%: $(OUT)/obj/tests/unit/%.o $(HELPERS) $(AGENT) $(LINKED)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
-	$(V)$(CC) $(LDFLAGS) -Wl,--wrap=_cmocka_run_group_tests $^ -lcmocka $(LDLIBS) -o $@
+	$(V)$(CC) $(LDFLAGS) -Wl,--wrap=_cmocka_run_group_tests $(linked) -lcmocka $(LDLIBS) -o $@
 
-$(TESTS)/conformance: $(CONFORM) $(AGENT)
+$(TESTS)/conformance: $(CONFORM) $(AGENT) $(LINKED)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
-	$(V)$(CC) $(LDFLAGS) -Wl,--wrap=http_perform,--wrap=fs_read $^ $(LDLIBS) -o $@
+	$(V)$(CC) $(LDFLAGS) -Wl,--wrap=http_perform,--wrap=fs_read $(linked) $(LDLIBS) -o $@
 
-$(TESTS)/fleet: $(OUT)/obj/tests/fleet/fleet.o $(AGENT)
+$(TESTS)/fleet: $(OUT)/obj/tests/fleet/fleet.o $(AGENT) $(LINKED)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
-	$(V)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+	$(V)$(CC) $(LDFLAGS) $(linked) $(LDLIBS) -o $@
 
-$(TESTS)/agent-clock: $(OUT)/obj/tests/programs/agent-clock.o $(OBJ)
+$(TESTS)/agent-clock: $(OUT)/obj/tests/programs/agent-clock.o $(OBJ) $(LINKED)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
 	$(V)$(CC) $(LDFLAGS) $(addprefix -Wl$(comma)--wrap=,clock_wall clock_sleep clock_ms clock_left \
-	    timerfd_settime pthread_create) $^ $(LDLIBS) -o $@
+	    timerfd_settime pthread_create) $(linked) $(LDLIBS) -o $@
 
 # $(1): the agent's name. The map says which object a place in the program is of.
 define memory-agent
-build/tests/memory/$(1): $(OBJ) $(patsubst %,$(OUT)/obj/tests/memory/%.o,$(MEMORY_$(1)))
+build/tests/memory/$(1): $(OBJ) $(patsubst %,$(OUT)/obj/tests/memory/%.o,$(MEMORY_$(1))) $(LINKED)
 	@mkdir -p $$(@D)
 	@echo "  LINK  $$@"
 	$$(V)$$(CC) $$(LDFLAGS) -Wl,-Map=$$@.map \
-	    $$(foreach part,$(MEMORY_$(1)),$$(addprefix -Wl$$(comma)--wrap=,$$(WRAP_$$(part)))) $$^ $$(LDLIBS) -o $$@
+	    $$(foreach part,$(MEMORY_$(1)),$$(addprefix -Wl$$(comma)--wrap=,$$(WRAP_$$(part)))) $$(linked) $$(LDLIBS) -o $$@
 endef
 $(foreach agent,$(notdir $(MEMORY)),$(eval $(call memory-agent,$(agent))))
 
-$(TESTS)/%: $(OUT)/obj/tests/programs/%.o $(AGENT)
+$(TESTS)/%: $(OUT)/obj/tests/programs/%.o $(AGENT) $(LINKED)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
-	$(V)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+	$(V)$(CC) $(LDFLAGS) $(linked) $(LDLIBS) -o $@
 
 # ---- what to run: each ends with `N passed, M failed`, and what was left out ------------------------------------------------
 
@@ -301,10 +317,13 @@ fleet: $(TESTS)/fleet ## what 10,000 hosts ask of AWS, in simulation; draws docs
 	@$< build/tests/fleet.tsv
 	@tools/fleet-picture build/tests/fleet.tsv >docs/fleet.svg
 
-soak: all venv ## `run` for 10,000 rotations and 100,000 probes, half an hour (SOAK_ROTATIONS=, SOAK_PROBES=)
-	@tools/bootstrap --check e2e
+soak: soak-month ## `run` for 10,000 rotations and 100,000 probes, half an hour (SOAK_ROTATIONS=, SOAK_PROBES=), after a month of bad luck
 	@build/venv/bin/python tests/soak/soak.py; status=$$?; \
 	tools/soak-picture build/soak/samples.tsv >build/soak/soak.html; exit $$status
+
+soak-month: all venv $(TESTS)/agent-clock ## a month of `run` with other endpoints each hour, AWS by dice, and 2038 (MONTH_CYCLES=, MONTH_SEED=)
+	@tools/bootstrap --check e2e
+	@MTLS_AGENT_PROGRAMS=$(TESTS) build/venv/bin/python tests/soak/month.py
 
 bench-probe: all venv ## how long a probe of 900 endpoints takes, and with 100 among them that never answer
 	@build/venv/bin/python tests/bench/probe.py
@@ -339,7 +358,7 @@ host-archive: all ## build/mtls-agent-host.tar.gz: program, units and man page, 
 	@rm -rf $(HOST_ROOT) && mkdir -p $(HOST_ROOT)
 	@$(MAKE) --no-print-directory -s install DESTDIR=$(HOST_ROOT)
 	@cd $(HOST_ROOT) && tar --sort=name --format=ustar --owner=0 --group=0 --numeric-owner --mtime=@$${SOURCE_DATE_EPOCH:-0} \
-	    -c * | gzip -9n >$(CURDIR)/$(HOST_ARCHIVE)
+	    -c * | gzip -9n >"$(CURDIR)/$(HOST_ARCHIVE)"
 	@sha256sum $(HOST_ARCHIVE)
 
 clean: ## what was built from this tree

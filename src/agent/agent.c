@@ -147,9 +147,22 @@ static int keep_anchors(struct delivery *delivery, struct err *err)
     return ca_overlap_apply(&request, delivery->identity, &delivery->overlap, err);
 }
 
+/* Whether it would be good at the deadline. */
+static bool begins_in_time(const struct delivery *delivery, const struct identity_policy *policy)
+{
+    struct identity_policy later = *policy;
+    struct identity *identity;
+    struct err ignored;
+
+    later.now += clock_left(delivery->target.deadline) / 1000;
+    identity = identity_new(&delivery->bundle, &later, "", &ignored);
+    identity_free(identity);
+    return identity;
+}
+
 /*
  * A certificate from the future most likely means a clock in the past, which has until the deadline
- * to be set.
+ * to be set. Who stays looks again anyway, and waits for what begins before the deadline alone.
  */
 static int prove(struct delivery *delivery, struct err *err)
 {
@@ -162,8 +175,9 @@ static int prove(struct delivery *delivery, struct err *err)
         delivery->identity = identity_new(&delivery->bundle, &policy, subject, err);
         if (delivery->identity)
             break;
-        if (err->code != ERR_CERTIFICATE_NOT_YET_VALID || delivery->agent->stays ||
-            clock_left(delivery->target.deadline) == 0)
+        if (err->code != ERR_CERTIFICATE_NOT_YET_VALID ||
+            clock_left(delivery->target.deadline) == 0 ||
+            (delivery->agent->stays && !begins_in_time(delivery, &policy)))
             return -1;
         if (!said)
             log_event(LOG_LEVEL_WARNING, "clock_wait", log_s("reason", err->reason));

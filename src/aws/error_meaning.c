@@ -178,6 +178,7 @@ enum err_code transport_means(const struct http_response *response)
     case HTTP_ADDRESS_DENIED: return ERR_CONFIG;
     case HTTP_NO_MEMORY: return ERR_MEMORY_FULL;
     case HTTP_NO_DESCRIPTORS: return ERR_DESCRIPTORS_FULL;
+    case HTTP_NO_THREADS: return ERR_THREADS_FULL;
     case HTTP_FAILED: return ERR_SYSTEM;
     default: return unreached(response);
     }

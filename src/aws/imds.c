@@ -202,6 +202,8 @@ static enum imds_state refused_token(const struct imds *imds, const struct http_
         hint = "; it takes connections, but its answer is lost: in a container that is a hop limit "
                "of 1, cured by http-put-response-hop-limit 2 in the instance's metadata options";
     }
+    if (err_info(error->means)->class == ERR_OF_HOST)
+        code = error->means;
     if (response->status == 403) {
         code = ERR_METADATA_OFF;
         hint = "; that is what it says where the instance's metadata options turn it off";
@@ -267,8 +269,11 @@ static enum imds_state refused_data(const struct http_response *response, const 
 {
     bool passing = retry_classify(response, error->code) != RETRY_NEVER;
 
-    (void)err_set(err, passing ? ERR_AWS_UNREACHABLE : ERR_CREDENTIALS_FAILED, subject, "%s: %s",
-                  path, error->text);
+    enum err_code code = passing ? ERR_AWS_UNREACHABLE : ERR_CREDENTIALS_FAILED;
+
+    if (err_info(error->means)->class == ERR_OF_HOST)
+        code = error->means;
+    (void)err_set(err, code, subject, "%s: %s", path, error->text);
     return response->result == HTTP_ANSWERED && response->status == 404 ? IMDS_NOT_FOUND
                                                                         : IMDS_FAILED;
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "aws/aws.h"
+#include "aws/shortage.h"
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/secrecy.h"
@@ -158,6 +159,7 @@ static void find_service_urls(struct profiles *profiles)
 
 int profiles_load(const struct config *config, struct profiles **out, struct err *err)
 {
+    const size_t before = shortage_look();
     struct profiles *profiles = arena_alloc(sizeof *profiles, ARENA_WORK);
 
     if (!profiles)
@@ -166,7 +168,7 @@ int profiles_load(const struct config *config, struct profiles **out, struct err
     if (load(&profiles->config, PROFILE_CONFIG, config, err) < 0 ||
         load(&profiles->credentials, PROFILE_CREDENTIALS, config, err) < 0) {
         profiles_free(profiles);
-        return -1;
+        return shortage_blame(before, "~/.aws", err);
     }
     find_service_urls(profiles);
     *out = profiles;

@@ -7,6 +7,7 @@
 #include "aws/aws.h"
 #include "aws/imds.h"
 #include "aws/profile.h"
+#include "aws/shortage.h"
 #include "base/err.h"
 #include "base/secrecy.h"
 #include "config/config.h"
@@ -80,6 +81,7 @@ static int read_imds(const struct aws *aws, char out[REGION_MAX], struct err *wh
 static int ask_imds(const struct aws *aws, const char *secret_id, char out[REGION_MAX],
                     struct err *err)
 {
+    const size_t before = shortage_look();
     struct err why = {0};
 
     if (aws->instance_region && *aws->instance_region) {
@@ -97,7 +99,7 @@ static int ask_imds(const struct aws *aws, const char *secret_id, char out[REGIO
                   why.reason);
     if (err->code != ERR_REGION_MISSING)
         err->remedy = why.remedy;
-    return -1;
+    return shortage_blame(before, secret_id, err);
 }
 
 /* The region that the user chose for everything. 1: it is there; 0: none is; -1: it is none. */

@@ -76,6 +76,7 @@ static enum retry_class classify_transport(const struct http_response *response)
     case HTTP_TOO_LARGE:
     case HTTP_NO_MEMORY:
     case HTTP_NO_DESCRIPTORS:
+    case HTTP_NO_THREADS:
     case HTTP_FAILED: break;
     }
     return RETRY_NEVER;

@@ -8,6 +8,7 @@
 #include "aws/client.h"
 #include "aws/endpoint.h"
 #include "aws/refusal.h"
+#include "aws/shortage.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "config/config.h"
@@ -132,13 +133,14 @@ int secretsmanager_describe(struct secretsmanager *manager, const char *secret_i
 {
     const struct config *config = manager->aws->config;
     struct http_response response = {0};
+    const size_t before = shortage_look();
     int r;
 
     *version = (struct secret_version){.id = ""};
     r = ask(manager, &describe_secret, secret_id, &response, err);
     if (r == 0)
         r = answer_read_version(version, config, buf_bytes(&response.body), secret_id, err);
-    else if (is_denied(err))
+    else if (is_denied(err) && shortage_look() == before)
         r = 1;
     if (r > 0)
         log_event(LOG_LEVEL_WARNING, "describe_denied", log_s("secret", secret_id),
@@ -147,13 +149,14 @@ int secretsmanager_describe(struct secretsmanager *manager, const char *secret_i
         log_event(LOG_LEVEL_INFO, "version", log_s("secret", version->arn),
                   log_s("version_id", version->id), log_s("stage", config->version_stage));
     http_response_free(&response);
-    return r;
+    return r < 0 ? shortage_blame(before, secret_id, err) : r;
 }
 
 int secretsmanager_get(struct secretsmanager *manager, const char *secret_id, struct secret *secret,
                        struct err *err)
 {
     struct http_response response = {0};
+    const size_t before = shortage_look();
     int r;
 
     *secret = (struct secret){0};
@@ -163,7 +166,7 @@ int secretsmanager_get(struct secretsmanager *manager, const char *secret_id, st
     if (r < 0)
         secret_free(secret);
     http_response_free(&response);
-    return r;
+    return r < 0 ? shortage_blame(before, secret_id, err) : 0;
 }
 
 void secret_free(struct secret *secret)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -47,6 +48,7 @@ static struct {
     bool locked;
     bool lock_preferred;
     pthread_t thread;
+    atomic_bool wiped;
     struct arena_stats stats;
 } arena = {.mutex = PTHREAD_MUTEX_INITIALIZER, .fd = -1};
 
@@ -112,11 +114,18 @@ static int commit_heap(char *address, size_t len)
     return commit(address, len);
 }
 
+void arena_guard(void)
+{
+    while (atomic_load(&arena.wiped))
+        (void)pause();
+}
+
 void *arena_alloc(size_t size, enum arena_tag tag)
 {
     void *memory;
 
     pthread_mutex_lock(&arena.mutex);
+    arena_guard();
     memory = heap_alloc(&arena.heap, size, tag);
     pthread_mutex_unlock(&arena.mutex);
     return memory;
@@ -129,6 +138,7 @@ void *arena_realloc(void *memory, size_t size, enum arena_tag tag)
     if (!memory)
         return arena_alloc(size, tag);
     pthread_mutex_lock(&arena.mutex);
+    arena_guard();
     moved = heap_realloc(&arena.heap, memory, size, tag);
     pthread_mutex_unlock(&arena.mutex);
     return moved;
@@ -139,6 +149,7 @@ void arena_free(void *memory)
     if (!memory)
         return;
     pthread_mutex_lock(&arena.mutex);
+    arena_guard();
     heap_free(&arena.heap, memory);
     pthread_mutex_unlock(&arena.mutex);
 }
@@ -163,6 +174,7 @@ size_t arena_secret_prefix(const void *text, size_t len)
 /* Not under the mutex: this must come to an end even where another thread holds it. */
 void arena_wipe(void)
 {
+    atomic_store(&arena.wiped, true);
     redzone_open(arena.heap.base, arena.heap.size);
     wipe(arena.heap.base, arena.heap.size);
 }
@@ -277,7 +289,8 @@ int arena_thread_start(void (*work)(void *), void *argument, struct err *err)
     if (failure) {
         arena_free(start);
         errno = failure;
-        return err_set_errno(err, ERR_SYSTEM, "thread", "cannot start");
+        return err_set_errno(err, failure == EAGAIN ? ERR_THREADS_FULL : ERR_SYSTEM, "thread",
+                             "cannot start");
     }
     return 0;
 }

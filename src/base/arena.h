@@ -70,9 +70,13 @@ void arena_stats(struct arena_stats *stats);
 size_t arena_secret_prefix(const void *text, size_t len);
 
 /*
- * Zeroes the whole heap; for the last moment before the process ends. Nothing may be used after it.
+ * Zeroes the whole heap; for the last moment before the process ends. Threads that are left and
+ * come here, or to arena_guard(), wait from then on for that end.
  */
 void arena_wipe(void);
+
+/* For a thread that outlives its work, before it touches what it has in the arena. */
+void arena_guard(void);
 
 /* memset(3) that the compiler may not drop. */
 void wipe(void *memory, size_t len);

@@ -250,6 +250,10 @@ static const struct err_info table[ERR_CODES] = {
                               "no file descriptor is left",
                               "Raise the limit on open files (LimitNOFILE, ulimit -n, or ulimits "
                               "in the task definition) to 64 or more."},
+    [ERR_THREADS_FULL] =
+        {"threads_full", EX_OSERR, ERR_OF_HOST, "no thread can be started",
+         "Allow more threads (TasksMax, ulimit -u, the container's pids limit): 16 "
+         "or more; or more memory for their stacks."},
     [ERR_SYSTEM] = {"system", EX_OSERR, ERR_OF_HOST, "the system refused", "See the reason."},
     [ERR_DEADLINE] = {"deadline", EX_TEMPFAIL, ERR_IS_PASSING, "the deadline has passed",
                       "Allow more time with --deadline; the log shows where it went."},

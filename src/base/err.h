@@ -86,6 +86,7 @@ enum err_code {
     ERR_MEMORY_LOCK,
     ERR_MEMORY_FULL,
     ERR_DESCRIPTORS_FULL,
+    ERR_THREADS_FULL,
     ERR_SYSTEM,
     ERR_DEADLINE,
     ERR_CODES /* how many there are; not a code */

@@ -232,7 +232,7 @@ int config_parse(int argc, char *const argv[], struct config **out, struct err *
     struct parse parse = {.store = store, .err = err};
 
     if (!store)
-        return err_set(err, ERR_SYSTEM, NULL, "no memory for the configuration");
+        return parse_starved(&parse);
     store->config.variables = store->variables;
     store->config.at = CONFIG_NOW;
     store->argc = argc;

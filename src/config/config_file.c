@@ -252,7 +252,7 @@ int config_file_read(struct parse *parse)
         return -1;
     text = malloc(FILE_SIZE_MAX + 2); /* a byte that is too much, and a NUL */
     if (!text)
-        (void)err_set(parse->err, ERR_SYSTEM, path, "no memory");
+        (void)parse_starved(parse);
     else if (check_kind(parse, fd) == 0 && read_all(parse, fd, text, &len) == 0)
         rc = read_lines(parse, text, len);
     if (text)

@@ -20,6 +20,9 @@ _Static_assert(_Generic((enum rehearse_policy)0, unsigned: 1, default: 0) &&
                    _Generic((enum log_format)0, unsigned: 1, default: 0),
                "enumerations are unsigned");
 
+/* A setter's clause that is none. */
+static const char no_memory[] = "does not fit into memory";
+
 /* Formats a setter's clause. */
 static const char *clause(struct parse *parse, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -203,7 +206,7 @@ static const char *set_endpoint(struct parse *parse, const struct option *option
         return clause(parse, "is one too many: at most %d", CONFIG_ENDPOINTS_MAX);
     endpoints = grow_endpoints(config);
     if (!endpoints)
-        return "does not fit into memory";
+        return no_memory;
     config->endpoints = endpoints;
     config->endpoints[config->endpoint_count] = (struct endpoint){0};
     return value_endpoint(text, &config->endpoints[config->endpoint_count++]);
@@ -231,7 +234,7 @@ static const char *set_expect_ca(struct parse *parse, const struct option *optio
         return clause(parse, "is one too many: at most %d", CONFIG_EXPECT_CAS_MAX);
     copy = (char *)parse_keep(parse, text, strlen(text));
     if (!copy)
-        return "does not fit into memory";
+        return no_memory;
     config->expect_cas[config->expect_ca_count++] = copy;
     return value_fingerprint(copy);
 }
@@ -286,7 +289,7 @@ static const char *set_words(struct parse *parse, const struct option *option, c
 {
     char *copy = (char *)parse_keep(parse, text, strlen(text));
 
-    return copy ? value_words(copy, field(parse, option)) : "does not fit into memory";
+    return copy ? value_words(copy, field(parse, option)) : no_memory;
 }
 
 static const char *set_signal(struct parse *parse, const struct option *option, const char *text)
@@ -553,6 +556,8 @@ static int set_one(struct parse *parse, const struct option *option, const char 
     why = option->set(parse, option, value);
     if (!why)
         return 0;
+    if (why == no_memory)
+        return parse_starved(parse);
     if ((option->flags & OPTION_OPAQUE) && !parse->sound)
         return parse_refuse(parse, "%s (%zu bytes) %s", option->name, len, why);
     return parse_refuse(parse, "%s %s %s", option->name, quoted_value(word, value, parse->sound),

@@ -127,6 +127,9 @@ int parse_refuse(struct parse *parse, const char *format, ...)
  */
 bool parse_forgives(struct parse *parse, const struct option *option);
 
+/* ERR_MEMORY_FULL, of the ordinary heap. */
+int parse_starved(struct parse *parse);
+
 /* A copy that lives as long as the configuration; NULL with err set. */
 const char *parse_keep(struct parse *parse, const char *text, size_t len);
 

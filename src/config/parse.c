@@ -44,12 +44,20 @@ bool parse_forgives(struct parse *parse, const struct option *option)
     return config->mistake != NULL;
 }
 
+int parse_starved(struct parse *parse)
+{
+    (void)err_set(parse->err, ERR_MEMORY_FULL, parse->place, "no room for the configuration");
+    parse->err->remedy = "Give the process more memory: its limit of address space, or the "
+                         "container's.";
+    return -1;
+}
+
 const char *parse_keep(struct parse *parse, const char *text, size_t len)
 {
     struct text *kept = malloc(sizeof *kept + len + 1);
 
     if (!kept) {
-        (void)err_set(parse->err, ERR_SYSTEM, parse->place, "no memory");
+        (void)parse_starved(parse);
         return NULL;
     }
     memcpy(kept->text, text, len);

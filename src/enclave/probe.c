@@ -319,7 +319,8 @@ static void done(void *user, struct http_response *response, void *note)
     };
 
     batch->asked++;
-    if (response->result == HTTP_NO_MEMORY || response->result == HTTP_NO_DESCRIPTORS) {
+    if (response->result == HTTP_NO_MEMORY || response->result == HTTP_NO_DESCRIPTORS ||
+        response->result == HTTP_NO_THREADS) {
         batch->starved++;
         batch->lack = response->result;
         batch->lack_error = response->os_error;
@@ -382,6 +383,8 @@ static int lacks_all(const struct batch *batch, struct err *err)
 {
     if (batch->lack == HTTP_NO_MEMORY)
         return err_set(err, ERR_MEMORY_FULL, NULL, "no room to ask an endpoint");
+    if (batch->lack == HTTP_NO_THREADS)
+        return err_set(err, ERR_THREADS_FULL, NULL, "none to look an endpoint's name up");
     return err_set(err, ERR_DESCRIPTORS_FULL, "socket", "%s", strerror(batch->lack_error));
 }
 

@@ -80,7 +80,7 @@ struct probe_answer {
  * connection of its own, logs an event "handshake" for each, and fills their probes. Each has its
  * share of the time until the deadline. Where there was none, or not the memory, a probe stays
  * PROBE_UNASKED, with a reason, and one event "unasked" says how many. -1 with ERR_MEMORY_FULL,
- * ERR_DESCRIPTORS_FULL or ERR_SYSTEM where it could not go on.
+ * ERR_DESCRIPTORS_FULL, ERR_THREADS_FULL or ERR_SYSTEM where it could not go on.
  */
 struct probe_request {
     const struct config *config; /* what is asked, and what is let pass */

@@ -12,6 +12,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/arena.h"
 #include "net/resolve.h"
 
 /*
@@ -140,9 +141,14 @@ int getaddrinfo(const char *restrict name, const char *restrict service,
 {
     struct resolved resolved;
     struct entry *entries;
+    char own[DNS_NAME_MAX]; /* the caller's is wiped where the process ends meanwhile */
 
-    resolve(name, hints->ai_family, note, &resolved);
-    note(name, &resolved);
+    if (strlen(name) >= sizeof own)
+        return EAI_NONAME;
+    memcpy(own, name, strlen(name) + 1);
+    resolve(own, hints->ai_family, note, &resolved);
+    note(own, &resolved);
+    arena_guard(); /* libcurl goes on there with what it finds */
     if (resolved.found.count == 0)
         return EAI_NONAME;
     entries = calloc(resolved.found.count, sizeof *entries);

@@ -60,6 +60,7 @@ enum http_result {
     HTTP_BROKEN, /* closed, reset or malformed within the answer */
     HTTP_TOO_LARGE,
     HTTP_NO_MEMORY,      /* the arena is full */
+    HTTP_NO_THREADS,     /* none for the look-up of a name */
     HTTP_NO_DESCRIPTORS, /* no socket: descriptors, or the system's memory; see os_error */
     HTTP_FAILED          /* a request that cannot be sent */
 };

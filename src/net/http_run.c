@@ -168,10 +168,13 @@ static bool yield_memory(struct http *http, const struct exchange *exchange)
     return true;
 }
 
-/* Fewer in flight from now on, where descriptors do not suffice, and others have some. */
-static bool yield_descriptors(struct http *http, const struct exchange *exchange)
+/* Fewer in flight from now on, where descriptors or threads do not suffice, and others have some.
+ */
+static bool yield_to_others(struct http *http, const struct exchange *exchange)
 {
-    if (exchange->response.result != HTTP_NO_DESCRIPTORS || http->count == 0)
+    const enum http_result result = exchange->response.result;
+
+    if ((result != HTTP_NO_DESCRIPTORS && result != HTTP_NO_THREADS) || http->count == 0)
         return false;
     http->most = http->count;
     return true;
@@ -246,7 +249,7 @@ static void land(struct http *http, const struct http_batch *batch, struct excha
     exchange_conclude(exchange, code);
     exchange->response.cut = was_cut(exchange);
     (void)curl_multi_remove_handle(http->multi, exchange->easy);
-    if (!yield_memory(http, exchange) && !yield_descriptors(http, exchange) && !repeats(exchange)) {
+    if (!yield_memory(http, exchange) && !yield_to_others(http, exchange) && !repeats(exchange)) {
         finish(batch, exchange);
         return;
     }

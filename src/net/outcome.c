@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "net/exchange.h"
@@ -30,6 +32,20 @@ static enum http_result broken_result(const struct http_response *response)
     return HTTP_UNREACHABLE;
 }
 
+/* Where libcurl could not begin a look-up it lacks a descriptor, or a thread; of memory the arena
+ * tells. */
+static enum http_result lookup_result(const struct exchange *exchange)
+{
+    int fd;
+
+    if (!strstr(exchange->error, "thread failed to start"))
+        return HTTP_UNRESOLVED;
+    fd = dup(STDERR_FILENO);
+    if (fd >= 0)
+        (void)close(fd);
+    return fd < 0 && errno == EMFILE ? HTTP_NO_DESCRIPTORS : HTTP_NO_THREADS;
+}
+
 static enum http_result classify(const struct exchange *exchange, CURLcode code)
 {
     const struct http_response *response = &exchange->response;
@@ -48,7 +64,7 @@ static enum http_result classify(const struct exchange *exchange, CURLcode code)
         return HTTP_PROXY_REFUSED;
     switch (code) {
     case CURLE_COULDNT_RESOLVE_PROXY:
-    case CURLE_COULDNT_RESOLVE_HOST: return HTTP_UNRESOLVED;
+    case CURLE_COULDNT_RESOLVE_HOST: return lookup_result(exchange);
     case CURLE_COULDNT_CONNECT:
         return exchange->address_denied ? HTTP_ADDRESS_DENIED : HTTP_UNREACHABLE;
     case CURLE_OPERATION_TIMEDOUT: return HTTP_TIMEOUT;
@@ -170,6 +186,7 @@ const char *http_result_text(enum http_result result)
         [HTTP_BROKEN] = "the answer broke off",
         [HTTP_TOO_LARGE] = "the answer is too large",
         [HTTP_NO_MEMORY] = "the locked memory is full",
+        [HTTP_NO_THREADS] = "there is no thread to look the name up",
         [HTTP_NO_DESCRIPTORS] = "there is no descriptor for a connection",
         [HTTP_FAILED] = "the request could not be sent",
     };

@@ -23,6 +23,9 @@ enum {
     HOUR_S = 3600
 };
 
+/* More than the runner takes to end a program; and what is a late look. */
+enum { TELL_GRACE_MS = 10 * 1000, PUNCTUAL_MS = 500 };
+
 static struct install_target target_of(const struct service *service, size_t set, int64_t deadline)
 {
     return agent_target(service->config, service->config->sets[set].sub, deadline);
@@ -312,6 +315,7 @@ static void start_telling(struct service *service, size_t set)
     if (!claim(service, set))
         return;
     service->telling = set;
+    service->tell_until = clock_ms() + service->config->on_change_timeout_ms + TELL_GRACE_MS;
     service->told_of = service->sets[set].survey;
     if (tell_ask(&service->hook, &telling, &err) == 0)
         return;
@@ -363,11 +367,30 @@ static void beat(struct service *service, int64_t now)
     }
 }
 
+/*
+ * The runner ends a program in time, and tells so: where it does not, it hangs itself, by the file
+ * system of a program or a PID file. Who comes late to look was suspended, and it with him.
+ */
+static void check_runner(struct service *service, int64_t now)
+{
+    struct err err;
+
+    if (service->telling == CONFIG_SETS_MAX || now < service->tell_until)
+        return;
+    if (now > service->tell_until + PUNCTUAL_MS) {
+        service->tell_until = now + TELL_GRACE_MS;
+        return;
+    }
+    (void)err_set(&err, ERR_SYSTEM, "hook", "its runner does not answer");
+    service_fail(service, &err);
+}
+
 void duties_start(struct service *service)
 {
     const int64_t now = clock_ms();
 
     beat(service, now);
+    check_runner(service, now);
     sd_notify_flush(&service->notify);
     if (now >= service->publish_at)
         publish(service);
@@ -409,6 +432,8 @@ int64_t duties_next(const struct service *service)
         next = service->job_at;
     if (can_tell(service))
         next = sooner(next, next_telling(service));
+    if (service->telling < CONFIG_SETS_MAX)
+        next = sooner(next, service->tell_until);
     if (sd_notify_watchdog_ms(&service->notify) > 0)
         next = sooner(next, service->watchdog_at);
     if (service->notify.fd >= 0 && !service->ready)

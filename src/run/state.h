@@ -87,6 +87,7 @@ struct service {
     int claimed;           /* how that was got, of enum tell_claim: aside */
     size_t told_last;      /* the last one tried: none waits for ever behind one that fails */
     struct survey told_of; /* as it was then */
+    int64_t tell_until;    /* on clock_ms(): then the runner hangs */
 
     struct sd_notify notify;
     int64_t watchdog_at, extend_at; /* on clock_ms() */

@@ -155,6 +155,7 @@ static void finish(struct hello *hello)
 void client_hello_extend(struct tls13 *tls)
 {
     static const uint8_t versions[] = {4, 3, 4, 3, 3}, only[] = {2, 3, 4}, modes[] = {1, 1};
+    static const uint8_t limit[] = {(RECORD_MAX + 1) >> 8, (RECORD_MAX + 1) & 0xFF};
     br_ssl_engine_context *engine = tls->engine;
     struct hello hello = {
         .tls = tls,
@@ -169,6 +170,7 @@ void client_hello_extend(struct tls13 *tls)
         put_extension(&hello, EXT_SUPPORTED_VERSIONS, only, sizeof only);
     else
         put_extension(&hello, EXT_SUPPORTED_VERSIONS, versions, sizeof versions);
+    put_extension(&hello, EXT_RECORD_SIZE_LIMIT, limit, sizeof limit);
     if (tls->ticket || tls->offered)
         put_extension(&hello, EXT_PSK_MODES, modes, sizeof modes);
     put_share(&hello, BR_EC_curve25519);

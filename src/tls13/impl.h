@@ -25,6 +25,7 @@ enum {
     EXT_SUPPORTED_GROUPS = 10,
     EXT_SIGNATURE_ALGORITHMS = 13,
     EXT_ALPN = 16,
+    EXT_RECORD_SIZE_LIMIT = 28,
     EXT_PRE_SHARED_KEY = 41,
     EXT_SUPPORTED_VERSIONS = 43,
     EXT_COOKIE = 44,
@@ -100,6 +101,11 @@ bool schedule_suite(struct tls13 *tls, unsigned suite);
 
 /* ---- record.c: section 5 */
 
+/* What the server takes in a record (RFC 8449 section 4); the limit is BearSSL's (inner.h). */
+enum { RECORD_LIMIT_MIN = 64 };
+void br_ssl_engine_new_max_frag_len(br_ssl_engine_context *engine, unsigned len);
+void record_limit(br_ssl_engine_context *engine, size_t len);
+
 /* Keys of a traffic secret for what the server, or what we, send from now on. */
 void record_keys_in(struct tls13 *tls, const uint8_t *secret);
 void record_keys_out(struct tls13 *tls, const uint8_t *secret);
@@ -132,7 +138,7 @@ void finished_begin(struct tls13 *tls);             /* server_proof.c */
 void after_begin(struct tls13 *tls, unsigned type); /* after.c */
 
 /* The content that a CertificateVerify signs (4.4.3), hashed; its length, 0 for no such scheme. */
-size_t proof_digest(const struct tls13 *tls, unsigned scheme, const char *context,
+size_t proof_digest(const struct tls13 *tls, unsigned number, const char *context,
                     const uint8_t *transcript, uint8_t out[64]);
 
 /* ---- client_hello.c */

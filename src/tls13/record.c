@@ -146,6 +146,15 @@ static unsigned char *encrypt(const br_sslrec_out_class **class, int type, unsig
     return header;
 }
 
+void record_limit(br_ssl_engine_context *engine, size_t len)
+{
+    if (len >= engine->max_frag_len)
+        return;
+    br_ssl_engine_new_max_frag_len(engine, (unsigned)len);
+    if (engine->hlen_out > len)
+        engine->hlen_out = len;
+}
+
 static const br_sslrec_in_class in_class = {sizeof(struct protection), check_length, decrypt};
 static const br_sslrec_out_class out_class = {sizeof(struct protection), max_plaintext, encrypt};
 

@@ -29,6 +29,19 @@ static int read_alpn(br_ssl_engine_context *engine, struct view body)
     return index ? 0 : BR_ERR_INVALID_ALGORITHM;
 }
 
+/* RFC 8449: counts the type of a record's content too. */
+static int read_record_limit(br_ssl_engine_context *engine, struct view body)
+{
+    uint32_t limit = view_number(&body, 2);
+
+    if (body.bad || body.len > 0)
+        return BR_ERR_BAD_HANDSHAKE;
+    if (limit < RECORD_LIMIT_MIN)
+        return BR_ERR_INVALID_ALGORITHM;
+    record_limit(engine, limit - 1);
+    return 0;
+}
+
 /* An extension that answers one of ours (4.2): an error, or 0. */
 static int read_extension(br_ssl_engine_context *engine, unsigned type, struct view body)
 {
@@ -39,6 +52,7 @@ static int read_extension(br_ssl_engine_context *engine, unsigned type, struct v
         return body.len > 0 ? BR_ERR_BAD_SNI : 0;
     case EXT_SUPPORTED_GROUPS: return 0; /* what it likes better, another time */
     case EXT_ALPN: return read_alpn(engine, body);
+    case EXT_RECORD_SIZE_LIMIT: return read_record_limit(engine, body);
     case EXT_SIGNATURE_ALGORITHMS:
     case EXT_SUPPORTED_VERSIONS:
     case EXT_PRE_SHARED_KEY:

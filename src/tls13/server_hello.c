@@ -59,10 +59,39 @@ static bool is_downgraded(const struct hello *hello)
     return memcmp(end, sentinel, sizeof sentinel) == 0 && end[7] <= 1;
 }
 
+/*
+ * BearSSL knows nothing of the record size limit that we offered (RFC 8449), and refuses one in an
+ * answer: it does not get to see it. The transcript has it.
+ */
+static void take_limit_out(struct tls13 *tls, struct view extensions)
+{
+    uint8_t *message = tls->reader.item, *list = (uint8_t *)(uintptr_t)extensions.data;
+    struct view rest = extensions, body;
+    const uint8_t *at;
+    size_t size;
+
+    while (rest.len > 0) {
+        at = rest.data;
+        size = view_number(&rest, 2);
+        body = view_vector(&rest, 2);
+        if (rest.bad || size != EXT_RECORD_SIZE_LIMIT || body.len != 2)
+            continue;
+        if (get16(body.data) >= RECORD_LIMIT_MIN)
+            record_limit(tls->engine, get16(body.data));
+        memmove((uint8_t *)(uintptr_t)at, rest.data, rest.len);
+        tls->reader.have = (uint16_t)(tls->reader.have - 6);
+        put24(message + 1, (size_t)tls->reader.have - HEADER_SIZE);
+        put16(list - 2, extensions.len - 6);
+        return;
+    }
+}
+
 /* BearSSL gets the message as if it had come to it, and whatever follows. */
-static void go_back(struct tls13 *tls)
+static void go_back(struct tls13 *tls, struct view extensions)
 {
     br_ssl_engine_context *engine = tls->engine;
+    br_multihash_context transcript = engine->mhash;
+    size_t whole = tls->reader.have;
     unsigned char *rest = engine->hbuf_in;
     size_t rest_len = engine->hlen_in;
 
@@ -72,9 +101,13 @@ static void go_back(struct tls13 *tls)
     }
     tls->state = TLS13_LEGACY;
     wipe(tls->scalar, sizeof tls->scalar);
+    br_multihash_update(&transcript, tls->reader.item, whole);
+    take_limit_out(tls, extensions);
     engine->hbuf_in = tls->reader.item;
     engine->hlen_in = tls->reader.have;
     br_ssl_engine_run_handshake(engine);
+    if (tls->reader.have < whole)
+        engine->mhash = transcript;
     engine->hbuf_in = rest;
     engine->hlen_in = rest_len;
     if (rest_len > 0 && br_ssl_engine_last_error(engine) == BR_ERR_OK)
@@ -227,6 +260,7 @@ static void read_hello(struct tls13 *tls)
     const struct view body = {tls->reader.item + HEADER_SIZE,
                               (size_t)tls->reader.have - HEADER_SIZE, false};
     struct hello hello;
+    const struct view none = {NULL, 0, false};
     bool whole = read_head(body, &hello);
     int error = 0;
 
@@ -234,7 +268,7 @@ static void read_hello(struct tls13 *tls)
         if (hello.id.data)
             error = check_legacy(tls, &hello);
         if (error == 0)
-            go_back(tls);
+            go_back(tls, whole ? hello.extensions : none);
         else
             tls13_fail(tls, error);
         return;
@@ -259,10 +293,8 @@ void server_hello_begin(struct tls13 *tls)
         return;
     }
     tls->reader.have = HEADER_SIZE;
-    if (tls->reader.item[0] == SERVER_HELLO)
-        go_back(tls);
-    else if (tls->only || tls->state == TLS13_RETRY)
+    if (tls->reader.item[0] != SERVER_HELLO && (tls->only || tls->state == TLS13_RETRY))
         tls13_fail(tls, BR_ERR_UNEXPECTED);
     else
-        go_back(tls);
+        go_back(tls, (struct view){NULL, 0, false});
 }

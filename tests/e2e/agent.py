@@ -182,7 +182,7 @@ class Agent:
         return self.start(*arguments, **options).finish()
 
     def fetch_arguments(
-        self, secret, *arguments, endpoint=(), deadline="20s", directory=None, log_format="json"
+        self, secret, *arguments, endpoint=(), deadline="60s", directory=None, log_format="json"
     ):
         secrets = [secret] if isinstance(secret, str) else secret
         endpoints = [endpoint] if isinstance(endpoint, str) else endpoint
@@ -243,7 +243,7 @@ class Agent:
         wait_for(path.exists)
         return json.loads(path.read_text())
 
-    def probe(self, endpoint, *arguments, deadline="20s", **options):
+    def probe(self, endpoint, *arguments, deadline="60s", **options):
         endpoints = [endpoint] if isinstance(endpoint, str) else endpoint
         return self.run(
             "probe",

@@ -191,3 +191,27 @@ def test_the_programs_refuse_what_is_damaged(agent, put, good, some):
     for load in LOADERS.values():
         with pytest.raises(Exception):
             load(agent.dir)
+
+
+# ---- other labels of certificates
+
+
+def test_a_certificate_of_old_openssl(agent, put, some):
+    leaf = some.root.issue("ECS-Client")
+    old = some.root.pem.replace("CERTIFICATE", "X509 CERTIFICATE")
+    agent.fetch(put(document(leaf, some.other.pem + old))).succeeded("installed")
+    assert agent.file("ca.crt") == some.other.pem + some.root.pem
+
+
+def test_a_trusted_certificate(agent, tmp_path, put, some):
+    """OpenSSL's own form. What it says about trust cannot be installed, and does not vanish either."""
+    leaf = some.root.issue("ECS-Client")
+    (tmp_path / "root").write_text(some.root.pem)
+    trusted = ["x509", "-in", "root", "-trustout"]
+    plain = openssl(*trusted, cwd=tmp_path)
+    limited = openssl(*trusted, "-addreject", "serverAuth", cwd=tmp_path)
+    assert "TRUSTED" in plain and "TRUSTED" in limited
+    agent.fetch(put(document(leaf, plain))).succeeded("installed")
+    assert agent.file("ca.crt") == some.root.pem
+    error = agent.fetch(put(document(leaf, some.root.pem + limited))).failed(65, "certificate_invalid")
+    assert "trust settings" in error["reason"]

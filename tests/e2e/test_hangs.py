@@ -392,3 +392,17 @@ def is_agent_that_looks_out(pid):
     status = Path(f"/proc/{pid}/status").read_text()
     blocked = int(next(line.split()[1] for line in status.splitlines() if line.startswith("SigBlk")), 16)
     return blocked >> (signal.SIGTERM - 1) & 1
+
+
+@needs_fuse
+@pytest.mark.parametrize("what", ["program", "pid file"])
+def test_run_ends_where_its_hook_hangs(put, good, serve, hanging, tmp_path, what):
+    """So that its supervisor starts another one: nobody would be told any more, and SIGHUP would wait for ever."""
+    hanging.run("sh", "-c", f"cp /bin/true {hanging.dir}/hook && echo 999999 > {hanging.dir}/pid")
+    option = f"--on-change-exec={hanging.dir}/hook" if what == "program" else f"--on-change-signal=HUP:{hanging.dir}/pid"
+    hanging.hang()
+    options = [f"--dir={tmp_path}/mtls", "--on-change-timeout=1s", option]
+    service = serve_there(serve, hanging, put(good), options)
+    service.wait("ready")
+    assert service.child.wait(PATIENCE_S) != 0
+    assert "does not answer" in service.all("error")[-1]["reason"]

@@ -2,6 +2,7 @@
 """mtls-agent inspect: what stands in an installed set, a file or a document, and all that is wrong with it."""
 
 import json
+import random
 import subprocess
 
 import pytest
@@ -132,6 +133,101 @@ def test_sets_in_subdirectories(agent, put, good, authority):
     done = run(agent, f"--dir={agent.dir}", "--json", *(f"--secret={arn}" for arn in arns))
     sources = [(each["source"], each["certificates"][0]["subject"]) for each in json.loads(done.stdout)]
     assert sources == [(f"{agent.dir}/one", "CN=ECS-Client"), (f"{agent.dir}/two", "CN=Two")]
+
+
+def test_of_two_twins_the_one_that_was_taken_is_shown(agent, authority):
+    """An expired intermediate of the same name and key stands before it."""
+    middle = Authority("Middle", parent=authority)
+    expired = Authority("Middle", parent=authority, lifetime=(-2 * DAY, -DAY), key=middle.key)
+    leaf = middle.issue("Leaf")
+    inspected = look(agent, document(Pair(leaf.cert + expired.pem + middle.pem, leaf.key), authority.pem))
+    assert inspected["good"] and inspected["code"] is None
+    assert [each["issued_by"] for each in inspected["certificates"]] == [2, 3, 3, 3]
+    (key,) = inspected["keys"]
+    assert key["certificate"] == 0 and key["chain"] == "verified"
+    texts = findings(inspected, "warning")
+    assert any('"CN=Middle" expired at' in text for text in texts)
+    assert '"CN=Middle" is not part of the chain' in texts
+
+
+def test_the_code_of_fetch_is_shown(agent, authority):
+    expired = document(authority.issue("Old", lifetime=(-3 * DAY, -DAY)), authority.pem)
+    inspected = look(agent, expired)
+    assert inspected["code"] == "certificate_expired" and len(findings(inspected)) == 1
+    assert "standard input: not good: certificate_expired\n" in run(agent, "-", text=expired).stdout
+
+
+# ---- what fetch would do
+
+
+class Pieces:
+    """Certificates that are easily taken for one another, and the keys that belong to some of them."""
+
+    def __init__(self, authority):
+        middle = Authority("Middle", parent=authority)
+        namesake = Authority("Enclave-CA")
+        leaf = middle.issue("Leaf")
+        key = serialization.load_pem_private_key(leaf.key.encode(), None)
+        old = (-3 * DAY, -DAY)
+        own = Authority("Own", key=key)
+        server = authority.issue("Web", names=["web.example"])
+        self.certs = {
+            "leaf": leaf.cert,
+            "old": middle.issue("Leaf", lifetime=old, key=key).cert,
+            "own": own.pem,
+            "middle": middle.pem,
+            "old middle": Authority("Middle", parent=authority, lifetime=old, key=middle.key).pem,
+            "other middle": Authority("Middle", parent=authority).pem,
+            "root": authority.pem,
+            "namesake": namesake.pem,
+            "weak": Authority("Weak", "rsa1024").pem,
+            "server": server.cert,
+            "foreign": namesake.issue("Leaf", key=key).cert,
+        }
+        self.keys = [leaf.key] * 8 + [server.key, key_pem(new_key("p256"))]
+
+    def document(self, dice):
+        """JSON or bare PEM, of a client, sometimes of a server."""
+        leaves = dice.choice([["leaf"], ["leaf"], ["old", "leaf"], ["own", "leaf"], ["foreign"], ["server"]])
+        chain = [*leaves, *dice.sample(["middle", "old middle", "other middle"], dice.choice([1, 2, 3]))]
+        if dice.random() < 0.5:
+            chain.append(dice.choice(list(self.certs)))
+        if dice.random() < 0.3:
+            dice.shuffle(chain)
+        cas = dice.choice([["root"], ["root"], ["root", "weak"], ["namesake"], ["root", "namesake"], ["middle"], ["own"]])
+        if dice.random() < 0.1:
+            cas.append(dice.choice(list(self.certs)))
+        cert, ca = ("".join(self.certs[name] for name in names) for names in (chain, cas))
+        key = dice.choice(self.keys)
+        if dice.random() < 0.15:
+            return cert + key + ca
+        fields = {"client_cert": cert, "client_key": key, "ca_cert": ca}
+        if dice.random() < 0.1:
+            fields = {"server_cert": cert, "server_key": key, "ca_cert": ca}
+        if dice.random() < 0.05:
+            del fields[dice.choice(list(fields))]
+        return json.dumps(fields)
+
+
+OPTIONS = [[], [], ["--client-chain=require"], ["--expect-subject=Leaf"], ["--expect-san=web.example"]]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_its_verdict_is_fetchs(agent, tmp_path, put, authority, seed):
+    """Of random documents; a unit test has thousands more."""
+    pieces, dice, taken = Pieces(authority), random.Random(seed), 0
+    for number in range(40):
+        value, options = pieces.document(dice), dice.choice(OPTIONS)
+        fetched = agent.fetch(put(value), *options, directory=tmp_path / f"{number}")
+        looked = run(agent, "-", "--json", *options, text=value)
+        if fetched.status and fetched.event("error")["code"] == "field_missing" and value[0] != "{":
+            continue  # a part of an identity, by itself
+        assert (fetched.status == 0) == (looked.returncode == 0), (number, fetched.stderr, looked.stdout)
+        (inspected,) = json.loads(looked.stdout) or [None]
+        if fetched.status and inspected:
+            assert inspected["code"] == fetched.event("error")["code"], (number, looked.stdout)
+        taken += fetched.status == 0
+    assert 5 < taken < 35
 
 
 # ---- what is wrong

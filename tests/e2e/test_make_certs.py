@@ -258,6 +258,10 @@ def test_a_link_is_not_written_through(tool, tmp_path):
     assert not (tmp_path / "elsewhere").exists() and [path.name for path in tool.dir.iterdir()] == ["ca.key"]
 
 
+# What the agent never matches: it takes some for addresses, and for a wildcard a whole first label alone.
+NEVER = ["a.1", "0x7f000001", "a.0x", "a*.b", "*a.b", "a.*.b", "*", "a.b.", f"{'a' * 64}.b", ".".join(["a" * 60] * 5)]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -266,6 +270,9 @@ def test_a_link_is_not_written_through(tool, tmp_path):
         ["server", "DNS:x,IP:1.2.3.4"],
         ["server", "x\nURI:y"],
         ["server", "spiffe://a/b"],
+        *([kind, *cn, name] for kind, *cn in (["server"], ["client", "Web"]) for name in NEVER),
+        ["all", "a.1"],
+        ["client", " a"],
         ["client", "a/O=b"],
         ["client", ""],
         ["client", "x" * 65],
@@ -295,6 +302,14 @@ def test_clients_names(tool, agent, put):
     out = tool.make("--secret-json", "client", "Web", "web.example", "10.0.0.7", "spiffe://prod/web")
     guards = ["--expect-subject=CN=Web", "--expect-san=web.example,10.0.0.7,spiffe://prod/web"]
     agent.fetch(put(out), *guards).succeeded("installed")
+
+
+@pytest.mark.parametrize("name,host", [("*.enclave.test", "a.enclave.test"), ("10.example", "10.example")])
+def test_unusual_names_that_match(tool, tmp_path, agent, up, put, name, host):
+    out = tool.make("--secret-json", "all", name)
+    enclave = up(Nginx(tmp_path / "enclave", tool.pair("server"), tool.text("ca.crt")))
+    port = enclave.endpoint.rpartition(":")[2]
+    agent.fetch(put(out), "--rehearse=require", endpoint=f"{host}@127.0.0.1:{port}").succeeded("installed")
 
 
 @pytest.mark.skipif(not shutil.which("dash"), reason="there is no dash")

@@ -6,6 +6,7 @@ import datetime
 import json
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -186,6 +187,18 @@ def test_of_one_key_the_good_leaf_is_taken(agent, put, authority, other):
     assert agent.file("client.crt") == leaf.cert + first
 
 
+def test_a_servers_key_must_sign(agent, put, authority):
+    """ECDHE is all that there is, for which an EC key signs; keyEncipherment alone is for RSA."""
+    usage = x509.KeyUsage(False, False, True, False, False, False, False, False, False)
+    for kind, good in (("p256", False), ("rsa2048", True)):
+        server = authority.issue("enclave", kind, names=["enclave.test"], more=(usage,))
+        fetched = agent.fetch(put(json.dumps({"server_cert": server.cert, "server_key": server.key})))
+        if good:
+            fetched.succeeded("installed")
+        else:
+            assert "digitalSignature" in fetched.failed(65, "certificate_invalid")["reason"]
+
+
 def test_a_file_of_authorities_beside_an_identity(agent, put, authority):
     """An authority of it that is no root is trusted as well, and belongs to no chain."""
     middle = Authority("Middle", parent=authority)
@@ -215,6 +228,23 @@ def test_one_that_begins_before_the_deadline_is_waited_for(agent, put, authority
     result = agent.fetch(put(document(soon, authority.pem)), deadline="60s").succeeded("installed")
     assert result.all("clock_wait")
     assert datetime.datetime.now(datetime.timezone.utc) >= soon.certificate.not_valid_before_utc
+
+
+def test_run_waits_for_it_within_a_cycle(agent, put, serve, authority):
+    """The next cycle is an hour away."""
+    soon = authority.issue("ECS-Client", lifetime=(datetime.timedelta(seconds=5), DAY))
+    service = serve(put(document(soon, authority.pem)), interval="1h", deadline="60s")
+    service.wait("clock_wait")
+    service.wait("installed")
+    assert not service.all("error")
+    assert datetime.datetime.now(datetime.timezone.utc) >= soon.certificate.not_valid_before_utc
+
+
+def test_run_does_not_wait_for_what_begins_later(agent, put, serve, authority):
+    later = authority.issue("ECS-Client", lifetime=(DAY, 2 * DAY))
+    service = serve(put(document(later, authority.pem)), deadline="60s")
+    service.wait("error", code="certificate_not_yet_valid")
+    assert not service.all("clock_wait")
 
 
 def test_an_intermediate_makes_the_chain(agent, put, authority):

@@ -111,12 +111,13 @@ def test_another_secret_has_no_past(configured, metrics, agent, aws, put, good):
     assert metrics.get("mtls_agent_last_success_timestamp_seconds", set=str(agent.dir)) is None
 
 
-def test_a_set_that_moves_keeps_its_past(configured, agent, put, good):
+def test_a_set_that_moves_keeps_its_past(configured, agent, aws, put, good):
     one, two = put(good), put(good)
     service, change = configured(secret=[f"one={one}", f"two={two}"])
     service.wait("ready")
     wait_for(lambda: all(each["last_success"] for each in agent.status()["sets"]))
     before = {each["set"]: each["last_success"] for each in agent.status()["sets"]}
+    aws.faults += [aws_error(400, "AccessDeniedException", "no") for _ in range(200)]
     change(service, secret=[f"two={two}", f"one={one}"], interval="1h")
 
     def told():

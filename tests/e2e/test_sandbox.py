@@ -137,6 +137,15 @@ def test_files_elsewhere(escape, tmp_path):
 
 
 @needs_landlock
+@pytest.mark.parametrize("command", ["run", "fetch"])
+def test_the_log_is_not_the_workers(escape, tmp_path, command):
+    log = tmp_path / "log"
+    log.mkdir()
+    for what, answer in (("write", EACCES), ("main-write", "done")):
+        assert escape(what, log / "new", f"--log-file={log}/log", command=command) == answer
+
+
+@needs_landlock
 @pytest.mark.parametrize("command", ["inspect", "probe", "healthcheck", "status"])
 def test_who_only_looks_writes_nothing(escape, tmp_path, command):
     there = tmp_path / "mtls" / "file"

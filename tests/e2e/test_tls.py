@@ -4,10 +4,11 @@
 import subprocess
 
 import pytest
+from cryptography import x509
 
 from servers.enclave import Nginx, OpenNginx
 from servers.more import Plain, s_server, with_options
-from servers.pki import Authority, Pair, document
+from servers.pki import Authority, Pair, document, key_pem
 from servers.process import free_port
 
 VERIFY = ("-Verify", "3", "-verify_return_error", "-tls1_2")
@@ -72,6 +73,16 @@ def test_intermediates_are_sent(agent, put, tmp_path, server, authority, up, dep
 
 
 # ---- not mutual
+
+
+def test_a_ca_that_may_only_sign_certificates_is_no_server(agent, tmp_path, put, pair, up):
+    """OpenSSL would not be one with it; Go is."""
+    names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+    server = Authority("Server-CA", more=(names,))
+    enclave = up(Go(tmp_path / "enclave", Pair(server.pem, key_pem(server.key)), server.pem))
+    agent.fetch(put(document(pair, server.pem))).succeeded("installed")
+    probed = agent.probe(enclave.endpoint)
+    assert probed.status == 76 and "no digitalSignature" in probed.stdout
 
 
 def test_a_server_that_asks_for_no_certificate(installed, tmp_path, server, authority, up):

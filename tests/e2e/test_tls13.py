@@ -4,16 +4,12 @@ TLS 1.3 with enclaves: the rows of docs/verification.md that are its own, with p
 and what a client must take from a server, and what it must not.
 """
 
-import json
-import socket
-import struct
-
 import pytest
 
 from agent import snapshot
 from servers.enclave import Go, Nginx, Node, Python
 from servers.more import s_server, with_options
-from servers.peer import ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, Peer, Tls12, abort, record
+from servers.peer import ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, Peer, abort, record
 from servers.peer13 import COOKIE, KEY_SHARE, P256, P384, X25519, Tls13, extension, message, vector
 from servers.pki import document
 
@@ -338,7 +334,7 @@ def retry_with(*arguments, **options):
     return wrong
 
 
-def flight_of(make, application=False):
+def flight_of(make):
     def wrong(tls):
         tls.hello()
         tls.server_hello()
@@ -473,3 +469,71 @@ def test_is_not_taken(installed, peer, name):
     assert told["result"] == "unreachable", told
     assert spoken[0].done.wait(30) and len(spoken) == 1
     assert spoken[0].heard == [alert], told
+
+
+# ---- resumption
+
+RESUMING = {"nginx": Nginx, "openssl": s_server(*VERIFY), "go": Go}
+
+
+@pytest.mark.parametrize("kind", RESUMING)
+@pytest.mark.parametrize("key", ("p256", "rsa2048"))
+def test_every_tenth_handshake_is_full(agent, put, tmp_path, authority, up, kind, key):
+    """By tickets, each of which serves once."""
+    agent.fetch(put(document(authority.issue("ECS-Client", key), authority.pem))).succeeded("installed")
+    server = authority.issue("localhost", names=["localhost"])
+    running = up(RESUMING[kind](tmp_path / "server", server, authority.pem, tls13_only=True))
+    told = agent.probe(running.endpoint, "--count=12").succeeded().all("handshake")
+    assert [each["handshake"] for each in told] == ["full", *["resumed"] * 9, "full", "resumed"]
+    assert {(each["result"], each["tls"]) for each in told} == {("accepted", "1.3")}
+    for each in told:
+        assert each["signatures"] == (each["handshake"] == "full"), "the private key was used"
+
+
+def test_a_ticket_serves_once(installed, tmp_path, authority, up):
+    """Node gives no new one with a session that is resumed."""
+    server = authority.issue("localhost", names=["localhost"])
+    running = up(Node(tmp_path / "server", server, authority.pem, tls13_only=True))
+    told = installed.probe(running.endpoint, "--count=5").succeeded().all("handshake")
+    assert [each["handshake"] for each in told] == ["full", "resumed", "full", "resumed", "full"]
+
+
+def test_versions_alone(installed, tmp_path, authority, up):
+    """One that can do both is asked by the newer one, or by what was told."""
+    server = authority.issue("localhost", names=["localhost"])
+    running = up(Python(tmp_path / "server", server, authority.pem))
+    for flags, version in ((), "1.3"), (("--tls-versions=1.3",), "1.3"), (("--tls-versions=1.2",), "1.2"):
+        assert installed.probe(running.endpoint, *flags).succeeded().event("handshake")["tls"] == version
+    old = up(with_options(Nginx)(tmp_path / "old", server, authority.pem))
+    assert installed.probe(old.endpoint).succeeded().event("handshake")["tls"] == "1.2"
+    told = installed.probe(old.endpoint, "--tls-versions=1.3").event("handshake")
+    assert told["result"] == "unreachable" and "no version of TLS in common" in told["reason"]
+
+
+@pytest.mark.parametrize("group", ("X25519", "P-256", "P-384", "P-521"))
+def test_groups(installed, tmp_path, authority, up, group):
+    """All but the first by HelloRetryRequest."""
+    server = authority.issue("localhost", names=["localhost"])
+    running = up(s_server(*VERIFY, "-tls1_3", "-groups", group)(tmp_path / "server", server, authority.pem))
+    told = installed.probe(running.endpoint, "--count=2").succeeded().all("handshake")
+    assert [each["group"] for each in told] == [group] * 2
+    assert [each["handshake"] for each in told] == ["full", "resumed"]
+
+
+@pytest.mark.parametrize("suite", ("AES_128_GCM_SHA256", "AES_256_GCM_SHA384", "CHACHA20_POLY1305_SHA256"))
+@pytest.mark.parametrize("key", ("p256", "p384", "rsa2048"))
+def test_suites(agent, put, tmp_path, authority, up, suite, key):
+    agent.fetch(put(document(authority.issue("ECS-Client", key), authority.pem))).succeeded("installed")
+    server = authority.issue("localhost", key, names=["localhost"])
+    running = up(
+        s_server(*VERIFY, "-tls1_3", "-ciphersuites", f"TLS_{suite}")(tmp_path / "server", server, authority.pem)
+    )
+    told = agent.probe(running.endpoint, "--count=3").succeeded().all("handshake")
+    assert {each["cipher"] for each in told} == {f"TLS_{suite}"}
+    assert [each["handshake"] for each in told] == ["full", "resumed", "resumed"]
+
+
+def test_a_stateless_server_and_its_cookie(installed, tmp_path, authority, up):
+    server = authority.issue("localhost", names=["localhost"])
+    running = up(s_server(*VERIFY, "-tls1_3", "-stateless")(tmp_path / "server", server, authority.pem))
+    installed.probe(running.endpoint).succeeded()

@@ -14,7 +14,7 @@ import pytest
 from agent import PROGRAMS, wait_for
 from servers.http import HOLD
 from servers.pki import document
-from servers.starve import starved
+from servers.starve import precede, starved
 from test_probe import configuration
 
 DEADLINE = "80s"
@@ -99,6 +99,7 @@ def test_what_was_not_asked_is_not_counted(agent, serve, put, good, enclave, mut
     """Hundreds that say nothing leave each much less than a second, which tells nothing about them."""
     conf = configuration(tmp_path / "conf", [*mute(600), enclave.endpoint])
     service = serve(put(good), conf, "--rehearse=off", deadline="5s", interval="1h", probe_interval="100ms")
+    precede(service.pid)
     service.wait("unasked", seconds=60)
     service.wait("handshake", seconds=60, endpoint=enclave.endpoint, result="accepted")
     assert not service.all("handshake", result="unreachable")
@@ -153,6 +154,33 @@ def test_no_descriptor_is_not_the_enclaves_fault(installed, enclave, tmp_path):
     assert result.status == 71, result.stderr
     assert result.event("error")["code"] == "descriptors_full"
     assert not result.all("handshake")
+
+
+def few_threads(most):
+    """What to put before the agent so that it may have so many threads: as a user that has no other process."""
+    rights = "+dac_override,+dac_read_search,+ipc_lock"
+    return [
+        *("setpriv", "--reuid=64771", "--regid=64771", "--clear-groups"),
+        *(f"--inh-caps={rights}", f"--ambient-caps={rights}", "--"),
+        *("prlimit", f"--nproc={most}:{most}", "--"),
+    ]
+
+
+@pytest.mark.parametrize("most", [5, 6, 8])
+def test_few_threads_mean_fewer_at_once(installed, enclave, tmp_path, most):
+    """The look-up of each name has a thread of its own."""
+    endpoints = [f"https://localhost:{enclave.port}/health?{number}" for number in range(60)]
+    conf = configuration(tmp_path / "conf", endpoints)
+    installed.probe([], conf, deadline=DEADLINE, prefix=few_threads(most)).succeeded()
+
+
+def test_no_thread_is_not_the_enclaves_fault(installed, enclave):
+    """Whatever it is short of: for its own work, or for a name's."""
+    for most in range(1, 5):
+        result = installed.probe(f"localhost:{enclave.port}", prefix=few_threads(most))
+        if result.status != 0:
+            assert result.status == 71, result.stderr
+            assert result.event("error")["code"] == "threads_full"
 
 
 # ---- once is enough

@@ -50,9 +50,9 @@ $(OUT)/libbearssl.a: tests/fuzz/bearssl tests/fuzz/fuzz.mk $(TP).stamp
 	@echo "  BUILD bearssl"
 	$(V)tests/fuzz/bearssl $@ $(CC) $(filter-out -std=c11 -O1,$(CFLAGS)) -O2 $(if $(filter fuzzer,$(SANITIZE)),-fno-sanitize=alignment)
 # What a fuzzer does not need is not in it: that much less for libFuzzer to look at after each input.
-$(OUT)/libagent.a: $(FUZZ_AGENT)
+$(OUT)/libagent.a: $(FUZZ_AGENT) $(OUT)/linked
 	@rm -f $@
-	$(V)ar rcs $@ $^
+	$(V)ar rcs $@ $(filter %.o,$^)
 
 # $(1): a fuzzer's name.
 define fuzzer

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from servers.aws import AMZ_JSON, aws_error
 from servers.http import Answer, Http
-from servers.pki import Authority, document
+from servers.pki import DAY, Authority, document
 
 ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:mtls/soak-AbCdEf"
 POOL = 64  # identities, in turn
@@ -20,18 +20,19 @@ QUIET = 10  # one look in so many finds nothing new
 
 
 class StandIn:
-    def __init__(self, directory, target, authority):
+    def __init__(self, directory, target, authority, lifetime=(-DAY, 90 * DAY)):
         self.target = Path(target)
         self._documents = [
-            document(authority.issue(f"ECS-Client {number}"), authority.pem) for number in range(POOL)
+            document(authority.issue(f"ECS-Client {number}", lifetime=lifetime), authority.pem)
+            for number in range(POOL)
         ]
         self.versions = [str(uuid.uuid4())]
         self.rotating = False
         self._looks = 0
-        root = Authority("Soak AWS Root")
+        root = Authority("Soak AWS Root", lifetime=lifetime)
         self.ca_bundle = Path(directory) / "aws-ca.pem"
         self.ca_bundle.write_text(root.pem)
-        cert, key = root.issue("localhost", names=["localhost"]).write(directory, "aws")
+        cert, key = root.issue("localhost", names=["localhost"], lifetime=lifetime).write(directory, "aws")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(cert, key)
         self._http = Http(self._answer, context=context)

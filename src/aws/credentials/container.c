@@ -125,6 +125,8 @@ static int ask_agent(struct query *query, const struct aws *aws, struct http *ht
     } while (retry_wait(&retry, class, &response, error.text));
     if (response.result == HTTP_ANSWERED && response.status == 503)
         return err_set(err, ERR_CONTAINER_NOT_READY, source, "%s", error.text);
+    if (err_info(error.means)->class == ERR_OF_HOST)
+        return err_set(err, error.means, source, "%s", error.text);
     (void)err_set(err, class == RETRY_NEVER ? ERR_CREDENTIALS_FAILED : ERR_AWS_UNREACHABLE, source,
                   "%s", error.text);
     err->young = error.young;
