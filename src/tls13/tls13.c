@@ -76,7 +76,7 @@ static bool read_input(struct tls13 *tls)
     case CHANGE_CIPHER_SPEC: take_change(tls); return true;
     case ALERT: take_alert(tls); return true;
     case HANDSHAKE:
-        if (tls->state == TLS13_FLIGHT)
+        if (tls->state == TLS13_FLIGHT || tls->hello_due)
             return false; /* not before ours is out */
         if (tls->state == TLS13_CLOSING)
             engine->hlen_in = 0;
