@@ -519,6 +519,6 @@ int main(int argc, char **argv)
     believing = tls_peer_class;
     believing.end_chain = believe;
     for (i = 0; i <= words.resume_count; i++)
-        connect_once(&policy, words.resume_count ? cache : NULL, (unsigned)i);
+        connect_once(&policy, cache, (unsigned)i);
     return 0;
 }
