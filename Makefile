@@ -120,7 +120,7 @@ $(OUT)/obj/src/%.o: src/%.c $(TP).stamp Makefile VERSION
 
 $(BIN).debug: $(OBJ)
 	@echo "  LINK  $@"
-	$(V)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+	$(V)$(CC) $(LDFLAGS) $(if $(SANITIZE)$(FOREIGN),,-Wl$(comma)-Map=$(BIN).map) $^ $(LDLIBS) -o $@
 
 $(BIN): $(BIN).debug
 	@echo "  STRIP $@"
@@ -158,8 +158,15 @@ $(OUT)/obj/tests/%.o: tests/%.c $(TP).stamp Makefile VERSION
 	@echo "  CC    $<"
 	$(V)$(CC) $(CPPFLAGS) $(TEST_CFLAGS) -MMD -MP -c $< -o $@
 
+# Their schedules take no time: tests/unit/still_clock.c.
+$(addprefix $(TESTS)/unit/test_,credentials retry secretsmanager sts): \
+    LDFLAGS += $(addprefix -Wl$(comma)--wrap=,clock_ms clock_left clock_sleep)
+
 # A target as NFS shows it.
 $(TESTS)/unit/test_install_shared: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,flock fstatfs fstat fstatat openat fchown)
+
+# Memory that is short.
+$(TESTS)/unit/test_shortage: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,heap_alloc heap_realloc malloc calloc realloc)
 
 $(TESTS)/unit/%: $(OUT)/obj/tests/unit/%.o $(HELPERS) $(AGENT)
 	@mkdir -p $(@D)
@@ -184,7 +191,8 @@ $(TESTS)/fleet: $(OUT)/obj/tests/fleet/fleet.o $(AGENT)
 $(TESTS)/agent-clock: $(OUT)/obj/tests/programs/agent-clock.o $(OBJ)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
-	$(V)$(CC) $(LDFLAGS) -Wl,--wrap=clock_wall,--wrap=clock_sleep $^ $(LDLIBS) -o $@
+	$(V)$(CC) $(LDFLAGS) $(addprefix -Wl$(comma)--wrap=,clock_wall clock_sleep clock_ms clock_left \
+	    timerfd_settime pthread_create) $^ $(LDLIBS) -o $@
 
 # $(1): the agent's name. The map says which object a place in the program is of.
 define memory-agent
@@ -194,7 +202,6 @@ build/tests/memory/$(1): $(OBJ) $(patsubst %,$(OUT)/obj/tests/memory/%.o,$(MEMOR
 	$$(V)$$(CC) $$(LDFLAGS) -Wl,-Map=$$@.map \
 	    $$(foreach part,$(MEMORY_$(1)),$$(addprefix -Wl$$(comma)--wrap=,$$(WRAP_$$(part)))) $$^ $$(LDLIBS) -o $$@
 endef
-comma := ,
 $(foreach agent,$(notdir $(MEMORY)),$(eval $(call memory-agent,$(agent))))
 
 $(TESTS)/%: $(OUT)/obj/tests/programs/%.o $(AGENT)
@@ -253,7 +260,7 @@ test-bogo: $(TESTS)/bogo-shim ## BoringSSL's tests of clients: RUNNER=FOLDER is 
 
 test-e2e: all venv $(PROGRAM) ## the program against real servers
 	@tools/bootstrap --check e2e
-	@MTLS_AGENT=$(BIN) MTLS_AGENT_PROGRAMS=$(TESTS) $(WATCHED) build/venv/bin/pytest -c tests/e2e/pytest.ini -n 3 --dist loadfile $(E2E)
+	@MTLS_AGENT=$(BIN) MTLS_AGENT_PROGRAMS=$(TESTS) $(WATCHED) build/venv/bin/pytest -c tests/e2e/pytest.ini -n $(if $(FOREIGN)$(SANITIZE),3,5) --dist loadfile --no-loadscope-reorder $(E2E)
 
 # What needs a toolchain or library that the machine lacks is skipped, with the reason.
 test-servers: all venv $(PROGRAM) ## a matrix of real servers of 20 kinds, and ten minutes beside hostile ones (SERVERS_TIMES=N, SERVERS_SECONDS=N)
@@ -286,6 +293,10 @@ test-terraform: ## the Terraform module by your own terraform or tofu, with the 
 venv: ## build/venv, with tests/requirements.txt installed
 	@tools/make-venv tests/requirements.txt build/venv
 
+size-report: all ## what the program's bytes are: by room of src/ and by library, then the largest files
+	@tools/size-report $(BIN).map
+	@tools/check-size $(BIN)
+
 check: all ## format, lint, fences between rooms, size, pages that the program must agree with
 	@tools/bootstrap --check check
 	@tools/check $(BIN) -- -std=c11 $(CPPFLAGS) -nostdlibinc -isystem $(TP)/include
@@ -306,7 +317,7 @@ soak: all venv ## `run` for 10,000 rotations and 100,000 probes, half an hour (S
 bench-probe: all venv ## how long a probe of 900 endpoints takes, and with 100 among them that never answer
 	@build/venv/bin/python tests/bench/probe.py
 
-test-starved: all programs venv ## the program with 5, 8 and 12 % of a processor; 10 minutes
+test-starved: all venv $(PROGRAM) ## the program with 5, 8 and 12 % of a processor; 10 minutes
 	@tools/bootstrap --check e2e
 	@STARVED=all $(MAKE) --no-print-directory test-e2e E2E=tests/e2e/test_starved.py
 

@@ -10,6 +10,8 @@
 #include "base/log.h"
 #include "commands/commands.h"
 #include "config/config.h"
+#include "process/confine.h"
+#include "process/lookout.h"
 
 enum { STACK_NEED = 256 * 1024 };
 
@@ -68,7 +70,6 @@ static int run(const struct config *config)
     const struct command *command = command_find(name);
     struct err err;
 
-    log_start();
     if (open_log(config, command, &err) < 0)
         return log_error(&err);
     config_log(config);
@@ -113,6 +114,15 @@ static int asks_for(int argc, char *const argv[], const char *verb, const char *
     return 0;
 }
 
+static void look_out(int argc, char *const argv[])
+{
+    const struct command *command = argc > 1 ? command_find(argv[1]) : NULL;
+
+    if (command && command->fail)
+        lookout_fail_by(command->fail);
+    lookout_begin(command && command->needs & NEED_RELOAD, config_deadline(argc, argv));
+}
+
 int main(int argc, char *argv[])
 {
     struct config *config = NULL;
@@ -127,8 +137,11 @@ int main(int argc, char *argv[])
     }
     if (!make_room())
         return err_info(ERR_SYSTEM)->exit_status;
+    log_start();
+    look_out(argc, argv);
     if (config_parse(argc, argv, &config, &err) < 0)
         return log_error(&err);
+    lookout_limit(config->deadline_ms);
     status = run(config);
     config_free(config);
     return status;

@@ -11,7 +11,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "enclave/probe.h"
-#include "identity/expect.h"
 #include "identity/identity.h"
 #include "install/install_memory.h"
 #include "install/installed.h"
@@ -127,20 +126,20 @@ static void describe(const struct delivery *delivery)
 int delivery_expect(const struct delivery *delivery, const struct identity *identity,
                     struct err *err)
 {
-    const struct config *config = delivery->config;
-    const struct expected expected = {config->expect_subject, config->expect_sans,
-                                      config->expect_san_count};
+    const struct expected expected = agent_expected(delivery->config);
 
     return identity_expect(identity, &expected, delivery->set->secrets[0], err);
 }
 
 static int keep_anchors(struct delivery *delivery, struct err *err)
 {
+    const struct expected expected = agent_expected(delivery->config);
     struct install_source sources[CONFIG_SECRETS_MAX];
     const struct ca_overlap_request request = {
         .target = &delivery->target,
         .sources = sources,
         .source_count = delivery->set->secret_count,
+        .expected = &expected,
         .length_ms = delivery->config->ca_overlap_ms,
     };
 
@@ -291,6 +290,7 @@ static int try_out(struct delivery *delivery, struct err *err)
     const struct agent *agent = delivery->agent;
     const size_t set = (size_t)(delivery->told - agent->sets);
     struct rehearsed rehearsed = {
+        .pins = !agent->stays,
         .probes = agent->probes ? agent->probes + set * agent->config->endpoint_count : NULL};
     struct installed facts;
 
@@ -310,6 +310,8 @@ static int try_out(struct delivery *delivery, struct err *err)
 /* The mission. Nothing touches the target before all that can fail without it has succeeded. */
 static int deliver(struct delivery *delivery, struct secretsmanager *manager, struct err *err)
 {
+    int kept = 0;
+
     if (obtain(delivery, manager, err) < 0)
         return keep_stale(delivery, err) ? 0 : -1;
     if (!delivery->recalled && keep_from(delivery) != UNTRIED_NO)
@@ -324,9 +326,9 @@ static int deliver(struct delivery *delivery, struct secretsmanager *manager, st
     }
     if (delivery->config->dry_run)
         return require_proof(delivery, err);
-    if (delivery->rehearsal == REHEARSAL_UNPROVEN && keep_unproven(delivery))
-        return 0;
-    return install(delivery, err);
+    if (delivery->rehearsal == REHEARSAL_UNPROVEN)
+        kept = keep_unproven(delivery, err);
+    return kept == 0 ? install(delivery, err) : kept > 0 ? 0 : -1;
 }
 
 /* How a dry run ended, for who promotes a version or waits for it. */

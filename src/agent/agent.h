@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "aws/kept.h"
+#include "aws/region.h"
 #include "base/err.h"
 #include "config/config.h"
 #include "install/install.h"
@@ -34,6 +35,7 @@ struct agent {
     const struct environment *environment;
     bool stays;           /* run: others look after what is installed, and there is a next time */
     struct aws_kept kept; /* of AWS, for the next cycle */
+    char instance_region[REGION_MAX];
     struct agent_set sets[CONFIG_SETS_MAX]; /* in the configuration's order */
     atomic_bool writing;                    /* an installation is in hand */
     struct probe *probes; /* of each set's rehearsal, one for each endpoint; NULL: nobody asks */

@@ -125,6 +125,7 @@ int agent_cycle(struct agent *agent, int64_t deadline)
         .environment = agent->environment,
         .deadline = deadline,
         .kept = agent->stays ? &agent->kept : NULL,
+        .instance_region = agent->instance_region,
     };
     struct secretsmanager *manager = NULL;
     struct profiles *profiles = NULL;

@@ -133,13 +133,18 @@ static bool is_installed(const struct delivery *delivery, const struct identity 
                         buf_bytes(&installed->file[BUNDLE_CA_CERT])));
 }
 
-/* What serves now is not replaced by what nobody has tried. */
-bool keep_unproven(const struct delivery *delivery)
+/* What serves now is not replaced by what nobody has tried; nor is what cannot be looked at for a
+ * shortage of this host's. */
+int keep_unproven(const struct delivery *delivery, struct err *err)
 {
     struct err unfit;
     struct identity *installed = serving_identity(delivery, &unfit);
     bool keep = installed && !is_installed(delivery, installed);
 
+    if (!installed && err_info(unfit.code)->class == ERR_OF_HOST) {
+        *err = unfit;
+        return -1;
+    }
     if (keep)
         delivery->told->outcome = "kept_unproven";
     log_event(LOG_LEVEL_WARNING, keep ? "kept_unproven" : "unproven",

@@ -49,7 +49,7 @@ int deliver_set(struct agent *agent, size_t i, struct secretsmanager *manager, i
 /* What a set is called in the log: its subdirectory, else the directory. */
 const char *delivery_name(const struct delivery *delivery);
 
-/* Whether an identity is of the subject that the configuration asks for. */
+/* Whether an identity is the one that the configuration asks for. */
 int delivery_expect(const struct delivery *delivery, const struct identity *identity,
                     struct err *err);
 
@@ -65,13 +65,13 @@ const char *version_forbidden(const struct config *config, const struct installe
 /*
  * agent_keep.c: when what is installed stays. keep_stale(): AWS cannot be asked, and a whole set on
  * disk is better than a host that does not come up, unless it is of other secrets, which err then
- * says too. keep_unproven(): no enclave could be asked.
+ * says too. keep_unproven(): no enclave could be asked: 1 where it stays, 0, or -1 with err.
  * keep_from(): the version is one not to be tried, with the error of one that failed.
  * keep_held(): whether what stands in place of a version that is held back may stay, else why not.
  * keep_back(): one that was rolled back by itself has had its chance, and is refused still.
  */
 bool keep_stale(const struct delivery *delivery, struct err *err);
-bool keep_unproven(const struct delivery *delivery);
+int keep_unproven(const struct delivery *delivery, struct err *err);
 enum untried keep_from(struct delivery *delivery);
 int keep_held(const struct delivery *delivery, struct err *err);
 bool keep_back(const struct delivery *delivery, const struct err *err);

@@ -25,13 +25,21 @@ static const char *name_of(const struct retreat *retreat)
 static struct identity *previous_identity(const struct retreat *retreat, struct installed *previous,
                                           struct err *err)
 {
+    const struct expected expected = agent_expected(retreat->agent->config);
     struct identity_policy policy = {.now = clock_wall()};
     struct identity *identity = NULL;
     struct bundle bundle = {0};
+    struct err why;
 
     if (install_read_previous(&retreat->target, &bundle, previous, err) == 0)
         identity = identity_new(&bundle, &policy, name_of(retreat), err);
     bundle_free(&bundle);
+    if (identity && identity_expect(identity, &expected, "", &why) < 0) {
+        (void)err_set(err, ERR_NO_PREVIOUS, name_of(retreat),
+                      "the set before is not the one that is expected: %s", why.reason);
+        identity_free(identity);
+        return NULL;
+    }
     return identity;
 }
 

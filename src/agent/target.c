@@ -32,3 +32,14 @@ struct install_target agent_target(const struct config *config, const char *sub,
         .looks_only = !changes(config->command),
     };
 }
+
+struct expected agent_expected(const struct config *config)
+{
+    return (struct expected){
+        .subject = config->expect_subject,
+        .sans = config->expect_sans,
+        .san_count = config->expect_san_count,
+        .cas = config->expect_cas,
+        .ca_count = config->expect_ca_count,
+    };
+}

@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "identity/expect.h"
 #include "install/install.h"
 
 struct config;
@@ -13,5 +14,8 @@ struct config;
  * of the wait for the lock. It points into config and sub.
  */
 struct install_target agent_target(const struct config *config, const char *sub, int64_t deadline);
+
+/* Whose identity the configuration asks for. It points into config. */
+struct expected agent_expected(const struct config *config);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "aws/said.h"
 #include "aws/secretsmanager.h"
 #include "aws/text.h"
 #include "base/base64.h"
@@ -27,7 +28,7 @@ static int read_text(const struct json *json, json_value value, char *out, size_
 
 static int read_name(const struct json *json, const char *name, char *out, size_t size)
 {
-    return read_text(json, json_member(json, 0, name), out, size);
+    return read_text(json, json_present(json, 0, name), out, size);
 }
 
 static int decode_binary(const struct json *json, json_value value, struct buf *out)
@@ -49,8 +50,8 @@ static bool wants_pending(const struct config *config)
 static int read_document(const struct json *json, struct buf *out, const struct config *config,
                          const char *secret_id, struct err *err)
 {
-    json_value string = json_member(json, 0, "SecretString");
-    json_value binary = json_member(json, 0, "SecretBinary");
+    json_value string = json_present(json, 0, "SecretString");
+    json_value binary = json_present(json, 0, "SecretBinary");
 
     if (string == JSON_ABSENT && binary == JSON_ABSENT && wants_pending(config))
         return err_set(err, ERR_VERSION_PENDING, secret_id,
@@ -70,13 +71,14 @@ int answer_read(struct secret *secret, const struct config *config, struct bytes
                 const char *secret_id, struct err *err)
 {
     struct secret_version *version = &secret->version;
-    char reason[JSON_REASON_MAX];
+    char reason[JSON_REASON_MAX], title[SAID_TITLE_MAX];
     struct json *json = json_parse(answer, reason);
     int r;
 
     secret->document.tag = ARENA_DOCUMENT;
     if (!json)
-        return err_set(err, ERR_AWS_ANSWER, secret_id, "the answer is not JSON: %s", reason);
+        return err_set(err, ERR_AWS_ANSWER, secret_id, "the answer is not JSON: %s%s", reason,
+                       said_title(answer, title));
     if (read_name(json, "ARN", version->arn, sizeof version->arn) < 0)
         r = err_set(err, ERR_AWS_ANSWER, secret_id, "the answer's ARN is missing or malformed");
     else if (read_name(json, "VersionId", version->id, sizeof version->id) < 0)
@@ -88,7 +90,8 @@ int answer_read(struct secret *secret, const struct config *config, struct bytes
     return r;
 }
 
-/* Whether a version, known by its id and its list of stages, is the one that is meant. */
+/* Whether a version, known by its id and its list of stages, is the one that is meant: by both
+ * where both are given. */
 static bool is_meant(const struct json *json, json_value id, json_value stages,
                      const struct config *config)
 {
@@ -96,8 +99,11 @@ static bool is_meant(const struct json *json, json_value id, json_value stages,
     json_value stage;
     int at = 0;
 
-    if (config->version_id)
-        return read_text(json, id, text, sizeof text) == 0 && strcmp(text, config->version_id) == 0;
+    if (config->version_id &&
+        (read_text(json, id, text, sizeof text) < 0 || strcmp(text, config->version_id) != 0))
+        return false;
+    if (config->version_id && !config->version_stage)
+        return true;
     while (json_item(json, stages, &at, &stage))
         if (read_text(json, stage, text, sizeof text) == 0 &&
             strcmp(text, config->version_stage ? config->version_stage : "AWSCURRENT") == 0)
@@ -120,20 +126,19 @@ static int find_version(const struct json *json, struct secret_version *version,
 /* Marked for deletion: it is still described, but no value of it is given out. */
 static bool is_deleted(const struct json *json)
 {
-    enum json_type type = json_type(json, json_member(json, 0, "DeletedDate"));
-
-    return type != JSON_NONE && type != JSON_NULL;
+    return json_present(json, 0, "DeletedDate") != JSON_ABSENT;
 }
 
 int answer_read_version(struct secret_version *version, const struct config *config,
                         struct bytes answer, const char *secret_id, struct err *err)
 {
-    char reason[JSON_REASON_MAX];
+    char reason[JSON_REASON_MAX], title[SAID_TITLE_MAX];
     struct json *json = json_parse(answer, reason);
     int r = 0;
 
     if (!json)
-        return err_set(err, ERR_AWS_ANSWER, secret_id, "the description is not JSON: %s", reason);
+        return err_set(err, ERR_AWS_ANSWER, secret_id, "the description is not JSON: %s%s", reason,
+                       said_title(answer, title));
     if (read_name(json, "ARN", version->arn, sizeof version->arn) < 0 ||
         (!is_deleted(json) && find_version(json, version, config) < 0))
         r = err_set(err, ERR_AWS_ANSWER, secret_id,

@@ -20,6 +20,8 @@ struct aws {
     int64_t deadline;                      /* on clock_ms(): nothing goes on beyond it */
     const struct profiles *profiles;       /* the SDKs' shared files; NULL: none */
     struct aws_kept *kept;                 /* from one conversation to the next; NULL: nothing */
+    char
+        *instance_region; /* REGION_MAX bytes of the user's, "" until it is known; NULL: ask anew */
 };
 
 #endif

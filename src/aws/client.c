@@ -8,6 +8,7 @@
 #include "aws/aws.h"
 #include "aws/credentials.h"
 #include "aws/endpoint.h"
+#include "aws/imds.h"
 #include "aws/kept.h"
 #include "aws/profile.h"
 #include "aws/proxy.h"
@@ -69,6 +70,15 @@ int client_attempts(const struct aws *aws, unsigned *attempts, struct err *err)
     return 0;
 }
 
+/* Each is looked at, whether it is of use this time or not. */
+static int check_switches(const struct aws *aws, struct err *err)
+{
+    struct endpoint_params params = {.region = NULL};
+    bool on;
+
+    return endpoint_switches(aws, &params, &on, err) < 0 ? -1 : imds_disabled(aws, &on, err);
+}
+
 struct client *client_new(const struct aws *aws, struct err *err)
 {
     struct client *client = arena_alloc(sizeof *client, ARENA_WORK);
@@ -79,7 +89,7 @@ struct client *client_new(const struct aws *aws, struct err *err)
     }
     client->aws = aws;
     client->clock.skew_s = aws->kept ? aws->kept->skew_s : 0;
-    if (client_attempts(aws, &client->max_attempts, err) == 0 &&
+    if (check_switches(aws, err) == 0 && client_attempts(aws, &client->max_attempts, err) == 0 &&
         proxy_read(&client->proxy, aws, err) == 0)
         client->http = http_new(true, err);
     if (client->http)

@@ -7,25 +7,18 @@
 #include "aws/aws.h"
 #include "aws/profile.h"
 #include "base/err.h"
+#include "base/secrecy.h"
 #include "config/config.h"
 
-static bool is(const struct aws *aws, const char *name, const char *property, const char *word)
-{
-    const char *value = profile_setting(aws, name, property);
-
-    return value && strcasecmp(value, word) == 0;
-}
-
 /* The URL that the user configured, or NULL. */
-static const char *configured(const struct aws *aws, enum endpoint_service service)
+static const char *configured(const struct aws *aws, enum endpoint_service service, bool ignored)
 {
     const struct config *config = aws->config;
     bool secrets = service == ENDPOINT_SECRETSMANAGER;
     const char *own = secrets ? "AWS_ENDPOINT_URL_SECRETS_MANAGER" : "AWS_ENDPOINT_URL_STS";
     const char *text = secrets ? config->endpoint_url : NULL;
 
-    if (text ||
-        is(aws, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls", "true"))
+    if (text || ignored)
         return text;
     text = config_variable(config, own);
     if (!text)
@@ -33,6 +26,31 @@ static const char *configured(const struct aws *aws, enum endpoint_service servi
     if (!text)
         text = profile_endpoint_url(aws, secrets ? PROFILE_SECRETSMANAGER : PROFILE_STS);
     return text;
+}
+
+static int read_global(const struct aws *aws, bool *global, struct err *err)
+{
+    const char *value =
+        profile_setting(aws, "AWS_STS_REGIONAL_ENDPOINTS", "sts_regional_endpoints");
+    char shown[SECRECY_QUOTED_MAX];
+
+    *global = value && strcasecmp(value, "legacy") == 0;
+    if (!value || *global || strcasecmp(value, "regional") == 0)
+        return 0;
+    return err_set(err, ERR_CONFIG, "AWS_STS_REGIONAL_ENDPOINTS",
+                   "%s is neither regional nor legacy", secrecy_quoted(shown, value));
+}
+
+int endpoint_switches(const struct aws *aws, struct endpoint_params *params, bool *ignored,
+                      struct err *err)
+{
+    if (profile_switch(aws, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+                       "ignore_configured_endpoint_urls", ignored, err) < 0 ||
+        profile_switch(aws, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint", &params->fips, err) < 0 ||
+        profile_switch(aws, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint",
+                       &params->dual_stack, err) < 0)
+        return -1;
+    return read_global(aws, &params->global, err);
 }
 
 static int check(const struct aws_endpoint *endpoint, const struct config *config, struct err *err)
@@ -50,15 +68,12 @@ int endpoint_resolve(struct aws_endpoint *endpoint, const struct aws *aws,
                      enum endpoint_service service, const char *region, struct err *err)
 {
     const struct config *config = aws->config;
-    const struct endpoint_params params = {
-        .service = service,
-        .region = region,
-        .custom = configured(aws, service),
-        .fips = is(aws, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint", "true"),
-        .dual_stack = is(aws, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint", "true"),
-        .global = is(aws, "AWS_STS_REGIONAL_ENDPOINTS", "sts_regional_endpoints", "legacy"),
-    };
+    struct endpoint_params params = {.service = service, .region = region};
+    bool ignored;
 
+    if (endpoint_switches(aws, &params, &ignored, err) < 0)
+        return -1;
+    params.custom = configured(aws, service, ignored);
     if (endpoint_by_rules(endpoint, &params, err) < 0)
         return -1;
     if (url_parse(&endpoint->url, endpoint->text) < 0)

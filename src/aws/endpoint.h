@@ -37,6 +37,13 @@ struct endpoint_params {
 int endpoint_by_rules(struct aws_endpoint *endpoint, const struct endpoint_params *params,
                       struct err *err);
 
+/*
+ * What the SDKs' switches say of them, and whether configured URLs are to be ignored. ERR_CONFIG
+ * where one is none of its words.
+ */
+int endpoint_switches(const struct aws *aws, struct endpoint_params *params, bool *ignored,
+                      struct err *err);
+
 /* The id of the partition that a region is of: "aws-cn". */
 const char *endpoint_partition(const char *region);
 

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "aws/error_meaning.h"
+#include "aws/said.h"
 #include "aws/xml.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -17,16 +18,16 @@
 
 enum { MESSAGE_MAX = 201, CLOCK_TOLERANCE_S = 240, CLOCK_WAIT_MS = 1000, LEARNED_MAX = 2 };
 
-/* Appends the string under either of two names, if there is one. */
-static void take_string(const struct json *json, json_value object, const char *name,
-                        const char *other, struct buf *out)
+/* Appends the first string that there is under any of the names, which NULL ends. */
+static void take_string(const struct json *json, json_value object, const char *const *names,
+                        struct buf *out)
 {
-    json_value value = json_member(json, object, name);
+    for (; *names && out->len == 0; names++) {
+        const json_value value = json_present(json, object, *names);
 
-    if (value < 0)
-        value = json_member(json, object, other);
-    if (value >= 0)
-        (void)json_string(json, value, out);
+        if (value >= 0)
+            (void)json_string(json, value, out);
+    }
 }
 
 /* What STS writes to who does not ask for JSON. */
@@ -41,10 +42,12 @@ static void read_xml(struct bytes body, struct buf *code, struct buf *message)
 
 /*
  * An error's code and message: an object of AWS JSON, or of STS, which puts it into a member, or
- * XML; both stay empty where the body is something else.
+ * XML.
  */
-static void read_body(struct bytes body, struct buf *code, struct buf *message)
+static void read_known(struct bytes body, struct buf *code, struct buf *message)
 {
+    static const char *const codes[] = {"__type", "code", "Code", NULL};
+    static const char *const messages[] = {"message", "Message", NULL};
     char reason[JSON_REASON_MAX];
     struct json *json = json_parse(body, reason);
     json_value object = 0;
@@ -56,10 +59,18 @@ static void read_body(struct bytes body, struct buf *code, struct buf *message)
     if (json_type(json, json_member(json, 0, "Error")) == JSON_OBJECT)
         object = json_member(json, 0, "Error");
     if (json_type(json, object) == JSON_OBJECT) {
-        take_string(json, object, "__type", object ? "Code" : "code", code);
-        take_string(json, object, "message", "Message", message);
+        take_string(json, object, codes, code);
+        take_string(json, object, messages, message);
     }
     json_free(json);
+}
+
+/* Where it is something else, the message is whatever text there is. */
+static void read_body(struct bytes body, struct buf *code, struct buf *message)
+{
+    read_known(body, code, message);
+    if (code->len == 0 && message->len == 0)
+        said_read(body, message);
 }
 
 /* The bare code out of "namespace#Code" (__type) or "Code:URL" (x-amzn-ErrorType). */

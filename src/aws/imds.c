@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aws/imds.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +23,13 @@
 
 static const char subject[] = "imds";
 
-enum { ANSWER_MAX = 10000, TIMEOUT_S = 1, FIND_MS = 3000, SILENT_MAX = 3 };
+enum {
+    ANSWER_MAX = 10000,
+    TIMEOUT_S = 1,
+    FIND_MS = 3000,
+    SILENT_MAX = 3,
+    DOUBLINGS_MAX = 3, /* of the time for an answer: 2 s to 16 s */
+};
 
 struct imds {
     const struct aws *aws;
@@ -30,6 +37,7 @@ struct imds {
     char base[IMDS_URL_MAX]; /* "http://169.254.169.254" */
     struct url url;
     unsigned timeout_s;
+    unsigned silent; /* so many tries ended without an answer: the next one has twice the time */
     unsigned tries;  /* 0: not configured */
     bool present;    /* it took a connection: no answer now is a passing fault */
     int64_t find_by; /* on clock_ms(): what took no connection by then is not there */
@@ -109,7 +117,7 @@ static int perform(const struct imds *imds, const char *method, const char *path
         .tls = imds->url.tls ? &tls : NULL,
         .body_max = ANSWER_MAX,
         .connect_ms = (int64_t)imds->timeout_s * 1000,
-        .total_ms = (int64_t)imds->timeout_s * 2000,
+        .total_ms = (int64_t)imds->timeout_s * 2000 << imds->silent,
         .deadline = imds->aws->deadline,
     };
 
@@ -154,6 +162,8 @@ static int ask(struct imds *imds, const char *method, const char *path,
             return -1;
         if (response->stage == HTTP_STAGE_ANSWER)
             imds->present = true;
+        if (is_silent(imds, response) && imds->silent < DOUBLINGS_MAX)
+            imds->silent++;
         if (is_ok(response))
             return 0;
         aws_error_read(error, response);
@@ -196,6 +206,8 @@ static enum imds_state refused_token(const struct imds *imds, const struct http_
         code = ERR_METADATA_OFF;
         hint = "; that is what it says where the instance's metadata options turn it off";
     }
+    if (response->os_error == ENETUNREACH && strchr(imds->url.name, ':') == NULL)
+        hint = "; on a host of IPv6 alone set AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE=IPv6";
     (void)err_set(err, code, subject, "%s gave no session token: %s%s", imds->base, error->text,
                   hint);
     return absent ? IMDS_ABSENT : IMDS_FAILED;
@@ -217,13 +229,20 @@ static enum imds_state get_token(struct imds *imds, struct err *err)
     return r < 0 ? IMDS_FAILED : IMDS_FOUND;
 }
 
+int imds_disabled(const struct aws *aws, bool *disabled, struct err *err)
+{
+    return profile_switch(aws, "AWS_EC2_METADATA_DISABLED", NULL, disabled, err);
+}
+
 enum imds_state imds_open(struct imds **out, const struct aws *aws, struct err *err)
 {
-    const char *disabled = config_variable(aws->config, "AWS_EC2_METADATA_DISABLED");
     enum imds_state state = IMDS_FAILED;
     struct imds *imds;
+    bool disabled;
 
-    if (disabled && strcasecmp(disabled, "true") == 0) {
+    if (imds_disabled(aws, &disabled, err) < 0)
+        return IMDS_FAILED;
+    if (disabled) {
         (void)err_set(err, ERR_CREDENTIALS_MISSING, subject, "AWS_EC2_METADATA_DISABLED is true");
         return IMDS_ABSENT;
     }

@@ -2,6 +2,8 @@
 #ifndef AWS_IMDS_H
 #define AWS_IMDS_H
 
+#include <stdbool.h>
+
 #include "base/buf.h"
 
 struct aws;
@@ -23,6 +25,9 @@ enum imds_state {
 /* Where it is asked for, without a slash at the end. ERR_CONFIG. */
 #define IMDS_URL_MAX 512
 int imds_endpoint(const struct aws *aws, char out[IMDS_URL_MAX], struct err *err);
+
+/* Whether AWS_EC2_METADATA_DISABLED says that it is not to be asked. ERR_CONFIG. */
+int imds_disabled(const struct aws *aws, bool *disabled, struct err *err);
 
 /* Opens a session: gets its token. Anything but IMDS_FOUND says why in *err. */
 enum imds_state imds_open(struct imds **out, const struct aws *aws, struct err *err);

@@ -2,17 +2,17 @@
 #include "aws/profile.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "aws/aws.h"
 #include "base/arena.h"
 #include "base/err.h"
-#include "base/fs.h"
 #include "base/secrecy.h"
+#include "base/trust.h"
 #include "config/config.h"
 
 enum { FILE_MAX = 256 * 1024, SECTION_MAX = 128 };
@@ -83,20 +83,37 @@ static int check_values(const struct profile_file *file, const char *path, struc
     return 0;
 }
 
+/* 1; 0: there is none; -1. Who could have written it chooses the account that secrets come from. */
+static int read_file(struct buf *text, const char *path, bool named, struct err *err)
+{
+    struct trust trust = {.also = TRUST_NOBODY};
+
+    if (access(path, F_OK) < 0) {
+        if (is_absent(path, named))
+            return 0;
+        (void)snprintf(trust.why, sizeof trust.why, "%s", strerror(errno));
+    } else if (trust_read(path, text, &trust) == 0) {
+        return 1;
+    } else if (is_absent(path, named)) {
+        return 0;
+    }
+    return err_set(err, ERR_CONFIG, path, "it cannot be read: %s", trust.why);
+}
+
 static int load(struct profile_file *file, enum profile_file_kind kind, const struct config *config,
                 struct err *err)
 {
     char path[PROFILE_PATH_MAX], reason[PROFILE_REASON_MAX];
+    int found;
 
     file->kind = kind;
     file->text.tag = kind == PROFILE_CREDENTIALS ? ARENA_CREDENTIALS : ARENA_DOCUMENT;
     file->text.max = FILE_MAX;
     if (profile_path(config, kind, path) < 0)
         return 0;
-    if (fs_read(AT_FDCWD, path, &file->text) < 0)
-        return is_absent(path, named_path(config, kind) != NULL)
-                   ? 0
-                   : err_set_errno(err, ERR_CONFIG, path, "it cannot be read");
+    found = read_file(&file->text, path, named_path(config, kind) != NULL, err);
+    if (found <= 0)
+        return found;
     if (profile_file_parse(file, reason) < 0)
         return err_set(err, ERR_CONFIG, path, "%s", reason);
     return check_values(file, path, err);
@@ -197,13 +214,27 @@ const char *profile_setting(const struct aws *aws, const char *variable, const c
     return profile_get(aws->profiles, aws->profiles->name, property);
 }
 
+int profile_switch(const struct aws *aws, const char *variable, const char *property, bool *on,
+                   struct err *err)
+{
+    const char *value = property ? profile_setting(aws, variable, property)
+                                 : config_variable(aws->config, variable);
+    char shown[SECRECY_QUOTED_MAX];
+
+    *on = value && strcasecmp(value, "true") == 0;
+    if (!value || *on || strcasecmp(value, "false") == 0)
+        return 0;
+    (void)err_set(err, ERR_CONFIG, variable, "%s is neither true nor false",
+                  secrecy_quoted(shown, value));
+    err->remedy = "Set it to true or false, in the environment, the file or the profile.";
+    return -1;
+}
+
 const char *profile_endpoint_url(const struct aws *aws, enum profile_service service)
 {
     const struct profiles *profiles = aws->profiles;
-    const char *ignore = profile_setting(aws, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
-                                         "ignore_configured_endpoint_urls");
 
-    if (!profiles || (ignore && strcasecmp(ignore, "true") == 0))
+    if (!profiles)
         return NULL;
     if (profiles->service_url[service])
         return profiles->service_url[service];

@@ -44,10 +44,12 @@ const char *profile_get(const struct profiles *profiles, const char *name, const
  */
 const char *profile_setting(const struct aws *aws, const char *variable, const char *property);
 
-/*
- * endpoint_url of the profile in use, of its services section before its own; NULL: none, or it is
- * to be ignored.
- */
+/* A setting that is true or false, in any case; false where it is not set. ERR_CONFIG where it is
+ * neither. property NULL: the variable alone. */
+int profile_switch(const struct aws *aws, const char *variable, const char *property, bool *on,
+                   struct err *err);
+
+/* endpoint_url of the profile in use, of its services section before its own; NULL: none. */
 const char *profile_endpoint_url(const struct aws *aws, enum profile_service service);
 
 #endif

@@ -213,6 +213,8 @@ int profile_file_parse(struct profile_file *file, char reason[PROFILE_REASON_MAX
         (void)snprintf(reason, PROFILE_REASON_MAX, "it holds a NUL byte");
         return -1;
     }
+    if (file->text.len >= 3 && memcmp(at, "\xEF\xBB\xBF", 3) == 0) /* a byte order mark */
+        at += 3;
     while (!why && (line = strsep(&at, "\n"))) {
         reader.line++;
         why = read_line(&reader, line);

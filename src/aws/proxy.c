@@ -10,8 +10,11 @@
 #include "aws/environment.h"
 #include "aws/url.h"
 #include "base/err.h"
+#include "base/log.h"
+#include "base/secrecy.h"
 #include "config/config.h"
 #include "config/config_values.h"
+#include "config/no_proxy.h"
 
 #define SCHEME "http://"
 
@@ -42,9 +45,24 @@ static const char *choose(const struct aws *aws, const char **password)
     return variable(aws, "https_proxy", "HTTPS_PROXY");
 }
 
+/* An entry that is not understood fits nothing, and is not passed over in silence. */
+static void tell_strange(const char *list)
+{
+    char shown[64], entry[64];
+    const char *at;
+    size_t len;
+
+    while (list && (at = no_proxy_strange(&list, &len)) != NULL) {
+        (void)snprintf(entry, sizeof entry, "%.*s", (int)len, at);
+        log_event(LOG_LEVEL_WARNING, "no_proxy_ignored",
+                  log_s("entry", secrecy_shown(entry, shown, sizeof shown)));
+    }
+}
+
 int proxy_read(struct proxy *proxy, const struct aws *aws, struct err *err)
 {
     const char *text = choose(aws, &proxy->http.password), *why, *end;
+    char shown[256];
     struct url url;
     size_t len;
 
@@ -52,24 +70,29 @@ int proxy_read(struct proxy *proxy, const struct aws *aws, struct err *err)
         return 0;
     why = value_proxy(text);
     if (why)
-        return err_set(err, ERR_CONFIG, "HTTPS_PROXY", "%s", why);
+        return err_set(err, ERR_CONFIG, "HTTPS_PROXY", "\"%.200s\" %s",
+                       secrecy_shown(text, shown, sizeof shown), why);
     if (strncasecmp(text, SCHEME, strlen(SCHEME)) == 0)
         text += strlen(SCHEME);
     (void)snprintf(proxy->url, sizeof proxy->url, "%s%s", SCHEME, text);
     if (url_parse(&url, proxy->url) < 0)
-        return err_set(err, ERR_CONFIG, "HTTPS_PROXY", "it is no http:// URL of a host");
+        return err_set(err, ERR_CONFIG, "HTTPS_PROXY", "\"%.200s\" is no http:// URL of a host",
+                       secrecy_shown(proxy->url, shown, sizeof shown));
     len = strlen(SCHEME) + strcspn(proxy->url + strlen(SCHEME), "/"); /* no path, but a port */
     end = strchr(proxy->url, ']'); /* of an IPv6 address, whose colons are no port's */
     end = strchr(end ? end : proxy->url + strlen(SCHEME), ':');
     (void)snprintf(proxy->url + len, sizeof proxy->url - len, "%s", end ? "" : ":80");
     proxy->http.url = proxy->url;
-    proxy->http.except = aws->config->no_proxy;
-    if (!proxy->http.except)
-        proxy->http.except = variable(aws, "no_proxy", "NO_PROXY");
+    proxy->except = aws->config->no_proxy;
+    if (!proxy->except)
+        proxy->except = variable(aws, "no_proxy", "NO_PROXY");
+    tell_strange(proxy->except);
     return 0;
 }
 
 const struct http_proxy *proxy_for(const struct proxy *proxy, const struct url *url)
 {
-    return proxy->http.url && url->tls ? &proxy->http : NULL;
+    if (!proxy->http.url || !url->tls || no_proxy_fits(proxy->except, url->name, url->port))
+        return NULL;
+    return &proxy->http;
 }

@@ -11,6 +11,7 @@ struct url;
 /* The proxy for requests to AWS, and to nobody else. Points into configuration and environment. */
 struct proxy {
     struct http_proxy http; /* url NULL: there is none */
+    const char *except;     /* hosts that are reached without it: config/no_proxy.h; or NULL */
     char url[320];
 };
 
@@ -20,7 +21,8 @@ struct proxy {
  */
 int proxy_read(struct proxy *proxy, const struct aws *aws, struct err *err);
 
-/* What http_request.proxy is to be for a URL: NULL for plain http, which stays on this machine. */
+/* What http_request.proxy is to be for a URL: NULL for plain http, which stays on this machine, and
+ * where the URL's host is one of the exceptions. */
 const struct http_proxy *proxy_for(const struct proxy *proxy, const struct url *url);
 
 #endif

@@ -9,7 +9,8 @@
 #include "aws/endpoint.h"
 #include "base/err.h"
 
-enum { SUFFIX = 7, ADVICE_MAX = 384 }; /* "-AbCdEf", which Secrets Manager puts behind a name */
+/* "-AbCdEf", which Secrets Manager puts behind a name; the longest ARN, in a statement. */
+enum { SUFFIX = 7, ADVICE_MAX = 720 };
 
 static bool is_arn(const char *id)
 {
@@ -72,16 +73,40 @@ static void advise(char out[ADVICE_MAX], const struct client_call *call,
                        "\"the KmsKeyId of aws secretsmanager describe-secret\"}");
 }
 
+/* What to do, where that is another thing than the code says. NULL: it is not. */
+static const char *remedy_of(const struct aws_error *error, bool dual_stack)
+{
+    if (error->means == ERR_NO_ROUTE && !dual_stack)
+        return "Give the subnet a NAT gateway or a VPC endpoint for Secrets Manager, or set "
+               "HTTPS_PROXY; on a host of IPv6 alone set AWS_USE_DUALSTACK_ENDPOINT=true.";
+    if (error->means != ERR_AWS_DENIED || error->young)
+        return NULL;
+    if (!*error->code)
+        return "This is no answer of AWS's: have the proxy or firewall on the way let requests to "
+               "this host through, or reach it by a VPC endpoint.";
+    if (strcmp(error->code, "OptInRequired") == 0)
+        return "Enable the service or the region for this account, or wait until its sign-up is "
+               "through.";
+    return "No policy of the role's decides this: have who manages the policy or the account that "
+           "AWS names allow it.";
+}
+
 int refusal_explain(struct err *err, const struct client_call *call,
                     const struct client_refusal *refusal)
 {
     const struct aws_error *error = &refusal->error;
-    char advice[ADVICE_MAX];
+    char advice[ADVICE_MAX], who[256];
+    size_t rest, room;
 
     advise(advice, call, error);
-    (void)err_set(err, error->means, call->object, "%s; %s in %s, credentials of %s, try %u%s",
-                  error->text, call->endpoint->url.host, call->endpoint->region,
-                  refusal->credentials, refusal->tries, advice);
+    (void)snprintf(who, sizeof who, "; %.120s in %s, credentials of %s, try %u",
+                   call->endpoint->url.host, call->endpoint->region, refusal->credentials,
+                   refusal->tries);
+    /* Of AWS's words the end may be missing, but nothing of what is to be pasted. */
+    rest = strlen(who) + strlen(advice) + 1;
+    room = rest < sizeof err->reason ? sizeof err->reason - rest : 0;
+    (void)err_set(err, error->means, call->object, "%.*s%s%s", (int)room, error->text, who, advice);
+    err->remedy = remedy_of(error, strstr(call->endpoint->url.host, ".api."));
     err->young = error->young;
     return -1;
 }

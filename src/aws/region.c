@@ -8,25 +8,30 @@
 #include "aws/imds.h"
 #include "aws/profile.h"
 #include "base/err.h"
+#include "base/secrecy.h"
 #include "config/config.h"
+#include "config/config_values.h"
 
-/* Copies text if it has a region's form, "us-gov-west-1": it becomes part of a host name. */
-static int copy(char out[REGION_MAX], struct bytes text)
+/* Copies text if it has a region's form, "us-gov-west-1": it becomes part of a host name. NULL, or
+ * why it has not. */
+static const char *copy(char out[REGION_MAX], struct bytes text)
 {
-    size_t i;
+    const char *why = NULL;
 
-    if (text.len == 0 || text.len >= REGION_MAX || text.data[0] == '-' ||
-        text.data[text.len - 1] == '-')
-        return -1;
-    for (i = 0; i < text.len; i++) {
-        uint8_t c = text.data[i];
+    if (text.len >= REGION_MAX || memchr(text.data ? (const void *)text.data : "", 0, text.len))
+        why = "is not an AWS region, such as eu-central-1";
+    if (why)
+        return why;
+    (void)snprintf(out, REGION_MAX, "%.*s", (int)text.len, text.len ? (const char *)text.data : "");
+    return value_region(out);
+}
 
-        if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-')
-            return -1;
-    }
-    memcpy(out, text.data, text.len);
-    out[text.len] = '\0';
-    return 0;
+/* White space at the end, of an answer's line, is none of it. */
+static struct bytes trimmed(struct bytes text)
+{
+    while (text.len > 0 && strchr(" \t\r\n", text.data[text.len - 1]))
+        text.len--;
+    return text;
 }
 
 /* The fourth part of arn:partition:secretsmanager:region:account:secret:name; len 0: no ARN. */
@@ -43,30 +48,56 @@ static struct bytes region_of_arn(const char *id)
     return bytes_of(id, strcspn(id, ":"));
 }
 
-static int ask_imds(const struct aws *aws, const char *secret_id, char out[REGION_MAX],
-                    struct err *err)
+/* What keeps the metadata from answering may pass, or is of this host; else the region is not
+ * known.
+ */
+static enum err_code cause_of(const struct err *why)
+{
+    const enum err_class class = err_info(why->code)->class;
+
+    return class == ERR_IS_PASSING || class == ERR_OF_HOST || why->code == ERR_CONFIG
+               ? why->code
+               : ERR_REGION_MISSING;
+}
+
+static int read_imds(const struct aws *aws, char out[REGION_MAX], struct err *why)
 {
     struct buf text = {.tag = ARENA_WORK};
     struct imds *imds = NULL;
-    struct err why = {0};
     int r = -1;
 
-    if (imds_open(&imds, aws, &why) == IMDS_FOUND &&
-        imds_get(imds, "placement/region", &text, &why) == IMDS_FOUND) {
-        r = copy(out, buf_bytes(&text));
-        if (r < 0)
-            (void)err_set(&why, ERR_REGION_MISSING, NULL, "it gave no region's name");
-    }
+    if (imds_open(&imds, aws, why) == IMDS_FOUND &&
+        imds_get(imds, "placement/region", &text, why) == IMDS_FOUND)
+        r = copy(out, trimmed(buf_bytes(&text)))
+                ? err_set(why, ERR_REGION_MISSING, NULL, "it gave no region's name")
+                : 0;
     imds_close(imds);
     buf_free(&text);
-    if (r < 0)
-        return err_set(err,
-                       why.code == ERR_AWS_UNREACHABLE ? ERR_AWS_UNREACHABLE : ERR_REGION_MISSING,
-                       secret_id,
-                       "the region is not in the ARN, --region, AWS_REGION, AWS_DEFAULT_REGION or "
-                       "the profile; instance metadata: %s",
-                       why.reason);
-    return 0;
+    return r;
+}
+
+/* The instance stays where it is: it is asked once. */
+static int ask_imds(const struct aws *aws, const char *secret_id, char out[REGION_MAX],
+                    struct err *err)
+{
+    struct err why = {0};
+
+    if (aws->instance_region && *aws->instance_region) {
+        (void)snprintf(out, REGION_MAX, "%s", aws->instance_region);
+        return 0;
+    }
+    if (read_imds(aws, out, &why) == 0) {
+        if (aws->instance_region)
+            (void)snprintf(aws->instance_region, REGION_MAX, "%s", out);
+        return 0;
+    }
+    (void)err_set(err, cause_of(&why), secret_id,
+                  "the region is not in the ARN, --region, AWS_REGION, AWS_DEFAULT_REGION or the "
+                  "profile; instance metadata: %s",
+                  why.reason);
+    if (err->code != ERR_REGION_MISSING)
+        err->remedy = why.remedy;
+    return -1;
 }
 
 /* The region that the user chose for everything. 1: it is there; 0: none is; -1: it is none. */
@@ -80,14 +111,21 @@ static int read_chosen(const struct aws *aws, char out[REGION_MAX], struct err *
         {"AWS_REGION", config_variable(aws->config, "AWS_REGION")},
         {"AWS_DEFAULT_REGION", profile_setting(aws, "AWS_DEFAULT_REGION", "region")},
     };
+    char shown[SECRECY_QUOTED_MAX];
+    const char *why;
     size_t i;
 
     for (i = 0; i < sizeof places / sizeof places[0]; i++) {
         if (!places[i].value)
             continue;
-        if (copy(out, bytes_of_text(places[i].value)) < 0)
-            return err_set(err, ERR_REGION_MISSING, NULL, "%s%s is no region's name",
-                           places[i].name, i == 2 ? ", or the profile's region," : "");
+        why = copy(out, bytes_of_text(places[i].value));
+        if (why) {
+            (void)err_set(err, ERR_REGION_MISSING, NULL, "%s%s: %s %s", places[i].name,
+                          i == 2 ? ", or the profile's region" : "",
+                          secrecy_quoted(shown, places[i].value), why);
+            err->remedy = "Correct it: a region reads like eu-central-1.";
+            return -1;
+        }
         return 1;
     }
     return 0;
@@ -108,7 +146,7 @@ int region_resolve(const struct aws *aws, const char *secret_id, char out[REGION
 {
     if (strncmp(secret_id, "arn:", 4) != 0)
         return choose(aws, secret_id, out, err);
-    if (copy(out, region_of_arn(secret_id)) < 0)
+    if (copy(out, region_of_arn(secret_id)))
         return err_set(err, ERR_REGION_MISSING, secret_id, "the ARN names no region");
     return 0;
 }

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aws/roots.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "aws/amazon_roots.h"
 #include "aws/aws.h"
 #include "aws/profile.h"
+#include "base/buf.h"
 #include "base/err.h"
-#include "base/fs.h"
 #include "base/trust.h"
 #include "config/config.h"
 #include "x509/pem.h"
@@ -29,11 +27,11 @@ static int decode(struct bundle_file *file, const char *path, struct err *err)
 {
     struct pem_reader reader = {buf_bytes(&file->text)};
     struct pem_block block;
+    enum pem_found found;
     size_t len = 0, i;
-    int found;
 
     while ((found = pem_next(&reader, &block, &file->der)) > 0) {
-        if (strcmp(block.label, "CERTIFICATE") != 0) {
+        if (!pem_is_certificate(&block)) {
             file->der.len = len;
             continue;
         }
@@ -42,8 +40,10 @@ static int decode(struct bundle_file *file, const char *path, struct err *err)
         file->root[file->count++].len = file->der.len - len;
         len = file->der.len;
     }
+    if (found == PEM_NO_ROOM)
+        return pem_fail(found, &block, path, err);
     if (found < 0)
-        return err_set(err, ERR_CONFIG, path, "a PEM block of it is damaged, or memory is full");
+        return err_set(err, ERR_CONFIG, path, "a PEM block of it is damaged");
     if (file->count == 0)
         return err_set(err, ERR_CONFIG, path, "it holds no PEM certificate");
     for (i = 0, len = 0; i < file->count; len += file->root[i++].len)
@@ -61,21 +61,15 @@ static bool is_pem(const char *bundle)
 static int read_text(struct bundle_file *file, const char *bundle, struct err *err)
 {
     struct trust trust = {.also = TRUST_NOBODY};
-    int fd, result;
 
     if (is_pem(bundle)) {
         if (buf_append_text(&file->text, bundle) < 0)
             return err_set(err, ERR_MEMORY_FULL, "ca-bundle", "no room for it");
         return 0;
     }
-    fd = trust_open(bundle, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, &trust);
-    if (fd < 0)
+    if (trust_read(bundle, &file->text, &trust) < 0)
         return err_set(err, ERR_CONFIG, bundle, "the CA bundle cannot be read: %s", trust.why);
-    result = fs_read_fd(fd, &file->text);
-    if (result < 0)
-        (void)err_set_errno(err, ERR_CONFIG, bundle, "the CA bundle cannot be read");
-    close(fd);
-    return result;
+    return 0;
 }
 
 static struct anchors *read_anchors(struct bundle_file *file, const char *path, struct err *err)

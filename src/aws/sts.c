@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aws/sts.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,12 +17,13 @@
 #include "aws/sigv4.h"
 #include "aws/sts_answer.h"
 #include "aws/text.h"
+#include "aws/token_file.h"
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/fs.h"
 #include "base/log.h"
 #include "base/secrecy.h"
+#include "config/config_values.h"
 #include "net/http.h"
 
 enum {
@@ -67,13 +67,13 @@ static int append_parameter(struct buf *body, const char *name, const char *valu
 static int append_token(struct call *call, struct err *err)
 {
     struct buf *token = &call->token;
+    char why[TRUST_WHY_MAX];
 
     buf_free(token);
-    if (fs_read(AT_FDCWD, call->token_file, token) < 0)
-        return err_set_errno(err, ERR_TOKEN_FILE_MISSING, call->token_file,
-                             "the web identity token cannot be read");
-    while (token->len > 0 && strchr(" \t\r\n", token->data[token->len - 1]))
-        token->data[--token->len] = '\0';
+    if (token_file_read(call->token_file, token, why) < 0)
+        return err_set(err, ERR_TOKEN_FILE_MISSING, call->token_file,
+                       "the web identity token cannot be read: %s", why);
+    text_trim(token);
     if (!text_is_graphic(buf_bytes(token)) || secrecy_holds_key(buf_bytes(token)))
         return err_set(err, ERR_CREDENTIALS_FAILED, call->token_file,
                        "the file holds no web identity token");
@@ -236,6 +236,28 @@ static void replace(struct credentials *credentials, struct credentials *next)
     *next = (struct credentials){0};
 }
 
+/* As AWS takes it: neither cut nor mended. */
+static int name_session(struct call *call, struct err *err)
+{
+    const char *name = call->role->session_name;
+    const char *why = name ? value_role_session_name(name) : NULL;
+
+    if (why) {
+        (void)err_set(err, ERR_CONFIG, call->role->arn,
+                      "its session name \"%.80s%s\" (%zu bytes) %s", name,
+                      strlen(name) > 80 ? "..." : "", strlen(name), why);
+        err->remedy = "Shorten or correct role_session_name of the profile, or "
+                      "AWS_ROLE_SESSION_NAME.";
+        return -1;
+    }
+    if (name)
+        (void)snprintf(call->session_name, sizeof call->session_name, "%s", name);
+    else
+        (void)snprintf(call->session_name, sizeof call->session_name, "mtls-agent-%" PRId64,
+                       clock_wall());
+    return 0;
+}
+
 static int ask(struct call *call, struct credentials *credentials, struct err *err)
 {
     struct credentials next = {0};
@@ -244,13 +266,7 @@ static int ask(struct call *call, struct credentials *credentials, struct err *e
     int r = -1;
 
     call->clock.skew_s = call->aws->kept ? call->aws->kept->skew_s : 0;
-    if (call->role->session_name)
-        (void)snprintf(call->session_name, sizeof call->session_name, "%s",
-                       call->role->session_name);
-    else
-        (void)snprintf(call->session_name, sizeof call->session_name, "mtls-agent-%" PRId64,
-                       clock_wall());
-    if (region_of_session(call->aws, region, err) == 0 &&
+    if (name_session(call, err) == 0 && region_of_session(call->aws, region, err) == 0 &&
         endpoint_resolve(&call->endpoint, call->aws, ENDPOINT_STS, region, err) == 0 &&
         proxy_read(&call->proxy, call->aws, err) == 0 && (call->http = http_new(false, err)))
         r = perform(call, &response, err);

@@ -7,6 +7,7 @@
 
 #include "aws/credentials.h"
 #include "aws/credentials/sources.h"
+#include "aws/said.h"
 #include "aws/xml.h"
 #include "base/buf.h"
 #include "base/clock.h"
@@ -37,7 +38,7 @@ static int read_value(const struct answer *answer, const char *name, struct buf 
                        answer->action, name);
         return xml_text(answer->text, path, out) == 1 ? 0 : -1;
     }
-    value = json_member(answer->json, answer->credentials, name);
+    value = json_present(answer->json, answer->credentials, name);
     if (value < 0)
         return -1;
     if (json_type(answer->json, value) != JSON_NUMBER)
@@ -118,14 +119,14 @@ static int read_expiration(const struct answer *answer, int64_t *expires, const 
 static int open_json(struct answer *answer, const char *role, struct err *err)
 {
     static const char *const suffixes[] = {"Response", "Result"};
-    char reason[JSON_REASON_MAX], name[ANSWER_PATH_MAX];
+    char reason[JSON_REASON_MAX], name[ANSWER_PATH_MAX], title[SAID_TITLE_MAX];
     json_value value = 0;
     size_t i;
 
     answer->json = json_parse(answer->text, reason);
     if (!answer->json)
-        return err_set(err, ERR_CREDENTIALS_FAILED, role, "the answer of %s is not JSON: %s",
-                       answer->action, reason);
+        return err_set(err, ERR_CREDENTIALS_FAILED, role, "the answer of %s is not JSON: %s%s",
+                       answer->action, reason, said_title(answer->text, title));
     for (i = 0; i < sizeof suffixes / sizeof suffixes[0] && value >= 0; i++) {
         (void)snprintf(name, sizeof name, "%s%s", answer->action, suffixes[i]);
         value = json_member(answer->json, value, name);

@@ -63,6 +63,7 @@ int url_parse(struct url *url, const char *text)
     if (!at || (*at != '\0' && *at != '/'))
         return -1;
     url->path = at;
+    url->port = port;
     at = port == usual ? "" : end;
     len = strlen(url->name);
     dot = len > 1 && url->name[len - 1] == '.';

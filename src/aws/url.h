@@ -8,9 +8,10 @@ struct sockaddr;
 
 /* An http or https URL that a user configured, taken apart. */
 struct url {
-    bool tls;         /* https */
-    char name[256];   /* the host, an IPv6 address without its brackets, a DNS name without a final
-                         dot: what TLS verifies */
+    bool tls;       /* https */
+    char name[256]; /* the host, an IPv6 address without its brackets, a DNS name without a final
+                       dot: what TLS verifies */
+    unsigned port;
     char host[264];   /* value of the Host header: the port is left out where it is the scheme's */
     const char *path; /* in the text: what stands behind the host, "" where nothing does */
 };

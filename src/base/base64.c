@@ -39,7 +39,7 @@ int base64_decode(struct buf *out, struct bytes text, int skip_space)
     unsigned group = 0, count = 0, padding = 0, bad = 0, c;
     size_t i;
 
-    if (buf_reserve(out, text.len / 4 * 3 + 3) < 0)
+    if (buf_reserve(out, base64_decoded_max(text.len)) < 0)
         return -1;
     for (i = 0; i < text.len; i++) {
         c = text.data[i];

@@ -11,6 +11,12 @@
  */
 int base64_decode(struct buf *out, struct bytes text, int skip_space);
 
+/* The room that it asks for: who has reserved it knows that it fails for the text alone. */
+static inline size_t base64_decoded_max(size_t text_len)
+{
+    return text_len / 4 * 3 + 3;
+}
+
 /*
  * Appends base64 in lines of line_length characters, each ended by LF (0: one line, no LF). -1: no
  * room.

@@ -163,10 +163,11 @@ static const struct err_info table[ERR_CODES] = {
                              "the certificate's issuer is not in ca_cert",
                              "Add it to ca_cert, or use --client-chain=warn where client and "
                              "server CAs differ."},
-    [ERR_IDENTITY_UNEXPECTED] = {"identity_unexpected", EX_DATAERR, ERR_OF_IDENTITY,
-                                 "the identity is not the one that is expected",
-                                 "Check that --secret names this environment's secret, or correct "
-                                 "--expect-subject, --expect-san or --forbid-version."},
+    [ERR_IDENTITY_UNEXPECTED] =
+        {"identity_unexpected", EX_DATAERR, ERR_OF_IDENTITY,
+         "the identity is not the one that is expected",
+         "Check that --secret names this environment's secret, or correct "
+         "--expect-subject, --expect-san, --expect-ca or --forbid-version."},
     [ERR_ENCLAVE_REFUSED] = {"enclave_refused", EX_PROTOCOL, ERR_OF_ENCLAVE,
                              "the enclave refused the identity",
                              "Check that the enclave trusts the CA of client_cert and expects its "
@@ -178,6 +179,51 @@ static const struct err_info table[ERR_CODES] = {
     [ERR_ENCLAVE_UNREACHABLE] = {"enclave_unreachable", EX_PROTOCOL, ERR_OF_ENCLAVE,
                                  "the enclave cannot be reached",
                                  "Check that it runs, and the security groups for its port."},
+    [ERR_ATTEST_MISSING] =
+        {"attestation_missing", EX_PROTOCOL, ERR_LASTING,
+         "the enclave shows no attestation document",
+         "Let it serve one, or correct attest-profile or attest-path; see docs/attestation.md."},
+    [ERR_ATTEST_MALFORMED] =
+        {"attestation_malformed", EX_PROTOCOL, ERR_LASTING,
+         "an attestation document cannot be read",
+         "It is COSE_Sign1 as the NSM gives it, or hexadecimal, base64 or JSON of that."},
+    [ERR_ATTEST_UNTRUSTED] =
+        {"attestation_untrusted", EX_PROTOCOL, ERR_LASTING,
+         "an attestation document's chain was refused",
+         "It is not of AWS's hardware; in GovCloud or China, name the root in attest-root."},
+    [ERR_ATTEST_FORGED] = {"attestation_forged", EX_PROTOCOL, ERR_LASTING,
+                           "an attestation document's signature is wrong",
+                           "See who answers there: the document was changed or made up."},
+    [ERR_ATTEST_EXPIRED] =
+        {"attestation_expired", EX_PROTOCOL, ERR_LASTING, "an attestation document has expired",
+         "Let the enclave make one for each request; for an old one there is --at."},
+    [ERR_ATTEST_CLOCK] =
+        {"attestation_clock", EX_PROTOCOL, ERR_LASTING,
+         "an attestation document's time does not fit this host's clock",
+         "Set the clock: check chrony, or the Time Sync Service at 169.254.169.123."},
+    [ERR_ATTEST_INSTANCE] = {"attested_instance", EX_PROTOCOL, ERR_LASTING,
+                             "the attestation is of an instance, not of an enclave",
+                             "See who answers there: NitroTPM's PCRs are not an enclave's."},
+    [ERR_ATTEST_DEBUG] = {"attested_debug", EX_PROTOCOL, ERR_LASTING,
+                          "the enclave runs in debug mode, where its parent reads along",
+                          "Start it without --debug-mode."},
+    [ERR_ATTEST_IMAGE] =
+        {"attested_other_image", EX_PROTOCOL, ERR_LASTING,
+         "the enclave runs another image than attest-pcr names",
+         "Compare with what nitro-cli build-enclave printed; during a roll-out, list both."},
+    [ERR_ATTEST_STALE] =
+        {"attested_stale", EX_PROTOCOL, ERR_LASTING, "nothing shows that the attestation is of now",
+         "Let the enclave put the caller's nonce into it; see docs/attestation.md."},
+    [ERR_ATTEST_REPLAYED] = {"attested_replayed", EX_PROTOCOL, ERR_LASTING,
+                             "the attestation does not echo our nonce",
+                             "See who answers there: it was not made for this request."},
+    [ERR_ATTEST_UNBOUND] = {"attested_unbound", EX_PROTOCOL, ERR_LASTING,
+                            "the attestation is not bound to the TLS key",
+                            "Let the enclave put its TLS key's hash into it; see attest-binding."},
+    [ERR_ATTEST_OTHER_KEY] =
+        {"attested_other_key", EX_PROTOCOL, ERR_LASTING,
+         "the attestation is of another TLS key than the one that answers",
+         "See what ends TLS before the enclave, or shows another one's document."},
     [ERR_TARGET_INVALID] = {"target_invalid", EX_CANTCREAT, ERR_LASTING,
                             "the target directory cannot be used",
                             "Correct --dir, or the owner and kind of what stands there."},

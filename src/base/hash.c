@@ -28,6 +28,21 @@ void hash_hmac(uint8_t out[HASH_SIZE], struct bytes key, struct bytes data)
     wipe(&context, sizeof context);
 }
 
+size_t hash_sha2(unsigned bits, const struct bytes *parts, size_t count, uint8_t out[HASH_SIZE_MAX])
+{
+    const br_hash_class *class = bits == 256   ? &br_sha256_vtable
+                                 : bits == 384 ? &br_sha384_vtable
+                                               : &br_sha512_vtable;
+    br_hash_compat_context context;
+    size_t i;
+
+    class->init(&context.vtable);
+    for (i = 0; i < count; i++)
+        class->update(&context.vtable, parts[i].data, parts[i].len);
+    class->out(&context.vtable, out);
+    return bits / 8;
+}
+
 void hash_hex(char out[HASH_HEX_SIZE], const uint8_t hash[HASH_SIZE])
 {
     static const char digits[] = "0123456789abcdef";

@@ -14,6 +14,14 @@
 void hash_sha256(uint8_t out[HASH_SIZE], struct bytes data);
 void hash_hmac(uint8_t out[HASH_SIZE], struct bytes key, struct bytes data);
 
+/*
+ * SHA-256, SHA-384 or SHA-512, by its bits, of parts that stand one behind the other, public ones:
+ * its length.
+ */
+#define HASH_SIZE_MAX 64
+size_t hash_sha2(unsigned bits, const struct bytes *parts, size_t count,
+                 uint8_t out[HASH_SIZE_MAX]);
+
 /* Lower-case hexadecimal of a hash, NUL-terminated. */
 void hash_hex(char out[HASH_HEX_SIZE], const uint8_t hash[HASH_SIZE]);
 

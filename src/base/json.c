@@ -262,7 +262,7 @@ static struct json *parse(struct bytes text, bool public, char reason[JSON_REASO
     size = sizeof *json + (size_t)count * sizeof json->tokens[0];
     json = public ? malloc(size) : arena_alloc(size, ARENA_WORK);
     if (!json) {
-        (void)snprintf(reason, JSON_REASON_MAX, "no memory");
+        (void)snprintf(reason, JSON_REASON_MAX, JSON_NO_MEMORY);
         return NULL;
     }
     json->text = (const char *)text.data;
@@ -328,6 +328,16 @@ static int behind(const struct json *json, json_value value)
     while (i < json->count && json->tokens[i].start < json->tokens[value].end)
         i++;
     return i;
+}
+
+json_value json_present(const struct json *json, json_value object, const char *name)
+{
+    const json_value value = json_member(json, object, name);
+    const enum json_type type = json_type(json, value);
+
+    if (type == JSON_NULL || (type == JSON_STRING && json_raw(json, value).len == 0))
+        return JSON_ABSENT;
+    return value;
 }
 
 int json_each(const struct json *json, json_value object, int *at, json_value *name,

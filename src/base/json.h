@@ -30,8 +30,9 @@ typedef int json_value;
 #define JSON_REPEATED (-2)
 
 #define JSON_REASON_MAX 96
-/* The document; or NULL and a reason: what is wrong and at which byte, or no memory. Never any of
- * the text itself. */
+/* The document; or NULL and a reason: what is wrong and at which byte, or JSON_NO_MEMORY. Never any
+ * of the text itself. */
+#define JSON_NO_MEMORY "no memory"
 struct json *json_parse(struct bytes text, char reason[JSON_REASON_MAX]);
 
 /* The same on the ordinary heap, for a document that holds no secret and may be large. */
@@ -43,6 +44,9 @@ enum json_type json_type(const struct json *json, json_value value);
 /* The member of an object by its (decoded) name: a value, JSON_ABSENT, or JSON_REPEATED where it
  * stands there twice. */
 json_value json_member(const struct json *json, json_value object, const char *name);
+
+/* The same, where null and "" are no value: many writers put them where there is none. */
+json_value json_present(const struct json *json, json_value object, const char *name);
 
 /* Walks an object: *name (a string value) and *value from one member to the next; *at is 0 at
  * first. 0 at the end. */

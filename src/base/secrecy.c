@@ -19,7 +19,8 @@ enum {
     RAW = 16,
     TEXT = 40,
     SHORTEST = 16, /* bytes of text: shorter ones hold no beginning that could be told */
-    TYPO_MAX = 24  /* bytes of a value that somebody may have mistyped */
+    TYPO_MAX = 24, /* bytes of a value that somebody may have mistyped */
+    LINE_SHOWN_MAX = 2048
 };
 
 struct node {
@@ -323,6 +324,22 @@ const char *secrecy_shown(const char *text, char *out, size_t size)
     if (len < size)
         (void)snprintf(out + len, size - len, "%s", from);
     return out;
+}
+
+void secrecy_mask(char *line, size_t size)
+{
+    char shown[LINE_SHOWN_MAX];
+    const size_t len = strlen(line);
+    const bool ends = len > 0 && line[len - 1] == '\n';
+    const char *text;
+
+    if (ends)
+        line[len - 1] = '\0';
+    text = secrecy_shown(line, shown, sizeof shown);
+    if (text != line)
+        (void)snprintf(line, size, "%.*s%s", (int)size - 2, text, ends ? "\n" : "");
+    else if (ends)
+        line[len - 1] = '\n';
 }
 
 /* A URL's user and password, "http://user:password@host" or without the scheme. */

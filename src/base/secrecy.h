@@ -26,6 +26,9 @@ bool secrecy_holds_key(struct bytes text);
  */
 const char *secrecy_shown(const char *text, char *out, size_t size);
 
+/* The same in the text's own place, size bytes. The end of a line stays. */
+void secrecy_mask(char *line, size_t size);
+
 /*
  * A value that cannot be what it was put for, to be named in a message: in quotes where it is
  * short, since then it is mistyped; else by its length alone, "(57 bytes)".

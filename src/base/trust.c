@@ -9,6 +9,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/fs.h"
+
 enum { LINKS_MAX = 40, MODE_BITS = 07777, LOOK = O_PATH | O_CLOEXEC };
 
 /* Whoever owns "/" could put anything anywhere. In a user namespace that is how root is seen. */
@@ -318,4 +320,20 @@ int trust_open(const char *path, int flags, struct trust *trust)
     close(at);
     errno = saved;
     return fd;
+}
+
+int trust_read(const char *path, struct buf *out, struct trust *trust)
+{
+    int fd = trust_open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, trust);
+    int result, saved;
+
+    if (fd < 0)
+        return -1;
+    result = fs_read_fd(fd, out);
+    saved = errno;
+    if (result < 0)
+        (void)snprintf(trust->why, sizeof trust->why, "%s", strerror(saved));
+    close(fd);
+    errno = saved;
+    return result;
 }

@@ -10,7 +10,7 @@
  * Who could have written this? Root, the process's effective user, and one user more whom the
  * caller may name are trusted. A stranger could have, where he owns a thing, or a link or directory
  * on the way to it, or where a mode lets others write there. One answer for the configuration,
- * targets, locks, hook programs, PID files and CA bundles.
+ * targets, locks, hook programs, PID files, CA bundles, shared AWS files and token files.
  */
 #define TRUST_NOBODY   ((uid_t) - 1)
 #define TRUST_PATH_MAX 1024
@@ -75,5 +75,9 @@ struct trust {
     char why[TRUST_WHY_MAX];
 };
 int trust_open(const char *path, int flags, struct trust *trust);
+
+/* Appends such a file, whole and regular. -1 with errno, of trust_open() or fs_read(), and why. */
+struct buf;
+int trust_read(const char *path, struct buf *out, struct trust *trust);
 
 #endif

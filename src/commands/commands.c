@@ -13,19 +13,21 @@ enum {
 
 const struct command command_list[] = {
     {"fetch", command_fetch, FETCH, false, LOG_LEVEL_DEBUG,
-     "get the identity, prove it, install it; once"},
+     "get the identity, prove it, install it; once", NULL},
     {"inspect", command_inspect, NEED_TARGET | NEED_OPERAND, true, LOG_LEVEL_DEBUG,
-     "show the installed identity, a FILE, or - (standard input)"},
+     "show the installed identity, a FILE, or - (standard input)", NULL},
     {"probe", command_probe, NEED_TARGET | NEED_NETWORK, false, LOG_LEVEL_DEBUG,
-     "try the installed identity on every enclave"},
+     "try the installed identity on every enclave", NULL},
+    {"attest", command_attest, NEED_TARGET | NEED_NETWORK | NEED_OPERAND, true, LOG_LEVEL_DEBUG,
+     "check a Nitro attestation: of a FILE, -, or each endpoint", NULL},
     {"run", command_run, RUN, false, LOG_LEVEL_DEBUG,
-     "stay: keep the identity fresh, watch it, tell of changes"},
+     "stay: keep the identity fresh, watch it, tell of changes", NULL},
     {"status", command_status, NEED_TARGET | NEED_STATUS, false, LOG_LEVEL_WARNING,
-     "show what run says about itself"},
+     "show what run says about itself", NULL},
     {"healthcheck", command_healthcheck, NEED_TARGET | NEED_STATUS, false, LOG_LEVEL_ERROR,
-     "exit 0 where all is well, else 1, and why"},
+     "exit 0 where all is well, else 1, and why", healthcheck_fail},
     {"purge", command_purge, PURGE, false, LOG_LEVEL_DEBUG,
-     "remove all that was ever installed here"},
+     "remove all that was ever installed here", NULL},
     {0},
 };
 

@@ -7,6 +7,7 @@
 #include "base/log.h"
 
 struct config;
+struct err;
 
 /* A verb, and all that is known of it. */
 struct command {
@@ -16,6 +17,8 @@ struct command {
     bool takes_operand;
     enum log_level least; /* that is logged: who asks for one answer gets no more */
     const char *help;
+    int (*fail)(const struct err *err); /* says that it took too long; the exit status. NULL: as all
+                                           errors are told */
 };
 
 extern const struct command command_list[]; /* ends with one that has no name */
@@ -25,10 +28,13 @@ const struct command *command_find(const char *name);
 
 int command_fetch(const struct config *config, unsigned needs);
 int command_probe(const struct config *config, unsigned needs);
+int command_attest(const struct config *config, unsigned needs);
 int command_inspect(const struct config *config, unsigned needs);
 int command_run(const struct config *config, unsigned needs);
 int command_status(const struct config *config, unsigned needs);
 int command_healthcheck(const struct config *config, unsigned needs);
 int command_purge(const struct config *config, unsigned needs);
+
+int healthcheck_fail(const struct err *err);
 
 #endif

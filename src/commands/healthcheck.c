@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "agent/target.h"
@@ -140,6 +141,25 @@ static bool check_told(struct health *health, const struct status *status)
     return true;
 }
 
+/* By the last answer of each: none says less than all that was asked for, and one says that. */
+static bool check_attested(struct health *health, const struct status *status)
+{
+    json_value endpoint, endpoints = json_member(status->json, 0, "endpoints");
+    char word[STATUS_TEXT_MAX], name[STATUS_TEXT_MAX];
+    size_t attested = 0;
+    int at = 0;
+
+    while (endpoints >= 0 && json_item(status->json, endpoints, &at, &endpoint)) {
+        status_text(status, endpoint, "attestation", word);
+        status_text(status, endpoint, "endpoint", name);
+        if (strcmp(word, "attested") == 0 || strcmp(word, "attested_other_root") == 0)
+            attested++;
+        else if (word[0])
+            return fail(health, "%s is not attested: %s", name, word);
+    }
+    return attested > 0 || fail(health, "no endpoint is attested");
+}
+
 /*
  * One that hangs holds its lock, but writes nothing any more. By the time since boot: the wall
  * clock may have been set meanwhile.
@@ -161,31 +181,50 @@ static bool check_rhythm(struct health *health, const struct status *status)
 /* What only the agent knows. Where nobody asked for that, it may have told it to another place. */
 static bool check_status(struct health *health)
 {
-    const bool asked = health->config->max_fetch_age_ms || health->config->min_endpoints;
+    const bool asked = health->config->max_fetch_age_ms || health->config->min_endpoints ||
+                       health->config->attested;
     struct status status;
     struct err err;
     bool good = true;
 
     if (status_open(&status, health->config, &err) == 0)
-        good = check_rhythm(health, &status) && check_told(health, &status);
+        good = check_rhythm(health, &status) && check_told(health, &status) &&
+               (!health->config->attested || check_attested(health, &status));
     else if (asked)
         good = fail(health, "%s: %s: %s", err.subject, err_info(err.code)->what, err.reason);
     status_close(&status);
     return good;
 }
 
+static int say(const struct health *health)
+{
+    char line[sizeof health->reason + 16], shown[sizeof health->reason];
+
+    if (health->bad)
+        (void)snprintf(line, sizeof line, "unhealthy: %s\n",
+                       secrecy_shown(health->reason, shown, sizeof shown));
+    else
+        (void)snprintf(line, sizeof line, "healthy\n");
+    (void)fs_write_all(STDOUT_FILENO, bytes_of_text(line));
+    return health->bad ? UNHEALTHY : 0;
+}
+
 static int healthcheck(const struct work *work)
 {
     struct health health = {.config = work->config, .deadline = work->deadline};
-    char line[sizeof health.reason + 16], shown[sizeof health.reason];
 
-    if (check_sets(&health) && check_alive(&health) && check_status(&health))
-        (void)snprintf(line, sizeof line, "healthy\n");
-    else
-        (void)snprintf(line, sizeof line, "unhealthy: %s\n",
-                       secrecy_shown(health.reason, shown, sizeof shown));
-    (void)fs_write_all(STDOUT_FILENO, bytes_of_text(line));
-    return health.bad ? UNHEALTHY : 0;
+    if (check_sets(&health) && check_alive(&health))
+        (void)check_status(&health);
+    return say(&health);
+}
+
+/* Where a file system hangs, nobody knows. */
+int healthcheck_fail(const struct err *err)
+{
+    struct health health = {0};
+
+    (void)fail(&health, "it cannot be told in time: %s", err->reason);
+    return say(&health);
 }
 
 int command_healthcheck(const struct config *config, unsigned needs)

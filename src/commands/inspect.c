@@ -14,7 +14,6 @@
 #include "commands/inspect_print.h"
 #include "config/config.h"
 #include "identity/bundle.h"
-#include "identity/expect.h"
 #include "identity/report.h"
 #include "process/supervise.h"
 
@@ -72,8 +71,7 @@ static int inspect_object(struct inspection *inspection, const struct object *ob
                           struct err *err)
 {
     const struct config *config = inspection->config;
-    const struct expected expected = {config->expect_subject, config->expect_sans,
-                                      config->expect_san_count};
+    const struct expected expected = agent_expected(config);
     const struct report_request request = {
         .bundle = &object->bundle,
         .expected = &expected,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
+#include "base/err.h"
 #include "base/json_write.h"
 #include "commands/inspect_print.h"
 #include "identity/report.h"
@@ -74,12 +75,18 @@ static void put_cert(struct json_writer *writer, const struct report_cert *entry
 static void put_key(struct json_writer *writer, enum bundle_field field,
                     const struct report_key *key)
 {
+    static const char *const ways[] = {[REPORT_NO_ANCHORS] = NULL,
+                                       [REPORT_VERIFIED] = "verified",
+                                       [REPORT_ELSEWHERE] = "not in ca_cert",
+                                       [REPORT_REFUSED] = "refused"};
+
     if (!key->kind[0])
         return;
     json_open(writer, NULL, '{');
     json_put_text(writer, "field", bundle_field_name(field));
     json_put_text(writer, "key", key->kind);
     put_index(writer, "certificate", key->fits ? key->leaf : -1);
+    json_put_text(writer, "chain", ways[key->path]);
     json_close(writer, '}');
 }
 
@@ -106,6 +113,7 @@ void inspect_print_json(struct json_writer *writer, const struct inspected *insp
     json_open(writer, NULL, '{');
     json_put_text(writer, "source", inspected->source);
     json_put_bool(writer, "good", report->problems == 0);
+    json_put_text(writer, "code", report->verdict ? err_info(report->verdict)->name : NULL);
     json_open(writer, "certificates", '[');
     for (i = 0; i < report->cert_count; i++)
         put_cert(writer, &report->certs[i], inspected->now);

@@ -3,6 +3,8 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/err.h"
+#include "base/secrecy.h"
 #include "commands/inspect_print.h"
 #include "identity/report.h"
 #include "x509/general_name.h"
@@ -43,6 +45,7 @@ __attribute__((format(printf, 2, 3))) static void put(struct buf *out, const cha
     va_start(arguments, format);
     (void)vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
+    secrecy_mask(line, sizeof line);
     (void)buf_append_text(out, line);
 }
 
@@ -113,13 +116,17 @@ static int climb(const struct report *report, int leaf, int path[DEPTH_MAX])
 }
 
 /* The way from a leaf to its root, the root first. */
-static void put_chain(struct buf *out, const struct report *report, int leaf)
+static void put_chain(struct buf *out, const struct report *report, const struct report_key *key)
 {
-    int path[DEPTH_MAX], count = climb(report, leaf, path), depth = 0;
+    static const char *const ways[] = {[REPORT_NO_ANCHORS] = "",
+                                       [REPORT_VERIFIED] = "",
+                                       [REPORT_ELSEWHERE] = " (not to ca_cert)",
+                                       [REPORT_REFUSED] = " (it does not verify)"};
+    int path[DEPTH_MAX], count = climb(report, key->leaf, path), depth = 0;
     const struct report_cert *entry = &report->certs[path[count - 1]];
     char text[NAME_TEXT_MAX];
 
-    put(out, "\nchain\n");
+    put(out, "\nchain%s\n", ways[key->path]);
     if (entry->issuer < 0) {
         cert_subject_text(entry->cert.issuer, text, sizeof text);
         put(out, "  %s (not here)\n", text);
@@ -138,13 +145,16 @@ void inspect_print_text(struct buf *out, const struct inspected *inspected)
     const struct report *report = inspected->report;
     size_t i;
 
-    put(out, "%s: %s\n", inspected->source, report->problems > 0 ? "not good" : "good");
+    put(out, "%s: %s", inspected->source, report->problems > 0 ? "not good" : "good");
+    if (report->verdict != ERR_NONE)
+        put(out, ": %s", err_info(report->verdict)->name);
+    put(out, "\n");
     for (i = 0; i < report->cert_count; i++)
         put_cert(out, &report->certs[i], inspected->now);
     put_keys(out, report);
     for (i = 0; i < REPORT_SIDES; i++)
         if (report->keys[i].leaf >= 0)
-            put_chain(out, report, report->keys[i].leaf);
+            put_chain(out, report, &report->keys[i]);
     if (report->finding_count > 0)
         put(out, "\nfindings\n");
     for (i = 0; i < report->finding_count; i++)

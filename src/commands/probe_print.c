@@ -10,7 +10,9 @@
 #include "base/fs.h"
 #include "base/json_write.h"
 #include "base/log.h"
+#include "base/secrecy.h"
 #include "config/config.h"
+#include "enclave/attestation.h"
 #include "enclave/probe.h"
 #include "x509/cert.h"
 #include "x509/general_name.h"
@@ -44,15 +46,12 @@ static void print(const char *format, ...)
 {
     char text[2048];
     va_list arguments;
-    int len;
 
     va_start(arguments, format);
-    len = vsnprintf(text, sizeof text, format, arguments);
+    (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    if (len > 0)
-        (void)fs_write_all(
-            STDOUT_FILENO,
-            bytes_of(text, (size_t)len < sizeof text ? (size_t)len : sizeof text - 1));
+    secrecy_mask(text, sizeof text);
+    (void)fs_write_all(STDOUT_FILENO, bytes_of_text(text));
 }
 
 static void print_certificate(size_t number, const struct described *cert)
@@ -66,6 +65,15 @@ static void print_certificate(size_t number, const struct described *cert)
           cert->names[0] ? cert->names : "none (no subjectAltName)");
 }
 
+static const char *attestation(const struct probe_output *output, const struct probe *probe)
+{
+    const struct probe_attested *attested = &probe->attested;
+
+    if (!attested->asked)
+        return NULL;
+    return attestation_word(output->config, attested->code, attested->other_root);
+}
+
 static void print_row(const struct probe_output *output, const struct endpoint *endpoint,
                       const struct probe *probe, const struct probe_answer *answer)
 {
@@ -77,6 +85,9 @@ static void print_row(const struct probe_output *output, const struct endpoint *
               probe_verdict_name(probe->verdict), output->width, endpoint->text, probe->status,
               probe->handshake, CIPHER_WIDTH, probe->cipher, (long long)probe->dns_ms,
               (long long)probe->tcp_ms, (long long)probe->tls_ms, (long long)probe->first_byte_ms);
+        if (probe->attested.asked)
+            print("  attestation: %s\n",
+                  probe->reason[0] ? probe->reason : attestation(output, probe));
         return;
     }
     print("%-11s  %-*s  %s\n", probe_verdict_name(probe->verdict), output->width, endpoint->text,
@@ -125,11 +136,14 @@ static void put_chain(struct json_writer *json, const struct probe_answer *answe
     json_close(json, ']');
 }
 
-static void put_probe(struct json_writer *json, const struct probe *probe)
+static void put_probe(struct json_writer *json, const struct probe_output *output,
+                      const struct probe *probe)
 {
     json_put_text(json, "result", probe_verdict_name(probe->verdict));
     if (probe->reason[0])
         json_put_text(json, "reason", probe->reason);
+    if (probe->attested.asked)
+        json_put_text(json, "attestation", attestation(output, probe));
     if (probe->status)
         json_put_number(json, "status", probe->status);
     if (probe->version)
@@ -158,7 +172,7 @@ static void print_json(struct probe_output *output, const struct endpoint *endpo
         json_put_text(&json, "set", output->set);
     json_put_text(&json, "endpoint", endpoint->text);
     json_put_number(&json, "round", output->round);
-    put_probe(&json, probe);
+    put_probe(&json, output, probe);
     if (output->config->show_chain && probe->verdict != PROBE_ACCEPTED)
         put_chain(&json, answer);
     json_close(&json, '}');
@@ -175,6 +189,12 @@ static void print_json(struct probe_output *output, const struct endpoint *endpo
 static void print_body(struct probe_output *output, const struct endpoint *endpoint,
                        const struct probe_answer *answer)
 {
+    if (secrecy_holds_key(answer->body)) {
+        log_event(LOG_LEVEL_ERROR, "answer_withheld", log_s("endpoint", endpoint->text),
+                  log_n("bytes", (int64_t)answer->body.len));
+        output->failed = true;
+        return;
+    }
     if (fs_write_all(STDOUT_FILENO, answer->body) == 0 && !answer->cut)
         return;
     log_event(LOG_LEVEL_ERROR, "answer_cut", log_s("endpoint", endpoint->text),

@@ -8,6 +8,7 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/secrecy.h"
 #include "commands/commands.h"
 #include "config/config.h"
 #include "install/install_hold.h"
@@ -29,6 +30,7 @@ __attribute__((format(printf, 2, 3))) static void put(struct view *view, const c
     va_start(arguments, format);
     (void)vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
+    secrecy_mask(line, sizeof line);
     (void)buf_append_text(&view->out, line);
 }
 
@@ -114,6 +116,8 @@ static void put_endpoint(struct view *view, int endpoint)
     put(view, "\nendpoint %s\n", text);
     put_member(view, endpoint, "last", "last");
     put_member(view, endpoint, "last_at", "at");
+    put_member(view, endpoint, "attestation", "attestation");
+    put_member(view, endpoint, "attested_at", "attested at");
     put_window(view, endpoint, "1h");
     put_window(view, endpoint, "24h");
     put_member(view, endpoint, "failed_at", "last failure");

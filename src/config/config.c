@@ -9,6 +9,8 @@
 
 #include "config/options.h"
 
+enum { DEADLINE_MS = 60 * 1000 }; /* as in the table */
+
 static const char *const default_files[] = {
     "/.bottlerocket/bootstrap-containers/current/user-data",
     "/.bottlerocket/host-containers/current/user-data",
@@ -34,13 +36,20 @@ static bool is_default_of_image(const struct parse *parse)
 static int read_file(struct parse *parse)
 {
     struct config *config = &parse->store->config;
+    const bool named = config->file != NULL;
 
     config->file = config_file_find(config->file, default_files, &config->file_ignored);
     if (!config->file)
         return 0;
     if (is_default_of_image(parse))
         parse->set_by[option_find("command") - options] = SOURCE_NONE;
-    return config_file_read(parse);
+    if (config_file_read(parse) == 0)
+        return 0;
+    /* Another file is inspected whatever is wrong with this one. */
+    if (named || !config->operand || !is_command(config, "inspect") || !parse_forgives(parse, NULL))
+        return -1;
+    config->file = NULL;
+    return 0;
 }
 
 static int set_defaults(struct parse *parse)
@@ -75,13 +84,111 @@ static bool is_configured(const struct parse *parse)
     return any;
 }
 
+/* On the command line an option is meant for the command that stands there. */
+static int check_flags(struct parse *parse)
+{
+    const unsigned verb = verb_of(parse->store->config.command);
+    char verbs[VERBS_TEXT_MAX], why[2 * VERBS_TEXT_MAX];
+
+    for (size_t i = 0; verb && i < option_count; i++) {
+        if (parse->set_by[i] != SOURCE_FLAGS || !options[i].verbs || (options[i].verbs & verb))
+            continue;
+        (void)snprintf(why, sizeof why, "means nothing to %s: it is for %s",
+                       parse->store->config.command, verbs_text(verbs, options[i].verbs));
+        return refuse_option(parse, options[i].name, why);
+    }
+    return 0;
+}
+
+/* Whether a path is that of a file that is installed. */
+static bool is_of_set(const struct config *config, const char *path)
+{
+    static const char *const names[] = {"client.crt", "client.key", "ca.crt", "client.pem"};
+    const char *name = strrchr(path, '/') + 1;
+    const size_t len = (size_t)(name - path) - 1;
+    bool any = false;
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        any = any || strcmp(name, names[i]) == 0;
+    return any && strlen(config->dir) == len && strncmp(config->dir, path, len) == 0;
+}
+
+/* Each file that is written has one purpose. */
+static int check_files(struct parse *parse)
+{
+    const struct config *config = &parse->store->config;
+    const struct {
+        const char *name, *path;
+    } files[] = {{"config", config->file},
+                 {"status-file", config->status_file},
+                 {"metrics-file", config->metrics_file},
+                 {"log-file", config->log.file}};
+    const size_t count = sizeof files / sizeof files[0];
+    char why[64];
+
+    for (size_t i = 1; i < count; i++) {
+        if (!files[i].path)
+            continue;
+        if (is_of_set(config, files[i].path))
+            return refuse_option(parse, files[i].name, "is a file of the installed set");
+        for (size_t j = 0; j < i; j++) {
+            if (!files[j].path || strcmp(files[i].path, files[j].path) != 0)
+                continue;
+            (void)snprintf(why, sizeof why, "is the file of %s as well", files[j].name);
+            return refuse_option(parse, files[i].name, why);
+        }
+    }
+    return 0;
+}
+
+static int check_rollback(struct parse *parse)
+{
+    const struct config *config = &parse->store->config;
+
+    if (config->rollback_on_failure == ROLLBACK_NEVER)
+        return 0;
+    if (config->endpoint_count == 0 || config->probe_interval_ms == 0)
+        return refuse_option(parse, "rollback-on-failure",
+                             config->endpoint_count == 0
+                                 ? "follows what the endpoints say, and there is none"
+                                 : "follows what probes find, and probe-interval is 0s: none");
+    if (config->keep_previous_ms == 0)
+        return refuse_option(
+            parse, "rollback-on-failure",
+            "goes back to the previous set, and keep-previous is 0s: none is kept");
+    return 0;
+}
+
+/* What only looks takes of all this what it needs, and leaves the rest to run. */
+static bool only_looks(const struct config *config)
+{
+    return verb_of(config->command) & (VERB_INSPECT | VERB_STATUS | VERB_HEALTHCHECK | VERB_PURGE);
+}
+
+static int check_healthcheck(struct parse *parse)
+{
+    const struct config *config = &parse->store->config;
+
+    if (!is_command(config, "healthcheck") || config->endpoint_count == 0 ||
+        config->min_endpoints <= (int64_t)config->endpoint_count)
+        return 0;
+    return refuse_option(parse, "min-endpoints", "is more than there are endpoints");
+}
+
 static int check_whole(struct parse *parse)
 {
     struct config *config = &parse->store->config;
+    const char *option, *why = config_attest_flaw(parse, &option);
 
     if (option_source(parse, "key-mode") == SOURCE_DEFAULT && parse->group_named &&
         config->group != getegid())
         config->key_mode = 0640;
+    if (check_flags(parse) || check_healthcheck(parse))
+        return -1;
+    if (only_looks(config))
+        return 0;
+    if (check_files(parse) || (is_command(config, "run") && check_rollback(parse)))
+        return -1;
     if (config->version_id && config->set_count > 0 &&
         (config->set_count > 1 || config->sets[0].secret_count > 1))
         return refuse_option(parse, "version-id", "is of one secret, and there are several");
@@ -105,6 +212,12 @@ static int check_whole(struct parse *parse)
     if (is_command(config, "run") && (config->dry_run || config->rollback))
         return refuse_option(parse, config->dry_run ? "dry-run" : "rollback",
                              "is for fetch, once; run stays");
+    if (why) {
+        (void)refuse_option(parse, option, why);
+        if (strcmp(option, "attest") == 0) /* a policy, wherever its parts are from */
+            parse->err->code = ERR_CONFIG;
+        return -1;
+    }
     if ((is_command(config, "fetch") || is_command(config, "run")) && config->set_count == 0)
         return err_set(parse->err, is_configured(parse) ? ERR_CONFIG : ERR_USAGE, config->file,
                        "%s needs a secret: --secret, MTLS_AGENT_SECRET, or a line "
@@ -121,6 +234,7 @@ int config_parse(int argc, char *const argv[], struct config **out, struct err *
     if (!store)
         return err_set(err, ERR_SYSTEM, NULL, "no memory for the configuration");
     store->config.variables = store->variables;
+    store->config.at = CONFIG_NOW;
     store->argc = argc;
     store->argv = argv;
     if (config_flags_read(&parse, argc, argv) || config_env_read(&parse) ||
@@ -131,6 +245,20 @@ int config_parse(int argc, char *const argv[], struct config **out, struct err *
     }
     *out = &store->config;
     return 0;
+}
+
+int64_t config_deadline(int argc, char *const argv[])
+{
+    struct store *store = calloc(1, sizeof *store);
+    struct err ignored;
+    struct parse parse = {.store = store, .err = &ignored};
+    int64_t deadline = DEADLINE_MS;
+
+    if (store && config_flags_read(&parse, argc, argv) == 0 && config_env_read(&parse) == 0 &&
+        store->config.deadline_ms > 0)
+        deadline = store->config.deadline_ms;
+    config_free(store ? &store->config : NULL);
+    return deadline;
 }
 
 int config_reload(const struct config *current, struct config **out, struct err *err)
@@ -176,5 +304,8 @@ void config_log(const struct config *config)
     if (config->file_ignored)
         log_event(LOG_LEVEL_WARNING, "config_ignored", log_s("file", config->file_ignored),
                   log_s("read", config->file));
+    if (config->mistake)
+        log_event(LOG_LEVEL_WARNING, "config_mistake", log_s("reason", config->mistake));
     config_env_log();
+    config_attest_log(config);
 }

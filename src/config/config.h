@@ -21,9 +21,13 @@ struct err;
 #define CONFIG_ENDPOINTS_MAX   1024
 #define CONFIG_SUB_MAX         64
 #define CONFIG_EXPECT_SANS_MAX 16
+#define CONFIG_EXPECT_CAS_MAX  16
 #define CONFIG_FORBIDDEN_MAX   16
 #define CONFIG_WORDS_MAX       32
 #define CONFIG_SIGNALS_MAX     8
+#define CONFIG_PCR_SETS_MAX    16
+#define CONFIG_ROOTS_MAX       8
+#define CONFIG_ROOT_SIZE       32 /* a SHA-256 */
 
 /* Secrets that make one installed set. Sets stand in the order of their first secret. */
 struct config_set {
@@ -35,6 +39,7 @@ struct config_set {
 /* An enclave: where to connect and whom to expect there. */
 struct endpoint {
     char text[320];    /* as the user wrote it, for logs and errors */
+    char label[520];   /* NAME:PORT, or NAME@ADDRESS:PORT, however it was written: for metrics */
     char name[256];    /* verified, and sent as SNI if a DNS name; IPv6 without its brackets */
     char address[256]; /* what to connect to; the same as name unless written name@address:port, or
                           with a final dot, which this has and the name has not */
@@ -56,11 +61,25 @@ enum rollback_policy { ROLLBACK_NEVER, ROLLBACK_REFUSED };
 enum tls_choice { TLS_CHOICE_BOTH, TLS_CHOICE_13, TLS_CHOICE_12 };
 enum rehearse_policy { REHEARSE_REFUSE, REHEARSE_REQUIRE, REHEARSE_OFF };
 
+/* Whether an enclave has to prove that it is one, and in whose way it does (attest/profile.h). */
+enum attest_policy { ATTEST_OFF, ATTEST_REPORT, ATTEST_REQUIRE };
+enum attest_convention {
+    ATTEST_NAUTILUS,
+    ATTEST_NITRIDING_DAEMON,
+    ATTEST_EVERVAULT,
+    ATTEST_OPENSECRET,
+    ATTEST_MARLIN,
+    ATTEST_GENERIC
+};
+
+#define CONFIG_NOW INT64_MIN
+
 struct config {
     const char *command;      /* the verb, of the command line, else of the file; NULL: none */
     const char *operand;      /* the word behind it, or NULL */
     const char *file;         /* the configuration file read, NULL: none */
     const char *file_ignored; /* a second one that was found and not read, or NULL */
+    const char *mistake;      /* the first one that the command does without, or NULL */
     struct config_set sets[CONFIG_SETS_MAX];
     size_t set_count;
     struct endpoint *endpoints;
@@ -87,11 +106,27 @@ struct config {
     enum tls_choice tls_versions;
     bool compatible_suites; /* tls-suites */
     enum rehearse_policy rehearse;
-    bool keep_if_unreachable;   /* if-unreachable */
-    bool require_client_chain;  /* client-chain */
+    bool keep_if_unreachable;  /* if-unreachable */
+    bool require_client_chain; /* client-chain */
+    enum attest_policy attest;
+    const char *attest_pcrs[CONFIG_PCR_SETS_MAX]; /* "0:HEX+3:HEX" */
+    size_t attest_pcr_count;
+    enum attest_convention attest_profile;
+    const char *attest_path, *attest_field; /* generic: "/path?nonce={nonce}"; NULL: a known one */
+    unsigned attest_binding;                /* generic: a word of attest/profile.h */
+    int64_t attest_max_age_ms, attest_leeway_ms;
+    int64_t attest_interval_ms; /* run */
+    const char *attest_root;    /* a file; NULL: none but AWS's */
+    uint8_t attest_roots[CONFIG_ROOTS_MAX][CONFIG_ROOT_SIZE];
+    size_t attest_root_count;
+    const char *attest_pins;    /* NULL: none */
+    int64_t at;                 /* attest: seconds since 1970, or CONFIG_NOW */
+    bool attested;              /* healthcheck */
     const char *expect_subject; /* NULL: any */
     const char *expect_sans[CONFIG_EXPECT_SANS_MAX];
     size_t expect_san_count;
+    const char *expect_cas[CONFIG_EXPECT_CAS_MAX]; /* SHA-256 in lower-case hexadecimal */
+    size_t expect_ca_count;
     const char *forbidden[CONFIG_FORBIDDEN_MAX]; /* ids of versions */
     size_t forbidden_count;
     int64_t ca_overlap_ms;
@@ -132,6 +167,9 @@ struct config {
 int config_parse(int argc, char *const argv[], struct config **out, struct err *err);
 void config_free(struct config *config);
 
+/* The deadline as far as flags and environment tell it, before a file is read. */
+int64_t config_deadline(int argc, char *const argv[]);
+
 /*
  * Reads the same sources again, the file as it is now. ERR_CONFIG also where an option differs that
  * cannot change while the process runs.
@@ -149,7 +187,8 @@ const char *config_variable(const struct config *config, const char *name);
 /* The options' part of --help, and of the man page, one row an option, on fd. */
 void config_help(int fd);
 
-/* Logs, once the log is open, the file read, one ignored, and unknown MTLS_AGENT_ variables. */
+/* Logs, once the log is open, the file read, one ignored, a mistake that the command does without,
+ * and unknown MTLS_AGENT_ variables. */
 void config_log(const struct config *config);
 
 #endif

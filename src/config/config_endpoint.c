@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <arpa/inet.h>
+#include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "config/config_values.h"
+#include "config/no_proxy.h"
 
 #define HOST_MAX  253
 #define LABEL_MAX 63
@@ -170,9 +173,24 @@ static void strip_dot(char *name)
         name[len - 1] = '\0';
 }
 
+/* However it was written: an alarm that watches the one form sees it. */
+static void make_label(struct endpoint *endpoint, bool named)
+{
+    const char *host = named ? endpoint->address : endpoint->name;
+    const bool bracketed = strchr(host, ':');
+    char *c;
+
+    (void)snprintf(endpoint->label, sizeof endpoint->label, "%s%s%s%s%s:%u",
+                   named ? endpoint->name : "", named ? "@" : "", bracketed ? "[" : "", host,
+                   bracketed ? "]" : "", (unsigned)endpoint->port);
+    for (c = endpoint->label; *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+}
+
 const char *value_endpoint(const char *text, struct endpoint *endpoint)
 {
     const char *path = "", *why;
+    bool named;
 
     memset(endpoint, 0, sizeof *endpoint);
     if (strlen(text) >= sizeof endpoint->text)
@@ -195,9 +213,11 @@ const char *value_endpoint(const char *text, struct endpoint *endpoint)
     if (why)
         return why;
     memcpy(endpoint->path, path, strlen(path) + 1);
-    if (!endpoint->address[0])
+    named = endpoint->address[0] != '\0';
+    if (!named)
         memcpy(endpoint->address, endpoint->name, sizeof endpoint->address);
     strip_dot(endpoint->name);
+    make_label(endpoint, named);
     return NULL;
 }
 
@@ -263,5 +283,9 @@ const char *value_proxy(const char *text)
 
 const char *value_no_proxy(const char *text)
 {
-    return is_visible(text) ? NULL : "has a space, a control byte or a byte outside of ASCII";
+    size_t len;
+
+    return no_proxy_strange(&text, &len) ? "has an entry that is neither a name nor an address nor "
+                                           "a network; commas part them"
+                                         : NULL;
 }

@@ -30,7 +30,9 @@ static int read_variable(struct parse *parse, const char *variable, const struct
     if (!value || value[strspn(value, " \t\r\n")] == '\0')
         return 0;
     (void)snprintf(parse->place, sizeof parse->place, "%s", variable);
-    return option_set(parse, option, value);
+    if (option->flags & OPTION_NOT_IN_ENVIRONMENT)
+        return parse_refuse(parse, "%s cannot be set by a variable", option->name);
+    return option_set(parse, option, value) == 0 || parse_forgives(parse, option) ? 0 : -1;
 }
 
 int config_env_read(struct parse *parse)
@@ -50,12 +52,24 @@ int config_env_read(struct parse *parse)
     return 0;
 }
 
-/* The option that an environment entry NAME=VALUE sets, or NULL; name gets the option's name that
- * NAME stands for. */
-static const struct option *entry_option(const char *entry, char name[QUOTED_MAX])
+/* Whether an environment entry NAME=VALUE has our prefix, in whatever spelling. */
+static bool is_ours(const char *entry)
+{
+    for (size_t i = 0; prefix[i]; i++) {
+        const char c = entry[i] == '-' ? '_' : entry[i];
+
+        if (c != prefix[i] && !(c >= 'a' && c <= 'z' && c - 'a' + 'A' == prefix[i]))
+            return false;
+    }
+    return true;
+}
+
+/* Whether an entry of ours sets an option; name gets the option's name that NAME stands for. */
+static bool is_known(const char *entry, char name[QUOTED_MAX])
 {
     const char *word = entry + strlen(prefix);
     size_t len = strcspn(word, "=");
+    char variable[OPTION_VARIABLE_MAX];
     const struct option *option;
 
     if (len >= QUOTED_MAX)
@@ -67,7 +81,10 @@ static const struct option *entry_option(const char *entry, char name[QUOTED_MAX
     }
     name[len] = '\0';
     option = option_find(name);
-    return option && !(option->flags & OPTION_FILE_ONLY) ? option : NULL;
+    if (!option || (option->flags & OPTION_FILE_ONLY))
+        return false;
+    option_variable(variable, option);
+    return strncmp(entry, variable, strlen(variable)) == 0 && entry[strlen(variable)] == '=';
 }
 
 void config_env_log(void)
@@ -77,8 +94,8 @@ void config_env_log(void)
     for (char **entry = environ; entry && *entry; entry++) {
         const struct option *near;
 
-        if (strncmp(*entry, prefix, strlen(prefix)) != 0 ||
-            strncmp(*entry, fact_prefix, strlen(fact_prefix)) == 0 || entry_option(*entry, name))
+        if (!is_ours(*entry) || strncmp(*entry, fact_prefix, strlen(fact_prefix)) == 0 ||
+            is_known(*entry, name))
             continue;
         near = option_near(name, OPTION_FILE_ONLY);
         if (near)

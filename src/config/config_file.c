@@ -13,6 +13,9 @@
 
 #define PEM_BEGIN "-----BEGIN "
 #define PEM_END   "-----END "
+#define BASE64    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+#define BLANKS    " \t\r"
+#define BOM       "\xEF\xBB\xBF"
 
 enum { FILE_SIZE_MAX = 2 * 1024 * 1024, LINE_LENGTH_MAX = 4096 };
 
@@ -79,12 +82,11 @@ static int read_all(struct parse *parse, int fd, char *text, size_t *len)
 
 static char *trim(char *text)
 {
-    static const char space[] = " \t\r";
     size_t len;
 
-    text += strspn(text, space);
+    text += strspn(text, BLANKS);
     len = strlen(text);
-    while (len > 0 && strchr(space, text[len - 1]))
+    while (len > 0 && strchr(BLANKS, text[len - 1]))
         len--;
     text[len] = '\0';
     return text;
@@ -94,17 +96,18 @@ static int refuse_line(struct parse *parse, char *line)
 {
     char word[QUOTED_MAX];
 
+    if (strncmp(line, PEM_BEGIN, strlen(PEM_BEGIN)) == 0)
+        return parse_refuse(parse, "a PEM block stands where no option takes one; those of "
+                                   "ca-bundle follow each other without a gap");
     line[strcspn(line, " \t")] = '\0';
     return parse_refuse(parse, "%s is not followed by '='", quoted_name(word, line));
 }
 
-static int read_line(struct parse *parse, char *line)
+static int read_entry(struct parse *parse, char *key)
 {
-    char *key = trim(line), *equals = strchr(key, '='), *value;
+    char *equals = strchr(key, '='), *value;
     const struct option *option;
 
-    if (*key == '\0' || *key == '#')
-        return 0;
     if (!equals) /* only the first word is shown: the rest may be anything, a pasted secret too */
         return refuse_line(parse, key);
     *equals = '\0';
@@ -116,6 +119,28 @@ static int read_line(struct parse *parse, char *line)
     if (!option)
         return -1;
     return *value ? option_set(parse, option, value) : 0;
+}
+
+/* The option that a line means: by its first word, or one so similar that it may be mistyped. */
+static const struct option *line_option(const char *line)
+{
+    size_t len = strcspn(line, BLANKS "=");
+    char name[QUOTED_MAX];
+    const struct option *option;
+
+    (void)snprintf(name, sizeof name, "%.*s", (int)(len < sizeof name ? len : sizeof name), line);
+    option = option_find(name);
+    return option ? option : option_near(name, OPTION_NOT_IN_FILE);
+}
+
+static int read_line(struct parse *parse, char *line)
+{
+    char *key = trim(line);
+    const struct option *option = line_option(key);
+
+    if (*key == '\0' || *key == '#' || read_entry(parse, key) == 0)
+        return 0;
+    return parse_forgives(parse, option) ? 0 : -1;
 }
 
 /* The end of a line, where its feed stands or the text ends. */
@@ -134,32 +159,73 @@ static bool begins(const char *line, const char *end, const char *word)
     return (size_t)(end - line) >= strlen(word) && memcmp(line, word, strlen(word)) == 0;
 }
 
+/* Whether a line sets an option whose value may be PEM, and begins with it; comments do not. */
+static bool opens_pem(const char *line, const char *end)
+{
+    const char *equals = memchr(line, '=', (size_t)(end - line));
+    char name[QUOTED_MAX];
+    const struct option *option;
+
+    if (!equals || !begins(equals + 1, end, PEM_BEGIN) || equals - line >= QUOTED_MAX)
+        return false;
+    memcpy(name, line, (size_t)(equals - line));
+    name[equals - line] = '\0';
+    option = option_find(trim(name));
+    return option && (option->flags & OPTION_PEM);
+}
+
+/* Whether a line is one of a block's: base64, or blank. */
+static bool is_base64(const char *line, const char *end)
+{
+    while (line < end && memchr(BLANKS BASE64, *line, sizeof BLANKS BASE64 - 1))
+        line++;
+    while (line < end && memchr(BLANKS "=", *line, sizeof BLANKS "=" - 1))
+        line++;
+    return line == end;
+}
+
 /*
  * The end of an entry: of its line, or, where its value is PEM, of the last block that follows
- * without a gap. *lines counts those that it has.
+ * without a gap. *lines counts those that it has. NULL: a block has no end, which is an error of
+ * the line where it begins.
  */
-static char *entry_end(char *line, char *end, unsigned *lines)
+static char *entry_end(struct parse *parse, char *line, char *end, unsigned *lines)
 {
-    char *at = line_end(line, end), *equals = memchr(line, '=', (size_t)(at - line));
-    bool inside = equals && begins(equals + 1, at, PEM_BEGIN);
+    char *at = line_end(line, end);
+    bool inside = opens_pem(line, at);
+    unsigned began = 0;
 
     for (*lines = 1; inside && at < end; ++*lines) {
         line = at + 1;
         at = line_end(line, end);
-        if (begins(line, at, PEM_END))
+        if (begins(line, at, PEM_END)) {
+            began = *lines + 1;
             inside = at < end && begins(at + 1, end, PEM_BEGIN);
+        } else if (*lines != began && !is_base64(line, at)) {
+            at = end;
+        }
     }
-    return at;
+    if (!inside)
+        return at;
+    parse->line += began;
+    (void)parse_refuse(parse, "a PEM block begins here, and has no line -----END behind it");
+    return NULL;
 }
 
 static int read_lines(struct parse *parse, char *text, size_t len)
 {
-    char *end = text + len;
+    char *end = text + len, *line = text, *stop;
     unsigned lines;
 
+    if (len >= 2 && (memcmp(text, "\xFF\xFE", 2) == 0 || memcmp(text, "\xFE\xFF", 2) == 0))
+        return parse_refuse(parse, "is UTF-16: save it as UTF-8");
+    if (len >= strlen(BOM) && memcmp(text, BOM, strlen(BOM)) == 0)
+        line += strlen(BOM);
     parse->line = 1;
-    for (char *line = text, *stop; line < end; line = stop + 1, parse->line += lines) {
-        stop = entry_end(line, end, &lines);
+    for (; line < end; line = stop + 1, parse->line += lines) {
+        stop = entry_end(parse, line, end, &lines);
+        if (!stop)
+            return -1;
         if (lines == 1 && stop - line > LINE_LENGTH_MAX)
             return parse_refuse(parse, "is longer than %d bytes", LINE_LENGTH_MAX);
         if (memchr(line, '\0', (size_t)(stop - line)))

@@ -167,13 +167,24 @@ static bool is_secret_name(const char *text, size_t most)
     return len >= 1 && len <= most && strspn(text, ALNUM "/_+=.@-") == len;
 }
 
-/* Behind the name AWS puts "-" and six characters. */
-static bool is_secret_arn(const char *text)
+/* Why it is no secret's ARN, or NULL. Behind the name AWS puts "-" and six characters. */
+static const char *check_arn(const char *text)
 {
-    return skip_word(&text, "arn:") && skip_field(&text, LOWER DIGITS "-", 1, 32) &&
-           skip_word(&text, "secretsmanager:") && skip_field(&text, LOWER DIGITS "-", 1, 63) &&
-           skip_field(&text, DIGITS, 12, 12) && skip_word(&text, "secret:") &&
-           is_secret_name(text, SECRET_NAME_MAX + 7);
+    const char *name = text;
+    size_t len;
+
+    for (unsigned i = 0; i < 6; i++)
+        name += strcspn(name, ":") + (name[strcspn(name, ":")] == ':');
+    len = strcspn(name, ":");
+    if (name[len] == ':' && strstr(text, ":secret:"))
+        return "has a ':' behind the secret's name: leave that and all behind it off, which ECS "
+               "takes for a field of the document or a version (there is version-stage)";
+    if (skip_word(&text, "arn:") && skip_field(&text, LOWER DIGITS "-", 1, 32) &&
+        skip_word(&text, "secretsmanager:") && skip_field(&text, LOWER DIGITS "-", 1, 63) &&
+        skip_field(&text, DIGITS, 12, 12) && skip_word(&text, "secret:") &&
+        is_secret_name(text, SECRET_NAME_MAX + 7))
+        return NULL;
+    return "is not a secret's ARN, arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME";
 }
 
 static bool is_sub(const char *text, size_t len)
@@ -194,9 +205,7 @@ const char *value_secret(const char *text, char sub[static CONFIG_SUB_MAX], cons
     sub[len] = '\0';
     *id = split ? split + 1 : text;
     if (arn || split)
-        return is_secret_arn(*id) ? NULL
-                                  : "is not a secret's ARN, "
-                                    "arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME";
+        return check_arn(*id);
     if (!is_secret_name(text, SECRET_NAME_MAX))
         return "is not a secret's name, 1 to 512 letters, digits and any of /_+=.@-";
     return NULL;
@@ -241,15 +250,40 @@ const char *value_expected(const char *text)
     return NULL;
 }
 
+const char *value_fingerprint(char *text)
+{
+    static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+    const char *in = text, *digit;
+    size_t count = 0;
+
+    for (; *in && (digit = strchr(digits, *in)); in++) {
+        text[count++] = digits[(digit - digits) % 16];
+        if (count % 2 == 0 && in[1] == ':' && in[2] != '\0')
+            in++;
+    }
+    if (*in || count != 64)
+        return "is no SHA-256 of 64 hexadecimal digits, with or without colons";
+    text[count] = '\0';
+    return NULL;
+}
+
+/* "eu-central-1a": a region's number, and a letter behind it. */
+static bool is_zone(const char *text, size_t len)
+{
+    return len > 3 && strchr(LOWER, text[len - 1]) && strchr(DIGITS, text[len - 2]) &&
+           text[len - 3] == '-';
+}
+
 const char *value_region(const char *text)
 {
     size_t len = strlen(text);
 
     if (len == 0 || len > 63 || strspn(text, LOWER DIGITS "-") != len || text[0] == '-' ||
-        text[len - 1] == '-') {
+        text[len - 1] == '-')
         return "is not an AWS region, such as eu-central-1";
-    }
-    return NULL;
+    return is_zone(text, len) ? "is an availability zone: its region is the same without the last "
+                                "letter"
+                              : NULL;
 }
 
 const char *value_profile(const char *text)

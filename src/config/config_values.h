@@ -38,6 +38,12 @@ const char *value_words(char *text, const char *words[static CONFIG_WORDS_MAX + 
 /* NAME:NUMBER or NAME:/PATH of a PID file; points into text. */
 const char *value_signal(const char *text, struct change_signal *value);
 
+/* NUMBER:HEX[+NUMBER:HEX]...: PCRs that an image has all of. */
+const char *value_pcrs(const char *text);
+
+/* A file of root's with SHA-256 fingerprints, one a line; fills attest_root and what follows it. */
+const char *value_roots(const char *path, struct config *config);
+
 /* Texts that stand as they are once they are checked. */
 const char *value_path(const char *text); /* absolute, without ".." */
 const char *value_root(const char *text); /* that, or empty */
@@ -46,7 +52,9 @@ const char *value_profile(const char *text);
 const char *value_role_arn(const char *text);
 const char *value_role_session_name(const char *text);
 const char *value_role_external_id(const char *text);
-const char *value_expected(const char *text);     /* a certificate's name: ASCII, not empty */
+const char *value_fingerprint(char *text);    /* SHA-256, with or without colons, in either case;
+                                                 becomes    lower-case hexadecimal without */
+const char *value_expected(const char *text); /* a certificate's name: ASCII, not empty */
 const char *value_request_path(const char *text); /* of HTTP */
 const char *value_endpoint_url(const char *text); /* https://, or http:// to this machine */
 const char *value_version_stage(const char *text);

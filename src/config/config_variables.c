@@ -88,10 +88,25 @@ static int refuse_key(struct parse *parse, const char *name, const char *value)
     return parse_refuse(parse, "%s (%zu bytes) holds a private key", name, strlen(value));
 }
 
+/* White space around a value is none of it, wherever it comes from: here in its place, for all who
+ * read it later. */
+static void trim(char *value)
+{
+    static const char space[] = " \t\r\n";
+    const size_t before = strspn(value, space), whole = strlen(value);
+    size_t len = whole - before;
+
+    while (len > 0 && strchr(space, value[before + len - 1]))
+        len--;
+    memmove(value, value + before, len);
+    memset(value + len, 0, whole - len);
+}
+
 /* Those of the environment alone as well: each of them is sent somewhere. */
 int config_variables_check(struct parse *parse)
 {
-    const char *name, *value;
+    const char *name;
+    char *value;
 
     parse->source = SOURCE_ENVIRONMENT;
     for (size_t i = 0; i < HONOURED + SECRET + LOWER; i++) {
@@ -100,6 +115,8 @@ int config_variables_check(struct parse *parse)
                                        : lower[i - HONOURED - SECRET];
         value = getenv(name);
         (void)snprintf(parse->place, sizeof parse->place, "%s", name);
+        if (value)
+            trim(value);
         if (value && secrecy_holds_key(bytes_of_text(value)))
             return refuse_key(parse, name, value);
     }

@@ -7,12 +7,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/secrecy.h"
 #include "config/config_values.h"
 
 /* Choices are stored through unsigned. */
 _Static_assert(_Generic((enum rehearse_policy)0, unsigned: 1, default: 0) &&
                    _Generic((enum tls_choice)0, unsigned: 1, default: 0) &&
+                   _Generic((enum attest_policy)0, unsigned: 1, default: 0) &&
+                   _Generic((enum attest_convention)0, unsigned: 1, default: 0) &&
                    _Generic((enum log_level)0, unsigned: 1, default: 0) &&
                    _Generic((enum log_format)0, unsigned: 1, default: 0),
                "enumerations are unsigned");
@@ -37,8 +40,11 @@ static void *field(struct parse *parse, const struct option *option)
 
 static const char *set_text(struct parse *parse, const struct option *option, const char *text)
 {
-    *(const char **)field(parse, option) = text;
-    return option->check ? option->check(text) : NULL;
+    const char *why = option->check ? option->check(text) : NULL;
+
+    if (!why)
+        *(const char **)field(parse, option) = text;
+    return why;
 }
 
 static const char *set_bool(struct parse *parse, const struct option *option, const char *text)
@@ -215,6 +221,21 @@ static const char *set_expect_san(struct parse *parse, const struct option *opti
     return value_expected(text);
 }
 
+static const char *set_expect_ca(struct parse *parse, const struct option *option, const char *text)
+{
+    struct config *config = &parse->store->config;
+    char *copy;
+
+    (void)option;
+    if (config->expect_ca_count == CONFIG_EXPECT_CAS_MAX)
+        return clause(parse, "is one too many: at most %d", CONFIG_EXPECT_CAS_MAX);
+    copy = (char *)parse_keep(parse, text, strlen(text));
+    if (!copy)
+        return "does not fit into memory";
+    config->expect_cas[config->expect_ca_count++] = copy;
+    return value_fingerprint(copy);
+}
+
 static const char *set_forbidden(struct parse *parse, const struct option *option, const char *text)
 {
     struct config *config = &parse->store->config;
@@ -224,6 +245,31 @@ static const char *set_forbidden(struct parse *parse, const struct option *optio
         return clause(parse, "is one too many: at most %d", CONFIG_FORBIDDEN_MAX);
     config->forbidden[config->forbidden_count++] = text;
     return value_version_id(text);
+}
+
+static const char *set_pcrs(struct parse *parse, const struct option *option, const char *text)
+{
+    struct config *config = &parse->store->config;
+
+    (void)option;
+    if (config->attest_pcr_count == CONFIG_PCR_SETS_MAX)
+        return clause(parse, "is one too many: at most %d", CONFIG_PCR_SETS_MAX);
+    config->attest_pcrs[config->attest_pcr_count++] = text;
+    return value_pcrs(text);
+}
+
+static const char *set_roots(struct parse *parse, const struct option *option, const char *text)
+{
+    (void)option;
+    parse->sound = true;
+    return value_roots(text, &parse->store->config);
+}
+
+static const char *set_time(struct parse *parse, const struct option *option, const char *text)
+{
+    return clock_parse(text, field(parse, option)) < 0
+               ? "is not a time in UTC, such as 2024-09-09T19:49:12Z"
+               : NULL;
 }
 
 /* A boolean, for as long as there is one way to judge a refusal. */
@@ -254,135 +300,198 @@ static const char *set_signal(struct parse *parse, const struct option *option, 
 }
 
 #define AT(member) offsetof(struct config, member)
+#define FETCHES    (VERB_FETCH | VERB_RUN)
+#define ATTESTS    (FETCHES | VERB_PROBE | VERB_ATTEST)
 
 const struct option options[] = {
-    {"secret", "[SUB=]SECRET", set_secret, .flags = OPTION_LIST | OPTION_OPAQUE,
+    {"secret", "[SUB=]SECRET", set_secret, .flags = OPTION_PLAIN | OPTION_LIST | OPTION_OPAQUE,
      .help = "ARN or name of a secret that holds the identity; SUB=ARN installs it into the "
              "subdirectory SUB"},
-    {"endpoint", "HOST:PORT", set_endpoint, .flags = OPTION_LIST,
+    {"endpoint", "HOST:PORT", set_endpoint, .flags = OPTION_LIST, .verbs = ATTESTS,
      .help = "an enclave; also [V6]:PORT, NAME@ADDRESS:PORT, https://HOST[:PORT][/PATH]"},
     {"dir", "DIR", set_text, AT(dir), value_path, .fallback = "/etc/ecs/mtls",
      .flags = OPTION_FIXED, .help = "where the identity is installed"},
     {"root", "DIR", set_text, AT(root), value_root, .fallback = "", .flags = OPTION_FIXED,
      .help = "prefix of dir, such as /.bottlerocket/rootfs"},
     {"writable-dir", "refuse|warn", set_second, AT(writable_dir_accepted), .fallback = "refuse",
+     .flags = OPTION_PLAIN,
      .help = "when others may rename and remove what is in dir: do not install, or only warn"},
     {"lock-dir", "DIR", set_text, AT(lock_dir), value_path, .flags = OPTION_FIXED,
      .help = "where agents that share dir lock it, instead of /run/mtls-agent or dir itself"},
     {"region", "REGION", set_text, AT(region), value_region, .flags = OPTION_OPAQUE,
-     .help = "AWS region of secrets given by name"},
+     .verbs = FETCHES, .help = "AWS region of secrets given by name"},
     {"profile", "NAME", set_text, AT(profile), value_profile, .flags = OPTION_OPAQUE,
-     .help = "profile of the AWS config and credentials files"},
+     .verbs = FETCHES, .help = "profile of the AWS config and credentials files"},
     {"role-arn", "ARN", set_text, AT(role_arn), value_role_arn, .flags = OPTION_OPAQUE,
-     .help = "role to assume with the credentials found"},
+     .verbs = FETCHES, .help = "role to assume with the credentials found"},
     {"role-session-name", "NAME", set_text, AT(role_session_name), value_role_session_name,
-     .flags = OPTION_OPAQUE, .help = "how that session is called in CloudTrail"},
+     .flags = OPTION_OPAQUE, .verbs = FETCHES, .help = "how that session is called in CloudTrail"},
     {"role-external-id", "ID", set_text, AT(role_external_id), value_role_external_id,
-     .flags = OPTION_OPAQUE, .help = "external ID that the role asks for"},
+     .flags = OPTION_OPAQUE, .verbs = FETCHES, .help = "external ID that the role asks for"},
     {"version-stage", "LABEL", set_text, AT(version_stage), value_version_stage,
-     .fallback = "AWSCURRENT", .flags = OPTION_OPAQUE,
+     .fallback = "AWSCURRENT", .flags = OPTION_OPAQUE, .verbs = FETCHES,
      .help = "which version of the secret: AWSPENDING, any label"},
     {"version-id", "ID", set_text, AT(version_id), value_version_id, .flags = OPTION_OPAQUE,
-     .help = "the very version of the secret"},
-    {"endpoint-url", "URL", set_text, AT(endpoint_url), value_endpoint_url,
+     .verbs = FETCHES, .help = "the very version of the secret"},
+    {"endpoint-url", "URL", set_text, AT(endpoint_url), value_endpoint_url, .verbs = FETCHES,
      .help = "Secrets Manager at another address than AWS's own"},
-    {"allow-plaintext-endpoint", NULL, set_bool, AT(allow_plaintext_endpoint),
+    {"allow-plaintext-endpoint", NULL, set_bool, AT(allow_plaintext_endpoint), .verbs = FETCHES,
      .help = "let endpoint-url be http:// on this machine; keys travel there"},
-    {"proxy", "HOST:PORT", set_text, AT(proxy), value_proxy,
+    {"proxy", "HOST:PORT", set_text, AT(proxy), value_proxy, .verbs = FETCHES,
      .help = "reach AWS by this proxy of plain HTTP; its user and password only in HTTPS_PROXY"},
-    {"no-proxy", "HOSTS", set_text, AT(no_proxy), value_no_proxy,
+    {"no-proxy", "HOSTS", set_text, AT(no_proxy), value_no_proxy, .verbs = FETCHES,
      .help = "hosts of AWS that are reached without it: names, addresses, networks, with commas"},
-    {"ca-bundle", "FILE", set_text, AT(ca_bundle), value_ca_bundle,
+    {"ca-bundle", "FILE", set_text, AT(ca_bundle), value_ca_bundle, .flags = OPTION_PEM,
+     .verbs = FETCHES,
      .help = "trust these authorities for AWS instead of Amazon's; in a file of options, the PEM "
              "text itself will do"},
-    {"owner", "UID[:GID]", set_owner, .help = "owner of what is installed, by number or name"},
+    {"owner", "UID[:GID]", set_owner, .flags = OPTION_PLAIN,
+     .help = "owner of what is installed, by number or name"},
     {"key-mode", "MODE", set_mode, AT(key_mode), .fallback = "0600", .least = "0400",
-     .most = "0770", .help = "mode of private keys; 0640 where owner names another group"},
+     .most = "0770", .flags = OPTION_PLAIN,
+     .help = "mode of private keys; 0640 where owner names another group"},
     {"cert-mode", "MODE", set_mode, AT(cert_mode), .fallback = "0644", .least = "0400",
-     .most = "0775", .help = "mode of certificates"},
+     .most = "0775", .flags = OPTION_PLAIN, .help = "mode of certificates"},
     {"dir-mode", "MODE", set_mode, AT(dir_mode), .fallback = "0755", .least = "0700",
-     .most = "0775", .help = "mode of directories that are created"},
+     .most = "0775", .flags = OPTION_PLAIN, .help = "mode of directories that are created"},
     {"health-path", "PATH", set_text, AT(health_path), value_request_path, .fallback = "/health",
-     .help = "what is asked of an enclave"},
-    {"allow-cn", NULL, set_bool, AT(allow_cn),
+     .verbs = FETCHES | VERB_PROBE, .help = "what is asked of an enclave"},
+    {"allow-cn", NULL, set_bool, AT(allow_cn), .verbs = ATTESTS,
      .help = "accept an enclave's name in its certificate's common name"},
-    {"allow-not-mutual", NULL, set_bool, AT(allow_not_mutual),
+    {"allow-not-mutual", NULL, set_bool, AT(allow_not_mutual), .verbs = ATTESTS,
      .help = "accept an enclave that asks for no client certificate"},
     {"tls-versions", "1.2,1.3|1.3|1.2", set_choice, AT(tls_versions), .fallback = "1.2,1.3",
+     .verbs = ATTESTS,
      .help = "what is spoken with enclaves: the newer of what both can do, or that one alone"},
     {"tls-suites", "strict|compatible", set_second, AT(compatible_suites), .fallback = "strict",
+     .verbs = ATTESTS,
      .help = "strict: ECDHE with AES-GCM or ChaCha20-Poly1305; compatible: with AES-CBC too"},
     {"rehearse", "refuse|require|off", set_choice, AT(rehearse), .fallback = "refuse",
+     .verbs = FETCHES,
      .help = "refuse: install nothing that the enclaves refuse; require: nothing that any of them "
              "does not accept; off: do not ask them"},
     {"if-unreachable", "fail|keep", set_second, AT(keep_if_unreachable), .fallback = "keep",
+     .verbs = FETCHES,
      .help = "while AWS cannot be reached, whether a valid installed identity will do"},
     {"client-chain", "warn|require", set_second, AT(require_client_chain), .fallback = "warn",
+     .verbs = FETCHES | VERB_INSPECT,
      .help = "when ca_cert does not hold the issuer of the certificate"},
+    {"attest", "off|report|require", set_choice, AT(attest), .fallback = "off",
+     .verbs = FETCHES | VERB_PROBE | VERB_HEALTHCHECK,
+     .help = "whether enclaves have to prove what they are: report: say so; require: one that is "
+             "not attested does not count as accepting"},
+    {"attest-pcr", "N:HEX[+N:HEX...]", set_pcrs, .flags = OPTION_LIST, .verbs = ATTESTS,
+     .help = "an image that may answer, by PCR0 and others that it has; several for a roll-out"},
+    {"attest-profile", "nautilus|nitriding|evervault|opensecret|marlin|generic", set_choice,
+     AT(attest_profile), .fallback = "generic", .verbs = ATTESTS,
+     .help = "where and how enclaves show it"},
+    {"attest-path", "PATH", set_text, AT(attest_path), value_request_path,
+     .fallback = "/attestation?nonce={nonce}", .verbs = ATTESTS, .help = "generic: what is asked"},
+    {"attest-field", "NAME", set_text, AT(attest_field), value_expected, .verbs = ATTESTS,
+     .help = "generic: the JSON member that holds it, where it has a name of its own"},
+    {"attest-binding",
+     "none|leaf-sha256|leaf-sha384|leaf-sha512|spki-sha256|spki-sha384|spki-sha512|spki|public-key|"
+     "exporter",
+     set_choice, AT(attest_binding), .fallback = "spki-sha256", .verbs = ATTESTS,
+     .help = "generic: what of the connection user_data holds; public-key: public_key holds SPKI"},
+    {"attest-max-age", "DURATION", set_duration, AT(attest_max_age_ms), .fallback = "5m",
+     .least = "1s", .most = "3h", .verbs = ATTESTS,
+     .help = "of a document that is not known to be of now"},
+    {"attest-leeway", "DURATION", set_duration, AT(attest_leeway_ms), .fallback = "60s",
+     .least = "0s", .most = "1h", .verbs = ATTESTS,
+     .help = "how far it may seem to come from the future"},
+    {"attest-interval", "DURATION", set_duration, AT(attest_interval_ms), .fallback = "15m",
+     .least = "100ms", .most = "1d", .verbs = VERB_RUN,
+     .help = "run: between two attestations of an enclave"},
+    {"attest-root", "FILE", set_roots, .flags = OPTION_NOT_IN_ENVIRONMENT, .verbs = ATTESTS,
+     .help = "believe these roots too, by their SHA-256, one a line; a file of root's"},
+    {"attest-pins", "FILE", set_text, AT(attest_pins), value_path, .verbs = VERB_RUN,
+     .help = "write the attested keys there, for clients to pin"},
+    {"attested", NULL, set_bool, AT(attested), .verbs = VERB_HEALTHCHECK,
+     .help = "healthcheck fails unless the enclaves that accept are attested"},
+    {"at", "TIME", set_time, AT(at), .flags = OPTION_NOT_IN_FILE | OPTION_NOT_IN_ENVIRONMENT,
+     .verbs = VERB_ATTEST,
+     .help = "attest: judge the document in a file as of then, 2024-09-09T19:49:12Z"},
     {"expect-subject", "NAME", set_text, AT(expect_subject), value_expected,
+     .verbs = FETCHES | VERB_INSPECT,
      .help = "install no identity but one of this subject, \"CN=ECS-Client\", or common name"},
-    {"expect-san", "NAME", set_expect_san, .flags = OPTION_LIST,
+    {"expect-san", "NAME", set_expect_san, .flags = OPTION_LIST, .verbs = FETCHES | VERB_INSPECT,
      .help = "nor one whose subjectAltName lacks this DNS name, IP address or URI"},
-    {"forbid-version", "ID", set_forbidden, .flags = OPTION_LIST,
+    {"expect-ca", "SHA256", set_expect_ca, .flags = OPTION_LIST, .verbs = FETCHES | VERB_INSPECT,
+     .help = "nor one whose ca_cert holds another CA than those of these fingerprints"},
+    {"forbid-version", "ID", set_forbidden, .flags = OPTION_LIST, .verbs = FETCHES,
      .help = "never install this version of a secret, nor keep it for another one, nor go back to "
              "it"},
     {"ca-overlap", "DURATION", set_duration, AT(ca_overlap_ms), .fallback = "0s", .least = "0s",
-     .most = "7d", .help = "how long anchors that left ca_cert stay in ca.crt beside the new ones"},
-    {"dry-run", NULL, set_bool, AT(dry_run),
+     .most = "7d", .verbs = FETCHES,
+     .help = "how long anchors that left ca_cert stay in ca.crt beside the new ones"},
+    {"dry-run", NULL, set_bool, AT(dry_run), .verbs = FETCHES,
      .help = "prove what would be installed on the enclaves, and install nothing"},
-    {"rollback", NULL, set_bool, AT(rollback), .flags = OPTION_NOT_IN_FILE,
+    {"rollback", NULL, set_bool, AT(rollback), .flags = OPTION_NOT_IN_FILE, .verbs = FETCHES,
      .help = "fetch goes back to the previous set, if that passes the rehearsal"},
     {"deadline", "DURATION", set_duration, AT(deadline_ms), .fallback = "60s", .least = "1s",
-     .most = "1h", .help = "for the whole command"},
+     .most = "1h", .flags = OPTION_PLAIN, .help = "for the whole command"},
     {"interval", "DURATION", set_duration, AT(interval_ms), .fallback = "5m", .least = "100ms",
-     .most = "1d", .help = "run: the most between two looks at the secret"},
+     .most = "1d", .verbs = FETCHES, .help = "run: the most between two looks at the secret"},
     {"probe-interval", "DURATION", set_duration, AT(probe_interval_ms), .fallback = "60s",
-     .least = "0s", .most = "1d", .help = "run: between two probes of each enclave; 0s: none"},
-    {"rollback-on-failure", NULL, set_rollback, AT(rollback_on_failure),
+     .least = "0s", .most = "1d", .verbs = VERB_RUN,
+     .help = "run: between two probes of each enclave; 0s: none"},
+    {"rollback-on-failure", NULL, set_rollback, AT(rollback_on_failure), .verbs = VERB_RUN,
      .help = "run: back to the previous set when the enclaves refuse a new one after all"},
     {"on-change-exec", "COMMAND", set_words, AT(on_change_exec), .flags = OPTION_FIXED,
+     .verbs = FETCHES,
      .help = "run this program, by its path and without a shell, after a set has changed"},
     {"on-change-signal", "NAME:PID", set_signal, .flags = OPTION_LIST | OPTION_FIXED,
+     .verbs = FETCHES,
      .help = "and signal that process, given by its number or its PID file's path"},
     {"on-change-timeout", "DURATION", set_duration, AT(on_change_timeout_ms), .fallback = "30s",
-     .least = "100ms", .most = "15m", .flags = OPTION_FIXED, .help = "for that program"},
+     .least = "100ms", .most = "15m", .flags = OPTION_FIXED, .verbs = FETCHES,
+     .help = "for that program"},
     {"keep-previous", "DURATION", set_duration, AT(keep_previous_ms), .fallback = "1h",
-     .least = "0s", .most = "365d", .help = "how long the replaced identity stays on disk"},
-    {"combined", NULL, set_bool, AT(combined),
+     .least = "0s", .most = "365d", .verbs = FETCHES,
+     .help = "how long the replaced identity stays on disk"},
+    {"combined", NULL, set_bool, AT(combined), .verbs = FETCHES,
      .help = "install client.pem too: key, certificate and chain in one file"},
-    {"count", "NUMBER", set_number, AT(count), .fallback = "1", .most = "1000",
+    {"count", "NUMBER", set_number, AT(count), .fallback = "1", .most = "1000", .verbs = VERB_PROBE,
      .help = "probe: how often each endpoint is asked; sessions are resumed"},
-    {"request", "PATH", set_text, AT(request), value_request_path,
+    {"request", "PATH", set_text, AT(request), value_request_path, .verbs = VERB_PROBE,
      .help = "probe: ask for PATH and print the answer's body"},
-    {"show-chain", NULL, set_bool, AT(show_chain),
+    {"show-chain", NULL, set_bool, AT(show_chain), .verbs = VERB_PROBE,
      .help = "probe: print the certificates that a failing server sent"},
     {"expires-within", "DURATION", set_duration, AT(expires_within_ms), .least = "0s",
-     .most = "36500d",
+     .most = "36500d", .verbs = VERB_INSPECT | VERB_HEALTHCHECK,
      .help = "inspect and healthcheck fail where a certificate ends within that time"},
-    {"json", NULL, set_bool, AT(json), .help = "write standard output as JSON, for programs"},
+    {"json", NULL, set_bool, AT(json),
+     .verbs = VERB_INSPECT | VERB_PROBE | VERB_STATUS | VERB_HEALTHCHECK,
+     .help = "write standard output as JSON, for programs"},
     {"status-file", "FILE", set_text, AT(status_file), value_path, .flags = OPTION_FIXED,
+     .verbs = VERB_RUN | VERB_STATUS | VERB_HEALTHCHECK | VERB_PURGE,
      .help = "where run tells how it is, as JSON, for status and healthcheck"},
-    {"metrics-file", "FILE", set_text, AT(metrics_file), value_path,
+    {"metrics-file", "FILE", set_text, AT(metrics_file), value_path, .verbs = VERB_RUN | VERB_PURGE,
      .help = "write Prometheus metrics there"},
     {"metrics-format", "prometheus|emf", set_second, AT(metrics_emf), .fallback = "prometheus",
-     .help = "emf: CloudWatch's embedded metric lines on standard output, too"},
+     .verbs = VERB_RUN, .help = "emf: CloudWatch's embedded metric lines on standard output, too"},
     {"max-fetch-age", "DURATION", set_duration, AT(max_fetch_age_ms), .least = "1s", .most = "365d",
-     .help = "healthcheck fails where run's last good fetch is older"},
+     .verbs = VERB_HEALTHCHECK, .help = "healthcheck fails where run's last good fetch is older"},
     {"min-endpoints", "NUMBER", set_number, AT(min_endpoints), .most = "1024",
+     .verbs = VERB_HEALTHCHECK,
      .help = "healthcheck fails where fewer endpoints accept what is installed"},
     {"memory-lock", "require|prefer", set_second, AT(memory_lock_preferred), .fallback = "require",
-     .flags = OPTION_FIXED, .help = "whether to go on where memory cannot be locked"},
-    {"sandbox", "on|off", set_second, AT(sandbox_off), .fallback = "on", .flags = OPTION_FIXED,
+     .flags = OPTION_PLAIN | OPTION_FIXED,
+     .help = "whether to go on where memory cannot be locked"},
+    {"sandbox", "on|off", set_second, AT(sandbox_off), .fallback = "on",
+     .flags = OPTION_PLAIN | OPTION_FIXED,
      .help = "off: keep all rights, to find out whether the sandbox is in the way"},
     {"log-level", "debug|info|warning|error", set_choice, AT(log.level), .fallback = "info",
-     .help = "least level that is logged"},
+     .flags = OPTION_PLAIN, .help = "least level that is logged"},
     {"log-format", "text|json", set_choice, AT(log.format), .fallback = "text",
-     .help = "one line an event, for people or programs"},
-    {"log-file", "FILE", set_text, AT(log.file), value_path,
+     .flags = OPTION_PLAIN, .help = "one line an event, for people or programs"},
+    {"log-file", "FILE", set_text, AT(log.file), value_path, .flags = OPTION_PLAIN,
      .help = "log there too, not only on standard error"},
     {"config", "FILE", set_text, AT(file), .flags = OPTION_NOT_IN_FILE,
      .help = "read options from FILE instead of /etc/mtls-agent.conf"},
-    {"command", "COMMAND", set_text, AT(command), .flags = OPTION_FILE_ONLY | OPTION_FIXED,
+    {"command", "COMMAND", set_text, AT(command), value_command,
+     .flags = OPTION_FILE_ONLY | OPTION_FIXED,
      .help = "what to do where the command line names no command"},
 };
 

@@ -14,9 +14,31 @@ enum option_flags {
     OPTION_FILE_ONLY = 2,   /* "command": a word of its own on the command line */
     OPTION_NOT_IN_FILE = 4, /* "config" */
     OPTION_FIXED = 8,       /* cannot change while run runs */
-    OPTION_OPAQUE = 16      /* where a secret may have come by mistake: what it cannot be is shown
+    OPTION_OPAQUE = 16,     /* where a secret may have come by mistake: what it cannot be is shown
                                by its length alone */
+    OPTION_PEM = 32,        /* in the file its value may be blocks of PEM, of many lines */
+    OPTION_PLAIN = 64,      /* who only looks does without it where it is wrong */
+    OPTION_NOT_IN_ENVIRONMENT = 128,
 };
+
+/* The commands, as sets. */
+enum verb {
+    VERB_FETCH = 1,
+    VERB_INSPECT = 2,
+    VERB_PROBE = 4,
+    VERB_RUN = 8,
+    VERB_STATUS = 16,
+    VERB_HEALTHCHECK = 32,
+    VERB_PURGE = 64,
+    VERB_ATTEST = 128,
+};
+
+/* The one of that name; 0: there is none, or name is NULL. */
+unsigned verb_of(const char *name);
+/* "fetch, run" */
+#define VERBS_TEXT_MAX 80
+const char *verbs_text(char out[VERBS_TEXT_MAX], unsigned verbs);
+const char *value_command(const char *text);
 
 struct option {
     /* The same word in all three places; in the environment in upper case behind MTLS_AGENT_. */
@@ -31,12 +53,13 @@ struct option {
     /* Of a duration, and most of a number; of a mode: the bits that it must and may have. */
     const char *least, *most;
     unsigned flags;
+    unsigned verbs; /* that have a use for it; 0: all */
     const char *help;
 };
 
 extern const struct option options[];
 extern const size_t option_count;
-#define OPTIONS_MAX 64
+#define OPTIONS_MAX 96
 
 /* In order of precedence. */
 enum source { SOURCE_NONE, SOURCE_FLAGS, SOURCE_ENVIRONMENT, SOURCE_FILE, SOURCE_DEFAULT };
@@ -98,6 +121,12 @@ void option_variable(char out[OPTION_VARIABLE_MAX], const struct option *option)
 int parse_refuse(struct parse *parse, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/*
+ * After a failure: whether the command that is meant does without what failed, in which option is
+ * concerned (NULL: none that is known). Then it is noted, for config_log(), and all goes on.
+ */
+bool parse_forgives(struct parse *parse, const struct option *option);
+
 /* A copy that lives as long as the configuration; NULL with err set. */
 const char *parse_keep(struct parse *parse, const char *text, size_t len);
 
@@ -118,6 +147,12 @@ int config_file_read(struct parse *parse);
 /* Logs the MTLS_AGENT_ variables that name no option. */
 void config_env_log(void);
 
+/* What is wrong with the options of attestation together: *option and a clause; NULL: nothing. */
+const char *config_attest_flaw(const struct parse *parse, const char **option);
+
+/* Logs what is weak in them. */
+void config_attest_log(const struct config *config);
+
 /*
  * Which file to read: the named one, else the first candidate that exists, else NULL. *ignored is
  * the first other candidate that exists, or NULL. NULL ends the candidates.
@@ -128,7 +163,8 @@ const char *config_file_find(const char *named, const char *const candidates[],
 /* Whether a file's line of that name stands for a variable. */
 bool config_is_variable(const char *name);
 
-/* Refuses a private key in one of these variables, as the environment has them. */
+/* Refuses a private key in one of these variables, as the environment has them, and takes the white
+ * space off around their values. */
 int config_variables_check(struct parse *parse);
 
 /* Takes such a line, if the variable may stand in a file. */

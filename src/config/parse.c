@@ -24,6 +24,26 @@ int parse_refuse(struct parse *parse, const char *format, ...)
     return err_set(parse->err, code, parse->place, "%s", reason);
 }
 
+bool parse_forgives(struct parse *parse, const struct option *option)
+{
+    const unsigned verb = verb_of(parse->store->config.command);
+    const unsigned looks = VERB_INSPECT | VERB_STATUS | VERB_HEALTHCHECK;
+    struct config *config = &parse->store->config;
+    char text[ERR_SUBJECT_MAX + ERR_REASON_MAX + 2];
+
+    if (parse->err->code != ERR_CONFIG || !(verb & (looks | VERB_PURGE)))
+        return false;
+    if (option && !((option->flags & OPTION_PLAIN) && (verb & looks)) &&
+        (!option->verbs || (option->verbs & verb)))
+        return false;
+    if (option && parse->set_by[option - options] == parse->source)
+        parse->set_by[option - options] = SOURCE_NONE;
+    (void)snprintf(text, sizeof text, "%s: %s", parse->err->subject, parse->err->reason);
+    if (!config->mistake)
+        config->mistake = parse_keep(parse, text, strlen(text));
+    return config->mistake != NULL;
+}
+
 const char *parse_keep(struct parse *parse, const char *text, size_t len)
 {
     struct text *kept = malloc(sizeof *kept + len + 1);

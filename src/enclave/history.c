@@ -59,6 +59,11 @@ void history_add(struct history *history, const struct history_entry *entry)
         return;
     for (window = 0; window < HISTORY_WINDOWS; window++)
         count_in(advance(history, (enum history_window)window, entry->now_ms), entry);
+    if (entry->attested && entry->attested->asked) {
+        history->attested = *entry->attested;
+        if (history->attested.code == ERR_NONE)
+            history->attested_at = entry->wall;
+    }
     history->last = entry->verdict;
     history->last_at = entry->wall;
     if (entry->verdict == PROBE_ACCEPTED)

@@ -26,6 +26,8 @@ struct history {
     int64_t last_at;                     /* seconds since 1970 */
     int64_t failed_at;                   /* when it last did not accept; 0: never */
     char reason[HISTORY_REASON_MAX + 1]; /* of that */
+    struct probe_attested attested;      /* the last time that it answered */
+    int64_t attested_at;                 /* when all was proved, or known to be, last; 0: never */
 };
 
 /* One answer. Where it is PROBE_UNASKED nothing is added. */
@@ -35,6 +37,7 @@ struct history_entry {
     enum probe_verdict verdict;
     int64_t latency_ms; /* -1: none was measured */
     const char *reason; /* cut at HISTORY_REASON_MAX bytes; NULL where it accepted */
+    const struct probe_attested *attested; /* NULL: attestation is off */
 };
 void history_add(struct history *history, const struct history_entry *entry);
 

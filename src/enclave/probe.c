@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "enclave/probe_attest.h"
 #include "identity/identity.h"
 #include "net/http.h"
 
@@ -27,6 +28,8 @@ struct batch {
 /* One endpoint's request with the text that it points to. */
 struct question {
     size_t index;
+    bool attests; /* by attestation, in place of the health path */
+    struct attestation_question attestation;
     char url[640];
     char connect_to[288];
     struct tls_policy policy;
@@ -68,7 +71,9 @@ static void ask(const struct probe_request *request, const struct endpoint *endp
     };
     (void)snprintf(question->url, sizeof question->url,
                    is_ipv6(endpoint->name) ? "https://[%s]:%u%s" : "https://%s:%u%s",
-                   endpoint->name, endpoint->port, path_of(request->config, endpoint));
+                   endpoint->name, endpoint->port,
+                   question->attests ? question->attestation.path
+                                     : path_of(request->config, endpoint));
     (void)snprintf(question->connect_to, sizeof question->connect_to,
                    is_ipv6(endpoint->address) ? "[%s]:%u" : "%s:%u", endpoint->address,
                    endpoint->port);
@@ -78,7 +83,7 @@ static void ask(const struct probe_request *request, const struct endpoint *endp
         .tls = &question->policy,
         .sessions = request->sessions,
         .connect_to = question->connect_to,
-        .body_max = request->body_max,
+        .body_max = question->attests ? (size_t)ATTESTATION_TEXT_MAX : request->body_max,
         .connect_ms = PROBE_CONNECT_MS,
         .total_ms = PROBE_TOTAL_MS,
         .deadline = request->deadline,
@@ -214,13 +219,17 @@ static void read_answer(const struct config *config, const struct http_response 
     explain(response, probe->verdict, probe->reason, sizeof probe->reason);
 }
 
-static void report(const struct endpoint *endpoint, const struct http_response *response,
-                   const struct probe *probe)
+static void report(const struct probe_request *request, const struct endpoint *endpoint,
+                   const struct http_response *response, const struct probe *probe)
 {
-    bool accepted = probe->verdict == PROBE_ACCEPTED;
+    const struct probe_attested *attested = &probe->attested;
+    const char *word = attested->asked
+                           ? attestation_word(request->config, attested->code, attested->other_root)
+                           : NULL;
 
-    log_event(accepted ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "handshake",
-              log_s("endpoint", endpoint->text), log_s("peer", response->peer),
+    log_event(probe->verdict == PROBE_ACCEPTED && attested->code == ERR_NONE ? LOG_LEVEL_INFO
+                                                                             : LOG_LEVEL_WARNING,
+              "handshake", log_s("endpoint", endpoint->text), log_s("peer", response->peer),
               log_s("result", probe_verdict_name(probe->verdict)), log_s("tls", probe->version),
               log_s("cipher", probe->cipher), log_s("group", probe->group),
               log_s("handshake", probe->handshake), log_n("signatures", probe->signatures),
@@ -228,6 +237,8 @@ static void report(const struct endpoint *endpoint, const struct http_response *
               log_n("status", probe->status ? probe->status : INT64_MIN),
               log_n("dns_ms", probe->dns_ms), log_n("tcp_ms", probe->tcp_ms),
               log_n("tls_ms", probe->tls_ms), log_n("first_byte_ms", probe->first_byte_ms),
+              log_s("attestation", word),
+              log_s("root", attested->other_root && attested->root[0] ? attested->root : NULL),
               log_s("reason", probe->reason[0] ? probe->reason : NULL));
 }
 
@@ -248,6 +259,10 @@ static bool next(void *user, struct http_request *http, void *note)
     if (batch->next == request->count || clock_left(request->deadline) == 0)
         return false;
     question->index = index_of(request, batch->next++);
+    question->attests =
+        batch->probes[question->index].attest_next || probe_attest_due(request, question->index);
+    if (question->attests)
+        attestation_ask(request->config, &question->attestation);
     ask(request, &request->endpoints[question->index], question, http);
     return true;
 }
@@ -288,10 +303,15 @@ static void done(void *user, struct http_response *response, void *note)
 {
     struct batch *batch = user;
     const struct probe_request *request = batch->request;
-    size_t index = ((const struct question *)note)->index;
+    const struct question *question = note;
+    const size_t index = question->index;
     const struct endpoint *endpoint = &request->endpoints[index];
     struct probe *probe = &batch->probes[index];
+    struct attestation attestation = {0};
+    const struct probe_attest attested = {
+        request, index, question->attests ? &question->attestation : NULL, response};
     const struct probe_answer answer = {
+        .attestation = question->attests ? &attestation : NULL,
         .chain = response->chain,
         .chain_count = response->chain_count,
         .body = buf_bytes(&response->body),
@@ -315,9 +335,15 @@ static void done(void *user, struct http_response *response, void *note)
         batch->again = true;
         return;
     }
-    report(endpoint, response, probe);
+    if (probe_attest_take(&attested, probe, &attestation)) {
+        probe->verdict = PROBE_UNASKED;
+        batch->again = true;
+        return;
+    }
+    report(request, endpoint, response, probe);
     if (request->told)
         request->told(request->user, endpoint, probe, &answer);
+    attestation_free(&attestation);
 }
 
 static size_t count_unasked(const struct probe_request *request, const struct probe *probes)
@@ -395,6 +421,7 @@ const char *probe_verdict_name(enum probe_verdict verdict)
         [PROBE_REFUSED] = "refused",       [PROBE_DOUBTED] = "refused",
         [PROBE_NOT_MUTUAL] = "not_mutual", [PROBE_UNTRUSTED] = "untrusted",
         [PROBE_SILENT] = "unreachable",    [PROBE_UNREACHABLE] = "unreachable",
+        [PROBE_UNATTESTED] = "unattested",
     };
 
     return names[verdict];

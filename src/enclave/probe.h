@@ -7,11 +7,14 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "base/err.h"
+#include "base/hash.h"
 #include "x509/verify.h"
 
+struct attestation;
+struct attested;
 struct config;
 struct endpoint;
-struct err;
 struct identity;
 struct tls_cache;
 
@@ -26,9 +29,19 @@ enum probe_verdict {
                        connections, as servers do that verify late */
     PROBE_NOT_MUTUAL,  /* it asks for no client certificate, which proves nothing */
     PROBE_UNTRUSTED,   /* we do not accept the enclave's certificate */
+    PROBE_UNATTESTED,  /* it would accept, and does not prove to be what attest asks for */
     PROBE_UNREACHABLE, /* anything else: nothing is known about the identity */
     PROBE_SILENT,      /* the same, of one that had our certificate: a refusal, or it is busy */
     PROBE_VERDICTS
+};
+
+/* What its attestation came to. */
+struct probe_attested {
+    bool asked;         /* now, or its key was attested of late */
+    enum err_code code; /* ERR_NONE: all that was asked for is proved */
+    bool other_root;
+    uint8_t key[HASH_SIZE];   /* where code is ERR_NONE: SHA-256 of the server's SPKI */
+    char root[HASH_HEX_SIZE]; /* its fingerprint; "": of late, or no document came */
 };
 
 struct probe {
@@ -42,8 +55,10 @@ struct probe {
     unsigned signatures;   /* operations of the private key */
     bool signing_failed;   /* one of them gave a wrong signature, which was not sent */
     int64_t dns_ms, tcp_ms, tls_ms,
-        first_byte_ms;         /* each stage by itself; -1 where it was not reached */
-    char reason[512];          /* a sentence, unless accepted */
+        first_byte_ms; /* each stage by itself; -1 where it was not reached */
+    char reason[512];  /* a sentence, unless accepted with all that was asked for */
+    struct probe_attested attested;
+    bool attest_next;          /* it is to be asked for its attestation, by whatever key */
     enum verify_status verify; /* why it is untrusted */
 };
 
@@ -52,7 +67,8 @@ struct probe_answer {
     const struct bytes *chain; /* the certificates that the server sent, DER */
     size_t chain_count;
     struct bytes body;
-    bool cut; /* it was longer */
+    bool cut;                              /* it was longer */
+    const struct attestation *attestation; /* NULL: it was not asked for */
 };
 
 /* Most endpoints' time for one try. */
@@ -72,10 +88,13 @@ struct probe_request {
     size_t count;
     const struct identity *identity;
     struct tls_cache *sessions; /* NULL: all handshakes are full */
-    size_t first;               /* which is asked first; the others follow, round to it */
-    size_t parallel;            /* most handshakes in flight */
-    size_t body_max;            /* how much of an answer is read */
-    int64_t deadline;           /* on clock_ms() */
+    bool attests; /* ask for attestations, whatever the policy, and take none without for good */
+    struct attested *known; /* of each endpoint: keys that were attested of late, kept there;
+                               NULL: none */
+    size_t first;           /* which is asked first; the others follow, round to it */
+    size_t parallel;        /* most handshakes in flight */
+    size_t body_max;        /* how much of an answer is read */
+    int64_t deadline;       /* on clock_ms() */
     void (*told)(void *user, const struct endpoint *endpoint, const struct probe *probe,
                  const struct probe_answer *answer); /* with each as it comes; or NULL */
     void *user;

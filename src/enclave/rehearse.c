@@ -10,6 +10,8 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "config/config.h"
+#include "enclave/attestation.h"
+#include "enclave/pins.h"
 #include "enclave/probe.h"
 #include "identity/identity.h"
 #include "install/install.h"
@@ -85,7 +87,7 @@ static void add_reason(struct probe *probe, enum probe_verdict verdict, const ch
  */
 static void settle(struct probe *probe, const struct probe *with_installed)
 {
-    if (with_installed->verdict == PROBE_ACCEPTED)
+    if (with_installed->verdict == PROBE_ACCEPTED || with_installed->verdict == PROBE_UNATTESTED)
         add_reason(probe, PROBE_REFUSED, "accepted there");
     else if (probe->verdict == PROBE_DOUBTED)
         add_reason(probe, PROBE_UNREACHABLE,
@@ -214,7 +216,8 @@ static int refuse(const struct probe_request *all, const struct probe *probes,
 
     while (probes[i].verdict != verdict)
         i++;
-    (void)err_set(err, codes[verdict], all->endpoints[i].text, "%s", probes[i].reason);
+    (void)err_set(err, verdict == PROBE_UNATTESTED ? probes[i].attested.code : codes[verdict],
+                  all->endpoints[i].text, "%s", probes[i].reason);
     if (verdict == PROBE_UNTRUSTED)
         err->remedy = remedy_of(probes[i].verify);
     return -1;
@@ -225,7 +228,8 @@ static int decide(const struct probe_request *all, const struct probe *probes, e
 {
     struct tally tally = count_verdicts(probes, all->count);
     bool every = all->config->rehearse == REHEARSE_REQUIRE;
-    static const enum probe_verdict against[] = {PROBE_REFUSED, PROBE_NOT_MUTUAL, PROBE_UNTRUSTED};
+    static const enum probe_verdict against[] = {PROBE_REFUSED, PROBE_NOT_MUTUAL, PROBE_UNTRUSTED,
+                                                 PROBE_UNATTESTED};
     size_t i = find_damage(all, probes), accepted = tally.verdict[PROBE_ACCEPTED];
 
     /* Whatever others say: it would be installed as it is in memory. */
@@ -249,6 +253,22 @@ static int decide(const struct probe_request *all, const struct probe *probes, e
                       err);
     *out = REHEARSAL_UNPROVEN;
     return 0;
+}
+
+/* Of those that were attested just now. */
+static void write_pins(const struct probe_request *all, const struct probe *probes)
+{
+    struct attested *attested = calloc(all->count, sizeof *attested);
+    struct attested_key key = {.at_ms = clock_ms()};
+    size_t i;
+
+    for (i = 0; attested && i < all->count; i++)
+        if (probes[i].attested.asked && probes[i].attested.code == ERR_NONE) {
+            memcpy(key.key, probes[i].attested.key, sizeof key.key);
+            attested_add(&attested[i], &key);
+        }
+    pins_write(all->config, attested);
+    free(attested);
 }
 
 int rehearse(const struct config *config, const struct identity *next,
@@ -277,6 +297,8 @@ int rehearse(const struct config *config, const struct identity *next,
         result = compare(&all, target, PROBE_DOUBTED, probes, err);
     if (result == 0)
         result = decide(&all, probes, &out->outcome, err);
+    if (result == 0 && out->pins && config->attest_pins)
+        write_pins(&all, probes);
     if (out->probes)
         memcpy(out->probes, probes, all.count * sizeof *probes);
     free(probes);

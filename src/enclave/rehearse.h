@@ -20,6 +20,7 @@ enum rehearsal {
 
 struct rehearsed {
     enum rehearsal outcome;
+    bool pins;            /* in: write attest-pins */
     struct probe *probes; /* in: room for one of each endpoint, NULL: nobody asks; out: filled, but
                              where it was skipped */
 };

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,10 +17,13 @@
 #include "base/log.h"
 #include "hook/hook_internal.h"
 
-enum { CLOSE_MS = 1000 };
+/* For a program that has to be killed, and one that cannot be. */
+enum { CLOSE_MS = 2 * HOOK_GRACE_MS + 1000 };
 
-/* By /proc: close_range(2) with CLOSE_RANGE_CLOEXEC is younger than kernels that we run on. */
-static int seal_descriptors(void)
+#define CLOSE_RANGE         436 /* the same number on every architecture; Linux 5.9, with */
+#define CLOSE_RANGE_CLOEXEC 4U  /* Linux 5.11 */
+
+static int seal_by_proc(void)
 {
     DIR *dir = opendir("/proc/self/fd");
     const struct dirent *entry;
@@ -35,6 +39,14 @@ static int seal_descriptors(void)
     }
     (void)closedir(dir);
     return result;
+}
+
+/* There may be no /proc, or an older kernel. */
+static int seal_descriptors(void)
+{
+    if (syscall(CLOSE_RANGE, STDERR_FILENO + 1U, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
+        return 0;
+    return seal_by_proc();
 }
 
 int hook_open(struct hook *hook, const struct hook_options *options, struct err *err)

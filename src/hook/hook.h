@@ -45,6 +45,8 @@ enum hook_outcome {
     HOOK_TIMEOUT /* the program was killed; the signals were sent nevertheless */
 };
 
+#define HOOK_GRACE_MS 2000 /* between SIGTERM and SIGKILL */
+
 #define HOOK_REASON_MAX 512
 struct hook_result {
     enum hook_outcome outcome;
@@ -66,8 +68,9 @@ struct hook {
  *
  * The program runs in a session of its own with "/" as directory, umask 022, an empty standard
  * input, and nothing in its environment but PATH and the variables above. Its output goes into the
- * log, by lines (events hook_output, hook_output_dropped). What it leaves running is let live,
- * unless the time is over: then its process group gets SIGTERM, and 2 s later SIGKILL.
+ * log, by lines (events hook_output, hook_output_dropped). What it leaves running is let live, and
+ * may go on writing, also when the agent has ended. Where the time is over, or the agent ends, its
+ * process group gets SIGTERM, and HOOK_GRACE_MS later SIGKILL.
  *
  * The program is run if only root or the agent's user could have written it. Of a PID file and its
  * way one user more may be the owner, who then has to be one that may signal the process himself. A
@@ -87,7 +90,7 @@ int hook_tell(struct hook *hook, const struct hook_change *change, int64_t limit
 /* 1: *result is filled. 0: not yet. -1: the runner is gone; hook_close() is all that is left. */
 int hook_take(struct hook *hook, struct hook_result *result);
 
-/* Ends the runner and reaps it; a program that still runs gets SIGTERM. */
+/* Ends the runner and reaps it, with a program that still runs, as if its time were over. */
 void hook_close(struct hook *hook);
 
 #endif

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
@@ -15,7 +16,10 @@
 #include "base/trust.h"
 #include "hook/hook_internal.h"
 
-enum { GRACE_MS = 2000, CANNOT_EXECUTE = 127, SIGNAL_STATUS = 128 };
+enum { CANNOT_EXECUTE = 127, SIGNAL_STATUS = 128 };
+
+/* Of a script's first line; scripts that interpret one another: what Linux follows. */
+enum { INTERPRETER_MAX = 256, SCRIPTS_MAX = 6 };
 
 /* What the process group gets at the deadline, and after each grace. */
 static const int kills[] = {SIGTERM, SIGKILL};
@@ -27,7 +31,8 @@ struct run {
     int64_t deadline;
     size_t killed; /* how many of kills it got */
     bool given_up;
-    struct hook_output output;
+    bool alone; /* the agent is gone */
+    struct hook_output *output;
 };
 
 static void reset_signals(void)
@@ -62,15 +67,17 @@ static int start(struct run *run, const struct hook_program *program)
 
     if (pipe2(ends, O_CLOEXEC) < 0)
         return -1;
-    run->output.fd = ends[0];
+    run->output->fd = ends[0];
     if (fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0)
         run->pid = fork();
     if (run->pid == 0)
         execute(program, ends[1], run->failure);
     saved = errno;
     close(ends[1]);
-    if (run->pid < 0)
+    if (run->pid < 0) {
         close(ends[0]);
+        run->output->fd = -1;
+    }
     errno = saved;
     return run->pid < 0 ? -1 : 0;
 }
@@ -97,7 +104,7 @@ static bool has_ended(const struct run *run)
  */
 static bool is_over(const struct run *run)
 {
-    const bool rest_has_grace = run->killed == 1 && run->output.fd >= 0;
+    const bool rest_has_grace = run->killed == 1 && run->output->fd >= 0;
 
     return run->given_up || (has_ended(run) && !rest_has_grace);
 }
@@ -108,29 +115,31 @@ static void on_deadline(struct run *run)
         signal_group(run, kills[run->killed++]);
     else
         run->given_up = true; /* it sleeps in the kernel; who reaps it later is hook_runner() */
-    run->deadline = clock_ms() + GRACE_MS;
+    run->deadline = clock_ms() + HOOK_GRACE_MS;
 }
 
-/* Waits for something to happen: 0, or -1 where the agent is gone. */
-static int step(struct run *run, const struct hook_program *program)
+/* Waits for something to happen. Without the agent the time is over. */
+static void step(struct run *run, const struct hook_program *program)
 {
     /* Not POLLIN: only the end of the agent's side, not a request that waits there. */
-    struct pollfd fds[] = {{program->agent, POLLRDHUP, 0},
+    struct pollfd fds[] = {{run->alone ? -1 : program->agent, POLLRDHUP, 0},
                            {program->children, POLLIN, 0},
-                           {run->output.fd, POLLIN, 0}};
+                           {run->output->fd, POLLIN, 0}};
     int64_t left = clock_left(run->deadline);
     struct signalfd_siginfo info;
 
     (void)poll(fds, sizeof fds / sizeof *fds, left < INT_MAX ? (int)left : INT_MAX);
-    if (fds[0].revents)
-        return -1;
+    if (fds[0].revents) {
+        run->alone = true;
+        if (run->killed == 0)
+            run->deadline = clock_ms();
+    }
     if (fds[1].revents)
         (void)!read(program->children, &info, sizeof info);
     if (fds[2].revents)
-        hook_output_read(&run->output);
+        hook_output_read(run->output);
     if (clock_left(run->deadline) == 0 && !is_over(run))
         on_deadline(run);
-    return 0;
 }
 
 static void judge(const struct run *run, const struct hook_program *program,
@@ -153,19 +162,50 @@ static void judge(const struct run *run, const struct hook_program *program,
         hook_fail(result, HOOK_FAILED, "%.200s ended with status %d", name, result->status);
 }
 
-/* Whoever could write the program would run as the agent's user. What cannot be found or opened is
- * told of by who executes it. */
+/* The interpreter that a script's first line names, as Linux reads it. False: it is no script. */
+static bool read_interpreter(int fd, char out[INTERPRETER_MAX])
+{
+    char line[INTERPRETER_MAX];
+    const ssize_t n = read(fd, line, sizeof line - 1);
+    const char *name = line + 2;
+
+    if (n < 3 || line[0] != '#' || line[1] != '!')
+        return false;
+    line[n] = '\0';
+    name += strspn(name, " \t");
+    /* a relative one begins where programs are begun, in "/" */
+    return snprintf(out, INTERPRETER_MAX, "%s%.*s", *name == '/' ? "" : "/",
+                    (int)strcspn(name, " \t\n"), name) < INTERPRETER_MAX;
+}
+
+/*
+ * Whoever could write the program, or what interprets it, would run as the agent's user. What
+ * cannot be found or opened is told of by who executes it; what cannot be read is no script.
+ */
 static bool is_trusted(const struct hook_program *program, struct hook_result *result)
 {
+    static const int flags[] = {O_PATH | O_CLOEXEC, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY};
     struct trust trust = {.also = TRUST_NOBODY};
-    const int fd = trust_open(program->argv[0], O_PATH | O_CLOEXEC, &trust);
+    char interpreter[INTERPRETER_MAX];
+    const char *path = program->argv[0];
+    int fd, step;
 
-    if (fd < 0 && errno == EPERM) {
-        hook_fail(result, HOOK_FAILED, "%.100s is not run: %s", program->argv[0], trust.why);
-        return false;
-    }
-    if (fd >= 0)
+    for (step = 0; step < 2 * SCRIPTS_MAX; step++) {
+        fd = trust_open(path, flags[step % 2], &trust);
+        if (fd < 0 && errno == EPERM) {
+            hook_fail(result, HOOK_FAILED, "%.100s is not run: %s", program->argv[0], trust.why);
+            return false;
+        }
+        if (fd < 0)
+            return true;
+        if (step % 2 && !read_interpreter(fd, interpreter))
+            path = NULL;
+        else if (step % 2)
+            path = interpreter;
         close(fd);
+        if (!path)
+            return true;
+    }
     return true;
 }
 
@@ -180,20 +220,18 @@ static int run_to_end(struct run *run, const struct hook_program *program,
         return 0;
     }
     while (!is_over(run))
-        if (step(run, program) < 0) {
-            signal_group(run, SIGTERM);
-            return -1;
-        }
+        step(run, program);
     if (run->killed > 0)
         signal_group(run, SIGKILL);
-    hook_output_end(&run->output);
+    hook_output_end(run->output);
     judge(run, program, result);
-    return 0;
+    return run->alone ? -1 : 0;
 }
 
 int hook_program_run(const struct hook_program *program, struct hook_result *result)
 {
-    struct run run = {.pid = -1, .deadline = clock_ms() + program->limit_ms, .output = {.fd = -1}};
+    struct run run = {
+        .pid = -1, .deadline = clock_ms() + program->limit_ms, .output = program->output};
     void *shared =
         mmap(NULL, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     int outcome;

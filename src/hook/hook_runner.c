@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -25,10 +26,14 @@ static const char *const names[HOOK_FACTS] = {
 };
 enum { NAME_SIZE = 32 }; /* of the longest, with '=' */
 
+/* What programs have left running may write: of so many, and then to the newest's pipe no more. */
+enum { OUTPUTS = 16, DESCRIPTORS = 1024 };
+
 struct runner {
     const struct hook_options *options;
     int agent, children;
     pid_t agent_pid;
+    struct hook_output outputs[OUTPUTS];
 };
 
 struct request {
@@ -132,7 +137,20 @@ static void fill_environment(struct environment *environment, const struct reque
     environment->entries[1 + HOOK_FACTS] = NULL;
 }
 
-static int run_program(const struct runner *runner, const struct request *request,
+/* Where all are held, the last one is. */
+static struct hook_output *free_output(struct runner *runner)
+{
+    struct hook_output *output = runner->outputs;
+
+    while (output->fd >= 0 && output < runner->outputs + OUTPUTS - 1)
+        output++;
+    if (output->fd >= 0)
+        close(output->fd);
+    *output = (struct hook_output){.fd = -1};
+    return output;
+}
+
+static int run_program(struct runner *runner, const struct request *request,
                        struct hook_result *result)
 {
     const int64_t most = runner->options->timeout_ms;
@@ -143,6 +161,7 @@ static int run_program(const struct runner *runner, const struct request *reques
         .limit_ms = request->limit_ms < most ? request->limit_ms : most,
         .agent = runner->agent,
         .children = runner->children,
+        .output = free_output(runner),
     };
 
     if (!program.argv)
@@ -152,8 +171,7 @@ static int run_program(const struct runner *runner, const struct request *reques
 }
 
 /* Tells all, whoever of them fails. 0, or -1 where the agent is gone. */
-static int tell(const struct runner *runner, const struct request *request,
-                struct hook_result *result)
+static int tell(struct runner *runner, const struct request *request, struct hook_result *result)
 {
     const struct hook_options *options = runner->options;
     size_t i;
@@ -166,7 +184,7 @@ static int tell(const struct runner *runner, const struct request *request,
 }
 
 /* Serves one packet: 0, or -1 where the agent is gone. */
-static int serve(const struct runner *runner)
+static int serve(struct runner *runner)
 {
     struct hook_result result = {.outcome = HOOK_DONE};
     const int64_t started = clock_ms();
@@ -188,21 +206,92 @@ static int serve(const struct runner *runner)
     return send(runner->agent, &result, sizeof result, MSG_NOSIGNAL) < 0 ? -1 : 0;
 }
 
+/* Where to wait for what: the agent, children, and outputs. */
+static void watch(const struct runner *runner, struct pollfd fds[2 + OUTPUTS])
+{
+    size_t i;
+
+    fds[0] = (struct pollfd){runner->agent, POLLIN, 0};
+    fds[1] = (struct pollfd){runner->children, POLLIN, 0};
+    for (i = 0; i < OUTPUTS; i++)
+        fds[2 + i] = (struct pollfd){runner->outputs[i].fd, POLLIN, 0};
+}
+
+static void read_outputs(struct runner *runner, const struct pollfd fds[2 + OUTPUTS])
+{
+    size_t i;
+
+    for (i = 0; i < OUTPUTS; i++)
+        if (fds[2 + i].revents)
+            hook_output_read(&runner->outputs[i]);
+}
+
+static bool is_held(const struct runner *runner)
+{
+    size_t i = 0;
+
+    while (i < OUTPUTS && runner->outputs[i].fd < 0)
+        i++;
+    return i < OUTPUTS;
+}
+
+/* Lets go of all descriptors but the outputs, so that nobody waits for their end. */
+static void let_go(const struct runner *runner)
+{
+    const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    size_t i;
+    int fd;
+
+    for (fd = 0; fd < DESCRIPTORS; fd++) {
+        for (i = 0; i < OUTPUTS && runner->outputs[i].fd != fd;)
+            i++;
+        if (i == OUTPUTS && fd != null)
+            (void)(null < 0 || fd > STDERR_FILENO ? close(fd) : dup2(null, fd));
+    }
+}
+
+/*
+ * The agent has ended. What its programs have left running would die by its next line, so that a
+ * process stays until nobody is left who could write one.
+ */
+_Noreturn static void leave(struct runner *runner)
+{
+    struct pollfd fds[2 + OUTPUTS];
+    size_t i;
+
+    if (!is_held(runner) || fork() != 0)
+        _exit(0);
+    let_go(runner);
+    for (i = 0; i < OUTPUTS; i++)
+        runner->outputs[i].lines = INT32_MAX; /* none of them is logged */
+    runner->agent = runner->children = -1;
+    while (is_held(runner)) {
+        watch(runner, fds);
+        if (poll(fds, 2 + OUTPUTS, -1) < 0 && errno != EINTR)
+            break;
+        read_outputs(runner, fds);
+    }
+    _exit(0);
+}
+
 _Noreturn void hook_runner(int agent, const struct hook_options *options)
 {
     struct runner runner = {.options = options, .agent = agent, .agent_pid = getppid()};
-    struct pollfd fds[2];
+    struct pollfd fds[2 + OUTPUTS];
+    size_t i;
 
+    for (i = 0; i < OUTPUTS; i++)
+        runner.outputs[i].fd = -1;
     forget_environment();
     if (settle(&runner) < 0)
         _exit(1);
-    fds[0] = (struct pollfd){agent, POLLIN, 0};
-    fds[1] = (struct pollfd){runner.children, POLLIN, 0};
     for (;;) {
         reap(&runner); /* also after a program, whose wait may have eaten the signal */
-        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+        watch(&runner, fds);
+        if (poll(fds, 2 + OUTPUTS, -1) < 0 && errno != EINTR)
             _exit(1);
+        read_outputs(&runner, fds);
         if (fds[0].revents && serve(&runner) < 0)
-            _exit(0);
+            leave(&runner);
     }
 }

@@ -151,6 +151,8 @@ static int read_json(struct bundle *part, struct bytes document, const struct so
     json_value name, value;
     int at = 0, result = 0;
 
+    if (!json && strcmp(reason, JSON_NO_MEMORY) == 0)
+        return out_of_memory(source);
     if (!json)
         return err_set(source->err, ERR_DOCUMENT_INVALID, source->secret, "it is not JSON: %s",
                        reason);
@@ -174,43 +176,96 @@ static int collect(struct bundle *part, struct bytes text, const struct source *
     struct pem_reader reader = {text};
     struct pem_block block;
     struct buf der = {.tag = ARENA_KEY};
-    int found, result = 0;
+    enum pem_found found;
+    int result = 0;
 
-    while (result == 0 && (found = pem_next(&reader, &block, &der)) != 0) {
+    while (result == 0 && (found = pem_next(&reader, &block, &der)) != PEM_END) {
         if (found < 0)
-            result = err_set(source->err, ERR_PEM_INVALID, source->secret,
-                             "the PEM block %s is damaged", pem_label_name(&block));
+            result = pem_fail(found, &block, source->secret, source->err);
         else if (pem_is_private_key(&block))
             result = append_block(&part->field[BUNDLE_CLIENT_KEY], &block, source);
-        else if (strcmp(block.label, "CERTIFICATE") == 0)
+        else if (pem_is_certificate(&block))
             result = append_block(&part->field[BUNDLE_CLIENT_CERT], &block, source);
         buf_free(&der);
     }
     return result;
 }
 
-/* Moves the certificates that are self-issued, and not the key's, from client_cert to ca_cert. */
+/* What tells the certificates of a bare bundle apart. */
+struct sorting {
+    const struct key *key; /* NULL: the bundle has none */
+    bool leaf_for_key;     /* another CA has issued a certificate to the key */
+    bool all_authorities;  /* no certificate is a leaf, and there is no key */
+};
+
+/* The next certificate of text that collect() made: 1; 0: no more; -1 with the source's err. */
+static int next_cert(struct pem_reader *reader, struct pem_block *block, struct buf *der,
+                     struct cert *cert, const struct source *source)
+{
+    char reason[CERT_REASON_MAX];
+    enum pem_found found;
+
+    buf_free(der);
+    found = pem_next(reader, block, der);
+    if (found == PEM_END)
+        return 0;
+    if (found < 0)
+        return pem_fail(found, block, source->secret, source->err);
+    if (cert_parse(cert, buf_bytes(der), reason) < 0)
+        return err_set(source->err, ERR_CERTIFICATE_INVALID, source->secret, "%s", reason);
+    return 1;
+}
+
+static bool is_self_issued(const struct cert *cert)
+{
+    return bytes_equal(cert->issuer, cert->subject);
+}
+
+static int look_over(struct sorting *sorting, struct bytes text, const struct source *source)
+{
+    struct buf der = {.tag = ARENA_DOCUMENT};
+    struct pem_reader reader = {text};
+    struct pem_block block;
+    struct cert cert;
+    int found;
+
+    sorting->all_authorities = !sorting->key;
+    while ((found = next_cert(&reader, &block, &der, &cert, source)) > 0) {
+        if (is_self_issued(&cert))
+            continue;
+        sorting->leaf_for_key |= sorting->key && key_matches(sorting->key, &cert);
+        sorting->all_authorities &= cert.is_ca;
+    }
+    buf_free(&der);
+    return found;
+}
+
+/* openssl req -x509 makes leaves that are self-issued. */
+static bool is_authority(const struct sorting *sorting, const struct cert *cert)
+{
+    if (!is_self_issued(cert))
+        return sorting->all_authorities;
+    return !sorting->key || sorting->leaf_for_key || !key_matches(sorting->key, cert);
+}
+
+/* Moves the certificates that the set is to trust from client_cert to ca_cert. */
 static int split(struct bundle *part, const struct key *key, const struct source *source)
 {
     struct buf all = part->field[BUNDLE_CLIENT_CERT], der = {.tag = ARENA_DOCUMENT};
     struct pem_reader reader = {buf_bytes(&all)};
-    char reason[CERT_REASON_MAX];
+    struct sorting sorting = {.key = key};
+    enum bundle_field field;
     struct pem_block block;
     struct cert cert;
-    bool is_ca;
-    int result = 0;
+    int result;
 
     part->field[BUNDLE_CLIENT_CERT] = (struct buf){.tag = ARENA_DOCUMENT};
-    while (result == 0 && pem_next(&reader, &block, &der) > 0) {
-        if (cert_parse(&cert, buf_bytes(&der), reason) < 0) {
-            result = err_set(source->err, ERR_CERTIFICATE_INVALID, source->secret, "%s", reason);
-        } else {
-            is_ca = bytes_equal(cert.issuer, cert.subject) && !(key && key_matches(key, &cert));
-            result = append_block(&part->field[is_ca ? BUNDLE_CA_CERT : BUNDLE_CLIENT_CERT], &block,
-                                  source);
-        }
-        buf_free(&der);
+    result = look_over(&sorting, buf_bytes(&all), source);
+    while (result == 0 && (result = next_cert(&reader, &block, &der, &cert, source)) > 0) {
+        field = is_authority(&sorting, &cert) ? BUNDLE_CA_CERT : BUNDLE_CLIENT_CERT;
+        result = append_block(&part->field[field], &block, source);
     }
+    buf_free(&der);
     buf_free(&all);
     return result;
 }

@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "base/err.h"
+#include "base/hash.h"
 #include "x509/cert.h"
 #include "x509/general_name.h"
 #include "x509/name.h"
@@ -27,13 +28,14 @@ static bool is_name(const struct der *name, const char *expected)
     struct bytes text = bytes_of_text(expected);
     struct host host;
     bool address = host_read(&host, text) && host.address_len > 0;
+    bool uri = !address && strchr(expected, ':');
 
     switch (name->tag) {
     case GENERAL_IP:
         return address && bytes_equal(name->value, bytes_of(host.address, host.address_len));
-    case GENERAL_URI: return strchr(expected, ':') && bytes_equal(name->value, text);
+    case GENERAL_URI: return uri && bytes_equal(name->value, text);
     case GENERAL_DNS:
-        return name->value.len == text.len &&
+        return !address && !uri && name->value.len == text.len &&
                strncasecmp((const char *)name->value.data, expected, text.len) == 0;
     default: return false;
     }
@@ -69,4 +71,23 @@ int expect_leaf(const struct expected *expected, const struct cert *leaf, const 
                            found[0] ? found : "no name", expected->sans[i]);
         }
     return 0;
+}
+
+int expect_anchor(const struct expected *expected, const struct cert *anchor, const char *subject,
+                  struct err *err)
+{
+    char found[NAMES_MAX], hex[HASH_HEX_SIZE];
+    uint8_t digest[HASH_SIZE];
+    size_t i;
+
+    hash_sha256(digest, anchor->der);
+    hash_hex(hex, digest);
+    for (i = 0; i < expected->ca_count; i++)
+        if (strcmp(expected->cas[i], hex) == 0)
+            return 0;
+    if (expected->ca_count == 0)
+        return 0;
+    cert_subject_text(anchor->subject, found, sizeof found);
+    return err_set(err, ERR_IDENTITY_UNEXPECTED, subject,
+                   "ca_cert holds \"%s\", whose SHA-256 is %s: no CA that is expected", found, hex);
 }

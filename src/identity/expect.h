@@ -11,8 +11,11 @@ struct err;
 struct expected {
     const char *subject; /* with "=": all of it, as cert_subject_text() writes it; else the common
                             name; NULL: any */
-    const char *const *sans; /* DNS names, IP addresses and URIs that subjectAltName must hold */
+    const char *const *sans; /* DNS names, IP addresses and URIs that subjectAltName must hold: what
+                                is an address or a URI is met by no DNS name */
     size_t san_count;
+    const char *const *cas; /* SHA-256 of certificates, in lower-case hexadecimal: trust no other */
+    size_t ca_count;        /* 0: any */
 };
 
 /*
@@ -21,5 +24,9 @@ struct expected {
  */
 int expect_leaf(const struct expected *expected, const struct cert *leaf, const char *subject,
                 struct err *err);
+
+/* The same of a trust anchor, or of what is to become one. */
+int expect_anchor(const struct expected *expected, const struct cert *anchor, const char *subject,
+                  struct err *err);
 
 #endif

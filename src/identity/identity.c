@@ -4,10 +4,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "base/clock.h"
 #include "base/err.h"
 #include "base/hash.h"
 #include "identity/expect.h"
+#include "identity/identity_parts.h"
 #include "x509/cert.h"
 #include "x509/key.h"
 #include "x509/pem.h"
@@ -26,15 +26,9 @@ struct reading {
 static const struct side {
     enum bundle_field cert, key;
     enum verify_purpose purpose;
-    const char *purpose_text;
-    unsigned extended_usage,
-        key_usage; /* one of these bits must be there, where the extension is */
 } sides[] = {
-    {BUNDLE_CLIENT_CERT, BUNDLE_CLIENT_KEY, VERIFY_CLIENT, "client authentication",
-     CERT_EKU_CLIENT_AUTH | CERT_EKU_ANY, CERT_KU_DIGITAL_SIGNATURE},
-    {BUNDLE_SERVER_CERT, BUNDLE_SERVER_KEY, VERIFY_SERVER, "server authentication",
-     CERT_EKU_SERVER_AUTH | CERT_EKU_ANY,
-     CERT_KU_DIGITAL_SIGNATURE | CERT_KU_KEY_ENCIPHERMENT | CERT_KU_KEY_AGREEMENT},
+    {BUNDLE_CLIENT_CERT, BUNDLE_CLIENT_KEY, VERIFY_CLIENT},
+    {BUNDLE_SERVER_CERT, BUNDLE_SERVER_KEY, VERIFY_SERVER},
 };
 
 /* "client_key of SECRET" */
@@ -99,13 +93,14 @@ static int decode_certificates(const struct reading *reading, enum bundle_field 
 {
     struct pem_reader reader = {buf_bytes(&reading->bundle->field[field])};
     struct pem_block block;
+    char subject[ERR_SUBJECT_MAX];
     size_t count = 0, len = 0;
-    int found;
+    enum pem_found found;
 
     while ((found = pem_next(&reader, &block, der)) > 0) {
         if (pem_is_private_key(&block))
             return fail(reading, field, ERR_PEM_INVALID, "a private key stands in it");
-        if (strcmp(block.label, "CERTIFICATE") != 0) {
+        if (!pem_is_certificate(&block)) {
             der->len = len;
             continue;
         }
@@ -116,8 +111,7 @@ static int decode_certificates(const struct reading *reading, enum bundle_field 
         len = der->len;
     }
     if (found < 0)
-        return fail(reading, field, ERR_PEM_INVALID, "the PEM block %s is damaged",
-                    pem_label_name(&block));
+        return pem_fail(found, &block, subject_of(reading, field, subject), reading->err);
     if (count == 0)
         return fail(reading, field, ERR_PEM_INVALID, "it holds no PEM block CERTIFICATE");
     return (int)count;
@@ -155,100 +149,56 @@ static void parse_again(struct cert *cert, struct bytes der)
     (void)cert_parse(cert, der, reason);
 }
 
-static void move_up(struct bytes *list, size_t from, size_t to)
+/* What verify() and its parts have against a side's certificates. */
+static int fail_verify(const struct reading *reading, const struct side *side,
+                       enum verify_status status, const char *reason)
 {
-    struct bytes item = list[from];
+    enum err_code code = status == VERIFY_EXPIRED         ? ERR_CERTIFICATE_EXPIRED
+                         : status == VERIFY_NOT_YET_VALID ? ERR_CERTIFICATE_NOT_YET_VALID
+                         : status == VERIFY_NO_ISSUER     ? ERR_CHAIN_NOT_IN_CA
+                                                          : ERR_CHAIN_INVALID;
 
-    memmove(list + to + 1, list + to, (from - to) * sizeof *list);
-    list[to] = item;
-}
-
-/* Puts the key's certificate first. */
-static bool find_leaf(struct credential *credential, struct cert *leaf)
-{
-    size_t i;
-
-    for (i = 0; i < credential->chain_count; i++) {
-        parse_again(leaf, credential->chain[i]);
-        if (!key_matches(credential->key, leaf))
-            continue;
-        move_up(credential->chain, i, 0);
-        return true;
-    }
-    return false;
-}
-
-/* Puts each certificate's issuer behind it; certificates that are nobody's issuer come last. */
-static void order_chain(struct credential *credential)
-{
-    struct cert cert, next;
-    size_t place, i;
-
-    for (place = 1; place < credential->chain_count; place++) {
-        parse_again(&cert, credential->chain[place - 1]);
-        for (i = place; i < credential->chain_count; i++) {
-            parse_again(&next, credential->chain[i]);
-            if (bytes_equal(cert.issuer, next.subject) && cert_signed_by(&cert, &next))
-                break;
-        }
-        if (i == credential->chain_count)
-            return;
-        move_up(credential->chain, i, place);
-    }
+    return fail(reading, side->cert, code, "%s", reason);
 }
 
 static int check_leaf(const struct reading *reading, const struct side *side,
                       const struct cert *leaf)
 {
-    char from[CLOCK_TEXT_MAX], to[CLOCK_TEXT_MAX], now[CLOCK_TEXT_MAX];
+    char reason[VERIFY_REASON_MAX];
+    enum verify_status status = leaf_check(leaf, side->purpose, reading->policy->now, reason);
 
-    clock_format(from, leaf->not_before);
-    clock_format(to, leaf->not_after);
-    clock_format(now, reading->policy->now);
-    if (leaf->not_after < reading->policy->now)
-        return fail(reading, side->cert, ERR_CERTIFICATE_EXPIRED, "it expired at %s", to);
-    if (leaf->not_before > reading->policy->now)
-        return fail(reading, side->cert, ERR_CERTIFICATE_NOT_YET_VALID,
-                    "it is valid from %s; the clock says %s", from, now);
-    if (leaf->has_extended_usage && !(leaf->extended_usage & side->extended_usage))
-        return fail(reading, side->cert, ERR_CERTIFICATE_INVALID,
-                    "its extendedKeyUsage does not allow %s", side->purpose_text);
-    if (leaf->has_key_usage && !(leaf->key_usage & side->key_usage))
-        return fail(reading, side->cert, ERR_CERTIFICATE_INVALID, "its keyUsage does not allow %s",
-                    side->purpose_text);
-    return 0;
+    if (status == VERIFY_USAGE)
+        return fail(reading, side->cert, ERR_CERTIFICATE_INVALID, "%s", reason);
+    return status ? fail_verify(reading, side, status, reason) : 0;
 }
 
-/* The leaf's path to ca_cert: sound, or absent, which is a matter of policy. */
+/*
+ * The leaf's path to ca_cert, which is taken: sound, or absent, which is a matter of policy. It is
+ * absent, too, where ca_cert has another CA of the issuer's name.
+ */
 static int check_chain(const struct reading *reading, const struct side *side,
-                       const struct credential *credential)
+                       const struct credential *credential, struct verify_path_taken *taken)
 {
     struct verify_request request = {
         .chain = credential->chain,
         .chain_count = credential->chain_count,
         .anchors = reading->identity->anchors,
         .purpose = side->purpose,
-        .profile = VERIFY_PRIVATE,
-        .allow_v1_leaf = true,
         .now = reading->policy->now,
+        .taken = taken,
     };
     bool client = side->purpose == VERIFY_CLIENT;
     char reason[VERIFY_REASON_MAX] = "";
+    enum verify_status status;
 
     if (!request.anchors)
         return 0;
-    switch (verify(&request, reason)) {
-    case VERIFY_OK: return 0;
-    case VERIFY_NO_ISSUER:
-        if (client && reading->policy->require_chain)
-            return fail(reading, side->cert, ERR_CHAIN_NOT_IN_CA, "%s", reason);
-        reading->identity->chain_not_in_ca |= client;
-        return 0;
-    case VERIFY_EXPIRED: return fail(reading, side->cert, ERR_CERTIFICATE_EXPIRED, "%s", reason);
-    case VERIFY_NOT_YET_VALID:
-        return fail(reading, side->cert, ERR_CERTIFICATE_NOT_YET_VALID, "%s", reason);
-    default: return fail(reading, side->cert, ERR_CHAIN_INVALID, "%s", reason);
-    }
+    status = chain_verify(&request, reason);
+    if (status != VERIFY_OK &&
+        (status != VERIFY_NO_ISSUER || (client && reading->policy->require_chain)))
+        return fail_verify(reading, side, status, reason);
+    reading->identity->chain_not_in_ca |= client && status == VERIFY_NO_ISSUER;
+    return 0;
 }
 
 static int out_of_memory(const struct reading *reading)
@@ -323,6 +273,7 @@ static int read_side(const struct reading *reading, const struct side *side,
                      struct credential *credential)
 {
     char subject[ERR_SUBJECT_MAX], kind[16];
+    struct verify_path_taken taken = {.count = 0};
     struct cert leaf;
     int count;
 
@@ -338,15 +289,14 @@ static int read_side(const struct reading *reading, const struct side *side,
     if (count < 0)
         return -1;
     credential->chain_count = (size_t)count;
-    if (!find_leaf(credential, &leaf)) {
+    if (!chain_find_leaf(credential, side->purpose, reading->policy->now, &leaf)) {
         key_text(credential->key, kind);
-        return fail(reading, side->cert, ERR_KEY_MISMATCH,
-                    "no certificate in it has the public key of %s (%s)",
+        return fail(reading, side->cert, ERR_KEY_MISMATCH, KEY_MISMATCH_REASON,
                     bundle_field_name(side->key), kind);
     }
-    order_chain(credential);
-    if (check_leaf(reading, side, &leaf) < 0 || check_chain(reading, side, credential) < 0)
+    if (check_leaf(reading, side, &leaf) < 0 || check_chain(reading, side, credential, &taken) < 0)
         return -1;
+    chain_order(credential, &taken, reading->policy->now);
     note_leaf(reading->identity, credential, &leaf);
     if (write_certificates(reading, side->cert, credential->chain, credential->chain_count) < 0)
         return -1;
@@ -399,9 +349,15 @@ int identity_expect(const struct identity *identity, const struct expected *expe
 {
     const struct credential *client = &identity->client, *server = &identity->server;
     struct cert leaf;
+    size_t i;
 
     parse_again(&leaf, client->chain_count > 0 ? client->chain[0] : server->chain[0]);
-    return expect_leaf(expected, &leaf, subject, err);
+    if (expect_leaf(expected, &leaf, subject, err) < 0)
+        return -1;
+    for (i = 0; i < anchors_count(identity->anchors); i++)
+        if (expect_anchor(expected, anchors_at(identity->anchors, i), subject, err) < 0)
+            return -1;
+    return 0;
 }
 
 void identity_free(struct identity *identity)

@@ -48,8 +48,8 @@ struct identity_policy {
  * Reads and checks a bundle: fields complete (client_cert, client_key and ca_cert; or server_cert
  * and server_key), PEM, key and leaf belong together, sizes, dates (a notBefore
  * ahead is ERR_CERTIFICATE_NOT_YET_VALID, a matter of clocks, or of waiting),
- * purposes, and the client-chain policy. subject names the secret or directory in errors. NULL with
- * err on any failure.
+ * purposes, and the client-chain policy. Whatever memory is short for is ERR_MEMORY_FULL. subject
+ * names the secret or directory in errors. NULL with err on any failure.
  */
 struct identity *identity_new(const struct bundle *bundle, const struct identity_policy *policy,
                               const char *subject, struct err *err);
@@ -62,7 +62,8 @@ void identity_free(struct identity *identity);
 #define IDENTITY_ANCHORS_MAX 128
 int identity_add_anchor(struct identity *identity, struct bytes der, struct err *err);
 
-/* expect_leaf() for the leaf that fingerprint and subject are of. */
+/* expect_leaf() for the leaf that fingerprint and subject are of, expect_anchor() for all anchors.
+ */
 int identity_expect(const struct identity *identity, const struct expected *expected,
                     const char *subject, struct err *err);
 

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "identity/identity.h"
+#include "identity/identity_parts.h"
 #include "x509/dn.h"
 #include "x509/key.h"
 #include "x509/pem.h"
@@ -17,40 +18,61 @@ enum { SIGNATURES_MAX = 256 };
 
 static const struct side {
     enum bundle_field cert, key;
+    enum verify_purpose purpose;
 } sides[REPORT_SIDES] = {
-    [REPORT_CLIENT] = {BUNDLE_CLIENT_CERT, BUNDLE_CLIENT_KEY},
-    [REPORT_SERVER] = {BUNDLE_SERVER_CERT, BUNDLE_SERVER_KEY},
+    [REPORT_CLIENT] = {BUNDLE_CLIENT_CERT, BUNDLE_CLIENT_KEY, VERIFY_CLIENT},
+    [REPORT_SERVER] = {BUNDLE_SERVER_CERT, BUNDLE_SERVER_KEY, VERIFY_SERVER},
 };
+
+/* Where a finding goes: where its words stand already, or behind the others; a problem where there
+ * is no room, over the last warning. NULL: nowhere. */
+static struct report_finding *place_for(struct report *report, const struct report_finding *finding)
+{
+    struct report_finding *warning = NULL;
+    size_t i;
+
+    for (i = 0; i < report->finding_count; i++) {
+        if (strcmp(report->findings[i].text, finding->text) == 0)
+            return &report->findings[i];
+        if (report->findings[i].level == REPORT_WARNING)
+            warning = &report->findings[i];
+    }
+    if (report->finding_count < REPORT_FINDINGS_MAX)
+        return &report->findings[report->finding_count++];
+    return finding->level == REPORT_PROBLEM ? warning : NULL;
+}
 
 void report_add(struct report *report, enum report_level level, enum bundle_field field,
                 const char *format, ...)
 {
     struct report_finding finding = {.level = level, .field = bundle_field_name(field)};
+    struct report_finding *place;
     va_list arguments;
-    size_t i;
 
     va_start(arguments, format);
     (void)vsnprintf(finding.text, sizeof finding.text, format, arguments);
     va_end(arguments);
-    for (i = 0; i < report->finding_count; i++)
-        if (strcmp(report->findings[i].text, finding.text) == 0)
-            return;
+    place = place_for(report, &finding);
+    if (place && strcmp(place->text, finding.text) == 0 &&
+        (place->level == REPORT_PROBLEM || level == REPORT_WARNING))
+        return;
     report->problems += level == REPORT_PROBLEM;
-    if (report->finding_count < REPORT_FINDINGS_MAX)
-        report->findings[report->finding_count++] = finding;
+    if (place)
+        *place = finding;
 }
 
 /* Decodes a field's certificates; only their lengths are kept, since der may move. */
-static void decode(struct report *report, const struct bundle *bundle, enum bundle_field field)
+static int decode(struct report *report, const struct bundle *bundle, enum bundle_field field,
+                  struct err *err)
 {
     struct pem_reader reader = {buf_bytes(&bundle->field[field])};
     struct pem_block block;
     size_t len = report->der.len;
-    int found = 0;
+    enum pem_found found = PEM_END;
 
     while (report->cert_count < REPORT_CERTS_MAX &&
            (found = pem_next(&reader, &block, &report->der)) > 0) {
-        if (strcmp(block.label, "CERTIFICATE") == 0) {
+        if (pem_is_certificate(&block)) {
             report->certs[report->cert_count].field = field;
             report->certs[report->cert_count++].cert.der.len = report->der.len - len;
             len = report->der.len;
@@ -61,12 +83,24 @@ static void decode(struct report *report, const struct bundle *bundle, enum bund
         wipe(report->der.data + len, report->der.len - len);
         report->der.len = len;
     }
-    if (found < 0)
+    if (found == PEM_NO_ROOM)
+        return pem_fail(found, &block, NULL, err);
+    if (found == PEM_DAMAGED)
         report_add(report, REPORT_PROBLEM, field, "the PEM block %s is damaged",
                    pem_label_name(&block));
-    if (found > 0)
+    if (found == PEM_BLOCK)
         report_add(report, REPORT_PROBLEM, field, "there are more than %d certificates",
                    REPORT_CERTS_MAX);
+    return 0;
+}
+
+static size_t count_field(const struct report *report, size_t count, enum bundle_field field)
+{
+    size_t i, found = 0;
+
+    for (i = 0; i < count; i++)
+        found += report->certs[i].field == field;
+    return found;
 }
 
 /* Reads what was decoded, and leaves out what is no certificate. */
@@ -75,7 +109,7 @@ static void parse(struct report *report)
     const uint8_t *at = report->der.data;
     char reason[CERT_REASON_MAX];
     uint8_t digest[HASH_SIZE];
-    size_t i, count = report->cert_count, place = 0;
+    size_t i, count = report->cert_count, place = 0, of = 0;
     enum bundle_field field = BUNDLE_FIELDS;
 
     report->cert_count = 0;
@@ -85,9 +119,11 @@ static void parse(struct report *report)
 
         at += der.len;
         place = entry.field == field ? place + 1 : 1;
+        of = entry.field == field ? of : count_field(report, count, entry.field);
         field = entry.field;
         if (cert_parse(&entry.cert, der, reason) < 0) {
-            report_add(report, REPORT_PROBLEM, field, "certificate %zu: %s", place, reason);
+            report_add(report, REPORT_PROBLEM, field, "certificate %zu of %zu: %s", place, of,
+                       reason);
             continue;
         }
         hash_sha256(digest, der);
@@ -122,98 +158,134 @@ static void link_issuers(struct report *report)
         report->certs[i].issuer = find_issuer(report, i, &signatures);
 }
 
-/* The certificate of the key; without a key that can be read, the first one that is no CA. */
-static int find_leaf(const struct report *report, enum bundle_field field, const struct key *key)
+/* The certificate that identity_new() takes for the key; without a key that can be read, the first
+ * one that is no CA. */
+static int find_leaf(const struct report *report, const struct side *side, const struct key *key,
+                     int64_t now)
 {
-    int i;
+    unsigned rank, best = 0;
+    int i, found = -1;
 
-    for (i = 0; i < (int)report->cert_count; i++)
-        if (report->certs[i].field == field &&
-            (key ? key_matches(key, &report->certs[i].cert) : !report->certs[i].cert.is_ca))
-            return i;
-    return -1;
+    for (i = 0; i < (int)report->cert_count; i++) {
+        const struct cert *cert = &report->certs[i].cert;
+
+        if (report->certs[i].field != side->cert || (key ? !key_matches(key, cert) : cert->is_ca))
+            continue;
+        rank = key ? leaf_rank(cert, side->purpose, now) : 0;
+        if (found >= 0 && rank <= best)
+            continue;
+        found = i;
+        best = rank;
+    }
+    return found;
 }
 
-/* The leaf, its issuers, and where it is trusted as itself its copy in ca_cert. */
-static void mark_chain(struct report *report, int leaf)
-{
-    int i, copy;
-
-    if (leaf < 0)
-        return;
-    report->certs[leaf].is_leaf = true;
-    for (i = leaf; i >= 0 && !report->certs[i].in_chain; i = report->certs[i].issuer)
-        report->certs[i].in_chain = true;
-    for (copy = leaf + 1; copy < (int)report->cert_count; copy++)
-        if (strcmp(report->certs[copy].fingerprint, report->certs[leaf].fingerprint) == 0)
-            report->certs[copy].in_chain = true;
-}
-
-static void read_side(struct report *report, const struct report_request *request, int which)
+static int read_side(struct report *report, const struct report_request *request, int which,
+                     struct err *err)
 {
     const struct side *side = &sides[which];
     const struct buf *pem = &request->bundle->field[side->key];
     struct report_key *slot = &report->keys[which];
     struct key *key = NULL;
-    struct err err;
 
     if (pem->len > 0) {
-        key = key_read(buf_bytes(pem), NULL, &err);
+        key = key_read(buf_bytes(pem), NULL, err);
+        if (!key && err->code == ERR_MEMORY_FULL)
+            return -1;
         if (key)
             key_text(key, slot->kind);
         else
-            report_add(report, REPORT_PROBLEM, side->key, "%s", err.reason);
+            report_add(report, REPORT_PROBLEM, side->key, "%s", err->reason);
     }
-    slot->leaf = find_leaf(report, side->cert, key);
+    slot->leaf = find_leaf(report, side, key, request->now);
     slot->fits = key && slot->leaf >= 0;
     if (slot->leaf < 0)
-        slot->leaf = find_leaf(report, side->cert, NULL);
+        slot->leaf = find_leaf(report, side, NULL, request->now);
     if (key && !slot->fits && slot->leaf >= 0)
-        report_add(report, REPORT_PROBLEM, side->key, "no certificate has its public key (%s)",
-                   slot->kind);
-    mark_chain(report, slot->leaf);
+        report_add(report, REPORT_PROBLEM, side->cert, KEY_MISMATCH_REASON,
+                   bundle_field_name(side->key), slot->kind);
     key_free(key);
+    return 0;
 }
 
-/*
- * What the agent itself would say. That fields are missing is said at once, anything else where
- * nothing was found: so that a report without problems is one of an identity that it would install.
- */
-static void ask_identity(struct report *report, const struct report_request *request, bool last)
+/* The field that an error of identity_new() is about. */
+static enum bundle_field field_of(const struct err *err)
 {
-    struct identity_policy policy = {.require_chain = request->require_chain, .now = request->now};
-    struct identity *identity;
-    struct err err = {.code = ERR_NONE};
+    int i;
 
-    if (!request->complete || (last && report->problems > 0))
-        return;
-    identity = identity_new(request->bundle, &policy, "", &err);
-    if (!identity && (last || err.code == ERR_FIELD_MISSING))
-        report_add(report, REPORT_PROBLEM, BUNDLE_CLIENT_CERT, "%s", err.reason);
+    for (i = 0; i < BUNDLE_FIELDS; i++)
+        if (strncmp(err->subject, bundle_field_name((enum bundle_field)i),
+                    strlen(bundle_field_name((enum bundle_field)i))) == 0)
+            return (enum bundle_field)i;
+    return BUNDLE_CLIENT_CERT;
+}
+
+/* Asks those who decide. */
+static int judge(struct report *report, const struct report_request *request, struct err *err)
+{
+    const struct identity_policy policy = {.require_chain = request->require_chain,
+                                           .now = request->now};
+    struct identity *identity = identity_new(request->bundle, &policy, "", err);
+
+    report->judged = true;
+    if (!identity && err->code == ERR_MEMORY_FULL)
+        return -1;
+    if (!identity && err->code == ERR_FIELD_MISSING && !request->complete)
+        report->judged = false;
+    else if (!identity || identity_expect(identity, request->expected, "", err) < 0)
+        report->verdict = err->code;
+    if (report->verdict != ERR_NONE)
+        report_add(report, REPORT_PROBLEM, field_of(err), "%s", err->reason);
     identity_free(identity);
+    return 0;
+}
+
+/* What was found in an identity that is good is no problem. */
+static void forgive(struct report *report)
+{
+    size_t i;
+
+    for (i = 0; i < report->finding_count; i++)
+        report->findings[i].level = REPORT_WARNING;
+    report->problems = 0;
+}
+
+static int read_all(struct report *report, const struct report_request *request, struct err *err)
+{
+    int i;
+
+    if (judge(report, request, err) < 0 ||
+        decode(report, request->bundle, BUNDLE_CLIENT_CERT, err) < 0 ||
+        decode(report, request->bundle, BUNDLE_SERVER_CERT, err) < 0 ||
+        decode(report, request->bundle, BUNDLE_CA_CERT, err) < 0)
+        return -1;
+    parse(report);
+    link_issuers(report);
+    for (i = 0; i < REPORT_SIDES; i++)
+        if (read_side(report, request, i, err) < 0)
+            return -1;
+    if (report_check(report, request, err) < 0)
+        return -1;
+    if (report->judged && report->verdict == ERR_NONE)
+        forgive(report);
+    return 0;
 }
 
 struct report *report_new(const struct report_request *request, const char *subject,
                           struct err *err)
 {
     struct report *report = calloc(1, sizeof *report);
-    int i;
 
     if (!report) {
         (void)err_set(err, ERR_MEMORY_FULL, subject, "no memory for a report");
         return NULL;
     }
     report->der.tag = ARENA_KEY; /* a key may stand where a certificate should */
-    ask_identity(report, request, false);
-    decode(report, request->bundle, BUNDLE_CLIENT_CERT);
-    decode(report, request->bundle, BUNDLE_SERVER_CERT);
-    decode(report, request->bundle, BUNDLE_CA_CERT);
-    parse(report);
-    link_issuers(report);
-    for (i = 0; i < REPORT_SIDES; i++)
-        read_side(report, request, i);
-    report_check(report, request);
-    ask_identity(report, request, true);
+    if (read_all(report, request, err) < 0) {
+        (void)err_set(err, ERR_MEMORY_FULL, subject, "no memory for a report");
+        report_free(report);
+        return NULL;
+    }
     return report;
 }
 

@@ -1,28 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/clock.h"
 #include "base/err.h"
 #include "identity/expect.h"
+#include "identity/identity_parts.h"
 #include "identity/report.h"
 #include "x509/verify_parts.h"
 
-/* What is wrong with an anchor that no chain needs may be so for a good reason. */
-static enum report_level level_of(const struct report_cert *entry)
+/* What no chain needs may be wrong, in an anchor for a good reason. */
+static enum report_level level_of(const struct report *report, const struct report_cert *entry)
 {
-    return entry->field == BUNDLE_CA_CERT && !entry->in_chain ? REPORT_WARNING : REPORT_PROBLEM;
+    return !entry->in_chain && (report->judged || entry->field == BUNDLE_CA_CERT) ? REPORT_WARNING
+                                                                                  : REPORT_PROBLEM;
 }
 
 static void check_dates(struct report *report, const struct report_cert *entry, int64_t now)
 {
-    char title[VERIFY_TITLE_MAX], date[CLOCK_TEXT_MAX];
+    char reason[VERIFY_REASON_MAX];
 
-    verify_title(&entry->cert, title);
-    if (entry->cert.not_after < now) {
-        clock_format(date, entry->cert.not_after);
-        report_add(report, level_of(entry), entry->field, "%s expired at %s", title, date);
-    } else if (entry->cert.not_before > now) {
-        clock_format(date, entry->cert.not_before);
-        report_add(report, level_of(entry), entry->field, "%s is valid from %s only", title, date);
-    }
+    if (verify_dates(&entry->cert, now, 0, reason) != VERIFY_OK)
+        report_add(report, level_of(report, entry), entry->field, "%s", reason);
 }
 
 static void check_place(struct report *report, const struct report_cert *entry)
@@ -46,101 +41,156 @@ static void check_key(struct report *report, const struct report_cert *entry)
     char reason[VERIFY_REASON_MAX];
 
     if (verify_key(&entry->cert, reason) != VERIFY_OK)
-        report_add(report, level_of(entry), entry->field, "%s", reason);
+        report_add(report, level_of(report, entry), entry->field, "%s", reason);
 }
 
-static struct anchors *collect_anchors(const struct report *report)
+/* NULL with ERR_NONE where there are none. */
+static struct anchors *collect_anchors(const struct report *report, struct err *err)
 {
     struct bytes list[REPORT_CERTS_MAX];
-    struct err none;
     size_t i, count = 0;
 
+    err->code = ERR_NONE;
     for (i = 0; i < report->cert_count; i++)
         if (report->certs[i].field == BUNDLE_CA_CERT)
             list[count++] = report->certs[i].cert.der;
-    return count > 0 ? anchors_new(list, count, &none) : NULL;
+    return count > 0 ? anchors_new(list, count, err) : NULL;
 }
 
-/* The leaf, and what stands beside it. */
+/* The leaf, and what stands beside it, one that is there twice once. */
 static size_t collect_chain(const struct report *report, const struct report_cert *leaf,
                             struct bytes chain[VERIFY_CHAIN_MAX])
 {
-    size_t i, count = 0;
+    size_t i, k, count = 0;
 
     chain[count++] = leaf->cert.der;
-    for (i = 0; i < report->cert_count && count < VERIFY_CHAIN_MAX; i++)
-        if (report->certs[i].field == leaf->field && &report->certs[i] != leaf)
+    for (i = 0; i < report->cert_count && count < VERIFY_CHAIN_MAX; i++) {
+        for (k = 0; k < count && !bytes_equal(chain[k], report->certs[i].cert.der); k++)
+            ;
+        if (report->certs[i].field == leaf->field && k == count)
             chain[count++] = report->certs[i].cert.der;
+    }
     return count;
 }
 
 /* A certificate by itself says what it is for; in an identity its field does. */
-static bool is_servers(const struct report_request *request, const struct report_cert *leaf)
+static enum verify_purpose purpose_of(const struct report *report, const struct report_cert *leaf)
 {
-    if (request->complete || !leaf->cert.has_extended_usage)
-        return leaf->field == BUNDLE_SERVER_CERT;
-    return !(leaf->cert.extended_usage & (CERT_EKU_CLIENT_AUTH | CERT_EKU_ANY));
+    bool server = leaf->field == BUNDLE_SERVER_CERT;
+
+    if (!report->judged && leaf->cert.has_extended_usage)
+        server = !(leaf->cert.extended_usage & (CERT_EKU_CLIENT_AUTH | CERT_EKU_ANY));
+    return server ? VERIFY_SERVER : VERIFY_CLIENT;
 }
 
-/* Dates are left to check_dates(), which names every certificate. */
-static enum verify_status check_chain(struct report *report, const struct report_request *request,
-                                      const struct report_cert *leaf, const struct anchors *anchors)
+static int find_cert(const struct report *report, enum bundle_field field, struct bytes der)
 {
+    int i;
+
+    for (i = 0; i < (int)report->cert_count; i++)
+        if (report->certs[i].field == field && bytes_equal(report->certs[i].cert.der, der))
+            return i;
+    return -1;
+}
+
+/* Of several issuers the ones on the path that was taken; its last is an anchor, or the leaf. */
+static void link_path(struct report *report, int leaf, const struct verify_path_taken *taken)
+{
+    enum bundle_field field;
+    int at = leaf, issuer;
+    size_t i;
+
+    for (i = 1; i < taken->count; i++, at = issuer) {
+        field = i + 1 < taken->count ? report->certs[leaf].field : BUNDLE_CA_CERT;
+        issuer = find_cert(report, field, taken->der[i]);
+        report->certs[at].issuer = issuer;
+    }
+}
+
+/* The leaf, its issuers, and where it is trusted as itself its copy in ca_cert. */
+static void mark_chain(struct report *report, int leaf)
+{
+    int i, copy;
+
+    report->certs[leaf].is_leaf = true;
+    for (i = leaf; i >= 0 && !report->certs[i].in_chain; i = report->certs[i].issuer)
+        report->certs[i].in_chain = true;
+    for (copy = leaf + 1; copy < (int)report->cert_count; copy++)
+        if (strcmp(report->certs[copy].fingerprint, report->certs[leaf].fingerprint) == 0)
+            report->certs[copy].in_chain = true;
+}
+
+static void check_chain(struct report *report, const struct report_request *request, int side,
+                        const struct anchors *anchors)
+{
+    const struct report_cert *leaf = &report->certs[report->keys[side].leaf];
+    struct verify_path_taken taken = {.count = 0};
     struct bytes chain[VERIFY_CHAIN_MAX];
-    bool server = is_servers(request, leaf);
     struct verify_request verification = {
         .chain = chain,
         .chain_count = collect_chain(report, leaf, chain),
         .anchors = anchors,
-        .purpose = server ? VERIFY_SERVER : VERIFY_CLIENT,
-        .profile = VERIFY_PRIVATE,
-        .allow_v1_leaf = true,
+        .purpose = purpose_of(report, leaf),
         .now = request->now,
+        .taken = &taken,
     };
-    char reason[VERIFY_REASON_MAX] = "";
-    enum verify_status status = verify(&verification, reason);
-    bool foreign = status == VERIFY_NO_ISSUER && !(request->require_chain && !server);
+    char reason[VERIFY_REASON_MAX];
+    enum verify_status status = chain_verify(&verification, reason);
+    bool client = verification.purpose == VERIFY_CLIENT;
+    bool foreign = status == VERIFY_NO_ISSUER && !(request->require_chain && client);
 
-    if (status != VERIFY_OK && status != VERIFY_EXPIRED && status != VERIFY_NOT_YET_VALID)
+    report->keys[side].path = foreign               ? REPORT_ELSEWHERE
+                              : status == VERIFY_OK ? REPORT_VERIFIED
+                                                    : REPORT_REFUSED;
+    link_path(report, report->keys[side].leaf, &taken);
+    if (status != VERIFY_OK)
         report_add(report, foreign ? REPORT_WARNING : REPORT_PROBLEM, leaf->field, "%s", reason);
-    return status;
 }
 
-static void check_usage(struct report *report, const struct report_request *request,
-                        const struct report_cert *leaf)
+static void check_side(struct report *report, const struct report_request *request, int side,
+                       const struct anchors *anchors)
 {
-    bool server = is_servers(request, leaf);
-    unsigned purpose = (server ? CERT_EKU_SERVER_AUTH : CERT_EKU_CLIENT_AUTH) | CERT_EKU_ANY;
-    char title[VERIFY_TITLE_MAX];
+    const struct report_cert *leaf = &report->certs[report->keys[side].leaf];
+    char reason[VERIFY_REASON_MAX];
 
-    verify_title(&leaf->cert, title);
-    if (leaf->cert.has_extended_usage && !(leaf->cert.extended_usage & purpose))
-        report_add(report, REPORT_PROBLEM, leaf->field,
-                   "the extendedKeyUsage of %s does not allow %s authentication", title,
-                   server ? "server" : "client");
+    if (leaf_check(&leaf->cert, purpose_of(report, leaf), request->now, reason) != VERIFY_OK)
+        report_add(report, REPORT_PROBLEM, leaf->field, "%s", reason);
+    if (anchors)
+        check_chain(report, request, side, anchors);
+    mark_chain(report, report->keys[side].leaf);
 }
 
-void report_check(struct report *report, const struct report_request *request)
+static void check_cert(struct report *report, const struct report_request *request,
+                       const struct report_cert *entry)
 {
-    struct anchors *anchors = collect_anchors(report);
-    const struct report_cert *leaf, *first = NULL;
     struct err err;
+
+    check_dates(report, entry, request->now);
+    check_key(report, entry);
+    check_place(report, entry);
+    if (entry->field == BUNDLE_CA_CERT &&
+        expect_anchor(request->expected, &entry->cert, NULL, &err) < 0)
+        report_add(report, REPORT_PROBLEM, entry->field, "%s", err.reason);
+}
+
+int report_check(struct report *report, const struct report_request *request, struct err *err)
+{
+    struct anchors *anchors = collect_anchors(report, err);
+    const struct report_cert *leaf = NULL;
     size_t i;
 
-    for (i = 0; i < report->cert_count; i++) {
-        check_dates(report, &report->certs[i], request->now);
-        check_key(report, &report->certs[i]);
-        check_place(report, &report->certs[i]);
-    }
-    for (i = 0; i < REPORT_SIDES; i++) {
+    if (err->code == ERR_MEMORY_FULL)
+        return -1;
+    for (i = REPORT_SIDES; i-- > 0;) {
         if (report->keys[i].leaf < 0)
             continue;
         leaf = &report->certs[report->keys[i].leaf];
-        first = first ? first : leaf;
-        if (!anchors || check_chain(report, request, leaf, anchors) == VERIFY_NO_ISSUER)
-            check_usage(report, request, leaf);
+        check_side(report, request, (int)i, anchors);
     }
-    if (first && expect_leaf(request->expected, &first->cert, NULL, &err) < 0)
-        report_add(report, REPORT_PROBLEM, first->field, "%s", err.reason);
+    for (i = 0; i < report->cert_count; i++)
+        check_cert(report, request, &report->certs[i]);
+    if (leaf && expect_leaf(request->expected, &leaf->cert, NULL, err) < 0)
+        report_add(report, REPORT_PROBLEM, leaf->field, "%s", err->reason);
     anchors_free(anchors);
+    return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "install/ca_overlap.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -8,6 +9,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "identity/bundle.h"
+#include "identity/expect.h"
 #include "identity/identity.h"
 #include "install/install_internal.h"
 #include "x509/cert.h"
@@ -17,6 +19,7 @@
 /* From the installed ca.crt to the next one. */
 struct transition {
     const struct installed *facts;
+    const struct expected *expected;
     struct identity *next;
     size_t own; /* how many anchors next has of ca_cert */
     int64_t now, length;
@@ -63,6 +66,7 @@ static int keep(struct transition *transition, const struct cert *cert, struct e
     struct install_overlap entry = {.until = transition->now + transition->length};
     const struct install_overlap *known;
     uint8_t digest[HASH_SIZE];
+    struct err unexpected;
 
     hash_sha256(digest, cert->der);
     hash_hex(entry.digest, digest);
@@ -78,6 +82,10 @@ static int keep(struct transition *transition, const struct cert *cert, struct e
     transition->changed += !known;
     if (entry.until <= transition->now)
         return 0;
+    if (expect_anchor(transition->expected, cert, NULL, &unexpected) < 0) {
+        log_event(LOG_LEVEL_WARNING, "ca_overlap_unexpected", log_s("fingerprint", entry.digest));
+        return 0;
+    }
     if (!has_room(transition, cert)) {
         log_event(LOG_LEVEL_WARNING, "ca_overlap_full", log_s("fingerprint", entry.digest));
         return 0;
@@ -94,17 +102,19 @@ static int walk(struct transition *transition, struct bytes pem, struct err *err
     struct pem_reader reader = {pem};
     char reason[CERT_REASON_MAX];
     struct pem_block block;
+    enum pem_found found;
     struct cert cert;
     int result = 0;
 
-    while (result == 0 && pem_next(&reader, &block, &der) > 0) {
-        if (is_own(transition, buf_bytes(&der)))
+    while (result == 0 && (found = pem_next(&reader, &block, &der)) != PEM_END) {
+        if (found == PEM_NO_ROOM)
+            result = pem_fail(found, &block, "ca.crt", err);
+        else if (is_own(transition, buf_bytes(&der)))
             transition->shared++;
         else if (cert_parse(&cert, buf_bytes(&der), reason) == 0)
             result = keep(transition, &cert, err);
         buf_free(&der);
     }
-    buf_free(&der);
     return result;
 }
 
@@ -124,25 +134,32 @@ int ca_overlap_strip(const struct installed *facts, struct buf *ca)
     struct buf own = {.tag = ca->tag, .max = ca->max};
     struct pem_reader reader = {buf_bytes(ca)};
     struct pem_block block;
+    enum pem_found found;
     int result = 0;
 
-    while (result == 0 && pem_next(&reader, &block, &der) > 0) {
-        if (!ca_overlap_holds(facts, buf_bytes(&der)))
+    while (result == 0 && (found = pem_next(&reader, &block, &der)) != PEM_END) {
+        if (found < 0)
+            result = -1;
+        else if (!ca_overlap_holds(facts, buf_bytes(&der)))
             result = pem_append(&own, "CERTIFICATE", buf_bytes(&der));
         buf_free(&der);
     }
-    buf_free(&der);
     buf_free(ca);
     *ca = own;
     return result;
 }
 
-static bool same_secrets(const struct ca_overlap_request *request)
+/* Whether the installed set was made of the request's secrets: 0; 1: no; -1: there is no memory to
+ * find out. */
+static int same_secrets(const struct ca_overlap_request *request)
 {
     char other[INSTALL_OTHER_MAX];
 
-    return install_origin(request->target, NULL, request->sources, request->source_count, other) ==
-           INSTALL_OF_THESE;
+    switch (install_origin(request->target, NULL, request->sources, request->source_count, other)) {
+    case INSTALL_OF_THESE: return 0;
+    case INSTALL_OF_UNKNOWN: return errno == ENOMEM ? -1 : 1;
+    default: return 1;
+    }
 }
 
 int ca_overlap_apply(const struct ca_overlap_request *request, struct identity *next,
@@ -152,22 +169,30 @@ int ca_overlap_apply(const struct ca_overlap_request *request, struct identity *
     struct installed facts;
     struct transition transition = {
         .facts = &facts,
+        .expected = request->expected,
         .next = next,
         .own = anchors_count(next->anchors),
         .now = clock_wall(),
         .length = request->length_ms / 1000,
         .overlap = overlap,
     };
-    struct err none;
+    struct err unread;
     int result = 0;
 
     *overlap = (struct ca_overlap){0};
     if (request->length_ms == 0 || !next->anchors)
         return 0;
-    if (install_read(request->target, &bundle, &facts, &none) == 0 && same_secrets(request))
+    if (install_read(request->target, &bundle, &facts, &unread) < 0)
+        result = unread.code == ERR_MEMORY_FULL ? -1 : 1;
+    else
+        result = same_secrets(request);
+    if (result == 0)
         result = walk(&transition, buf_bytes(&bundle.field[BUNDLE_CA_CERT]), err);
+    else if (result < 0)
+        (void)err_set(err, ERR_MEMORY_FULL, request->target->dir,
+                      "no memory for what is installed");
     overlap->only_ended =
         transition.ended > 0 && transition.changed == 0 && transition.shared == transition.own;
     bundle_free(&bundle);
-    return result;
+    return result < 0 ? -1 : 0;
 }

@@ -7,6 +7,7 @@
 #include "install/install.h"
 
 struct err;
+struct expected;
 struct identity;
 
 /*
@@ -23,12 +24,14 @@ struct ca_overlap {
 
 /*
  * 0; -1 with ERR_MEMORY_FULL. Nothing is kept of a set that has no manifest, or that was made of
- * other secrets: another environment's enclaves are not to be trusted for a while.
+ * other secrets: another environment's enclaves are not to be trusted for a while; nor is a CA that
+ * is not expected.
  */
 struct ca_overlap_request {
     const struct install_target *target;
     const struct install_source *sources; /* of the next identity */
     size_t source_count;
+    const struct expected *expected;
     int64_t length_ms;
 };
 int ca_overlap_apply(const struct ca_overlap_request *request, struct identity *next,

@@ -117,7 +117,8 @@ struct installed {
 /*
  * Whether a set (NULL: the installed one) was made of these secrets, each an ARN, with or without
  * the suffix of Secrets Manager, or a name. They are the same where account and name are, as far as
- * both tell; a replica in another Region is the same secret. Unknown where no manifest can be read.
+ * both tell; a replica in another Region is the same secret. Unknown where no manifest can be read,
+ * with errno ENOMEM where memory is full.
  * Of others: other tells which.
  */
 #define INSTALL_OTHER_MAX 256

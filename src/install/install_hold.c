@@ -21,6 +21,18 @@ int install_hold(const struct install_target *target, int *fd, int *directory, s
     return result;
 }
 
+int install_claim(const struct install_target *target, int *fd, struct err *err)
+{
+    struct place place;
+    int result = -1;
+
+    *fd = -1;
+    if (place_open(&place, target, false, err) == 0)
+        result = lock_take(&place, LOCK_TELL, target->deadline, fd, err);
+    place_close(&place);
+    return result;
+}
+
 enum install_held install_held(const struct install_target *target)
 {
     enum install_held held;

@@ -19,6 +19,13 @@ struct err;
  */
 int install_hold(const struct install_target *target, int *fd, int *directory, struct err *err);
 
+/*
+ * Who tells others of a target's set holds this one, until it is noted. Waits until the target's
+ * deadline: ERR_DEADLINE where another agent has it then; else the errors of install_hold(), and
+ * *fd -1. Where no file can be made for it *fd is -1 as well, and the claim good.
+ */
+int install_claim(const struct install_target *target, int *fd, struct err *err);
+
 /* Whether a process holds it now. Changes nothing on disk. */
 enum install_held install_held(const struct install_target *target);
 

@@ -17,6 +17,7 @@
 #define MEMORY_FILE      "..agent"
 #define RUN_FILE         "..run"
 #define LOCK_FILE        "..lock"
+#define TELL_FILE        "..tell"
 #define TEMPORARY_PREFIX "..tmp-"
 #define PLACE_PATH_MAX   1024
 
@@ -54,7 +55,7 @@ bool is_temporary(const char *name);
  * install_lock.c: locks by fcntl(2) of a file's open description, which no reader can take. The
  * file lies in lock-dir, else in INSTALL_LOCK_DIR, else in the target (docs/install.md).
  */
-enum lock_kind { LOCK_INSTALL, LOCK_RUN };
+enum lock_kind { LOCK_INSTALL, LOCK_RUN, LOCK_TELL };
 /* 0 with *fd, to be closed: -1 too where nothing can be written and so nobody kept out.
  * ERR_DEADLINE, for LOCK_RUN ERR_ALREADY_RUNNING; ERR_TARGET_INVALID, ERR_INSTALL_FAILED. */
 int lock_take(const struct place *place, enum lock_kind kind, int64_t deadline, int *fd,

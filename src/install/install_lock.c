@@ -16,8 +16,10 @@
 
 enum { FILE_MODE = 0600, DIRECTORY_MODE = 0755, POLL_MS = 20, COURTESY_MS = 2000, TRIES = 8 };
 
-static const char *const in_target[] = {[LOCK_INSTALL] = LOCK_FILE, [LOCK_RUN] = RUN_FILE};
-static const char *const suffix[] = {[LOCK_INSTALL] = "lock", [LOCK_RUN] = "run"};
+static const char *const in_target[] = {
+    [LOCK_INSTALL] = LOCK_FILE, [LOCK_RUN] = RUN_FILE, [LOCK_TELL] = TELL_FILE};
+static const char *const suffix[] = {
+    [LOCK_INSTALL] = "lock", [LOCK_RUN] = "run", [LOCK_TELL] = "tell"};
 
 /* Where a lock's file lies. */
 struct spot {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -193,10 +194,17 @@ int manifest_add_previous(struct manifest *manifest, const char *name)
 
 int manifest_read(struct manifest *manifest, int set)
 {
+    int why;
+
     *manifest = (struct manifest){.text = {.tag = ARENA_WORK, .max = INSTALL_FILE_MAX}};
-    if (fs_read(set, MANIFEST_FILE, &manifest->text) == 0 && parse(manifest) == 0)
+    if (fs_read(set, MANIFEST_FILE, &manifest->text) < 0)
+        why = errno;
+    else if (parse(manifest) < 0)
+        why = EINVAL;
+    else
         return 0;
     manifest_free(manifest);
+    errno = why;
     return -1;
 }
 

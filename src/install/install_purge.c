@@ -74,6 +74,11 @@ static void purge_inner(struct purge *outer, const char *name)
     }
     (void)snprintf(inner.place.path, sizeof inner.place.path, "%.700s/%.300s", outer->place.path,
                    name);
+    if (lock_look(&inner.place, LOCK_RUN) == INSTALL_HELD_YES) { /* another agent lives there */
+        place_close(&inner.place);
+        leave(outer, name);
+        return;
+    }
     if (purge_place(&inner, &err) < 0)
         fail(outer, name, err.reason);
     place_close(&inner.place);
@@ -92,7 +97,8 @@ static void purge_entry(struct purge *purge, const char *name)
         fstatat(place->fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
         return;
     directory = S_ISDIR(status.st_mode);
-    if (S_ISREG(status.st_mode) && (strcmp(name, RUN_FILE) == 0 || strcmp(name, LOCK_FILE) == 0))
+    if (S_ISREG(status.st_mode) && (strcmp(name, RUN_FILE) == 0 || strcmp(name, LOCK_FILE) == 0 ||
+                                    strcmp(name, TELL_FILE) == 0))
         return;
     if (directory && set_name_valid(name))
         note(purge, name, set_remove(place, name));
@@ -117,6 +123,7 @@ static int purge_place(struct purge *purge, struct err *err)
     while ((entry = readdir(dir)))
         purge_entry(purge, entry->d_name);
     (void)closedir(dir);
+    lock_remove(&purge->place, LOCK_TELL, -1);
     lock_remove(&purge->place, LOCK_INSTALL, purge->place.lock);
     if (sync_fd(purge->place.fd) < 0)
         return err_set_errno(err, ERR_INSTALL_FAILED, purge->place.path, "cannot be synced");

@@ -68,14 +68,19 @@ static int read_fields(const struct place *place, int fd, struct bundle *bundle,
     return found ? 0 : err_set(err, ERR_NO_IDENTITY, place->path, "holds no set");
 }
 
-static void read_facts(int fd, const char *name, struct installed *facts)
+/* A set without a manifest that can be read has none: 0; -1 where memory is full. */
+static int read_facts(int fd, const char *name, struct installed *facts)
 {
     struct manifest manifest = {0};
+    int result = 0;
 
     if (manifest_read(&manifest, fd) == 0)
         *facts = manifest.facts;
+    else
+        result = errno == ENOMEM ? -1 : 0;
     memcpy(facts->set, name, sizeof facts->set);
     manifest_free(&manifest);
+    return result;
 }
 
 /* Whether a set is still the installed one; while it is, nobody unlinks its files. */
@@ -117,8 +122,8 @@ static int read_once(const struct place *place, struct bundle *bundle, struct in
     if (fd < 0)
         return err_set_errno(err, ERR_TARGET_INVALID, place->path, "cannot open " DATA_LINK);
     result = read_fields(place, fd, bundle, err);
-    if (result == 0)
-        read_facts(fd, name, facts);
+    if (result == 0 && read_facts(fd, name, facts) < 0)
+        result = err_set(err, ERR_MEMORY_FULL, place->path, "no room for its manifest");
     if (!is_current(place, fd))
         result = 1;
     close(fd);
@@ -159,7 +164,7 @@ bool install_facts(const struct install_target *target, struct installed *facts)
     if (place_open(&place, target, false, &ignored) == 0 && check_link(&place, &ignored) == 0)
         fd = open_files(&place, name);
     if (fd >= 0) {
-        read_facts(fd, name, facts);
+        (void)read_facts(fd, name, facts);
         close(fd);
     }
     place_close(&place);

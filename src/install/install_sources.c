@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -106,6 +107,7 @@ enum install_origin install_origin(const struct install_target *target, const ch
     struct manifest manifest = {0};
     char name[SET_NAME_SIZE];
     struct err ignored;
+    bool starved = false;
     int fd = -1;
 
     other[0] = '\0';
@@ -113,9 +115,12 @@ enum install_origin install_origin(const struct install_target *target, const ch
         set_open(&place, set ? set : name, &fd, &ignored) == 0 && fd >= 0) {
         if (manifest_read(&manifest, fd) == 0)
             origin = compare(&manifest, sources, count, other);
+        else
+            starved = errno == ENOMEM;
         close(fd);
     }
     manifest_free(&manifest);
     place_close(&place);
+    errno = starved ? ENOMEM : 0;
     return origin;
 }

@@ -264,6 +264,8 @@ int metrics_render_emf(struct metrics *metrics, int64_t now_ms, struct buf *out)
         result = put_lines(series, count, now_ms, out);
         if (result == 0)
             mark_told(series, count);
+        if (result == 0)
+            metrics_sweep(metrics);
     }
     pthread_mutex_unlock(&metrics->mutex);
     free(series);

@@ -63,11 +63,21 @@ static void free_series(struct metric_series *series)
     free(series);
 }
 
+static struct metric_histogram *new_histogram(bool emf)
+{
+    const size_t room = emf ? METRIC_SAMPLES : 0;
+    struct metric_histogram *histogram =
+        calloc(1, sizeof *histogram + room * sizeof *histogram->samples);
+
+    if (histogram)
+        histogram->room = room;
+    return histogram;
+}
+
 static struct metric_series *new_series(const struct metrics *metrics, const struct key *key)
 {
     const struct metric_family *family = &metric_families[key->metric];
     struct metric_series *series = calloc(1, sizeof *series + key->len);
-    const size_t samples = metrics->emf ? METRIC_SAMPLES : 0;
 
     if (!series)
         return NULL;
@@ -76,8 +86,7 @@ static struct metric_series *new_series(const struct metrics *metrics, const str
     series->len = key->len;
     memcpy(series->labels, key->labels, key->len);
     if (family->type == METRIC_HISTOGRAM) {
-        series->histogram =
-            calloc(1, sizeof *series->histogram + samples * sizeof *series->histogram->samples);
+        series->histogram = new_histogram(metrics->emf);
         if (!series->histogram) {
             free(series);
             return NULL;
@@ -96,8 +105,10 @@ static struct metric_series *find(struct metrics *metrics, enum metric metric,
     make_key(&key, metric, labels);
     for (place = &metrics->slots[slot_of(&key)]; *place; place = &(*place)->next)
         if ((*place)->metric == metric && (*place)->len == key.len &&
-            memcmp((*place)->labels, key.labels, key.len) == 0)
+            memcmp((*place)->labels, key.labels, key.len) == 0) {
+            (*place)->gone = false;
             return *place;
+        }
     if (metrics->count == METRICS_SERIES_MAX)
         return NULL;
     *place = new_series(metrics, &key);
@@ -118,7 +129,7 @@ static int add_unlabelled(struct metrics *metrics)
     return 0;
 }
 
-struct metrics *metrics_new(bool emf)
+struct metrics *metrics_new(void)
 {
     struct metrics *metrics = calloc(1, sizeof *metrics);
 
@@ -128,7 +139,6 @@ struct metrics *metrics_new(bool emf)
         free(metrics);
         return NULL;
     }
-    metrics->emf = emf;
     if (add_unlabelled(metrics) == 0)
         return metrics;
     metrics_free(metrics);
@@ -147,6 +157,37 @@ void metrics_free(struct metrics *metrics)
     free(metrics);
 }
 
+/* What can have no room for samples goes on without. */
+static void begin_emf(struct metric_series *series)
+{
+    struct metric_histogram *larger;
+
+    series->told = metric_families[series->metric].type == METRIC_GAUGE ? INT64_MIN : series->value;
+    if (!series->histogram)
+        return;
+    series->histogram->sampled = 0;
+    larger = new_histogram(true);
+    if (!larger)
+        return;
+    memcpy(larger->counts, series->histogram->counts, sizeof larger->counts);
+    free(series->histogram);
+    series->histogram = larger;
+}
+
+void metrics_use_emf(struct metrics *metrics, bool emf)
+{
+    struct metric_series *series;
+    size_t i;
+
+    pthread_mutex_lock(&metrics->mutex);
+    for (i = 0; emf && !metrics->emf && i < METRIC_SLOTS; i++)
+        for (series = metrics->slots[i]; series; series = series->next)
+            begin_emf(series);
+    metrics->emf = emf;
+    metrics_sweep(metrics);
+    pthread_mutex_unlock(&metrics->mutex);
+}
+
 static void observe(struct metric_series *series, int64_t ms, bool keep)
 {
     const int64_t *bounds = metric_families[series->metric].bounds;
@@ -157,7 +198,7 @@ static void observe(struct metric_series *series, int64_t ms, bool keep)
         i++;
     histogram->counts[i]++;
     series->value += ms;
-    if (keep)
+    if (keep && histogram->room > 0)
         histogram->samples[histogram->sampled++ % METRIC_SAMPLES] = ms;
 }
 
@@ -208,16 +249,18 @@ void metrics_observe(struct metrics *metrics, enum metric metric,
         apply(metrics, metric, labels, ms);
 }
 
-void metrics_forget(struct metrics *metrics, enum metric metric)
+/* Drops all that one says so of, with what it looks for. */
+static void drop(struct metrics *metrics,
+                 bool (*dropped)(const struct metrics *, const struct metric_series *, int),
+                 int arg)
 {
     size_t i;
 
-    pthread_mutex_lock(&metrics->mutex);
     for (i = 0; i < METRIC_SLOTS; i++) {
         struct metric_series **place = &metrics->slots[i], *series;
 
         while ((series = *place)) {
-            if (series->metric != metric) {
+            if (!dropped(metrics, series, arg)) {
                 place = &series->next;
                 continue;
             }
@@ -226,6 +269,77 @@ void metrics_forget(struct metrics *metrics, enum metric metric)
             metrics->count--;
         }
     }
+}
+
+static bool is_of(const struct metrics *metrics, const struct metric_series *series, int metric)
+{
+    (void)metrics;
+    return (int)series->metric == metric;
+}
+
+void metrics_forget(struct metrics *metrics, enum metric metric)
+{
+    pthread_mutex_lock(&metrics->mutex);
+    drop(metrics, is_of, (int)metric);
+    pthread_mutex_unlock(&metrics->mutex);
+}
+
+static bool is_done_with(const struct metrics *metrics, const struct metric_series *series, int arg)
+{
+    const struct metric_family *family = &metric_families[series->metric];
+
+    (void)arg;
+    if (!series->gone)
+        return false;
+    if (!metrics->emf || family->emf.mode == EMF_OFF)
+        return true;
+    return series->histogram ? series->histogram->sampled == 0
+                             : family->type == METRIC_GAUGE || series->value == series->told;
+}
+
+void metrics_sweep(struct metrics *metrics)
+{
+    drop(metrics, is_done_with, 0);
+}
+
+/* Which of a series' labels has this name; METRIC_LABELS: none. */
+static size_t label_named(const struct metric_series *series, const char *name)
+{
+    const char *const *labels = metric_families[series->metric].labels;
+    size_t i = 0;
+
+    while (i < METRIC_LABELS && labels[i] && strcmp(labels[i], name) != 0)
+        i++;
+    return i < METRIC_LABELS && labels[i] ? i : METRIC_LABELS;
+}
+
+static void mark_gone(struct metrics *metrics, const char *label, bool gone, const char *value)
+{
+    struct metric_series *series;
+    size_t i, at;
+
+    for (i = 0; i < METRIC_SLOTS; i++)
+        for (series = metrics->slots[i]; series; series = series->next) {
+            at = label_named(series, label);
+            if (at < METRIC_LABELS && (!value || strcmp(metric_label(series, at), value) == 0))
+                series->gone = gone;
+        }
+}
+
+void metrics_retain(struct metrics *metrics, const char *label, const char *const *values,
+                    size_t count)
+{
+    struct key key;
+    size_t i;
+
+    pthread_mutex_lock(&metrics->mutex);
+    mark_gone(metrics, label, true, NULL);
+    for (i = 0; i < count; i++) {
+        key.len = 0;
+        put_label(&key, values[i]);
+        mark_gone(metrics, label, false, key.labels);
+    }
+    metrics_sweep(metrics);
     pthread_mutex_unlock(&metrics->mutex);
 }
 

@@ -3,6 +3,7 @@
 #define SERVICE_METRICS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct aside;
@@ -34,6 +35,8 @@ enum metric {
     METRIC_CERTIFICATE_NOT_AFTER,  /* the same */
     METRIC_HANDSHAKES,             /* endpoint, result, alert; by metrics_event() */
     METRIC_HANDSHAKE_DURATION,     /* endpoint; ms; by metrics_event() */
+    METRIC_ATTESTATIONS,           /* endpoint, result; by metrics_event() */
+    METRIC_ATTESTED,               /* endpoint; 1 or 0 */
     METRIC_SUCCESS_RATIO,          /* endpoint, window ("1h", "24h"); thousandths */
     METRIC_HOOKS,                  /* result ("done", "failed", "timeout") */
     METRIC_HOOK_DURATION,          /* ms */
@@ -58,11 +61,17 @@ struct metrics_labels {
 };
 #define METRICS_LABELS(...) (&(const struct metrics_labels){{__VA_ARGS__}})
 
-#define METRICS_SERIES_MAX 8192 /* metrics with their labels; one more is dropped and counted */
+#define METRICS_SERIES_MAX 16384 /* metrics with their labels; one more is dropped and counted */
 
-/* emf: samples are kept for metrics_render_emf(). NULL: no memory. */
-struct metrics *metrics_new(bool emf);
+/* NULL: no memory. */
+struct metrics *metrics_new(void);
 void metrics_free(struct metrics *metrics);
+
+/*
+ * Whether metrics_render_emf() will be called, no at first. Once it will, counters tell what they
+ * grow by from then on, and durations are kept for it: all that was before is no increase.
+ */
+void metrics_use_emf(struct metrics *metrics, bool emf);
 
 /*
  * Adds to a counter, sets a gauge, puts a duration into a histogram. labels may be NULL. Adding 0
@@ -77,6 +86,13 @@ void metrics_observe(struct metrics *metrics, enum metric metric,
 
 /* Drops a metric with all of its labels: for a gauge whose labels are other ones from now on. */
 void metrics_forget(struct metrics *metrics, enum metric metric);
+
+/*
+ * Drops each series that has a label of this name with none of these values: what is no longer
+ * configured takes no room from what is. What EMF has not told of it yet is told first.
+ */
+void metrics_retain(struct metrics *metrics, const char *label, const char *const *values,
+                    size_t count);
 
 /* An observer of the log: counts the events "retry" and "handshake". */
 void metrics_event(void *metrics, const char *event, const struct log_field *fields);

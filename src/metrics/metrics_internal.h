@@ -44,7 +44,8 @@ extern const struct metric_family metric_families[METRICS];
 struct metric_histogram {
     int64_t counts[METRIC_BOUNDS + 1]; /* each bucket by itself; +Inf's behind the last */
     size_t sampled;                    /* since the last EMF */
-    int64_t samples[];                 /* METRIC_SAMPLES, a ring; none without EMF */
+    size_t room;                       /* METRIC_SAMPLES, or 0 where no EMF was asked for */
+    int64_t samples[];                 /* a ring */
 };
 
 /* A metric with its label values. */
@@ -53,6 +54,7 @@ struct metric_series {
     enum metric metric;
     int64_t value; /* a histogram's sum */
     int64_t told;  /* what EMF has told */
+    bool gone;     /* of what is no longer configured: it goes once EMF has told it */
     struct metric_histogram *histogram;
     size_t len;
     char labels[]; /* METRIC_LABELS values, each with its NUL; len bytes in all */
@@ -68,6 +70,9 @@ struct metrics {
 /* Under the mutex: all series in an array of metrics->count, which the caller frees. NULL: no
  * memory. */
 struct metric_series **metrics_all(const struct metrics *metrics);
+
+/* Under the mutex: drops what is gone, and has nothing to tell any more. */
+void metrics_sweep(struct metrics *metrics);
 
 const char *metric_label(const struct metric_series *series, size_t index);
 

@@ -140,6 +140,7 @@ static int compare(const void *a, const void *b)
 static void put_all(struct text *text, const struct metrics *metrics)
 {
     struct metric_series **all = metrics_all(metrics);
+    int shown = METRICS; /* whose head is there: none's */
     size_t i;
 
     if (!all) {
@@ -148,8 +149,11 @@ static void put_all(struct text *text, const struct metrics *metrics)
     }
     qsort(all, metrics->count, sizeof *all, compare);
     for (i = 0; i < metrics->count; i++) {
-        if (i == 0 || all[i]->metric != all[i - 1]->metric)
+        if (all[i]->gone)
+            continue;
+        if ((int)all[i]->metric != shown)
             put_family(text, &metric_families[all[i]->metric]);
+        shown = (int)all[i]->metric;
         put_series(text, all[i]);
     }
     free(all);

@@ -229,7 +229,7 @@ static int set_proxy(struct exchange *exchange)
     const struct http_proxy *proxy = exchange->request.proxy;
 
     SET(CURLOPT_PROXY, proxy ? proxy->url : "");
-    SET(CURLOPT_NOPROXY, proxy && proxy->except ? proxy->except : "");
+    SET(CURLOPT_NOPROXY, "");
     SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     if (!proxy)
         return 0;
@@ -282,6 +282,7 @@ static int set_request(struct exchange *exchange)
     const struct http_request *request = &exchange->request;
 
     SET(CURLOPT_URL, request->url);
+    SET(CURLOPT_PATH_AS_IS, 1L);
     SET(CURLOPT_PROTOCOLS_STR, exchange->session ? "https" : "http");
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     SET(CURLOPT_USERAGENT, "mtls-agent/" MTLS_AGENT_VERSION);

@@ -24,7 +24,6 @@ struct http_header {
 struct http_proxy {
     const char *url;      /* "http://host:port", without user and password */
     const char *password; /* "user:password", percent-encoded; NULL: none */
-    const char *except;   /* hosts that are reached without it, as in NO_PROXY; NULL: none */
 };
 
 struct http_request {

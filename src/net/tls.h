@@ -29,6 +29,8 @@ struct tls_policy {
     const struct identity *identity; /* what we present; NULL: nothing */
 };
 
+#define TLS_EXPORTER_SIZE 32
+
 struct tls_record {
     enum verify_status verify; /* VERIFY_OK also while no certificate came: look at verified */
     char verify_reason[VERIFY_REASON_MAX];
@@ -43,6 +45,8 @@ struct tls_record {
     bool signing_failed;        /* our private key gave a wrong signature; nothing was sent */
     bool offered;               /* a session to be resumed was offered */
     bool resumed; /* and taken: no certificate passed; those of the full handshake before count */
+    bool has_exporter; /* the connection has key material that no other has (RFC 9266) */
+    uint8_t exporter[TLS_EXPORTER_SIZE];
     unsigned signatures;   /* operations of our private key */
     uint16_t version;      /* until the server's certificates came: 0 */
     uint16_t cipher_suite; /* IANA number; 0 until the peer's certificates came */

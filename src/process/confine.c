@@ -12,6 +12,7 @@
 #include "config/config.h"
 #include "identity/bundle.h"
 #include "install/install.h"
+#include "process/lookout.h"
 #include "run/status.h"
 #include "sandbox/sandbox.h"
 
@@ -45,25 +46,25 @@ static bool allow_set(struct sandbox_paths *paths, const char *directory, unsign
     return any;
 }
 
-/* Each subdirectory by itself, too: it may be a link to elsewhere. */
-static void allow_target(struct sandbox_paths *paths, const struct config *config, unsigned rights)
+/* Each subdirectory by itself, too: it may be a link to elsewhere. Whether each set has a file. */
+static bool allow_target(struct sandbox_paths *paths, const struct config *config, unsigned rights)
 {
     char path[SANDBOX_PATH_MAX];
-    bool any;
+    bool any, standing = true;
     size_t i;
 
     (void)snprintf(path, sizeof path, "%s%s", config->root, config->dir);
     any = allow_set(paths, path, rights);
-    confinement.standing = true;
     for (i = 0; i < config->set_count; i++) {
         if (config->sets[i].sub[0]) {
             (void)snprintf(path, sizeof path, "%s%s/%s", config->root, config->dir,
                            config->sets[i].sub);
-            confinement.standing = allow_set(paths, path, rights) && confinement.standing;
+            standing = allow_set(paths, path, rights) && standing;
         } else {
-            confinement.standing = any && confinement.standing;
+            standing = any && standing;
         }
     }
+    return standing;
 }
 
 static void allow_named(struct sandbox_paths *paths, const char *file)
@@ -168,23 +169,35 @@ static void allow_locks(struct sandbox_paths *paths, const struct config *config
                                 change ? SANDBOX_READ | SANDBOX_APPEND : SANDBOX_READ);
 }
 
-/* All but what is in /etc. */
-static void allow(struct sandbox_paths *paths, const struct config *config, unsigned needs)
+/* The log has a thread of its own: a job writes none, and must not hang where one does. */
+static void allow_log(struct sandbox_paths *paths, const struct config *config)
 {
-    const unsigned look = SANDBOX_READ | SANDBOX_LIST;
-
-    if (needs & NEED_TARGET)
-        allow_target(paths, config, needs & NEED_INSTALL ? (unsigned)SANDBOX_TREE : look);
-    if (needs & NEED_AWS)
-        allow_aws(paths, config);
-    if (needs & NEED_RELOAD)
-        allow_named(paths, config->file);
-    if (needs & NEED_OPERAND && config->operand && strcmp(config->operand, "-") != 0)
-        allow_named(paths, config->operand);
     if (config->log.file && !log_is_stdout(config->log.file))
         sandbox_allow_file(paths, config->log.file, SANDBOX_APPEND);
+}
+
+/* All but the log and what is in /etc. Whether each set has a file in place. */
+static bool allow(struct sandbox_paths *paths, const struct config *config, unsigned needs)
+{
+    const unsigned look = SANDBOX_READ | SANDBOX_LIST;
+    bool standing = false;
+
+    if (needs & NEED_TARGET)
+        standing =
+            allow_target(paths, config, needs & NEED_INSTALL ? (unsigned)SANDBOX_TREE : look);
+    if (needs & NEED_AWS)
+        allow_aws(paths, config);
+    if (needs & NEED_RELOAD) {
+        allow_named(paths, config->file);
+        allow_named(paths, config->attest_root);
+    }
+    if (needs & NEED_INSTALL && config->attest_pins)
+        sandbox_allow_file(paths, config->attest_pins, SANDBOX_READ | SANDBOX_REPLACE);
+    if (needs & NEED_OPERAND && config->operand && strcmp(config->operand, "-") != 0)
+        allow_named(paths, config->operand);
     allow_locks(paths, config, needs); /* which makes the directory that a status may lie in */
     allow_status(paths, config, needs);
+    return standing;
 }
 
 void confine_absent(char out[CONFINE_ABSENT_MAX])
@@ -225,6 +238,7 @@ static void tell(void)
 void confine(const struct config *config, const struct confine_options *options)
 {
     const unsigned needs = options->needs;
+    int rules;
     const struct sandbox_options sandbox = {
         .paths = &confinement.paths,
         .network = needs & NEED_NETWORK,
@@ -239,29 +253,31 @@ void confine(const struct config *config, const struct confine_options *options)
     confinement.needs = needs;
     confinement.foreign = sandbox.foreign;
     if (confinement.on) {
-        allow(&confinement.paths, config, needs);
+        confinement.standing = allow(&confinement.paths, config, needs);
+        allow_log(&confinement.paths, config);
         allow_etc(&confinement.paths, needs, false);
+        rules = sandbox_prepare(&sandbox);
         log_stop(); /* its threads would keep their rights */
-        sandbox_begin(&sandbox);
+        lookout_end();
+        sandbox_begin(&sandbox, rules);
         log_start();
     }
+    lookout_end();
     tell();
 }
 
-int confine_job(const struct config *config, bool starting)
+void confine_job(const struct config *config, bool starting)
 {
     const unsigned needs =
         confinement.needs & ~(unsigned)(NEED_RELOAD | NEED_STATUS | NEED_PUBLISH);
     struct sandbox_paths paths = {0};
-    int rules;
 
     if (!confinement.on)
-        return -1;
-    allow(&paths, config, needs);
+        return;
+    (void)allow(&paths, config, needs);
     allow_etc(&paths, needs, !starting);
-    rules = sandbox_rules(&paths);
+    sandbox_narrow(&paths);
     sandbox_paths_free(&paths);
-    return rules;
 }
 
 bool confine_standing(void)
@@ -289,7 +305,8 @@ int confine_check(const struct config *config, struct err *err)
 
     if (!confinement.on)
         return 0;
-    allow(&asked, config, confinement.needs);
+    (void)allow(&asked, config, confinement.needs);
+    allow_log(&asked, config);
     beyond = sandbox_beyond(&confinement.paths, &asked);
     if (beyond)
         result =

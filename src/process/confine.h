@@ -31,18 +31,18 @@ struct confine_options {
 
 /*
  * The sandbox that a command gets, by its needs and its configuration: docs/sandbox.md. Once, with
- * the arena open, before any thread but the log's, which it stops meanwhile. Never fails; logs what
- * is in force (event "sandbox").
+ * the arena open, before any thread but the log's, which it stops meanwhile, and the lookout, which
+ * it ends. Never fails; logs what is in force (event "sandbox").
  */
 void confine(const struct config *config, const struct confine_options *options);
 
 /*
- * For one job, made by main just before it: files beside others in /etc are found anew, so that one
- * that was replaced is read, and the rest of /etc is not. starting: all of /etc, where resolv.conf
- * is a plain file, since whoever sets up the network may replace it during the job. For
- * sandbox_narrow().
+ * Narrows a job's thread, which calls it before anything else: files beside others in /etc are
+ * found anew, so that one that was replaced is read, and the rest of /etc is not. starting: all of
+ * /etc, where resolv.conf is a plain file, since whoever sets up the network may replace it during
+ * the job.
  */
-int confine_job(const struct config *config, bool starting);
+void confine_job(const struct config *config, bool starting);
 
 /* Whether each set had a file in place when confine() looked, good or bad. */
 bool confine_standing(void);

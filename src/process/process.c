@@ -17,7 +17,6 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "config/config.h"
-#include "sandbox/sandbox.h"
 
 /* Of the processor's time in JOB_GRACE_MS: who has had less is not at work, but waits. */
 enum { WORKING_MS = 20, PUNCTUAL_MS = 500 };
@@ -91,7 +90,6 @@ static void on_arena_stack(void *argument)
     struct job *job = argument;
     const uint64_t one = 1;
 
-    sandbox_narrow(job->rules);
     job->status = job->function(job->argument);
     while (write(job->done, &one, sizeof one) < 0 && errno == EINTR)
         continue;

@@ -31,12 +31,11 @@ struct process_facts {
 };
 void process_look(struct process_facts *facts);
 
-/* Work on the arena's stack, one at a time. Zero-initialise all but the first four. */
+/* Work on the arena's stack, one at a time. Zero-initialise all but the first three. */
 struct job {
     int (*function)(void *argument); /* returns the exit status */
     void *argument;
     int64_t deadline; /* on clock_ms() */
-    int rules;        /* for sandbox_narrow() */
     int done;         /* eventfd, readable when it is over; the process's, kept from job to job */
     int status;
     int64_t look_at; /* when it is to be looked at, on clock_ms(), should it not be over by then */

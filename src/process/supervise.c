@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "hook/hook.h"
 #include "process/confine.h"
+#include "process/lookout.h"
 #include "process/process.h"
 #include "process/supervise.h"
 
@@ -52,6 +53,8 @@ static int run(void *argument)
 {
     const struct supervised *supervised = argument;
 
+    if (supervised->needs & NEED_NETWORK)
+        confine_job(supervised->work.config, !confine_standing());
     return supervised->function(&supervised->work);
 }
 
@@ -90,7 +93,7 @@ static void wait_for(struct supervised *supervised)
             take_signal(supervised);
     } while (ready != 0 || job_may_go_on(&supervised->job));
     (void)err_set(&err, ERR_DEADLINE, NULL, "the work did not end in time");
-    leave(supervised, log_error(&err));
+    leave(supervised, lookout_fail(&err));
 }
 
 static int supervised_run(struct supervised *supervised, struct err *err)
@@ -103,8 +106,6 @@ static int supervised_run(struct supervised *supervised, struct err *err)
     confine(config,
             &(const struct confine_options){
                 supervised->needs, supervised->work.hook ? supervised->work.hook->pid : 0, -1});
-    if (supervised->needs & NEED_NETWORK)
-        job->rules = confine_job(config, !confine_standing());
     if (job_start(job, err) < 0)
         return -1;
     wait_for(supervised);
@@ -122,11 +123,8 @@ int supervise(const struct config *config, unsigned needs, int (*work)(const str
     struct err err;
 
     supervised.work.environment = &supervised.process.environment;
-    supervised.job = (struct job){.function = run,
-                                  .argument = &supervised,
-                                  .deadline = supervised.work.deadline,
-                                  .rules = -1,
-                                  .done = -1};
+    supervised.job = (struct job){
+        .function = run, .argument = &supervised, .deadline = supervised.work.deadline, .done = -1};
     if (supervised_run(&supervised, &err) < 0)
         supervised.job.status = log_error(&err);
     finished(&supervised.work, supervised.job.status);

@@ -8,7 +8,7 @@
 #include "metrics/metrics.h"
 #include "run/state.h"
 
-enum { NEVER = INT32_MAX };
+#define NEVER INT64_C(253402300799) /* 9999-12-31T23:59:59Z, which a timer bears */
 
 void alarm_set(int timer, int64_t ms, int flags)
 {

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -12,14 +14,43 @@
 #include "run/state.h"
 #include "run/tell.h"
 
-enum { EXTEND_MS = 10 * 1000, EXTEND_BY_MS = 30 * 1000 };
+enum {
+    EXTEND_MS = 10 * 1000,
+    EXTEND_BY_MS = 30 * 1000,
+    RESTART_MS = 1000,
+    CLAIMED_MS = 1000,
+    NOTE_MS = 2000,
+    HOUR_S = 3600
+};
 
 static struct install_target target_of(const struct service *service, size_t set, int64_t deadline)
 {
     return agent_target(service->config, service->config->sets[set].sub, deadline);
 }
 
-/* ---- on the arena's stack ---- */
+/* ---- on the arena's stack, where files may hang ---- */
+
+/*
+ * What became of the directory, or of the file of the lock: what the sandbox allows went with it,
+ * and nobody can tell any more that this agent lives. A path that leads to another directory now,
+ * one that was made anew or mounted over it, is out of the sandbox's reach as well. NULL: nothing.
+ */
+static const char *homeless(const struct service *service)
+{
+    const struct config *config = service->config;
+    char path[SERVICE_PATH_MAX + 1024];
+    struct stat held, lock, named;
+
+    if (fstat(service->target, &held) < 0 || fstat(service->lock, &lock) < 0)
+        return NULL;
+    if (held.st_nlink == 0 || lock.st_nlink == 0)
+        return "removed";
+    (void)snprintf(path, sizeof path, "%s%s", config->root, config->dir);
+    if (stat(path, &named) < 0)
+        return errno == ENOENT || errno == ENOTDIR ? "removed" : NULL;
+    return named.st_dev != held.st_dev || named.st_ino != held.st_ino ? "replaced, or mounted over"
+                                                                      : NULL;
+}
 
 static void survey_all(struct service *service)
 {
@@ -30,10 +61,14 @@ static void survey_all(struct service *service)
 
         survey_target(&target, &service->config->sets[i], &service->surveys[i]);
     }
+    service->homeless = homeless(service);
 }
 
 static int survey(void *argument)
 {
+    const struct service *service = argument;
+
+    confine_job(service->config, !service->ready);
     survey_all(argument);
     return 0;
 }
@@ -43,6 +78,7 @@ static int cycle(void *argument)
     struct service *service = argument;
     int status;
 
+    confine_job(service->config, !service->ready);
     log_remember(&service->cycle_log);
     status = agent_cycle(&service->agent, service->job.deadline);
     survey_all(service);
@@ -54,6 +90,7 @@ static int probe(void *argument)
 {
     struct service *service = argument;
 
+    confine_job(service->config, !service->ready);
     log_remember(&service->probe_log);
     watch_round(&service->watch, &service->agent, service->job.deadline);
     survey_all(service);
@@ -63,7 +100,8 @@ static int probe(void *argument)
 
 /* ---- on main's ---- */
 
-static void start_job(struct service *service, enum duty duty)
+/* Where there is no thread to be had for a moment, it is tried again. */
+static bool start_job(struct service *service, enum duty duty)
 {
     static int (*const functions[])(void *) = {
         [DUTY_SURVEY] = survey, [DUTY_CYCLE] = cycle, [DUTY_PROBE] = probe};
@@ -73,11 +111,16 @@ static void start_job(struct service *service, enum duty duty)
     service->busy_since = clock_ms();
     service->job.function = functions[duty];
     service->job.argument = service;
-    service->job.rules = confine_job(service->config, !service->ready);
     service->job.deadline = service->busy_since + service->config->deadline_ms;
-    if (job_start(&service->job, &err) == 0)
-        return;
-    service_fail(service, &err);
+    if (job_start(&service->job, &err) == 0) {
+        service->job_at = 0;
+        return true;
+    }
+    if (service->job_at == 0)
+        log_error(&err);
+    service->job_at = clock_ms() + RESTART_MS;
+    service->busy = DUTY_NONE;
+    return false;
 }
 
 static bool cycle_due(const struct service *service, int64_t now)
@@ -85,15 +128,25 @@ static bool cycle_due(const struct service *service, int64_t now)
     return now >= (service->refresh ? service->floor_at : service->cycle_at);
 }
 
+/* Between two rounds, whether they are to probe or to attest; 0: there are none. */
+static int64_t round_interval(const struct config *config)
+{
+    const int64_t probe = config->probe_interval_ms;
+
+    if (config->attest == ATTEST_OFF || (probe > 0 && probe <= config->attest_interval_ms))
+        return probe;
+    return config->attest_interval_ms;
+}
+
 static bool probes(const struct service *service)
 {
-    return service->config->probe_interval_ms > 0 && service->config->endpoint_count > 0;
+    return round_interval(service->config) > 0 && service->config->endpoint_count > 0;
 }
 
 /* A little to and fro, so that hosts that started together do not stay together. */
 static void plan_round(struct service *service, int64_t now)
 {
-    const int64_t interval = service->config->probe_interval_ms;
+    const int64_t interval = round_interval(service->config);
     const uint32_t tenth = (uint32_t)(interval / 10);
 
     service->probe_at = now + interval - tenth / 2 + random_below(tenth + 1);
@@ -103,7 +156,7 @@ static void plan_round(struct service *service, int64_t now)
  */
 static bool spare_rehearsed(struct service *service, int64_t now)
 {
-    const int64_t lately = service->config->probe_interval_ms / 2;
+    const int64_t lately = round_interval(service->config) / 2;
     bool all = true;
     size_t i;
 
@@ -116,17 +169,20 @@ static bool spare_rehearsed(struct service *service, int64_t now)
     return all;
 }
 
-/* The next set that nobody was told of yet; CONFIG_SETS_MAX: none. */
-static size_t untold(const struct service *service)
+static bool is_untold(const struct service_set *set)
+{
+    return tell_due(&set->survey) && strcmp(set->told, set->survey.facts.set) != 0;
+}
+
+/* The next set that nobody was told of yet, and that is due; CONFIG_SETS_MAX: none. */
+static size_t untold(const struct service *service, int64_t now)
 {
     const size_t count = service->config->set_count;
-    const struct service_set *set;
     size_t i, n;
 
     for (n = 1; n <= count; n++) {
         i = (service->told_last + n) % count;
-        set = &service->sets[i];
-        if (tell_due(&set->survey) && strcmp(set->told, set->survey.facts.set) != 0)
+        if (is_untold(&service->sets[i]) && now >= service->sets[i].tell_at)
             return i;
     }
     return CONFIG_SETS_MAX;
@@ -135,8 +191,80 @@ static size_t untold(const struct service *service)
 static bool can_tell(const struct service *service)
 {
     return service->hook.pid > 0 && service->telling == CONFIG_SETS_MAX &&
-           service->busy == DUTY_NONE && untold(service) < CONFIG_SETS_MAX;
+           service->busy == DUTY_NONE;
 }
+
+/* When somebody is to be told of a set, on clock_ms(). */
+static int64_t next_telling(const struct service *service)
+{
+    int64_t next = INT64_MAX;
+    size_t i;
+
+    for (i = 0; i < service->config->set_count; i++)
+        if (is_untold(&service->sets[i]) && service->sets[i].tell_at < next)
+            next = service->sets[i].tell_at;
+    return next;
+}
+
+/* ---- aside, as the target's file system may hang ---- */
+
+/* As long as the configuration stands, to which it points: no other one is read meanwhile. */
+struct note {
+    struct install_target target;
+    char set[INSTALL_NAME_SIZE];
+};
+
+/* One that came too late for who waited is let go of here. */
+static int claim_aside(void *user, struct bytes data)
+{
+    struct service *service = user;
+    struct note note;
+
+    memcpy(&note, data.data, sizeof note);
+    tell_release(&service->telling_claim);
+    service->claimed = tell_claim(&note.target, note.set, &service->telling_claim);
+    return 0;
+}
+
+static int write_note(void *unused, struct bytes data)
+{
+    struct note note;
+
+    (void)unused;
+    memcpy(&note, data.data, sizeof note);
+    tell_note(&note.target, note.set);
+    return 0;
+}
+
+static void note_told(struct service *service, const struct install_target *target)
+{
+    struct note note = {.target = *target};
+
+    memcpy(note.set, service->told_of.facts.set, sizeof note.set);
+    if (aside_do(&service->files, write_note, NULL, bytes_of(&note, sizeof note), NOTE_MS) < 0)
+        log_event(LOG_LEVEL_WARNING, "hook_not_noted", log_s("dir", target->dir),
+                  log_s("reason", strerror(errno)));
+}
+
+/* Whether nobody else tells of a set, and nobody has told of it since it was looked at. */
+static bool claim(struct service *service, size_t i)
+{
+    struct service_set *set = &service->sets[i];
+    struct note note = {.target = target_of(service, i, clock_ms())};
+
+    enum tell_claim claimed = TELL_BUSY;
+
+    memcpy(note.set, set->survey.facts.set, sizeof note.set);
+    if (aside_do(&service->files, claim_aside, service, bytes_of(&note, sizeof note), NOTE_MS) == 0)
+        claimed = service->claimed;
+    if (claimed == TELL_TOLD)
+        memcpy(set->told, note.set, sizeof set->told);
+    else if (claimed == TELL_BUSY)
+        set->tell_at = clock_ms() + CLAIMED_MS;
+    return claimed == TELL_CLAIMED;
+}
+
+/* ---- telling ---- */
 
 static void fail_to_tell(struct service *service, const char *result, const struct err *err)
 {
@@ -151,12 +279,14 @@ static void fail_to_tell(struct service *service, const char *result, const stru
 /* Once more after a while that grows, whatever came of it: who was told is told no more. */
 static void end_telling(struct service *service, bool failed)
 {
+    struct service_set *set = &service->sets[service->telling];
     uint32_t random;
 
+    tell_release(&service->telling_claim);
     random_bytes(&random, sizeof random);
-    service->tell_at = schedule_next(&service->tell_schedule, failed, clock_ms(), random);
+    set->tell_at = schedule_next(&set->tell_schedule, failed, clock_ms(), random);
     if (!failed)
-        service->tell_at = 0;
+        set->tell_at = 0;
     service->telling = CONFIG_SETS_MAX;
     publish(service);
 }
@@ -167,9 +297,8 @@ static const char *origin(const struct service_set *set)
     return strcmp(set->left, set->survey.facts.set) == 0 ? set->outcome : NULL;
 }
 
-static void start_telling(struct service *service)
+static void start_telling(struct service *service, size_t set)
 {
-    const size_t set = untold(service);
     const struct telling telling = {
         .config = service->config,
         .set = set,
@@ -179,7 +308,10 @@ static void start_telling(struct service *service)
     };
     struct err err;
 
-    service->telling = service->told_last = set;
+    service->told_last = set;
+    if (!claim(service, set))
+        return;
+    service->telling = set;
     service->told_of = service->sets[set].survey;
     if (tell_ask(&service->hook, &telling, &err) == 0)
         return;
@@ -207,6 +339,7 @@ void duties_take_hook(struct service *service)
     metrics_observe(service->metrics, METRIC_HOOK_DURATION, NULL, result.ms);
     told = tell_settle(&target, &service->told_of, &result, &err);
     if (told) {
+        note_told(service, &target);
         memcpy(set->told, service->told_of.facts.set, sizeof set->told);
         set->told_err.code = ERR_NONE;
         metrics_add(service->metrics, METRIC_HOOKS, METRICS_LABELS("done"), 1);
@@ -235,23 +368,25 @@ void duties_start(struct service *service)
     const int64_t now = clock_ms();
 
     beat(service, now);
+    sd_notify_flush(&service->notify);
+    if (now >= service->publish_at)
+        publish(service);
     if (service->reload && service->busy == DUTY_NONE && service->telling == CONFIG_SETS_MAX)
         service_reload(service);
-    if (can_tell(service) && now >= service->tell_at)
-        start_telling(service);
-    if (service->busy != DUTY_NONE)
+    if (can_tell(service) && untold(service, now) < CONFIG_SETS_MAX)
+        start_telling(service, untold(service, now));
+    if (service->busy != DUTY_NONE || now < service->job_at)
         return;
-    if (!service->surveyed) {
-        service->surveyed = true; /* before AWS is asked, which may take its time */
-        start_job(service, DUTY_SURVEY);
+    if (!service->surveyed) { /* before AWS is asked, which may take its time */
+        service->surveyed = start_job(service, DUTY_SURVEY);
     } else if (cycle_due(service, now)) {
-        service->refresh = false;
-        start_job(service, DUTY_CYCLE);
+        if (start_job(service, DUTY_CYCLE))
+            service->refresh = false;
     } else if (probes(service) && now >= service->probe_at) {
         if (spare_rehearsed(service, now))
             plan_round(service, now);
         else
-            start_job(service, DUTY_PROBE);
+            (void)start_job(service, DUTY_PROBE);
     }
 }
 
@@ -270,13 +405,15 @@ int64_t duties_next(const struct service *service)
         next = service->refresh ? service->floor_at : service->cycle_at;
     if (service->busy == DUTY_NONE && probes(service))
         next = sooner(next, service->probe_at);
+    if (service->busy == DUTY_NONE && next < service->job_at)
+        next = service->job_at;
     if (can_tell(service))
-        next = sooner(next, service->tell_at);
+        next = sooner(next, next_telling(service));
     if (sd_notify_watchdog_ms(&service->notify) > 0)
         next = sooner(next, service->watchdog_at);
     if (service->notify.fd >= 0 && !service->ready)
         next = sooner(next, service->extend_at);
-    return next;
+    return sooner(next, service->publish_at);
 }
 
 /* ---- what comes of it ---- */
@@ -302,7 +439,7 @@ static void take_probes(struct service *service, size_t i, int64_t wall)
 
         history_add(&service->histories[e],
                     &(const struct history_entry){clock_ms(), wall, probe->verdict, latency(probe),
-                                                  probe->reason});
+                                                  probe->reason, &probe->attested});
     }
 }
 
@@ -345,6 +482,7 @@ static void take_set(struct service *service, size_t i, int64_t now)
     if (strcmp(told->outcome, "installed") == 0 || strcmp(told->outcome, "adopted") == 0 ||
         strcmp(told->outcome, "healed") == 0 || strcmp(told->outcome, "ca_overlap_ended") == 0) {
         metrics_add(service->metrics, METRIC_INSTALLS, METRICS_LABELS(name, told->outcome), 1);
+        set->tell_at = 0; /* of another one than before, whom it failed to tell of */
         if (!told->rehearsed || !take_rehearsed(service, i, now))
             service->probe_at = 0; /* what is new is looked at at once */
     }
@@ -365,12 +503,11 @@ static void take_cycle(struct service *service)
     random_bytes(&random, sizeof random);
     service->cycle_at = schedule_next(&service->schedule, failed, now, random);
     service->floor_at = now + service->schedule.floor_ms;
-    if (!service->reloading)
+    if (!service->reloading || service->reload) /* another SIGHUP: its file is not read yet */
         return;
     service->reloading = false;
     service->probe_at = 0; /* endpoints that are new are not left to the interval of before */
-    if (service->ready)
-        sd_notify_send(&service->notify, "READY=1");
+    service->announce = service->ready;
 }
 
 /*
@@ -432,44 +569,60 @@ static void get_ready(struct service *service)
             return;
     if (service->ready)
         return;
-    service->ready = true;
-    sd_notify_send(&service->notify, "READY=1");
+    service->ready = service->announce = true;
     log_event(LOG_LEVEL_INFO, "ready", log_s("dir", service->config->dir));
 }
 
-/*
- * Whether somebody removed the directory, or the file of the lock: what the sandbox allows went
- * with it, and nobody can tell any more that this agent lives.
- */
-static bool is_homeless(const struct service *service, struct err *err)
+/* A first install waits for nobody; what is good, and will be for a while, may be asked about a
+ * little later than by all the others. */
+static void plan_first(struct service *service)
 {
-    struct stat target, lock;
+    const int64_t now = clock_wall();
+    uint32_t random;
+    size_t i;
 
-    if (fstat(service->target, &target) < 0 || fstat(service->lock, &lock) < 0 ||
-        (target.st_nlink > 0 && lock.st_nlink > 0))
-        return false;
-    (void)err_set(err, ERR_TARGET_INVALID, service->config->dir, "it was removed: start again");
-    return true;
+    for (i = 0; i < service->config->set_count; i++)
+        if (service->sets[i].survey.err.code != ERR_NONE ||
+            service->sets[i].survey.not_after - now < HOUR_S)
+            return;
+    random_bytes(&random, sizeof random);
+    service->cycle_at = schedule_first(&service->schedule, clock_ms(), random);
+}
+
+/* What is told of is there for all to read. */
+static void announce(struct service *service)
+{
+    if (service->announce)
+        sd_notify_tell(&service->notify, "READY=1");
+    service->announce = false;
 }
 
 void duties_finish(struct service *service)
 {
     const enum duty duty = service->busy;
     struct err err;
+    int result;
     size_t i;
 
     service->busy = DUTY_NONE;
-    if (job_finish(&service->job, &err) < 0 || is_homeless(service, &err)) {
+    result = job_finish(&service->job, &err);
+    if (result == 0 && service->homeless)
+        result =
+            err_set(&err, ERR_TARGET_INVALID, service->config->dir, "it was removed: start again");
+    if (result < 0) {
         service_fail(service, &err);
         return;
     }
     for (i = 0; i < service->config->set_count; i++)
         service->sets[i].survey = service->surveys[i];
-    if (duty == DUTY_CYCLE)
+    if (duty == DUTY_SURVEY)
+        plan_first(service);
+    else if (duty == DUTY_CYCLE)
         take_cycle(service);
     else if (duty == DUTY_PROBE)
         take_round(service);
     get_ready(service);
     alarm_check(service);
     publish(service);
+    announce(service);
 }

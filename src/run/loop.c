@@ -73,9 +73,12 @@ void service_fail(struct service *service, const struct err *err)
 static void wait_for_news(struct service *service)
 {
     struct pollfd fds[] = {
-        {service->process.signals, POLLIN, 0}, {service->job.done, POLLIN, 0},
-        {service->hook.fd, POLLIN, 0},         {service->wall, POLLIN, 0},
+        {service->process.signals, POLLIN, 0},
+        {service->job.done, POLLIN, 0},
+        {service->hook.fd, POLLIN, 0},
+        {service->wall, POLLIN, 0},
         {service->timer, POLLIN, 0},
+        {sd_notify_waits(&service->notify) ? service->notify.fd : -1, POLLOUT, 0},
     };
     uint64_t count;
 
@@ -133,7 +136,7 @@ static void run(struct service *service)
         wait_for_news(service);
         check_job(service);
     }
-    sd_notify_send(&service->notify, "STOPPING=1");
+    sd_notify_tell(&service->notify, "STOPPING=1");
     if (service->status == 0)
         wind_up(service);
     publish(service);
@@ -154,7 +157,7 @@ static int open_clocks(struct service *service, struct err *err)
 static int open_others(struct service *service, struct err *err)
 {
     sd_notify_open(&service->notify);
-    service->metrics = metrics_new(service->config->metrics_emf);
+    service->metrics = metrics_new();
     if (!service->metrics)
         return err_set(err, ERR_SYSTEM, NULL, "no memory for the metrics");
     return tell_open(&service->hook, service->config, err);
@@ -172,7 +175,7 @@ static int begin(struct service *service, unsigned needs, struct err *err)
         return -1;
     service->agent.environment = &service->process.environment;
     status_path(service->config, service->status_path);
-    log_observe(metrics_event, service->metrics);
+    log_observe(publish_event, service);
     if (install_hold(&target, &service->lock, &service->target, err) < 0)
         return -1;
     status_tidy(service->config);
@@ -218,7 +221,9 @@ int service_run(const struct config *config, unsigned needs)
     service->config = service->agent.config = config;
     service->agent.stays = true;
     service->started_at = clock_wall();
+    service->publish_at = clock_ms() + PUBLISH_MS;
     service->telling = CONFIG_SETS_MAX;
+    service->telling_claim = -1;
     service->hook.fd = -1;
     service->output = service->files = (struct aside)ASIDE;
     if (begin(service, needs, &err) < 0) {

@@ -2,11 +2,11 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/fs.h"
 #include "config/config.h"
 #include "enclave/history.h"
 #include "metrics/metrics.h"
@@ -15,7 +15,7 @@
 #include "run/status.h"
 #include "sandbox/sandbox.h"
 
-enum { STATUS_MODE = 0644, PARTS_PER_UNIT = 1000 };
+enum { STATUS_MODE = 0644, PARTS_PER_UNIT = 1000, EVENT_FIELDS_MAX = 24 };
 
 /* For who reads standard output; and for that, or for a file system, to be done with it. */
 enum { PATIENCE_MS = 1000, ASIDE_MS = PATIENCE_MS + 500 };
@@ -53,18 +53,38 @@ static void measure_set(const struct service *service, size_t i)
                     1);
 }
 
+/* The next endpoint from i on with this label: those that differ in their paths are one server. */
+static size_t same_server(const struct config *config, size_t i, const char *label)
+{
+    while (i < config->endpoint_count && strcmp(config->endpoints[i].label, label) != 0)
+        i++;
+    return i;
+}
+
 static void measure_endpoint(const struct service *service, size_t i)
 {
     static const char *const names[] = {[HISTORY_HOUR] = "1h", [HISTORY_DAY] = "24h"};
+    const struct probe_attested *attested = &service->histories[i].attested;
+    const struct config *config = service->config;
+    const char *label = config->endpoints[i].label;
     struct history_sum sum;
+    int64_t asked, accepted;
     int window;
+    size_t e;
 
+    if (attested->asked)
+        metrics_set(service->metrics, METRIC_ATTESTED, METRICS_LABELS(label),
+                    attested->code == ERR_NONE && config->attest_pcr_count > 0);
     for (window = 0; window < HISTORY_WINDOWS; window++) {
-        history_sum(&service->histories[i], clock_ms(), (enum history_window)window, &sum);
-        if (sum.asked > 0)
+        asked = accepted = 0;
+        for (e = i; e < config->endpoint_count; e = same_server(config, e + 1, label)) {
+            history_sum(&service->histories[e], clock_ms(), (enum history_window)window, &sum);
+            asked += sum.asked;
+            accepted += sum.accepted;
+        }
+        if (asked > 0)
             metrics_set(service->metrics, METRIC_SUCCESS_RATIO,
-                        METRICS_LABELS(service->config->endpoints[i].text, names[window]),
-                        (int64_t)sum.accepted * PARTS_PER_UNIT / sum.asked);
+                        METRICS_LABELS(label, names[window]), accepted * PARTS_PER_UNIT / asked);
     }
 }
 
@@ -95,12 +115,30 @@ static void measure_process(const struct service *service)
                 1);
 }
 
+void publish_event(void *user, const char *event, const struct log_field *fields)
+{
+    const struct service *service = user;
+    struct log_field known[EVENT_FIELDS_MAX + 1] = {{0}};
+    size_t i, e;
+
+    for (i = 0; fields[i].key && i < EVENT_FIELDS_MAX; i++) {
+        known[i] = fields[i];
+        if (!fields[i].text || strcmp(fields[i].key, "endpoint") != 0)
+            continue;
+        for (e = 0; e < service->config->endpoint_count; e++)
+            if (strcmp(service->config->endpoints[e].text, fields[i].text) == 0)
+                known[i].text = service->config->endpoints[e].label;
+    }
+    metrics_event(service->metrics, event, known);
+}
+
 /* Alarms need a 0 before the first failure. */
-void publish_zeroes(const struct service *service)
+static void measure_zeroes(const struct service *service)
 {
     static const char *const told[] = {"done", "failed", "timeout"};
     static const char *const fetched[] = {"installed", "unchanged", "failed"};
-    static const char *const shaken[] = {"accepted", "refused", "untrusted", "unreachable"};
+    static const char *const shaken[] = {"accepted", "refused", "untrusted", "unreachable",
+                                         "unattested"};
     const struct config *config = service->config;
     size_t i, w;
 
@@ -116,18 +154,46 @@ void publish_zeroes(const struct service *service)
                         METRICS_LABELS(service_set_name(service, i), fetched[w]), 0);
     }
     for (i = 0; i < config->endpoint_count; i++)
-        for (w = 0; w < sizeof shaken / sizeof *shaken; w++)
+        for (w = 0; w < sizeof shaken / sizeof *shaken - (config->attest == ATTEST_OFF); w++)
             metrics_add(service->metrics, METRIC_HANDSHAKES,
-                        METRICS_LABELS(config->endpoints[i].text, shaken[w], ""), 0);
+                        METRICS_LABELS(config->endpoints[i].label, shaken[w], ""), 0);
+}
+
+static void forget_others(const struct service *service)
+{
+    const struct config *config = service->config;
+    const char **names = calloc(config->endpoint_count + config->set_count + 1, sizeof *names);
+    size_t i;
+
+    if (!names)
+        return; /* until the next time */
+    for (i = 0; i < config->endpoint_count; i++)
+        names[i] = config->endpoints[i].label;
+    metrics_retain(service->metrics, "endpoint", names, config->endpoint_count);
+    for (i = 0; i < config->set_count; i++)
+        names[i] = service_set_name(service, i);
+    metrics_retain(service->metrics, "set", names, config->set_count);
+    free(names);
+}
+
+void publish_begin(const struct service *service)
+{
+    metrics_use_emf(service->metrics, service->config->metrics_emf);
+    forget_others(service);
+    measure_zeroes(service);
 }
 
 /* Gauges of what is no longer configured, or not known any more, go. */
 static void measure(const struct service *service)
 {
     static const enum metric gauges[] = {
-        METRIC_SECRET_VERSION,        METRIC_LAST_FETCH,
-        METRIC_LAST_SUCCESS,          METRIC_CERTIFICATE_NOT_BEFORE,
-        METRIC_CERTIFICATE_NOT_AFTER, METRIC_SUCCESS_RATIO,
+        METRIC_SECRET_VERSION,
+        METRIC_LAST_FETCH,
+        METRIC_LAST_SUCCESS,
+        METRIC_CERTIFICATE_NOT_BEFORE,
+        METRIC_CERTIFICATE_NOT_AFTER,
+        METRIC_SUCCESS_RATIO,
+        METRIC_ATTESTED,
     };
     size_t i;
 
@@ -136,7 +202,8 @@ static void measure(const struct service *service)
     for (i = 0; i < service->config->set_count; i++)
         measure_set(service, i);
     for (i = 0; i < service->config->endpoint_count; i++)
-        measure_endpoint(service, i);
+        if (same_server(service->config, 0, service->config->endpoints[i].label) == i)
+            measure_endpoint(service, i);
     measure_process(service);
 }
 
@@ -148,33 +215,56 @@ static bool has_room(int ms)
     return poll(&out, 1, ms) > 0;
 }
 
-/* By lines, so that what nobody reads is cut between two of them; a long one goes in pieces. */
-static int print_lines(void *user, struct bytes text)
+/* By lines, in pieces that are written whole, and counts them: what nobody reads now is the rest.
+ */
+static int print_some(void *user, struct bytes text)
 {
-    (void)user;
+    atomic_size_t *read = user;
+
     while (text.len > 0 && has_room(PATIENCE_MS)) {
         const unsigned char *end = memchr(text.data, '\n', text.len);
-        size_t n = end ? (size_t)(end + 1 - text.data) : text.len;
+        const size_t line = end ? (size_t)(end + 1 - text.data) : text.len;
+        const ssize_t n = write(STDOUT_FILENO, text.data, line < PIPE_BUF ? line : PIPE_BUF);
 
-        if (n > PIPE_BUF)
-            n = PIPE_BUF;
-        if (fs_write_all(STDOUT_FILENO, (struct bytes){text.data, n}) < 0)
+        if (n <= 0)
             return -1;
+        atomic_fetch_add(read, (size_t)n);
         text.data += n;
-        text.len -= n;
+        text.len -= (size_t)n;
     }
     return 0;
 }
 
-/* Where nobody reads, nothing is told now, and all of it once somebody does. */
+static int look_for_room(void *user, struct bytes unused)
+{
+    (void)user;
+    (void)unused;
+    return has_room(0) ? 0 : -1;
+}
+
+static bool print_unread(struct service *service)
+{
+    struct bytes rest = buf_bytes(&service->unread);
+    const size_t read = atomic_load(&service->read);
+
+    rest.data += read;
+    rest.len -= read;
+    if (rest.len > 0)
+        (void)aside_do(&service->output, print_some, &service->read, rest, ASIDE_MS);
+    return !aside_is_stuck(&service->output) && atomic_load(&service->read) == service->unread.len;
+}
+
+/* Where nobody reads, nothing is counted as told; what was begun is ended before there is more. */
 static void print_emf(struct service *service)
 {
-    struct buf lines = {.public = true};
-
-    if (!aside_is_stuck(&service->output) && has_room(0) &&
-        metrics_render_emf(service->metrics, clock_wall() * 1000, &lines) == 0)
-        (void)aside_do(&service->output, print_lines, NULL, buf_bytes(&lines), ASIDE_MS);
-    buf_free(&lines);
+    if (aside_do(&service->output, look_for_room, NULL, (struct bytes){0}, ASIDE_MS) < 0 ||
+        !print_unread(service))
+        return;
+    buf_free(&service->unread);
+    service->unread = (struct buf){.public = true};
+    atomic_store(&service->read, 0);
+    if (metrics_render_emf(service->metrics, clock_wall() * 1000, &service->unread) == 0)
+        (void)print_unread(service);
 }
 
 /* ---- files ---- */
@@ -276,6 +366,7 @@ void publish(struct service *service)
     if (service->config->metrics_emf)
         print_emf(service);
     tell_manager(service);
+    service->publish_at = clock_ms() + PUBLISH_MS;
 }
 
 static void log_set(const struct service *service, size_t i)

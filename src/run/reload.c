@@ -8,7 +8,7 @@
 #include "process/confine.h"
 #include "run/state.h"
 
-enum { FLOOR_MS = 5000 };
+enum { READ_MS = 3000 };
 
 /* What is known of an endpoint by its text, before the configuration changed. */
 static const struct history *find(const struct config *before, const struct history *histories,
@@ -39,35 +39,90 @@ static struct history *carry_over(const struct config *before, const struct hist
 
 static void set_schedule(struct service *service)
 {
-    const int64_t interval = service->config->interval_ms;
+    const struct schedule schedule = schedule_of(service->config->interval_ms);
+    size_t i;
 
-    service->schedule.interval_ms = service->tell_schedule.interval_ms = interval;
-    service->schedule.floor_ms = interval / 2 < FLOOR_MS ? interval / 2 : FLOOR_MS;
-    service->tell_schedule.floor_ms = service->schedule.floor_ms;
+    service->schedule.interval_ms = schedule.interval_ms;
+    service->schedule.floor_ms = schedule.floor_ms;
+    for (i = 0; i < CONFIG_SETS_MAX; i++) {
+        service->sets[i].tell_schedule.interval_ms = schedule.interval_ms;
+        service->sets[i].tell_schedule.floor_ms = schedule.floor_ms;
+    }
+}
+
+/* What is known of a set. */
+struct known {
+    struct service_set set;
+    struct agent_set agent;
+};
+
+static bool is_same(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* Whether two sets stand in the same place, and are of the same secrets. */
+static bool is_same_set(const struct config_set *a, const struct config_set *b)
+{
+    size_t i;
+
+    if (strcmp(a->sub, b->sub) != 0 || a->secret_count != b->secret_count)
+        return false;
+    for (i = 0; i < a->secret_count; i++)
+        if (strcmp(a->secrets[i], b->secrets[i]) != 0)
+            return false;
+    return true;
+}
+
+/* What another secret, or one of another Region, did is nothing that this one did. */
+static void carry_set(struct known *known, const struct service *service,
+                      const struct config *after, size_t set)
+{
+    const struct config *before = service->config;
+    size_t i;
+
+    for (i = 0; i < before->set_count; i++)
+        if (is_same_set(&before->sets[i], &after->sets[set]) &&
+            is_same(before->region, after->region))
+            *known = (struct known){service->sets[i], service->agent.sets[i]};
 }
 
 /* What is as large as a configuration. */
 struct room {
     struct history *histories;
+    struct known *known;
     struct watch watch;
 };
 
 static int find_room(struct room *room, const struct service *service, const struct config *before,
                      const struct config *after, struct err *err)
 {
+    size_t i;
+
     room->histories = carry_over(before, service->histories, after);
-    if (!room->histories) {
+    room->known = calloc(CONFIG_SETS_MAX, sizeof *room->known);
+    if (!room->histories || !room->known) {
         (void)err_set(err, ERR_SYSTEM, NULL, "no room to watch the endpoints");
-        return -1;
-    }
-    if (watch_open(&room->watch, after, err) == 0)
+    } else if (watch_open(&room->watch, after, err) == 0) {
+        for (i = 0; before && i < after->set_count; i++)
+            carry_set(&room->known[i], service, after, i);
         return 0;
+    }
     free(room->histories);
+    free(room->known);
     return -1;
 }
 
 static void move(struct service *service, const struct room *room)
 {
+    size_t i;
+
+    for (i = 0; i < CONFIG_SETS_MAX; i++) {
+        service->sets[i] = room->known[i].set;
+        service->sets[i].rehearsed_at = 0; /* other endpoints, or another policy */
+        service->agent.sets[i] = room->known[i].agent;
+    }
+    free(room->known);
     free(service->histories);
     watch_close(&service->watch);
     service->histories = room->histories;
@@ -79,65 +134,73 @@ int service_size(struct service *service, struct err *err)
 {
     struct room room;
 
-    set_schedule(service);
     if (find_room(&room, service, NULL, service->config, err) < 0)
         return -1;
     move(service, &room);
-    publish_zeroes(service);
+    set_schedule(service);
+    publish_begin(service);
     return 0;
-}
-
-/* A set that stands where it stood is known; another one is not. */
-static void forget_others(struct service *service, const struct config *after)
-{
-    const struct config *before = service->config;
-    size_t i;
-
-    for (i = 0; i < CONFIG_SETS_MAX; i++) {
-        if (i < before->set_count && i < after->set_count &&
-            strcmp(before->sets[i].sub, after->sets[i].sub) == 0)
-            continue;
-        memset(&service->sets[i], 0, sizeof service->sets[i]);
-        memset(&service->agent.sets[i], 0, sizeof service->agent.sets[i]);
-    }
-}
-
-/* Other endpoints, or another policy: what was said before does not count. */
-static void ask_anew(struct service *service)
-{
-    size_t i;
-
-    for (i = 0; i < CONFIG_SETS_MAX; i++)
-        service->sets[i].rehearsed_at = 0;
 }
 
 static void use(struct service *service, struct config *config)
 {
-    ask_anew(service);
-    forget_others(service, config);
     config_free(service->reloaded);
     service->reloaded = config;
     service->config = service->agent.config = config;
     set_schedule(service);
-    publish_zeroes(service);
+    publish_begin(service);
     config_log(config);
+}
+
+/* Aside, where the file may hang. What was read too late to be used, before, goes here. */
+static int read_again(void *user, struct bytes unused)
+{
+    struct reading *reading = user;
+
+    (void)unused;
+    config_free(reading->config);
+    reading->config = NULL;
+    if (config_reload(reading->before, &reading->config, &reading->err) == 0 &&
+        confine_check(reading->config, &reading->err) < 0) {
+        config_free(reading->config);
+        reading->config = NULL;
+    }
+    return 0;
+}
+
+static struct config *read_file(struct service *service, struct err *err)
+{
+    struct reading *reading = &service->reading;
+    struct config *config;
+
+    if (!aside_is_stuck(&service->files))
+        reading->before = service->config;
+    if (aside_do(&service->files, read_again, reading, (struct bytes){0}, READ_MS) < 0) {
+        (void)err_set(err, ERR_CONFIG, service->config->file, "a file system does not answer");
+        return NULL;
+    }
+    config = reading->config;
+    reading->config = NULL;
+    if (!config)
+        *err = reading->err;
+    return config;
 }
 
 /* All that can fail comes first: the configuration is used as a whole, or nothing has changed. */
 static int reload(struct service *service, struct err *err)
 {
-    struct config *config;
+    struct config *config = read_file(service, err);
     struct room room;
 
-    if (config_reload(service->config, &config, err) < 0)
+    if (!config)
         return -1;
-    if (confine_check(config, err) < 0 ||
-        find_room(&room, service, service->config, config, err) < 0) {
+    if (find_room(&room, service, service->config, config, err) < 0) {
         config_free(config);
         return -1;
     }
     if (log_open(&config->log, err) < 0) {
         free(room.histories);
+        free(room.known);
         watch_close(&room.watch);
         config_free(config);
         return -1;
@@ -150,6 +213,7 @@ static int reload(struct service *service, struct err *err)
 void service_reload(struct service *service)
 {
     struct err err;
+    size_t i;
     bool done = reload(service, &err) == 0;
 
     if (done)
@@ -162,5 +226,6 @@ void service_reload(struct service *service)
     service->reload = false;
     service->refresh = true;
     service->reloading = true;
-    service->tell_at = 0;
+    for (i = 0; i < CONFIG_SETS_MAX; i++)
+        service->sets[i].tell_at = 0;
 }

@@ -15,6 +15,15 @@ struct schedule {
     unsigned failures;   /* in a row */
 };
 
+/* For an interval: its half is the floor, 5 s at most. */
+struct schedule schedule_of(int64_t interval_ms);
+
+/*
+ * Pure: when the first cycle begins where what is in place may stay for a while, within a minute
+ * and the interval from now, so that hosts that start together do not ask together.
+ */
+int64_t schedule_first(const struct schedule *schedule, int64_t now, uint32_t random);
+
 /*
  * Pure: the moment at which a cycle ended and 32 random bits in, the next one's start out. After a
  * failure the span is twice the floor, and doubles up to the interval with each one more.

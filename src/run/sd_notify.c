@@ -12,7 +12,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MESSAGE_MAX = 1024, DIGITS_MAX = 18 };
+enum {
+    MESSAGE_MAX = 1024,
+    DIGITS_MAX = 18,
+    UNSENT_MAX =
+        sizeof((struct sd_notify *)NULL)->unsent / sizeof *((struct sd_notify *)NULL)->unsent
+};
 
 /* Decimal digits alone, and few enough for an int64_t; 0: something else. */
 static int64_t parse_number(const char *text)
@@ -78,12 +83,41 @@ int64_t sd_notify_watchdog_ms(const struct sd_notify *notify)
     return notify->watchdog_ms;
 }
 
-static void send_text(const struct sd_notify *notify, const char *text)
+/* False where there is no room for it now. */
+static bool send_text(const struct sd_notify *notify, const char *text)
+{
+    ssize_t n;
+
+    do
+        n = send(notify->fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    return n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOBUFS);
+}
+
+void sd_notify_flush(struct sd_notify *notify)
+{
+    while (notify->unsent_count > 0 && send_text(notify, notify->unsent[0].text))
+        memmove(notify->unsent, notify->unsent + 1,
+                --notify->unsent_count * sizeof *notify->unsent);
+}
+
+bool sd_notify_waits(const struct sd_notify *notify)
+{
+    return notify->unsent_count > 0;
+}
+
+void sd_notify_tell(struct sd_notify *notify, const char *text)
 {
     if (notify->fd < 0)
         return;
-    while (send(notify->fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno == EINTR)
-        continue;
+    sd_notify_flush(notify);
+    if (notify->unsent_count == 0 && send_text(notify, text))
+        return;
+    if (notify->unsent_count == UNSENT_MAX) /* a reload and its end are over */
+        memmove(notify->unsent, notify->unsent + 1,
+                --notify->unsent_count * sizeof *notify->unsent);
+    (void)snprintf(notify->unsent[notify->unsent_count++].text, sizeof notify->unsent[0].text, "%s",
+                   text);
 }
 
 void sd_notify_send(const struct sd_notify *notify, const char *format, ...)
@@ -94,7 +128,8 @@ void sd_notify_send(const struct sd_notify *notify, const char *format, ...)
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    send_text(notify, text);
+    if (notify->fd >= 0 && notify->unsent_count == 0)
+        (void)send_text(notify, text);
 }
 
 void sd_notify_status(const struct sd_notify *notify, const char *format, ...)
@@ -111,13 +146,15 @@ void sd_notify_status(const struct sd_notify *notify, const char *format, ...)
     sd_notify_send(notify, "STATUS=%s", text);
 }
 
-void sd_notify_reloading(const struct sd_notify *notify)
+void sd_notify_reloading(struct sd_notify *notify)
 {
+    char text[sizeof notify->unsent[0].text];
     struct timespec now = {0};
 
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    sd_notify_send(notify, "RELOADING=1\nMONOTONIC_USEC=%lld",
+    (void)snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld",
                    (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+    sd_notify_tell(notify, text);
 }
 
 void sd_notify_close(struct sd_notify *notify)

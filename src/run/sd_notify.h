@@ -2,6 +2,8 @@
 #ifndef HOST_SD_NOTIFY_H
 #define HOST_SD_NOTIFY_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -12,6 +14,10 @@
 struct sd_notify {
     int fd; /* connected; -1: nobody is to be told */
     int64_t watchdog_ms;
+    struct {
+        char text[64];
+    } unsent[4]; /* what found the manager's queue full, the oldest first */
+    size_t unsent_count;
 };
 
 /*
@@ -25,7 +31,17 @@ void sd_notify_open(struct sd_notify *notify);
 /* How often WATCHDOG=1 is due, half of what the manager allows, in ms; 0: it does not ask. */
 int64_t sd_notify_watchdog_ms(const struct sd_notify *notify);
 
-/* Sends assignments, "READY=1", with a newline between two. Text of ours: it goes as it is. */
+/*
+ * Sends assignments, "READY=1", with a newline between two. Text of ours: it goes as it is. Where
+ * the manager has no room for it, sd_notify_send()'s is left out, since it comes again anyway, and
+ * so that it overtakes nothing; sd_notify_tell()'s, of less than 64 bytes, is kept.
+ */
+void sd_notify_tell(struct sd_notify *notify, const char *text);
+
+/* Sends what was kept, as far as there is room; whether there is more, and poll(2) for POLLOUT. */
+void sd_notify_flush(struct sd_notify *notify);
+bool sd_notify_waits(const struct sd_notify *notify);
+
 void sd_notify_send(const struct sd_notify *notify, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -34,7 +50,7 @@ void sd_notify_status(const struct sd_notify *notify, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* That the configuration is read again, as Type=notify-reload wants it; READY=1 ends it. */
-void sd_notify_reloading(const struct sd_notify *notify);
+void sd_notify_reloading(struct sd_notify *notify);
 
 void sd_notify_close(struct sd_notify *notify);
 

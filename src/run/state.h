@@ -2,8 +2,11 @@
 #ifndef SERVICE_STATE_H
 #define SERVICE_STATE_H
 
+#include <stdatomic.h>
+
 #include "agent/agent.h"
 #include "base/aside.h"
+#include "base/buf.h"
 #include "base/log.h"
 #include "hook/hook.h"
 #include "process/process.h"
@@ -37,6 +40,15 @@ struct service_set {
     size_t accepted;      /* endpoints, in the last round of probes */
     bool asked;           /* there was one, and it asked them */
     struct err told_err;  /* why nobody could be told of it; ERR_NONE: all is well */
+    struct schedule tell_schedule;
+    int64_t tell_at; /* nobody is told before, on clock_ms() */
+};
+
+/* A configuration that is read again, aside, and what comes of it. */
+struct reading {
+    const struct config *before;
+    struct config *config; /* the new one; after a failure, what nobody came to fetch */
+    struct err err;
 };
 
 struct service {
@@ -48,6 +60,7 @@ struct service {
     struct job job;
     enum duty busy;
     int64_t busy_since; /* on clock_ms() */
+    int64_t job_at;     /* no job before, since none could be started */
     struct watch watch;
     struct survey surveys[CONFIG_SETS_MAX];
     struct service_set sets[CONFIG_SETS_MAX];
@@ -55,7 +68,11 @@ struct service {
     struct log_memory cycle_log, probe_log;
     struct metrics *metrics;
     size_t refusals, dropped;   /* of the sandbox, and lines of the log, as the metrics know them */
-    struct aside output, files; /* what is published there may hang */
+    struct aside output, files; /* what is published there, or read, may hang */
+    struct reading reading;
+    struct buf unread;  /* EMF that nobody has read yet, */
+    atomic_size_t read; /* but for so many bytes */
+    int64_t publish_at; /* on clock_ms(), whatever else happens until then */
 
     struct schedule schedule;
     int64_t cycle_at, probe_at; /* on clock_ms() */
@@ -65,11 +82,11 @@ struct service {
     bool reloading;             /* and who sent it waits for the end of a cycle */
 
     struct hook hook;
-    struct schedule tell_schedule;
     size_t telling;        /* the set that is told of now; CONFIG_SETS_MAX: none */
+    int telling_claim;     /* what keeps other agents from telling of it as well */
+    int claimed;           /* how that was got, of enum tell_claim: aside */
     size_t told_last;      /* the last one tried: none waits for ever behind one that fails */
     struct survey told_of; /* as it was then */
-    int64_t tell_at;       /* on clock_ms() */
 
     struct sd_notify notify;
     int64_t watchdog_at, extend_at; /* on clock_ms() */
@@ -77,8 +94,10 @@ struct service {
     int lock;                       /* that there is one agent for a directory */
     int target;                     /* that directory */
     bool surveyed;                  /* what was there at the start is known */
-    bool ready;                     /* every set was valid once */
-    bool stop;                      /* it ends, with this exit status: */
+    const char *homeless; /* what became of target or lock, as the last job found; else NULL */
+    bool ready;           /* every set was valid once */
+    bool announce;        /* and who started or reloaded the agent has to be told */
+    bool stop;            /* it ends, with this exit status: */
     int status;
 
     char status_path[SERVICE_PATH_MAX];
@@ -109,9 +128,15 @@ void alarm_set(int timer, int64_t ms, int flags); /* of any timerfd, to a moment
 void service_reload(struct service *service);
 int service_size(struct service *service, struct err *err); /* room for the endpoints */
 
-/* publish.c: tells status file, metrics and service manager how it is. */
+/*
+ * publish.c: tells status file, metrics and service manager how it is: after each thing that was
+ * done, and each PUBLISH_MS, so that whoever looks knows that the agent lives.
+ */
+#define PUBLISH_MS INT64_C(300000)
 void publish(struct service *service);
-void publish_zeroes(const struct service *service); /* for a new configuration */
-void publish_log(const struct service *service);    /* SIGUSR1 */
+void publish_begin(const struct service *service); /* for a new configuration */
+/* An observer of the log, for the metrics: it knows endpoints by the form that these have. */
+void publish_event(void *service, const char *event, const struct log_field *fields);
+void publish_log(const struct service *service); /* SIGUSR1 */
 
 #endif

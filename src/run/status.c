@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/json_write.h"
+#include "enclave/attestation.h"
 #include "enclave/history.h"
 #include "process/confine.h"
 #include "process/process.h"
@@ -28,7 +29,9 @@ static void put_time(struct json_writer *writer, const char *name, int64_t secon
  */
 static int64_t next_within(const struct config *config)
 {
-    return (config->interval_ms + config->deadline_ms + JOB_GRACE_MS + SLACK_MS + 999) / 1000;
+    const int64_t rest = config->interval_ms < PUBLISH_MS ? config->interval_ms : PUBLISH_MS;
+
+    return (rest + config->deadline_ms + JOB_GRACE_MS + SLACK_MS + 999) / 1000;
 }
 
 static const char *state_of(const struct service *service)
@@ -40,11 +43,15 @@ static const char *state_of(const struct service *service)
 
 static void put_agent(struct json_writer *writer, const struct service *service)
 {
+    char dir[STATUS_PATH_MAX];
+
+    status_dir(service->config, dir);
     json_open(writer, "agent", '{');
     json_put_text(writer, "version", MTLS_AGENT_VERSION);
     json_put_text(writer, "state", state_of(service));
     json_put_number(writer, "pid", getpid());
     put_time(writer, "started", service->started_at);
+    json_put_text(writer, "dir", dir);
     json_put_text(writer, "config", service->config->file);
     json_close(writer, '}');
 }
@@ -136,6 +143,7 @@ static void put_window(struct json_writer *writer, const char *name, const struc
     json_put_number(writer, "refused", sum.verdicts[PROBE_REFUSED] + sum.verdicts[PROBE_DOUBTED]);
     json_put_number(writer, "not_mutual", sum.verdicts[PROBE_NOT_MUTUAL]);
     json_put_number(writer, "untrusted", sum.verdicts[PROBE_UNTRUSTED]);
+    json_put_number(writer, "unattested", sum.verdicts[PROBE_UNATTESTED]);
     json_put_number(writer, "unreachable", sum.verdicts[PROBE_UNREACHABLE]);
     json_put_number(writer, "mean_ms", sum.mean_ms);
     json_put_number(writer, "worst_ms", sum.worst_ms);
@@ -153,6 +161,13 @@ static void put_endpoint(struct json_writer *writer, const struct service *servi
     put_time(writer, "last_at", history->last_at);
     put_time(writer, "failed_at", history->failed_at);
     json_put_text(writer, "failure", history->failed_at ? history->reason : NULL);
+    json_put_text(writer, "attestation",
+                  history->attested.asked
+                      ? attestation_word(service->config, history->attested.code,
+                                         history->attested.other_root)
+                      : NULL);
+    put_time(writer, "attested_at",
+             service->config->attest_pcr_count > 0 ? history->attested_at : 0);
     put_window(writer, "1h", history, HISTORY_HOUR);
     put_window(writer, "24h", history, HISTORY_DAY);
     json_close(writer, '}');

@@ -26,7 +26,11 @@ void status_path(const struct config *config, char out[STATUS_PATH_MAX]);
  * today's. And what a crash left of status and metrics under temporary names. */
 void status_tidy(const struct config *config);
 
-/* Removes all that status_open() would find: a stopped run has left it. ERR_INSTALL_FAILED. */
+/* Its "dir": the target, by which an agent knows its own. */
+void status_dir(const struct config *config, char out[STATUS_PATH_MAX]);
+
+/* Removes all that status_open() would find: a stopped run has left it. What another target's run
+ * has written stays. ERR_INSTALL_FAILED. */
 int status_remove(const struct config *config, struct err *err);
 
 /* -1: no memory. */

@@ -9,6 +9,8 @@
 #include "base/err.h"
 #include "base/fs.h"
 #include "base/json.h"
+#include "base/log.h"
+#include "base/secrecy.h"
 #include "config/config.h"
 #include "install/install.h"
 #include "run/status.h"
@@ -60,18 +62,6 @@ static int read_file(struct status *status, const char *path)
     return fs_read(AT_FDCWD, path, &status->text);
 }
 
-int status_remove(const struct config *config, struct err *err)
-{
-    char path[STATUS_PATH_MAX];
-    int result;
-
-    status_path(config, path);
-    result = fs_remove(path);
-    if (result == 0 && !config->status_file)
-        result = fs_remove(STATUS_ELSEWHERE "/status.json");
-    return result < 0 ? err_set_errno(err, ERR_INSTALL_FAILED, path, "cannot be removed") : 0;
-}
-
 /* The first that is there. */
 static int find_file(struct status *status, const struct config *config)
 {
@@ -92,6 +82,8 @@ static int parse(struct status *status, struct err *err)
 {
     char reason[JSON_REASON_MAX];
 
+    if (secrecy_holds_key(buf_bytes(&status->text)))
+        return err_set(err, ERR_NO_STATUS, status->path, "it holds a private key");
     status->json = json_parse_public(buf_bytes(&status->text), reason);
     if (!status->json)
         return err_set(err, ERR_NO_STATUS, status->path, "%s", reason);
@@ -99,6 +91,45 @@ static int parse(struct status *status, struct err *err)
         return err_set(err, ERR_NO_STATUS, status->path, "it is no status of format %d",
                        STATUS_FORMAT);
     return 0;
+}
+
+void status_dir(const struct config *config, char out[STATUS_PATH_MAX])
+{
+    (void)snprintf(out, STATUS_PATH_MAX, "%s%s", config->root, config->dir);
+}
+
+/* What cannot be read as one is nobody else's. */
+static bool is_of_another(const struct config *config, const char *path)
+{
+    struct status status = {.text = {.public = true, .max = FILE_MAX}};
+    char own[STATUS_PATH_MAX], dir[STATUS_TEXT_MAX] = "";
+    struct err none;
+
+    if (read_file(&status, path) == 0 && parse(&status, &none) == 0)
+        status_text(&status, json_member(status.json, 0, "agent"), "dir", dir);
+    status_close(&status);
+    status_dir(config, own);
+    return dir[0] && strncmp(dir, own, sizeof dir - 1) != 0;
+}
+
+static int remove_own(const struct config *config, const char *path, struct err *err)
+{
+    if (is_of_another(config, path)) {
+        log_event(LOG_LEVEL_WARNING, "purge_left", log_s("dir", config->dir), log_s("name", path));
+        return 0;
+    }
+    return fs_remove(path) == 0 ? 0
+                                : err_set_errno(err, ERR_INSTALL_FAILED, path, "cannot be removed");
+}
+
+int status_remove(const struct config *config, struct err *err)
+{
+    char path[STATUS_PATH_MAX];
+
+    status_path(config, path);
+    if (remove_own(config, path, err) < 0)
+        return -1;
+    return config->status_file ? 0 : remove_own(config, STATUS_ELSEWHERE "/status.json", err);
 }
 
 int status_open(struct status *status, const struct config *config, struct err *err)

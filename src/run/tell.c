@@ -5,17 +5,19 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/agent.h"
 #include "agent/target.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "hook/hook.h"
+#include "install/install_hold.h"
 #include "install/install_memory.h"
 #include "run/survey.h"
 
 /* Beside its work the agent does not wait long for the lock of a directory. */
-enum { NOTE_MS = 1000 };
+enum { NOTE_MS = 1000, KILLING_MS = HOOK_GRACE_MS + 1000 };
 
 int tell_open(struct hook *hook, const struct config *config, struct err *err)
 {
@@ -42,6 +44,26 @@ int tell_open(struct hook *hook, const struct config *config, struct err *err)
 bool tell_due(const struct survey *survey)
 {
     return survey->facts.set[0] && !survey->told;
+}
+
+enum tell_claim tell_claim(const struct install_target *target, const char *set, int *claim)
+{
+    struct install_memory memory;
+    struct err err;
+
+    if (install_claim(target, claim, &err) < 0 && err.code == ERR_DEADLINE)
+        return TELL_BUSY;
+    if (install_memory_read(target, &memory, &err) < 0 || strcmp(memory.told, set) != 0)
+        return TELL_CLAIMED;
+    tell_release(claim);
+    return TELL_TOLD;
+}
+
+void tell_release(int *claim)
+{
+    if (*claim >= 0)
+        close(*claim);
+    *claim = -1;
 }
 
 /* Where this cycle changed nothing, one before it did, and did not come to tell. */
@@ -78,9 +100,9 @@ int tell_ask(struct hook *hook, const struct telling *telling, struct err *err)
 }
 
 /* Another process may hold the lock, or the file system be full: then it is told once more. */
-static void note(const struct install_target *target, const struct survey *survey)
+void tell_note(const struct install_target *target, const char *set)
 {
-    const struct install_memory_change change = {.told = survey->facts.set};
+    const struct install_memory_change change = {.told = set};
     struct install_target soon = *target;
     struct err err;
 
@@ -100,7 +122,6 @@ bool tell_settle(const struct install_target *target, const struct survey *surve
     }
     log_event(LOG_LEVEL_INFO, "hook_done", log_s("dir", target->dir),
               log_s("fingerprint", survey->fingerprint), log_n("ms", result->ms));
-    note(target, survey);
     return true;
 }
 
@@ -119,6 +140,14 @@ static int wait_for(struct hook *hook, int64_t deadline, struct hook_result *res
     return taken > 0 ? 0 : err_set(err, ERR_HOOK_FAILED, "hook", "its runner is gone");
 }
 
+/* In time for a program that has to be killed. */
+static int64_t time_for(int64_t deadline)
+{
+    const int64_t left = clock_left(deadline);
+
+    return left > 2 * KILLING_MS ? left - KILLING_MS : left / 2;
+}
+
 static int tell(struct hook *hook, const struct agent *agent, size_t set, int64_t deadline,
                 struct err *err)
 {
@@ -127,15 +156,27 @@ static int tell(struct hook *hook, const struct agent *agent, size_t set, int64_
     struct telling telling = {.config = config, .set = set, .outcome = agent->sets[set].outcome};
     struct hook_result result;
     struct survey survey;
+    int claim, told;
 
     survey_target(&target, &config->sets[set], &survey);
     if (!tell_due(&survey))
         return 0;
+    switch (tell_claim(&target, survey.facts.set, &claim)) {
+    case TELL_CLAIMED: break;
+    case TELL_BUSY: log_event(LOG_LEVEL_INFO, "hook_elsewhere", log_s("dir", target.dir)); return 0;
+    default: return 0;
+    }
     telling.survey = &survey;
-    telling.limit_ms = clock_left(deadline);
-    if (tell_ask(hook, &telling, err) < 0 || wait_for(hook, deadline, &result, err) < 0)
-        return -1;
-    return tell_settle(&target, &survey, &result, err) ? 0 : -1;
+    telling.limit_ms = time_for(deadline);
+    told = tell_ask(hook, &telling, err);
+    if (told == 0)
+        told = wait_for(hook, deadline, &result, err);
+    if (told == 0 && !tell_settle(&target, &survey, &result, err))
+        told = -1;
+    if (told == 0)
+        tell_note(&target, survey.facts.set);
+    tell_release(&claim);
+    return told;
 }
 
 int tell_all(struct hook *hook, const struct agent *agent, int64_t deadline)

@@ -25,6 +25,15 @@ int tell_open(struct hook *hook, const struct config *config, struct err *err);
 /* Whether a set is there that was not told of. */
 bool tell_due(const struct survey *survey);
 
+/*
+ * Of several agents with a hook one alone tells of a set at a time: TELL_CLAIMED until
+ * tell_release(). TELL_TOLD: somebody has told of it meanwhile. TELL_BUSY: another agent does so,
+ * also at the target's deadline.
+ */
+enum tell_claim { TELL_CLAIMED, TELL_TOLD, TELL_BUSY };
+enum tell_claim tell_claim(const struct install_target *target, const char *set, int *claim);
+void tell_release(int *claim);
+
 /* Has the runner tell of the set that the configuration's set i has installed. */
 struct telling {
     const struct config *config;
@@ -36,10 +45,10 @@ struct telling {
 };
 int tell_ask(struct hook *hook, const struct telling *telling, struct err *err);
 
-/*
- * How it went: logs it, and notes a set that was told of. False where it has to be told again; err
- * is then ERR_HOOK_FAILED.
- */
+/* Notes for who starts later that a set was told of. What is in the way is logged. */
+void tell_note(const struct install_target *target, const char *set);
+
+/* How it went: logs it. False where it has to be told again; err is then ERR_HOOK_FAILED. */
 bool tell_settle(const struct install_target *target, const struct survey *survey,
                  const struct hook_result *result, struct err *err);
 

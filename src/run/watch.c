@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "enclave/attestation.h"
+#include "enclave/pins.h"
 #include "enclave/probe.h"
 #include "identity/identity.h"
 #include "install/installed.h"
@@ -19,14 +21,18 @@ int watch_open(struct watch *watch, const struct config *config, struct err *err
 {
     *watch = (struct watch){.endpoints = config->endpoint_count};
     watch->probes = calloc(config->set_count * config->endpoint_count + 1, sizeof *watch->probes);
-    if (watch->probes)
+    if (config->attest != ATTEST_OFF)
+        watch->attested = calloc(config->endpoint_count + 1, sizeof *watch->attested);
+    if (watch->probes && (watch->attested || config->attest == ATTEST_OFF))
         return 0;
-    return err_set(err, ERR_SYSTEM, NULL, "no room to watch %zu endpoints", watch->endpoints);
+    watch_close(watch);
+    return err_set(err, ERR_SYSTEM, NULL, "no room to watch %zu endpoints", config->endpoint_count);
 }
 
 void watch_close(struct watch *watch)
 {
     free(watch->probes);
+    free(watch->attested);
     *watch = (struct watch){0};
 }
 
@@ -48,6 +54,7 @@ static int ask(struct watch *watch, const struct agent *agent, size_t set,
         .config = agent->config,
         .endpoints = agent->config->endpoints,
         .count = watch->endpoints,
+        .known = watch->attested,
         .first = watch->first[set],
         .identity = identity,
         .parallel = PARALLEL,
@@ -162,4 +169,5 @@ void watch_round(struct watch *watch, struct agent *agent, int64_t deadline)
     for (set = 0; set < sets; set++)
         if (!watch->spared[set])
             watch_set(watch, agent, set, clock_share(deadline, sets - set));
+    pins_write(agent->config, watch->attested);
 }

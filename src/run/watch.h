@@ -10,12 +10,14 @@
 #include "run/suspicion.h"
 
 struct agent;
+struct attested;
 struct err;
 struct probe;
 
 /* A round of probes: what each enclave says to each installed client identity. */
 struct watch {
     struct probe *probes; /* of all endpoints for the first set, then for the next one; public */
+    struct attested *attested; /* of each endpoint, for all sets; NULL: attestation is off */
     size_t endpoints;
     size_t accepted[CONFIG_SETS_MAX]; /* how many endpoints accepted the set */
     size_t first[CONFIG_SETS_MAX];    /* the endpoint that is asked first: no turn came before */

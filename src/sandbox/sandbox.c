@@ -20,18 +20,28 @@ static const char *why(int error)
     }
 }
 
-void sandbox_begin(const struct sandbox_options *options)
+int sandbox_prepare(const struct sandbox_options *options)
 {
-    int abi;
+    int abi, rules;
 
     if (prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L) < 0)
         in_force.no_new_privs_absent = why(errno);
     if (sandbox_drop_capabilities(options->foreign, options->paths, &in_force.capabilities) < 0)
         in_force.capabilities_absent = why(errno);
-    if (sandbox_landlock(options->paths, &abi) < 0)
+    rules = sandbox_landlock_rules(options->paths, &abi);
+    if (rules < 0)
         in_force.landlock_absent = why(errno);
     else
         in_force.landlock = abi;
+    return rules;
+}
+
+void sandbox_begin(const struct sandbox_options *options, int rules)
+{
+    if (rules >= 0 && sandbox_landlock_enter(rules) < 0) {
+        in_force.landlock = 0;
+        in_force.landlock_absent = why(errno);
+    }
     if (sandbox_seccomp(options) < 0)
         in_force.seccomp_absent = why(errno);
     else

@@ -67,17 +67,15 @@ struct sandbox_options {
 };
 
 /*
- * For the calling thread and those that it starts, so while there is no other: no new privileges,
- * capabilities, Landlock, seccomp. For good.
+ * For the calling thread and those that it starts, for good: no new privileges, capabilities,
+ * Landlock, seccomp. The first part looks at files, and may hang where one does; it returns what
+ * the second one takes, which does not, and has to find no other thread.
  */
-void sandbox_begin(const struct sandbox_options *options);
+int sandbox_prepare(const struct sandbox_options *options);
+void sandbox_begin(const struct sandbox_options *options, int rules);
 
-/*
- * A rule set narrower than what is in force, for one thread and those that it starts. -1: there is
- * no Landlock here. sandbox_narrow() closes it; -1 is allowed.
- */
-int sandbox_rules(const struct sandbox_paths *paths);
-void sandbox_narrow(int rules);
+/* Narrower than what is in force, for the calling thread and those that it starts. */
+void sandbox_narrow(const struct sandbox_paths *paths);
 
 /* What is in force by sandbox_begin(); texts are static. */
 struct sandbox_facts {
@@ -94,7 +92,8 @@ size_t sandbox_refused(int *call);
 
 /* The parts, each 0 or -1 with errno. */
 int sandbox_drop_capabilities(bool foreign, const struct sandbox_paths *paths, const char **kept);
-int sandbox_landlock(const struct sandbox_paths *paths, int *abi);
+int sandbox_landlock_rules(const struct sandbox_paths *paths, int *abi); /* or a descriptor */
+int sandbox_landlock_enter(int rules);
 int sandbox_seccomp(const struct sandbox_options *options);
 
 #endif

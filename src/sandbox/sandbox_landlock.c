@@ -120,34 +120,28 @@ static int make(const struct sandbox_paths *paths, uint64_t scopes, int *abi)
     return fd;
 }
 
-static int enter(int ruleset)
+int sandbox_landlock_enter(int rules)
 {
-    int result = (int)syscall(RESTRICT_SELF, ruleset, 0U), saved = errno;
+    int result = (int)syscall(RESTRICT_SELF, rules, 0U), saved = errno;
 
-    close(ruleset);
+    close(rules);
     errno = saved;
     return result;
 }
 
 /* Main ends its hook runner, and the manager's socket may be an abstract one. */
-int sandbox_landlock(const struct sandbox_paths *paths, int *abi)
+int sandbox_landlock_rules(const struct sandbox_paths *paths, int *abi)
 {
-    int fd = make(paths, 0, abi);
-
-    return fd < 0 ? -1 : enter(fd);
+    return make(paths, 0, abi);
 }
 
-int sandbox_rules(const struct sandbox_paths *paths)
+void sandbox_narrow(const struct sandbox_paths *paths)
 {
     struct sandbox_facts facts;
-    int abi;
+    int abi, rules;
 
     sandbox_look(&facts);
-    return facts.landlock ? make(paths, SCOPE_ABSTRACT | SCOPE_SIGNAL, &abi) : -1;
-}
-
-void sandbox_narrow(int rules)
-{
+    rules = facts.landlock ? make(paths, SCOPE_ABSTRACT | SCOPE_SIGNAL, &abi) : -1;
     if (rules >= 0)
-        (void)enter(rules);
+        (void)sandbox_landlock_enter(rules);
 }

@@ -117,7 +117,7 @@ struct tls13 {
     uint16_t suite;                 /* 0: not chosen */
     uint16_t group;                 /* of our share */
     uint16_t retry_group;           /* of the second one, 0: as before */
-    uint16_t cookie_at, cookie_len; /* for the second one, in the reader\'s item */
+    uint16_t cookie_at, cookie_len; /* for the second one, in the reader's item */
     uint16_t scheme;                /* by which we sign; 0: no certificate is sent */
     const br_hash_class *hash;
     uint8_t hash_len;

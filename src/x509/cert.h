@@ -94,4 +94,11 @@ void cert_subject_text(struct bytes name, char *out, size_t size);
 /* Whether issuer's key made cert's signature (RFC 5280 6.1.3 (a)(1)). */
 bool cert_signed_by(const struct cert *cert, const struct cert *issuer);
 
+/*
+ * Whether signer's key, of P-384, made an ES384 signature (RFC 9053 section 2.1): two numbers of 48
+ * bytes, each from 1 to the order less 1.
+ */
+bool cert_signed_es384(const struct cert *signer, struct bytes message_digest,
+                       struct bytes signature);
+
 #endif

@@ -263,3 +263,31 @@ bool cert_signed_by(const struct cert *cert, const struct cert *issuer)
                                            len, &key->key.rsa, signed_digest) == 1 &&
            memcmp(digest, signed_digest, len) == 0;
 }
+
+/* From 1 to the order less 1. */
+static bool in_range(const uint8_t *number, const uint8_t *order, size_t len)
+{
+    uint8_t any = 0;
+    size_t i;
+
+    for (i = 0; i < len; i++)
+        any |= number[i];
+    return any != 0 && memcmp(number, order, len) < 0;
+}
+
+bool cert_signed_es384(const struct cert *signer, struct bytes message_digest,
+                       struct bytes signature)
+{
+    const br_ec_impl *ec = br_ec_get_default();
+    const br_x509_pkey *key = &signer->key;
+    const uint8_t *order;
+    size_t len;
+
+    if (key->key_type != BR_KEYTYPE_EC || key->key.ec.curve != BR_EC_secp384r1)
+        return false;
+    order = ec->order(BR_EC_secp384r1, &len);
+    return signature.len == 2 * len && in_range(signature.data, order, len) &&
+           in_range(signature.data + len, order, len) &&
+           br_ecdsa_vrfy_raw_get_default()(ec, message_digest.data, message_digest.len,
+                                           &key->key.ec, signature.data, signature.len) == 1;
+}

@@ -113,8 +113,8 @@ static int read_block(struct bytes pem, struct buf *der, const char *subject, st
 {
     struct pem_reader reader = {pem};
     struct pem_block block;
+    enum pem_found found;
     size_t len = 0;
-    int found;
 
     while ((found = pem_next(&reader, &block, der)) > 0) {
         if (!pem_is_private_key(&block)) {
@@ -128,8 +128,7 @@ static int read_block(struct bytes pem, struct buf *der, const char *subject, st
         len = der->len;
     }
     if (found < 0)
-        return err_set(err, ERR_PEM_INVALID, subject, "the PEM block %s is damaged",
-                       pem_label_name(&block));
+        return pem_fail(found, &block, subject, err);
     if (len == 0)
         return err_set(err, ERR_PEM_INVALID, subject, "it holds no PEM block of a private key");
     return 0;

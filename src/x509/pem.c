@@ -2,6 +2,7 @@
 #include "x509/pem.h"
 
 #include "base/base64.h"
+#include "base/err.h"
 
 static const char BEGIN[] = "-----BEGIN ", END[] = "-----END ", DASHES[] = "-----";
 
@@ -84,7 +85,7 @@ static int read_label(struct bytes *rest, char label[PEM_LABEL_MAX])
 }
 
 /* Headers (RFC 1421 section 4.4) have colons, which base64 has not; an empty line ends them. */
-static int decode_body(struct bytes body, struct pem_block *block, struct buf *der)
+static enum pem_found decode_body(struct bytes body, struct pem_block *block, struct buf *der)
 {
     size_t len = paragraph_length(body = trim(body)), before = der->len;
     struct bytes headers = bytes_of(body.data, len);
@@ -94,42 +95,63 @@ static int decode_body(struct bytes body, struct pem_block *block, struct buf *d
         body = trim(skip(body, len));
         len = paragraph_length(body);
     }
-    if (len == 0 || len < body.len || base64_decode(der, body, 1) < 0) {
-        der->len = before;
-        return -1;
-    }
-    return 0;
+    if (len == 0 || len < body.len)
+        return PEM_DAMAGED;
+    if (buf_reserve(der, base64_decoded_max(body.len)) < 0)
+        return PEM_NO_ROOM;
+    if (base64_decode(der, body, 1) == 0)
+        return PEM_BLOCK;
+    der->len = before;
+    return PEM_DAMAGED;
 }
 
-int pem_next(struct pem_reader *reader, struct pem_block *block, struct buf *der)
+enum pem_found pem_next(struct pem_reader *reader, struct pem_block *block, struct buf *der)
 {
     struct bytes text = reader->rest, rest, body;
     size_t begin = find(text, BEGIN), end;
     char label[PEM_LABEL_MAX];
+    enum pem_found found;
 
     *block = (struct pem_block){0};
     reader->rest = skip(text, text.len);
     if (find(text, END) < begin)
-        return -1;
+        return PEM_DAMAGED;
     if (begin == text.len)
-        return 0;
+        return PEM_END;
     text = skip(text, begin);
     rest = skip(text, strlen(BEGIN));
     if (read_label(&rest, block->label) < 0)
-        return -1;
+        return PEM_DAMAGED;
     end = find(rest, DASHES);
     body = bytes_of(rest.data, end);
     rest = skip(rest, end);
     if (!starts_with(rest, END))
-        return -1;
+        return PEM_DAMAGED;
     rest = skip(rest, strlen(END));
     if (read_label(&rest, label) < 0 || strcmp(label, block->label) != 0)
-        return -1;
+        return PEM_DAMAGED;
     block->text = bytes_of(text.data, (size_t)(rest.data - text.data));
-    if (decode_body(body, block, der) < 0)
-        return -1;
-    reader->rest = rest;
-    return 1;
+    found = decode_body(body, block, der);
+    if (found == PEM_BLOCK)
+        reader->rest = rest;
+    return found;
+}
+
+int pem_fail(enum pem_found found, const struct pem_block *block, const char *subject,
+             struct err *err)
+{
+    if (found == PEM_NO_ROOM)
+        return err_set(err, ERR_MEMORY_FULL, subject, "no memory for a PEM block %s",
+                       pem_label_name(block));
+    return err_set(err, ERR_PEM_INVALID, subject, "the PEM block %s is damaged",
+                   pem_label_name(block));
+}
+
+bool pem_is_certificate(const struct pem_block *block)
+{
+    return strcmp(block->label, "CERTIFICATE") == 0 ||
+           strcmp(block->label, "X509 CERTIFICATE") == 0 ||
+           strcmp(block->label, "TRUSTED CERTIFICATE") == 0;
 }
 
 bool pem_is_private_key(const struct pem_block *block)

@@ -6,6 +6,8 @@
 
 #include "base/buf.h"
 
+struct err;
+
 /*
  * A tolerant PEM reader (RFC 7468, lax): text around blocks, CR, CRLF or LF, white space at line
  * ends, lines of any length. What is between a BEGIN and its END must be base64, whole and with
@@ -23,10 +25,18 @@ struct pem_block {
 };
 
 /*
- * 1: *block describes the next block and its bytes were appended to der; 0: no more; -1: a block
- * that is damaged (block->label says which, "" where unknown) or no room.
+ * PEM_BLOCK: *block describes the next block and its bytes were appended to der. Of a damaged one,
+ * block->label says which it is, "" where unknown. After anything but a block there are no more.
  */
-int pem_next(struct pem_reader *reader, struct pem_block *block, struct buf *der);
+enum pem_found { PEM_NO_ROOM = -2, PEM_DAMAGED = -1, PEM_END = 0, PEM_BLOCK = 1 };
+enum pem_found pem_next(struct pem_reader *reader, struct pem_block *block, struct buf *der);
+
+/* The err of PEM_DAMAGED (ERR_PEM_INVALID) or PEM_NO_ROOM (ERR_MEMORY_FULL); -1. */
+int pem_fail(enum pem_found found, const struct pem_block *block, const char *subject,
+             struct err *err);
+
+/* Whether the label is one of a certificate: also as old OpenSSL and NSS write it. */
+bool pem_is_certificate(const struct pem_block *block);
 
 /* Whether the label is one of a private key, of whatever format. */
 bool pem_is_private_key(const struct pem_block *block);

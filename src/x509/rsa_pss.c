@@ -26,7 +26,7 @@ static bool lay_out(struct encoded *encoded, unsigned char *block, size_t bits,
 {
     size_t len = (bits + 6) / 8; /* one bit less than the modulus */
 
-    if (bits < BITS_MIN || bits > 8 * RSA_PSS_MAX)
+    if (bits < BITS_MIN || bits > RSA_PSS_MAX * (size_t)8)
         return false;
     encoded->hash_len = (hash->desc >> BR_HASHDESC_OUT_OFF) & BR_HASHDESC_OUT_MASK;
     encoded->db = block + ((bits + 7) / 8 - len);

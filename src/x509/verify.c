@@ -3,7 +3,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "x509/verify_parts.h"
 
@@ -64,9 +63,16 @@ static enum verify_status read_chain(const struct verify_request *request, struc
     return VERIFY_OK;
 }
 
-static enum verify_status verify_chain(const struct verify_request *request, struct cert *chain,
+static void note_path(const struct verify_path *path, struct verify_path_taken *taken)
+{
+    for (taken->count = 0; taken->count < path->count; taken->count++)
+        taken->der[taken->count] = path->cert[taken->count]->der;
+}
+
+static enum verify_status verify_chain(const struct verify_request *request,
                                        char reason[VERIFY_REASON_MAX])
 {
+    struct cert chain[VERIFY_CHAIN_MAX];
     char stranger[CERT_REASON_MAX] = "";
     enum verify_status status;
     struct verify_path path;
@@ -78,21 +84,19 @@ static enum verify_status verify_chain(const struct verify_request *request, str
     if (status == VERIFY_NO_ISSUER && stranger[0] != '\0')
         return verify_refuse(reason, VERIFY_MALFORMED, "a certificate sent cannot be read: %s",
                              stranger);
-    return status ? status : verify_leaf(request, &path, reason);
+    if (status != VERIFY_OK)
+        return status;
+    if (request->taken != NULL)
+        note_path(&path, request->taken);
+    return verify_leaf(request, &path, reason);
 }
 
 enum verify_status verify(const struct verify_request *request, char reason[VERIFY_REASON_MAX])
 {
-    enum verify_status status;
-    struct cert *chain;
+    enum verify_status status = check_limits(request, reason);
 
-    if ((status = check_limits(request, reason)))
-        return status;
-    chain = calloc(request->chain_count, sizeof *chain);
-    if (chain == NULL)
-        return verify_refuse(reason, VERIFY_LIMIT, "no memory for the chain");
-    status = verify_chain(request, chain, reason);
-    free(chain);
+    if (status == VERIFY_OK)
+        status = verify_chain(request, reason);
     if (status == VERIFY_OK)
         reason[0] = '\0'; /* what was against other paths */
     return status;

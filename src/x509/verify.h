@@ -16,7 +16,12 @@ struct cert;
  * and the identity to be installed, in two profiles. STRICT is for the public PKI that AWS uses,
  * PRIVATE for what a ca_cert anchors: self-made PKIs without key identifiers.
  */
-enum verify_purpose { VERIFY_SERVER, VERIFY_CLIENT };
+enum verify_purpose {
+    VERIFY_SERVER,
+    VERIFY_CLIENT,
+    VERIFY_ATTESTATION /* signs what a Nitro hypervisor attests: P-384 and SHA-384 throughout, no
+                          extendedKeyUsage, and no CA */
+};
 enum verify_profile { VERIFY_STRICT, VERIFY_PRIVATE };
 
 enum verify_status {
@@ -50,6 +55,12 @@ void anchors_free(struct anchors *anchors);
 size_t anchors_count(const struct anchors *anchors);
 const struct cert *anchors_at(const struct anchors *anchors, size_t i);
 
+/* A path as verify() took it: leaf first, the anchor last; views into chain and anchors. */
+struct verify_path_taken {
+    struct bytes der[VERIFY_CHAIN_MAX + 1];
+    size_t count;
+};
+
 struct verify_request {
     const struct bytes *chain; /* DER, leaf first, the rest in any order */
     size_t chain_count;
@@ -63,6 +74,9 @@ struct verify_request {
     size_t path_max;    /* most certificates on a path, leaf and anchor counted, self-issued
                            intermediates not; 0: no bound of the caller's */
     int64_t now;        /* seconds since 1970 */
+    struct verify_path_taken *taken; /* filled where a path is found, whatever is wrong with its
+                                        leaf; NULL: not asked for */
+    int64_t leeway;                  /* seconds that a certificate may begin too late */
 };
 
 /*

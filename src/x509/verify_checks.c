@@ -23,23 +23,23 @@ enum verify_status verify_key(const struct cert *cert, char reason[VERIFY_REASON
     return VERIFY_OK;
 }
 
-static enum verify_status check_dates(const struct verify_request *request, const struct cert *cert,
-                                      char reason[VERIFY_REASON_MAX])
+enum verify_status verify_dates(const struct cert *cert, int64_t now, int64_t leeway,
+                                char reason[VERIFY_REASON_MAX])
 {
-    char title[VERIFY_TITLE_MAX], date[CLOCK_TEXT_MAX], now[CLOCK_TEXT_MAX];
+    char title[VERIFY_TITLE_MAX], date[CLOCK_TEXT_MAX], today[CLOCK_TEXT_MAX];
 
-    if (request->now <= cert->not_after && request->now >= cert->not_before)
+    if (now <= cert->not_after && now >= cert->not_before - leeway)
         return VERIFY_OK;
     verify_title(cert, title);
-    clock_format(now, request->now);
-    if (request->now > cert->not_after) {
+    clock_format(today, now);
+    if (now > cert->not_after) {
         clock_format(date, cert->not_after);
         return verify_refuse(reason, VERIFY_EXPIRED, "%s expired at %s; it is %s", title, date,
-                             now);
+                             today);
     }
     clock_format(date, cert->not_before);
     return verify_refuse(reason, VERIFY_NOT_YET_VALID, "%s is valid from %s; it is %s", title, date,
-                         now);
+                         today);
 }
 
 static enum verify_status check_extensions(const struct cert *cert, char reason[VERIFY_REASON_MAX])
@@ -71,14 +71,18 @@ static enum verify_status check_profile(const struct verify_request *request,
 
 static bool extended_usage_allows(const struct cert *cert, enum verify_purpose purpose)
 {
-    unsigned wanted = purpose == VERIFY_SERVER ? CERT_EKU_SERVER_AUTH : CERT_EKU_CLIENT_AUTH;
+    const unsigned wanted = purpose == VERIFY_SERVER   ? CERT_EKU_SERVER_AUTH
+                            : purpose == VERIFY_CLIENT ? CERT_EKU_CLIENT_AUTH
+                                                       : 0;
 
     return !cert->has_extended_usage || (cert->extended_usage & (wanted | CERT_EKU_ANY)) != 0;
 }
 
 static const char *purpose_text(enum verify_purpose purpose)
 {
-    return purpose == VERIFY_SERVER ? "serverAuth" : "clientAuth";
+    return purpose == VERIFY_SERVER   ? "serverAuth"
+           : purpose == VERIFY_CLIENT ? "clientAuth"
+                                      : "place for attestation";
 }
 
 /* A version 1 root cannot say that it is a CA; putting it among the anchors by hand does. */
@@ -134,7 +138,7 @@ enum verify_status verify_issuer(const struct verify_request *request,
     enum verify_role role = is_anchor ? VERIFY_ANCHOR : VERIFY_INTERMEDIATE;
     enum verify_status status;
 
-    if ((status = check_dates(request, issuer, reason)) ||
+    if ((status = verify_dates(issuer, request->now, request->leeway, reason)) ||
         (status = check_extensions(issuer, reason)) ||
         (status = check_authority(request, path, issuer, is_anchor, reason)))
         return status;
@@ -143,19 +147,32 @@ enum verify_status verify_issuer(const struct verify_request *request,
 
 /*
  * Whether keyUsage lets the key sign a handshake. A TLS server's RSA key with keyEncipherment
- * alone, as many recipes have it, is let through where OpenSSL does; a CA's own certificate as a
- * leaf signs by keyCertSign.
+ * alone, as many recipes have it, is let through where OpenSSL does.
  */
-static bool key_usage_allows(const struct verify_request *request, const struct cert *leaf)
+static bool key_usage_allows(const struct cert *leaf, enum verify_purpose purpose,
+                             enum verify_profile profile)
 {
     unsigned wanted = CERT_KU_DIGITAL_SIGNATURE;
 
-    if (leaf->is_ca)
-        wanted |= CERT_KU_CERT_SIGN;
-    if (request->profile == VERIFY_PRIVATE && request->purpose == VERIFY_SERVER &&
+    if (profile == VERIFY_PRIVATE && purpose == VERIFY_SERVER &&
         leaf->key.key_type == BR_KEYTYPE_RSA)
         wanted |= CERT_KU_KEY_ENCIPHERMENT;
     return !leaf->has_key_usage || (leaf->key_usage & wanted) != 0;
+}
+
+enum verify_status verify_usage(const struct cert *leaf, enum verify_purpose purpose,
+                                enum verify_profile profile, char reason[VERIFY_REASON_MAX])
+{
+    char title[VERIFY_TITLE_MAX];
+
+    verify_title(leaf, title);
+    if (!key_usage_allows(leaf, purpose, profile))
+        return verify_refuse(reason, VERIFY_USAGE, "the keyUsage of %s has no digitalSignature",
+                             title);
+    if (!extended_usage_allows(leaf, purpose))
+        return verify_refuse(reason, VERIFY_USAGE, "the extendedKeyUsage of %s has no %s", title,
+                             purpose_text(purpose));
+    return VERIFY_OK;
 }
 
 static bool version_allowed(const struct verify_request *request, const struct verify_path *path)
@@ -166,6 +183,35 @@ static bool version_allowed(const struct verify_request *request, const struct v
            (request->allow_cn && by_anchor);
 }
 
+static bool is_p384(const struct cert *cert)
+{
+    return cert->key.key_type == BR_KEYTYPE_EC && cert->key.key.ec.curve == BR_EC_secp384r1 &&
+           cert->signature_key == BR_KEYTYPE_EC && cert->signature_hash == br_sha384_ID;
+}
+
+/* What AWS's own rules for its chain ask for besides: each a CA but the leaf, and all of one
+ * strength. */
+static enum verify_status check_attestation(const struct verify_path *path,
+                                            char reason[VERIFY_REASON_MAX])
+{
+    const struct cert *leaf = path->cert[0];
+    char title[VERIFY_TITLE_MAX];
+    size_t i;
+
+    verify_title(leaf, title);
+    if (path->count < 2 || leaf->is_ca || !leaf->has_key_usage)
+        return verify_refuse(reason, VERIFY_USAGE,
+                             "%s is an authority, or lacks keyUsage: it attests nothing", title);
+    for (i = 0; i < path->count; i++) {
+        verify_title(path->cert[i], title);
+        if (!is_p384(path->cert[i]))
+            return verify_refuse(reason, VERIFY_WEAK, "%s is not of P-384 and SHA-384", title);
+        if (i > 0 && !path->cert[i]->has_key_usage)
+            return verify_refuse(reason, VERIFY_USAGE, "%s lacks keyUsage", title);
+    }
+    return VERIFY_OK;
+}
+
 enum verify_status verify_leaf(const struct verify_request *request, const struct verify_path *path,
                                char reason[VERIFY_REASON_MAX])
 {
@@ -173,7 +219,7 @@ enum verify_status verify_leaf(const struct verify_request *request, const struc
     char title[VERIFY_TITLE_MAX];
     enum verify_status status;
 
-    if ((status = check_dates(request, leaf, reason)) ||
+    if ((status = verify_dates(leaf, request->now, request->leeway, reason)) ||
         (status = check_extensions(leaf, reason)) || (status = verify_key(leaf, reason)) ||
         (request->name != NULL &&
          (status = name_verify(leaf, request->name, request->allow_cn, reason))))
@@ -182,11 +228,9 @@ enum verify_status verify_leaf(const struct verify_request *request, const struc
     if (!version_allowed(request, path))
         return verify_refuse(reason, VERIFY_USAGE, "%s is of version 1: it cannot say its purpose",
                              title);
-    if (!key_usage_allows(request, leaf))
-        return verify_refuse(reason, VERIFY_USAGE, "the keyUsage of %s has no digitalSignature",
-                             title);
-    if (!extended_usage_allows(leaf, request->purpose))
-        return verify_refuse(reason, VERIFY_USAGE, "the extendedKeyUsage of %s has no %s", title,
-                             purpose_text(request->purpose));
+    if ((status = verify_usage(leaf, request->purpose, request->profile, reason)))
+        return status;
+    if (request->purpose == VERIFY_ATTESTATION && (status = check_attestation(path, reason)))
+        return status;
     return check_profile(request, leaf, VERIFY_LEAF, reason);
 }

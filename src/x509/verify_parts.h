@@ -30,6 +30,14 @@ enum verify_status verify_issuer(const struct verify_request *request,
 enum verify_status verify_leaf(const struct verify_request *request, const struct verify_path *path,
                                char reason[VERIFY_REASON_MAX]);
 
+/* Whether the certificate is valid now, both ends included; it may begin leeway seconds late. */
+enum verify_status verify_dates(const struct cert *cert, int64_t now, int64_t leeway,
+                                char reason[VERIFY_REASON_MAX]);
+
+/* Whether keyUsage and extendedKeyUsage let a leaf authenticate so. */
+enum verify_status verify_usage(const struct cert *leaf, enum verify_purpose purpose,
+                                enum verify_profile profile, char reason[VERIFY_REASON_MAX]);
+
 /* Whether a key is of a kind and size that we verify signatures with. */
 enum verify_status verify_key(const struct cert *cert, char reason[VERIFY_REASON_MAX]);
 

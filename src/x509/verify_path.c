@@ -112,6 +112,27 @@ static bool signature_good(struct search *search, const struct cert *cert,
     return false;
 }
 
+static bool is_of_dates(enum verify_status status)
+{
+    return status == VERIFY_EXPIRED || status == VERIFY_NOT_YET_VALID;
+}
+
+/* Whether issuer was renewed, and stands in the chain anew: then its own dates tell nothing. */
+static bool has_valid_twin(const struct search *search, const struct cert *issuer)
+{
+    char reason[VERIFY_REASON_MAX];
+    size_t i;
+
+    for (i = 1; i < search->chain_count; i++)
+        if (bytes_equal(search->chain[i].spki, issuer->spki) &&
+            dn_equal(search->chain[i].subject, issuer->subject) &&
+            dn_equal(search->chain[i].issuer, issuer->issuer) &&
+            verify_dates(&search->chain[i], search->request->now, search->request->leeway,
+                         reason) == VERIFY_OK)
+            return true;
+    return false;
+}
+
 /* Puts issuer on top of the path if it belongs there. */
 static bool extend(struct search *search, const struct cert *issuer, bool anchor, bool second_round)
 {
@@ -127,7 +148,8 @@ static bool extend(struct search *search, const struct cert *issuer, bool anchor
     if ((status = verify_issuer(search->request, path, issuer, anchor, reason)) ||
         (status =
              verify_constraints(search->request, path, issuer, &search->constraints, reason))) {
-        fail(search, search->constraints == 0 ? RANK_LIMIT : RANK_ISSUER, status, reason);
+        if (anchor || !is_of_dates(status) || !has_valid_twin(search, issuer))
+            fail(search, search->constraints == 0 ? RANK_LIMIT : RANK_ISSUER, status, reason);
         return false;
     }
     search->next[path->count] = 0;

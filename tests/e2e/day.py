@@ -4,6 +4,8 @@
 import os
 from pathlib import Path
 
+from cryptography.hazmat.primitives import hashes
+
 from agent import PROGRAM, PROGRAMS, snapshot, wait_for
 
 CLOCK = PROGRAMS / "agent-clock"  # the agent, with a wall clock that can be set
@@ -28,11 +30,15 @@ class Clock:
         self.env = {"TEST_CLOCK_FILE": str(path)}
         self.set(0)
 
-    def set(self, seconds):
+    def set(self, seconds, end=" "):
         """In place and at once: the agent has it open."""
         file = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o644)
-        os.pwrite(file, f"{int(seconds):<20}".encode(), 0)
+        os.pwrite(file, f"{int(seconds):<19}{end}".encode(), 0)
         os.close(file)
+
+    def no_threads(self, none):
+        """Whether there are none to be had, with the clock as it is."""
+        self.set(0, "!" if none else " ")
 
 
 class Day:
@@ -125,12 +131,13 @@ class Day:
         self._settles()
 
     def rotates(self, pair):
-        """This pair, which is the next version, is installed, and said once."""
-        before = len(self.since("installed"))
+        """This pair, which is the next version, is installed, and said once; it may be by now."""
+        mark = pair.certificate.fingerprint(hashes.SHA256()).hex()
         wait_for(lambda: (self.dir / "client.crt").read_text() == pair.cert, 60)
-        self.wait("installed", before + 1)
+        self.wait("installed", fingerprint=mark)
         self._settles()
-        assert len(self.since("installed")) == before + 1, self.log()
+        assert len(self.since("installed", fingerprint=mark)) == 1, self.log()
+        assert self.since("installed")[-1]["fingerprint"] == mark, self.log()
         assert self.healthy()
 
     def _settles(self):

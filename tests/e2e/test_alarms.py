@@ -30,7 +30,7 @@ def promtool(*arguments):
 
 
 def test_prometheus_takes_the_rules():
-    assert "SUCCESS: 9 rules found" in promtool("check", "rules", "prometheus-rules.yml")
+    assert "SUCCESS: 10 rules found" in promtool("check", "rules", "prometheus-rules.yml")
 
 
 def test_alerts_fire_when_they_should():

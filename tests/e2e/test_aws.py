@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from agent import DRY_RUN, snapshot
+from agent import DRY_RUN, snapshot, wait_for
 from day import CLOCK
 from servers.aws import aws_error
 from servers.http import Answer
@@ -328,11 +328,15 @@ def test_nor_is_run_ready_with_it(agent, serve, put, good, unreachable):
     arn = put(good)
     agent.fetch(arn).succeeded("installed")
     other = another_name(arn)
-    service = serve(other, env=unreachable, deadline="1s")
+    service = serve(other, env=unreachable, deadline="3s")
     service.wait("error")
     assert not service.all("ready")
-    told = agent.status()["sets"][0]
-    assert told["problem"]["code"] == "identity_unexpected" and arn in told["problem"]["reason"]
+
+    def problem():
+        return agent.status()["sets"][0]["problem"] or {}
+
+    wait_for(lambda: problem().get("code") == "identity_unexpected")
+    assert arn in problem()["reason"]
     line = agent.run("healthcheck", f"--dir={agent.dir}", f"--secret={other}")
     assert line.status == 1 and arn in line.stdout
 

@@ -169,6 +169,34 @@ def test_a_rotation_is_seen(installed, aws, arn, second, nginx, tmp_path, client
             running.kill()
 
 
+@CLIENT
+def test_a_set_that_goes_between_two_reads(installed, nginx, tmp_path, client):
+    """The first file that is read is a pipe, so that the client is in the middle when the set is replaced and gone."""
+    for name in ("..set-1", "..set-2"):
+        shutil.copytree((installed.dir / "..data").resolve(), tmp_path / name)
+    (tmp_path / "..data").symlink_to("..set-1")
+    first = tmp_path / "..set-1" / ("ca.crt" if client == "python" else "client.crt")
+    content = first.read_bytes()
+    first.unlink()
+    os.mkfifo(first)
+    with subprocess.Popen(
+        [*map(str, COMMANDS[client]())],
+        env=environment(tmp_path, nginx),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as running:
+        try:
+            with open(first, "wb") as pipe:
+                (tmp_path / "new").symlink_to("..set-2")
+                (tmp_path / "new").rename(tmp_path / "..data")
+                (tmp_path / "..set-1/client.key").unlink()
+                pipe.write(content)
+            assert json.loads(running.communicate(timeout=60)[0])["client"] == "CN=ECS-Client"
+        finally:
+            running.kill()
+
+
 # ---- by hand
 
 

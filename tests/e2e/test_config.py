@@ -86,6 +86,29 @@ def test_unknown_variables(agent):
     ]
 
 
+@pytest.mark.parametrize(
+    "name", ["MTLS_AGENT_key_mode", "mtls_agent_key_mode", "MTLS_AGENT_KEY-MODE", "Mtls-Agent-Key-Mode"]
+)
+def test_variables_in_another_spelling(agent, name):
+    """They are not read, and nothing is passed over in silence."""
+    result = agent.run("inspect", "--log-format=json", f"--dir={agent.dir}", env={name: "0640"})
+    warning = result.event("variable_unknown")
+    assert (warning["variable"], warning["did_you_mean"]) == (name, "MTLS_AGENT_KEY_MODE")
+
+
+def test_a_remark_swallows_nothing(agent, tmp_path, put, good):
+    """The line behind a remark with BEGIN in it counts, and refuses the identity."""
+    path = config_file(tmp_path, "# ca-bundle = -----BEGIN CERTIFICATE-----\nexpect-subject = CN=Somebody\n")
+    agent.fetch(put(good), f"--config={path}").failed(65, "identity_unexpected")
+
+
+@pytest.mark.parametrize("command", ["status", "healthcheck", "inspect"])
+def test_a_mistake_in_what_is_not_needed(agent, tmp_path, put, good, command):
+    agent.fetch(put(good)).succeeded("installed")
+    path = config_file(tmp_path, f"dir = {agent.dir}\nendpoint = bad\nfrobnicate = 1\n")
+    assert agent.run(command, f"--config={path}").status in (0, 1, 69)
+
+
 def config_file(tmp_path, text):
     path = tmp_path / "agent.conf"
     path.write_text(text)

@@ -356,3 +356,79 @@ def test_the_request_says_who_asks(agent, aws, put, good):
     agent.fetch(put(good)).succeeded()
     assert aws.asked[-1].headers["User-Agent"].startswith("mtls-agent/")
     assert aws.asked[-1].headers["X-Amz-Target"] == "secretsmanager.GetSecretValue"
+
+
+# ---- white space and switches
+
+
+@pytest.mark.parametrize("value", ["us-west-1\n", " us-west-1 ", "us-west-1\r\n"])
+def test_white_space_around_a_region(agent, aws, names, good, value):
+    name = next(names)
+    aws.put(name, good, region="us-west-1")
+    agent.fetch(name, env={"AWS_REGION": value}).succeeded("installed")
+
+
+def test_white_space_around_keys_and_urls(agent, put, good):
+    padded = {
+        name: f" {agent.environment[name]}\r\n"
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL_SECRETS_MANAGER")
+    }
+    agent.fetch(put(good), env=padded).succeeded("installed")
+
+
+def test_a_zone_is_no_region(agent, aws):
+    reason = agent.fetch("some-name", env={"AWS_REGION": "eu-central-1a"}).failed(78, "region_missing")["reason"]
+    assert '"eu-central-1a" is an availability zone' in reason
+    assert aws.asked == []
+
+
+SWITCHES = [
+    "AWS_USE_FIPS_ENDPOINT",
+    "AWS_USE_DUALSTACK_ENDPOINT",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "AWS_EC2_METADATA_DISABLED",
+    "AWS_STS_REGIONAL_ENDPOINTS",
+]
+
+
+@pytest.mark.parametrize("value", ["1", "yes", "ture"])
+@pytest.mark.parametrize("name", SWITCHES)
+def test_what_is_neither_true_nor_false(agent, aws, put, good, name, value):
+    """Nothing is asked of an endpoint that was not meant."""
+    error = agent.fetch(put(good), env={name: value}).failed(78, "config")
+    assert error["subject"] == name and f'"{value}" is neither' in error["reason"]
+    assert aws.asked == []
+
+
+@pytest.mark.parametrize("value", ["False", "FALSE"])
+def test_switches_in_any_case(agent, put, good, value):
+    agent.fetch(put(good), env={"AWS_USE_FIPS_ENDPOINT": value}).succeeded("installed")
+
+
+# ---- the region of the instance
+
+
+def test_the_region_of_the_instance_is_asked_once(serve, names, aws, good, session, up):
+    imds = up(Imds(session))
+    name = next(names)
+    aws.put(name, good)
+    service = serve(name, "--log-level=debug", env=imds.environment())
+    service.wait("unchanged", count=2)
+    assert sum(request.path.endswith("placement/region") for request in imds.asked) == 1
+
+
+def test_metadata_that_fails_is_no_missing_region(agent, names, session, up):
+    """It may pass: the host is not told to correct its configuration."""
+    imds = up(Imds(session))
+    imds.hold_path = "api/token"
+    error = agent.fetch(next(names), *DRY_RUN, env=imds.environment()).failed(69, "metadata_hop_limit")
+    assert "hop limit" in error["remedy"]
+
+
+def test_metadata_that_is_slow(agent, names, aws, good, session, up):
+    """Longer than a try takes: the next one has more time."""
+    imds = up(Imds(session))
+    name = next(names)
+    aws.put(name, good)
+    imds.delay_s = 2.5
+    agent.fetch(name, env={**NO_KEYS, **imds.environment()}, deadline="60s").succeeded("installed")

@@ -14,7 +14,7 @@ from servers.namespace import Namespace
 from servers.proxy import FaultProxy
 from test_credentials import NO_KEYS
 
-DEADLINE_S = 4
+DEADLINE_S = 8
 GRACE_S = 30  # for a machine that is busy; without a deadline there is no end at all
 TLS_STAGES = ("accept", "hello", "handshake", "request", "answer")
 AWS = [f"aws {stage} hold" for stage in TLS_STAGES] + [f"aws {stage} drip" for stage in TLS_STAGES[1:]]

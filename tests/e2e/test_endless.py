@@ -15,12 +15,11 @@ from beside import NAMES, Beside, talks_of
 from servers import endless
 from servers.peer import Peer
 from servers.pki import Authority, document
-
+from side_by_side import side_by_side
 
 DEADLINE_S = 80  # far beyond what one endpoint may take
 LIMIT_S = 40  # an endpoint's 5 and 10 s, on a machine that has much else to do
 AWS_DEADLINE_S = 6
-SIDE_BY_SIDE = 8
 SHARE = 0.6  # of one processor, with a probe of all of them every two seconds
 ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:mtls/host-AbCdEf"
 
@@ -37,17 +36,6 @@ def seconds_between(first, last):
     return -(next(times) - next(times)).total_seconds()
 
 
-def side_by_side(names, start):
-    """start(name) gives a server and an agent that runs; all of them with their results, some at a time."""
-    results = {}
-    for first in range(0, len(names), SIDE_BY_SIDE):
-        running = {name: start(name) for name in names[first : first + SIDE_BY_SIDE]}
-        for name, (server, agent, process) in running.items():
-            results[name] = server, agent, process.finish()
-            server.stop()
-    return results
-
-
 # ---- as an enclave
 
 
@@ -60,20 +48,20 @@ def talks(tmp_path_factory, authority):
 def fetched(tmp_path_factory, aws_server, pair, authority, talks, enclave):
     directory = tmp_path_factory.mktemp("fetched")
     arn = aws_server.put("mtls/endless", document(pair, authority.pem))
+    agents = {name: Agent(directory / str(number), aws_server.environment()) for number, name in enumerate(NAMES)}
 
     def start(name):
-        server = Peer(talks[name])
-        agent = Agent(directory / str(NAMES.index(name)), aws_server.environment())
+        server, agent = Peer(talks[name]), agents[name]
         agent.dir.parent.mkdir()
         endpoints = [server.endpoint, enclave.endpoint]
-        return server, agent, agent.start(*agent.fetch_arguments(arn, endpoint=endpoints, deadline=f"{DEADLINE_S}s"))
+        return server, agent.start(*agent.fetch_arguments(arn, endpoint=endpoints, deadline=f"{DEADLINE_S}s"))
 
-    return side_by_side(NAMES, start)
+    return {name: (agents[name], *ended) for name, ended in side_by_side(NAMES, start).items()}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_enclave_beside_a_good_one(fetched, enclave, name):
-    server, agent, result = fetched[name]
+    agent, server, result = fetched[name]
     result.succeeded("installed")
     assert (agent.dir / "client.crt").exists()
     told = {event["endpoint"]: event for event in result.all("handshake")}
@@ -131,20 +119,22 @@ def asked(tmp_path_factory):
     tables = {"aws": endless.aws(context), "sts": endless.aws(context)}
     tables |= {"imds": endless.metadata(), "container": endless.metadata()}
 
+    agents = {case: Agent(directory / str(number), {}) for number, case in enumerate(AWS_CASES)}
+
     def start(case):
         place, name = case.split(": ")
-        server = Peer(tables[place][name])
-        agent = Agent(directory / str(AWS_CASES.index(case)), place_of(place, server.port, directory))
+        server, agent = Peer(tables[place][name]), agents[case]
         agent.dir.parent.mkdir()
-        return server, agent, agent.start(*agent.fetch_arguments(ARN, deadline=f"{AWS_DEADLINE_S}s"))
+        arguments = agent.fetch_arguments(ARN, deadline=f"{AWS_DEADLINE_S}s")
+        return server, agent.start(*arguments, env=place_of(place, server.port, directory))
 
-    return side_by_side(AWS_CASES, start)
+    return {case: (agents[case], *ended) for case, ended in side_by_side(AWS_CASES, start).items()}
 
 
 @pytest.mark.parametrize("case", AWS_CASES)
 def test_whoever_answers_as_aws(asked, case):
     """The agent ends by itself, before the supervisor has to end it, and says what was wrong."""
-    server, agent, result = asked[case]
+    agent, server, result = asked[case]
     assert result.status in (69, 75, 77), f"exit {result.status}:\n{result.stderr}"
     error = result.event("error")
     assert error["reason"] and error["reason"] != "the work did not end in time", result.stderr

@@ -10,6 +10,7 @@ import pytest
 from agent import DRY_RUN, snapshot
 from servers.aws import aws_error
 from servers.connect import ConnectProxy
+from servers.http import Answer
 from servers.namespace import Namespace
 from servers.process import free_port
 
@@ -123,6 +124,71 @@ def test_the_statement_for_a_name_in_another_partition(agent, aws):
     aws.faults.append(aws_error(400, "AccessDeniedException", "no"))
     error = agent.fetch("mtls/host", "--region=cn-north-1", *DRY_RUN).failed(77, "aws_denied")
     assert '"Resource":"arn:aws-cn:secretsmanager:cn-north-1:*:secret:mtls/host-??????"' in error["reason"]
+
+
+def test_the_statement_is_whole_for_long_names(agent, aws):
+    """Whatever is cut, what is to be pasted is not."""
+    arn = f"arn:aws:secretsmanager:eu-central-1:123456789012:secret:{'a' * 500}-AbCdEf"
+    aws.faults.append(aws_error(400, "AccessDeniedException", ROLE + "x " * 200))
+    reason = agent.fetch(arn, *DRY_RUN).failed(77, "aws_denied")["reason"]
+    assert f'add {{"Effect":"Allow","Action":"secretsmanager:GetSecretValue","Resource":"{arn}"}}' in reason
+    assert "AccessDeniedException" in reason
+
+
+# What is no answer of AWS's, and what of it must be passed on.
+STRANGE = {
+    "a middlebox's page": ("<!DOCTYPE html>\n<html><head><Title>Web filter:\n blocked</Title>", "Web filter: blocked"),
+    "plain text": ("Egress to this host\n is not allowed.\n", "Egress to this host is not allowed."),
+    "XML": ("<Error><Why>blocked</Why><Who>proxy</Who></Error>", "blocked proxy"),
+    "JSON of another kind": ('{"error": "invalid_client", "code": null}', "invalid_client"),
+}
+
+
+@pytest.mark.parametrize("kind", STRANGE)
+def test_what_is_not_awss_answer_is_quoted(agent, aws, kind):
+    body, said = STRANGE[kind]
+    aws.faults.append(Answer(403, body.encode()))
+    error = agent.fetch(ARN, *DRY_RUN).failed(77, "aws_denied")
+    assert said in error["reason"]
+    assert error["remedy"].startswith("This is no answer of AWS's")
+
+
+def test_a_portal_that_answers_for_aws_is_named(agent, aws):
+    aws.faults.append(Answer(200, b"<html><title>Sign in to Wi-Fi</title></html>"))
+    assert '("Sign in to Wi-Fi")' in agent.fetch(ARN, *DRY_RUN).failed(69, "aws_answer")["reason"]
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "remedy"),
+    [
+        ("AccessDeniedException", "no VPC endpoint policy allows the action", "No policy of the role's"),
+        ("OptInRequired", "You are not subscribed to this service", "Enable the service or the region"),
+        ("AccessDeniedException", "no identity-based policy allows the action", "Add the statement"),
+    ],
+)
+def test_the_remedy_of_a_denial(agent, aws, code, message, remedy):
+    aws.faults.append(aws_error(400, code, message))
+    assert agent.fetch(ARN, *DRY_RUN).failed(77, "aws_denied")["remedy"].startswith(remedy)
+
+
+def test_a_role_session_name_is_not_cut(agent, aws, tmp_path):
+    (tmp_path / "token").write_text(aws.web_token)
+    env = {
+        "AWS_ACCESS_KEY_ID": None,
+        "AWS_SECRET_ACCESS_KEY": None,
+        "AWS_ROLE_ARN": aws.role_arn,
+        "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "token"),
+        "AWS_ROLE_SESSION_NAME": "n" * 65,
+    }
+    error = agent.fetch(ARN, *DRY_RUN, env=env).failed(78, "config")
+    assert "(65 bytes)" in error["reason"] and "AWS_ROLE_SESSION_NAME" in error["remedy"]
+    assert aws.asked == []
+
+
+def test_a_field_behind_an_arn(agent):
+    """As ECS has it in valueFrom."""
+    result = agent.run("fetch", f"--secret={ARN}:client_cert::", f"--dir={agent.dir}")
+    assert result.status == 64 and "has a ':' behind the secret's name" in result.stderr
 
 
 # ---- nobody is reached

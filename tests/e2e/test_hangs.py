@@ -11,10 +11,13 @@ import socket
 import subprocess
 import termios
 import tty
+from pathlib import Path
 
 import pytest
 
 from agent import PATIENCE_S, PROGRAM, wait_for
+from servers.hanging import Hanging
+
 
 def make_fifo(path):
     os.mkfifo(path)
@@ -238,3 +241,154 @@ def test_lost_lines_are_counted_once(agent, tmp_path, put, good):
             assert lost()[0] < 100
         finally:
             finish(child)
+
+
+# ---- a file system that does not answer ----
+
+PLACES = {
+    "target": "--dir={}/mtls",
+    "locks": "--lock-dir={}/locks",
+    "status": "--status-file={}/status.json",
+    "metrics": "--metrics-file={}/metrics",
+    "log": "--log-file={}/log",
+    "configuration": "--config={}/conf",
+}
+needs_fuse = pytest.mark.skipif(os.geteuid() != 0 or not os.path.exists("/dev/fuse"), reason="no FUSE here")
+
+
+@pytest.fixture
+def hanging(tmp_path, up):
+    return up(Hanging(tmp_path / "hanging"))
+
+
+def placed(hanging, tmp_path, what):
+    """The options of an agent all of whose files answer, but for one."""
+    options = {name: option.format(tmp_path / "answers") for name, option in PLACES.items() if name != "configuration"}
+    (tmp_path / "answers").mkdir()
+    options[what] = PLACES[what].format(hanging.dir)
+    if what == "configuration":
+        hanging.run("sh", "-c", f"echo 'log-level = debug' > {hanging.dir}/conf")
+    return [*options.values(), *(["--log-level=debug"] if what == "log" else [])]
+
+
+def serve_there(serve, hanging, arn, options, **more):
+    return serve(arn, *options, dir_flag=False, prefix=hanging.enter, env={"MTLS_AGENT_LOCK_DIR": None}, **more)
+
+
+def health_of(agent, hanging, options):
+    """What healthcheck says, which must say it in time."""
+    options = [option for option in options if not option.startswith("--log-file")]
+    environment = {"MTLS_AGENT_LOCK_DIR": None}
+    return agent.run("healthcheck", "--deadline=1s", *options, prefix=hanging.enter, env=environment)
+
+
+def settled(service):
+    service.wait("installed")
+    service.wait("ready")
+
+
+@needs_fuse
+@pytest.mark.parametrize("what", PLACES)
+def test_run_ends_where_a_file_system_hangs(agent, put, good, serve, hanging, tmp_path, what):
+    """By SIGTERM, at once; and before that who asks for its health is told, but of a log alone."""
+    options = placed(hanging, tmp_path, what)
+    service = serve_there(serve, hanging, put(good), options, deadline="60s" if what in ("target", "locks") else "1s")
+    settled(service)
+    wait_for(lambda: health_of(agent, hanging, options).status == 0)
+    hanging.hang()
+    if what == "configuration":
+        service.send(signal.SIGHUP)
+        assert "does not answer" in service.wait("reload_refused")["reason"]
+    if what == "log":
+        service.more("unchanged", 2)
+        assert health_of(agent, hanging, options).status == 0
+    else:
+        wait_for(lambda: health_of(agent, hanging, options).status == 1, PATIENCE_S)
+        assert health_of(agent, hanging, options).stdout.startswith("unhealthy: ")
+    assert service.child.poll() is None
+    assert service.stop()[0] == 0
+
+
+@needs_fuse
+@pytest.mark.parametrize("what", ["target", "locks"])
+def test_run_ends_by_its_deadline_where_its_work_hangs(put, good, serve, hanging, tmp_path, what):
+    """So that its supervisor starts another one."""
+    service = serve_there(serve, hanging, put(good), placed(hanging, tmp_path, what), deadline="2s")
+    settled(service)
+    hanging.hang()
+    assert service.child.wait(PATIENCE_S) == 75
+    assert service.all("error")[-1]["code"] == "deadline"
+
+
+@needs_fuse
+@pytest.mark.parametrize("what", ["status", "metrics", "log", "configuration"])
+def test_run_works_on_where_what_it_tells_hangs(aws, put, good, serve, hanging, tmp_path, what):
+    """And tells again, once that answers."""
+    service = serve_there(serve, hanging, put(good), placed(hanging, tmp_path, what))
+    settled(service)
+    hanging.hang()
+    if what == "configuration":
+        service.send(signal.SIGHUP)
+        service.wait("reload_refused")
+    for _ in range(3):
+        aws.asked.clear()
+        wait_for(lambda: aws.asked, PATIENCE_S)
+    hanging.go()
+    if what == "configuration":
+        service.send(signal.SIGHUP)
+        service.wait("reloaded")
+    elif what == "log":
+        wait_for(lambda: "log_lines_lost" in hanging.read("log"))
+    else:
+        service.wait("published")
+    assert service.stop()[0] == 0
+
+
+def fetch_there(hanging, tmp_path, what, arn, *more):
+    options = [option for option in placed(hanging, tmp_path, what) if "status" not in option and "metrics" not in option]
+    return ["fetch", "--log-format=json", f"--secret={arn}", *options, *more]
+
+
+BEFORE_WORK = pytest.mark.parametrize("what", ["target", "locks", "configuration", "log"])
+
+
+@needs_fuse
+@BEFORE_WORK
+def test_fetch_ends_by_its_deadline(agent, put, good, hanging, tmp_path, what):
+    arguments = fetch_there(hanging, tmp_path, what, put(good), "--deadline=1s")
+    hanging.hang()
+    result = agent.run(*arguments, prefix=hanging.enter, env={"MTLS_AGENT_LOCK_DIR": None})
+    if what == "log":
+        assert result.status == 78 and "cannot be opened" in result.stderr, result.stderr
+    else:  # before the configuration is read nobody knows which form a log has
+        assert result.status == 75 and "the deadline has passed" in result.stderr, result.stderr
+
+
+@needs_fuse
+@BEFORE_WORK
+@pytest.mark.parametrize("command", ["fetch", "run"])
+def test_a_signal_ends_what_has_not_begun(agent, put, good, hanging, tmp_path, what, command):
+    """Also as PID 1, which the kernel ends for no signal that it does not handle."""
+    arguments = [command, *fetch_there(hanging, tmp_path, what, put(good), "--deadline=60s")[1:]]
+    hanging.hang()
+    as_init = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]
+    starter = agent.start(*arguments, prefix=[*hanging.enter, *as_init], env={"MTLS_AGENT_LOCK_DIR": None})
+    try:
+        children = Path(f"/proc/{starter.pid}/task/{starter.pid}/children")
+        wait_for(lambda: children.read_text().split())
+        inner = int(children.read_text().split()[0])
+        wait_for(lambda: is_agent_that_looks_out(inner))
+        os.kill(inner, signal.SIGTERM)
+        result = starter.finish()
+    finally:
+        starter.child.kill()
+    assert result.status in ((0,) if command == "run" else (143,)), result.stderr
+
+
+def is_agent_that_looks_out(pid):
+    """Whether the agent has a thread that reads signals, or does so itself."""
+    if not Path(f"/proc/{pid}/comm").read_text().startswith("mtls-agent"):
+        return False
+    status = Path(f"/proc/{pid}/status").read_text()
+    blocked = int(next(line.split()[1] for line in status.splitlines() if line.startswith("SigBlk")), 16)
+    return blocked >> (signal.SIGTERM - 1) & 1

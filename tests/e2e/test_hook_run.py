@@ -194,7 +194,7 @@ def test_it_hangs_in_run(serve, agent, aws, put, good, authority, hook, tmp_path
     service.wait("installed", 2)
     service.wait("error", code="hook_failed")
     hook.recover()
-    service.wait("hook_done", seconds=30)
+    service.wait("hook_done")
     wait_for(lambda: metric(metrics, 'mtls_agent_hooks_total{result="timeout"}') >= 1)
     assert hook.told[-1]["FINGERPRINT"] == service.all("installed")[-1]["fingerprint"]
 
@@ -350,4 +350,91 @@ def test_nobody_runs(serve, agent, put, good, tmp_path, pid_file):
     service.wait("hook_done")
     service.more("unchanged", 2)
     assert len(service.all("hook_nobody")) == 1 and not service.all("error")
-    assert agent.status()["sets"][0]["on_change"] == "done"
+    wait_for(lambda: agent.status()["sets"][0]["on_change"] == "done")
+
+
+# ---- what it leaves behind, and what others do beside it
+
+
+def lives_on(path, count=5):
+    before = len(path.read_text())
+    wait_for(lambda: len(path.read_text()) >= before + count)
+
+
+@pytest.fixture
+def left(tmp_path):
+    """The file of who was left running, which ends with the test."""
+    path = tmp_path / "lives"
+    path.touch()
+    yield path
+    path.unlink()
+    path.mkdir()  # it cannot write there, and ends
+
+
+def leave_one(hook, path):
+    hook.fail_by(f"( while echo words && echo >>{path}; do sleep 0.05; done ) &")
+
+
+def test_what_it_leaves_may_go_on_writing(agent, put, good, hook, left):
+    """Also once the agent has ended: nobody dies of a closed pipe, and nobody waits for the end of our own output."""
+    leave_one(hook, left)
+    agent.fetch(put(good), hook.option).succeeded("hook_done")
+    lives_on(left)
+
+
+def test_what_it_leaves_is_heard_by_run(serve, put, good, hook, left):
+    leave_one(hook, left)
+    service = serve(put(good), EACH_CYCLE, hook.option)
+    service.wait("hook_done")
+    service.more("hook_output", 5)
+    service.stop()
+    lives_on(left)
+
+
+def test_one_that_ignores_sigterm_is_killed(agent, put, good, hook, tmp_path):
+    """By fetch too, whose deadline is what it has: two seconds after it was asked to end."""
+    hook.fail_by(f"trap '' TERM\necho $$ >{tmp_path}/pid\nwhile :; do sleep 0.1; done")
+    error = agent.fetch(put(good), hook.option, deadline="8s").failed(74, "hook_failed")
+    assert "did not end within" in error["reason"]
+    assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
+
+
+def test_one_that_ignores_sigterm_ends_with_the_agent(serve, put, good, hook, tmp_path):
+    hook.fail_by(f"trap '' TERM\necho $$ >{tmp_path}/pid\nwhile :; do sleep 0.1; done")
+    service = serve(put(good), hook.option)
+    wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip())
+    assert service.stop()[0] == 0
+    assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
+
+
+def test_one_that_fails_delays_no_other(serve, put, good, hook):
+    """Each has a time of its own, 5 s and more, after which it is tried again."""
+    hook.fail_by('[ "$MTLS_AGENT_CHANGE_SET" = last ]')
+    secret = put(good)
+    sets = [*(f"set{number}={secret}" for number in range(8)), f"last={secret}"]
+    service = serve(sets, hook.option, interval="1h")
+    service.wait("ready")
+    service.wait("hook_done", seconds=35)
+
+
+def test_two_agents_with_one_hook_tell_once(serve, agent, aws, put, good, authority, hook, tmp_path):
+    """A fetch by hand installs while its hook takes its time, and run looks again and again meanwhile."""
+    arn = put(good)
+    service = serve(arn, EACH_CYCLE, hook.option)
+    service.wait("hook_done")
+    hook.fail_by(f"while [ ! -e {tmp_path}/enough ]; do sleep 0.05; done")
+    rotate(aws, arn, authority)
+    running = agent.start(*agent.fetch_arguments(arn, hook.option, deadline="60s"))
+    wait_for(lambda: len(hook.told) == 2)
+    service.more("unchanged", 6)
+    (tmp_path / "enough").touch()
+    running.finish()
+    service.more("unchanged", 6)
+    assert len(hook.told) == 2
+
+
+def test_without_proc(agent, put, good, hook, tmp_path):
+    """Descriptors are closed for the hook by the kernel, which needs no /proc."""
+    prefix = ["unshare", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]), "--mount", "sh", "-c"]
+    prefix += ['mount -t tmpfs none /proc && exec "$@"', "sh"]
+    agent.fetch(put(good), hook.option, prefix=prefix).succeeded("hook_done")

@@ -15,9 +15,10 @@ from servers.aws import AMZ_JSON
 from servers.http import Http, text_answer
 from servers.pki import Authority
 from servers.raw import Raw
+from side_by_side import side_by_side
 from test_credentials import NO_KEYS
 
-DEADLINE_S = 3
+DEADLINE_S = 8
 GRACE_S = 30  # for a machine that is busy; without a deadline there is no end at all
 ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:mtls/host-AbCdEf"
 SECRET_KEY = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYSECRETKEY"
@@ -126,29 +127,24 @@ def results(tmp_path_factory):
     context.load_cert_chain(*authority.issue("localhost", names=["localhost"]).write(directory, "hostile"))
     keys = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": SECRET_KEY, "AWS_SESSION_TOKEN": TOKEN}
 
-    def start(number, pieces):
+    agents = {name: Agent(directory / str(number), keys) for number, name in enumerate(CASES)}
+
+    def start(name):
+        pieces, agent = CASES[name], agents[name]
         server = Raw(list(pieces) if not isinstance(pieces, itertools.chain) else pieces, context)
         place = {
             "AWS_ENDPOINT_URL_SECRETS_MANAGER": f"https://localhost:{server.port}",
             "AWS_CA_BUNDLE": str(directory / "ca.pem"),
         }
-        agent = Agent(directory / str(number), {**keys, **place})
         agent.dir.parent.mkdir()
-        return server, agent, agent.start(*agent.fetch_arguments(ARN, deadline=f"{DEADLINE_S}s"))
+        return server, agent.start(*agent.fetch_arguments(ARN, deadline=f"{DEADLINE_S}s"), env=place)
 
-    found = {}
-    names = list(CASES)
-    for batch in (names[i : i + 16] for i in range(0, len(names), 16)):
-        running = {name: start(names.index(name), CASES[name]) for name in batch}
-        for name, (server, agent, process) in running.items():
-            found[name] = (server, agent, process.finish())
-            server.stop()
-    return found
+    return {name: (agents[name], *ended) for name, ended in side_by_side(CASES, start).items()}
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_clear_error_and_nothing_else(results, case):
-    server, agent, result = results[case]
+    agent, server, result = results[case]
     assert result.status in (65, 69, 75, 77), f"exit {result.status}:\n{result.stderr}"
     found = result.event("error")
     assert found["reason"] and found["remedy"] and len(found["reason"]) < 800
@@ -160,7 +156,7 @@ def test_a_clear_error_and_nothing_else(results, case):
 
 
 def test_redirects_are_not_followed(results):
-    assert all(results[case][0].requests == 1 for case in CASES if case.startswith("redirect"))
+    assert all(results[case][1].requests == 1 for case in CASES if case.startswith("redirect"))
 
 
 def test_what_was_echoed_is_masked(results):

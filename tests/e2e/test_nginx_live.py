@@ -106,7 +106,7 @@ def test_nginx_is_reloaded_as_a_client(serve, agent, aws, put, good, authority, 
     for number in range(1, 5):
         rotate(aws, arn, authority, f"ECS-Client-{number}")
         names.append(f"CN=ECS-Client-{number}")
-        wait_for(lambda: client.seen[-1:] == names[-1:] or client.failures, 20)
+        wait_for(lambda: client.seen[-1:] == names[-1:] or client.failures)
     requests = client.requests
     wait_for(lambda: client.requests >= requests + 20)
     client.stop()
@@ -141,7 +141,7 @@ def test_nginx_is_reloaded_as_a_server(serve, agent, aws, put, authority, tmp_pa
     service = serve(arn, f"--on-change-signal=HUP:{nginx.pid_file}")
     for _ in range(4):
         aws.rotate(arn, server_document())
-        wait_for(lambda: client.seen[-1] == serials[-1] or client.failures, 20)
+        wait_for(lambda: client.seen[-1] == serials[-1] or client.failures)
     client.stop()
     assert client.failures == [] and client.seen == serials
     assert client.requests > 50 and not service.all("error")

@@ -340,3 +340,10 @@ def test_nothing_secret_of_profiles_and_tokens_is_logged(agent, aws, put, good, 
 def test_web_identity_without_a_role(agent, aws, put, good, token_file):
     error = agent.fetch(put(good), env=web(aws, token_file, AWS_ROLE_ARN=None)).failed(77, "credentials_failed")
     assert "AWS_ROLE_ARN" in error["reason"]
+
+
+def test_byte_order_marks_and_white_space(agent, aws, put, good, files, token_file):
+    """As editors put them at the beginning of a file."""
+    token_file.write_text("\ufeff" + aws.web_token + "\r\n")
+    config = f"[default]\nrole_arn = {aws.role_arn}\nweb_identity_token_file = {token_file}\n"
+    agent.fetch(put(good), env=files("\ufeff" + config, "\ufeff[other]\n")).succeeded("installed")

@@ -57,6 +57,28 @@ def test_except_by_an_option(agent, put, good, proxy):
     assert proxy.asked == []
 
 
+@pytest.mark.parametrize("hosts", ["localhost:{port}", " other.example , localhost ", "*,x", "LocalHost"])
+def test_except_in_the_forms_that_go_reads(agent, aws, put, good, proxy, hosts):
+    env = {"HTTPS_PROXY": url(proxy), "NO_PROXY": hosts.format(port=aws.port)}
+    result = agent.fetch(put(good), env=env).succeeded("installed")
+    assert proxy.asked == [] and not result.all("no_proxy_ignored")
+
+
+@pytest.mark.parametrize(
+    "hosts,entry", [("other.example;localhost", "other.example;localhost"), ("x, a localhost", "a localhost")]
+)
+def test_an_exception_that_is_not_understood_is_named(agent, put, good, proxy, hosts, entry):
+    result = agent.fetch(put(good), env={"HTTPS_PROXY": url(proxy), "NO_PROXY": hosts}).succeeded("installed")
+    assert result.event("no_proxy_ignored")["entry"] == entry
+    assert len(proxy.asked) == 1
+    assert agent.fetch(put(good), f"--no-proxy={hosts}", log_format="text").status == 64
+
+
+def test_white_space_around_a_proxy(agent, put, good, proxy):
+    agent.fetch(put(good), env={"HTTPS_PROXY": f" {url(proxy)}\n"}).succeeded("installed")
+    assert len(proxy.asked) == 1
+
+
 def test_except_others(agent, put, good, proxy):
     agent.fetch(put(good), env={"HTTPS_PROXY": url(proxy), "NO_PROXY": "local"}).succeeded("installed")
     assert len(proxy.asked) == 1

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from agent import snapshot
+from agent import snapshot, wait_for
 
 STRANGER = 65534
 
@@ -227,3 +227,31 @@ def test_below_a_root(agent, put, good, tmp_path):
     agent.fetch(put(good), f"--root={root}", directory="/var/lib/mtls-agent").succeeded("installed")
     agent.run("purge", "--log-format=json", f"--root={root}", "--dir=/var/lib/mtls-agent").succeeded("purged")
     assert names(root / "var/lib/mtls-agent") == []
+
+
+def test_another_agents_status_stays(agent, serve, put, good, tmp_path):
+    """One status file for all, by RUNTIME_DIRECTORY: it is another directory's."""
+    other, runtime = tmp_path / "other", tmp_path / "runtime"
+    runtime.mkdir()
+    agent.fetch(put(good)).succeeded("installed")
+    service = serve(put(good), f"--dir={other}", dir_flag=False, env={"RUNTIME_DIRECTORY": str(runtime)})
+    service.wait("ready")
+    wait_for((runtime / "status.json").exists)
+    result = purge(agent, env={"RUNTIME_DIRECTORY": str(runtime)}).succeeded("purged")
+    assert (runtime / "status.json").exists()
+    assert str(runtime / "status.json") in [event["name"] for event in result.all("purge_left")]
+    service.stop()
+    (tmp_path / "mtls").mkdir(exist_ok=True)
+    agent.run("purge", "--log-format=json", f"--dir={other}", env={"RUNTIME_DIRECTORY": str(runtime)}).succeeded("purged")
+    assert not (runtime / "status.json").exists()
+
+
+def test_where_another_agent_lives(agent, serve, put, good):
+    """In a subdirectory that is its own: its set stays."""
+    agent.fetch(put(good)).succeeded("installed")
+    service = serve(put(good), f"--dir={agent.dir}/web", dir_flag=False)
+    service.wait("ready")
+    before = names(agent.dir / "web")
+    result = purge(agent).succeeded("purged")
+    assert [event["name"] for event in result.all("purge_left")] == ["web"]
+    assert names(agent.dir / "web") == before and "client.key" in before

@@ -157,17 +157,47 @@ def test_and_an_error_when_told(agent, put, rogue, authority):
     assert snapshot(agent.dir) is None
 
 
-def test_an_issuer_in_ca_that_did_not_sign(agent, put, authority):
-    """Another CA of the same name."""
-    forged = Authority("Enclave-CA").issue("ECS-Client")
-    agent.fetch(put(document(forged, authority.pem))).failed(65, "chain_invalid")
+def test_another_ca_of_the_same_name_is_another_ca(agent, put, authority):
+    foreign = put(document(Authority("Enclave-CA").issue("ECS-Client"), authority.pem))
+    agent.fetch(foreign, "--client-chain=require").failed(65, "chain_not_in_ca")
     assert snapshot(agent.dir) is None
+    agent.fetch(foreign).succeeded("installed").event("chain_not_in_ca")
+
+
+def test_an_expired_twin_of_an_intermediate_is_passed_over(agent, put, authority):
+    """It has the good one's name and key, and stands before it."""
+    middle = Authority("Middle", parent=authority)
+    leaf = middle.issue("ECS-Client")
+    expired = Authority("Middle", parent=authority, lifetime=(-2 * DAY, -DAY), key=middle.key)
+    chain = Pair(leaf.cert + expired.pem + middle.pem, leaf.key)
+    agent.fetch(put(document(chain, authority.pem)), "--client-chain=require").succeeded("installed")
+    assert agent.file("client.crt") == leaf.cert + middle.pem + expired.pem
+
+
+@pytest.mark.parametrize("other", ["an expired leaf", "a CA"])
+def test_of_one_key_the_good_leaf_is_taken(agent, put, authority, other):
+    leaf = authority.issue("ECS-Client")
+    key = serialization.load_pem_private_key(leaf.key.encode(), None)
+    if other == "a CA":
+        first = Authority("Some-CA", key=key).pem
+    else:
+        first = authority.issue("ECS-Client", lifetime=(-3 * DAY, -DAY), key=key).cert
+    agent.fetch(put(document(Pair(first + leaf.cert, leaf.key), authority.pem))).succeeded("installed")
+    assert agent.file("client.crt") == leaf.cert + first
+
+
+def test_a_file_of_authorities_beside_an_identity(agent, put, authority):
+    """An authority of it that is no root is trusted as well, and belongs to no chain."""
+    middle = Authority("Middle", parent=authority)
+    leaf = middle.issue("ECS-Client")
+    agent.fetch([put(leaf.cert + leaf.key), put(middle.pem + authority.pem)]).succeeded("installed")
+    assert (agent.file("client.crt"), agent.file("ca.crt")) == (leaf.cert, middle.pem + authority.pem)
 
 
 def test_not_yet_valid_is_a_matter_of_clocks(agent, put, authority):
     """The host may be waiting for its time: tried again until the deadline, then exit 75."""
     future = document(authority.issue("ECS-Client", lifetime=(DAY, 2 * DAY)), authority.pem)
-    result = agent.fetch(put(future), deadline="2s")
+    result = agent.fetch(put(future), deadline="4s")
     result.failed(75, "certificate_not_yet_valid")
     assert 1.5 < result.seconds < 60
     assert snapshot(agent.dir) is None
@@ -176,7 +206,7 @@ def test_not_yet_valid_is_a_matter_of_clocks(agent, put, authority):
 def test_one_that_begins_in_four_minutes_is_not_valid_now(agent, put, authority):
     """No enclave would take it."""
     soon = authority.issue("ECS-Client", lifetime=(datetime.timedelta(minutes=4), DAY))
-    agent.fetch(put(document(soon, authority.pem)), deadline="2s").failed(75, "certificate_not_yet_valid")
+    agent.fetch(put(document(soon, authority.pem)), deadline="4s").failed(75, "certificate_not_yet_valid")
     assert snapshot(agent.dir) is None
 
 

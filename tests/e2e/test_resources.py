@@ -53,11 +53,12 @@ def test_locked_memory_by_its_own_account(agent, dear, enclaves, capsys, endpoin
 def test_locked_memory_by_the_kernels_account(agent, aws, dear):
     """Looked at while an answer is awaited."""
     aws.faults.append(HOLD)
-    running = agent.start(*agent.fetch_arguments(dear, deadline="2s"))
+    running = agent.start(*agent.fetch_arguments(dear, deadline="80s"))
     try:
         wait_for(lambda: aws.asked)
         status = Path(f"/proc/{running.pid}/status").read_text()
     finally:
+        running.child.terminate()
         running.finish()
     assert 0 < int(re.search(r"VmLck:\s+(\d+) kB", status).group(1)) <= LOCKED_KIB
 

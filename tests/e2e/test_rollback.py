@@ -376,10 +376,10 @@ def test_by_itself_only_once_for_a_version(turned, agent, pair, authority, secon
     service, new = turned("--rollback-on-failure")
     service.wait("rolled_back")
     fickle.trust(second)
-    service.wait("installed", 3, seconds=30)
+    service.wait("installed", 3)
     assert installed(agent) == new.cert
     fickle.trust(authority)
-    service.wait("not_rolled_back", seconds=30)
+    service.wait("not_rolled_back")
     service.more("handshake", 2)
     assert len(service.all("rolled_back")) == 1 and installed(agent) == new.cert
 

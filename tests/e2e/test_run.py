@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from agent import PATIENCE_S, snapshot, wait_for
+from day import CLOCK
 from servers.aws import aws_error
 from servers.http import HOLD
 from servers.loaders import load_openssl, load_python
@@ -419,3 +420,37 @@ def test_somebody_removes_the_directory(serve, agent, put, good):
     again = serve(arn)
     again.wait("ready")
     assert agent.run("healthcheck", f"--dir={agent.dir}").status == 0
+
+
+@pytest.mark.parametrize("how", ["made anew", "mounted over"])
+def test_another_directory_in_its_place(serve, agent, put, good, how):
+    """The sandbox holds the old one: it ends with 73, and who starts it again finds the new one."""
+    arn = put(good)
+    prefix = ()
+    if how == "mounted over":
+        if os.geteuid() != 0:
+            pytest.skip("only root may mount")
+        prefix = ["unshare", "--mount", "--propagation", "private"]
+    service = serve(arn, prefix=prefix)
+    service.wait("ready")
+    if how == "made anew":
+        agent.dir.rename(agent.dir.with_name("before"))
+        agent.dir.mkdir()
+    else:
+        subprocess.run(
+            ["nsenter", f"--target={service.pid}", "--mount", "mount", "-t", "tmpfs", "none", agent.dir], check=True
+        )
+    assert service.child.wait(60) == 73
+    assert "start again" in service.all("error", code="target_invalid")[-1]["reason"]
+
+
+def test_no_thread_for_a_moment(serve, put, good, clock):
+    """It is tried again, and said once."""
+    service = serve(put(good), EACH_CYCLE, program=CLOCK, env=clock.env)
+    service.wait("ready")
+    clock.no_threads(True)
+    assert "thread" in service.wait("error")["subject"]
+    time.sleep(2.5)
+    clock.no_threads(False)
+    service.more("unchanged", 2)
+    assert len(service.all("error")) == 1

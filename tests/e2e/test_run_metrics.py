@@ -87,7 +87,7 @@ def said(service):
     }
 
 
-def assert_agree(service, counted, seconds=20):
+def assert_agree(service, counted, seconds=60):
     """That both tell the same, at a moment at which nothing is between being said and being counted."""
     deadline = time.monotonic() + seconds
     while True:

@@ -530,7 +530,7 @@ def test_a_token_is_replaced(serve, tmp_path, put, good, up, session, form):
     write("two")
     asked = len(container.asked)
     service.send(signal.SIGHUP)
-    wait_for(lambda: len(container.asked) > asked, 20)
+    wait_for(lambda: len(container.asked) > asked)
     assert container.asked[-1].headers["Authorization"] == "two"
     service.more("unchanged")
     assert not service.all("error")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What run tells a service manager, by the protocol of sd_notify(3)."""
 
+import contextlib
 import re
 import signal
 import socket
@@ -173,3 +174,40 @@ def test_a_manager_that_is_gone(serve, put, good, one):
     one.stop()
     service.more("unchanged", 2)
     assert not service.all("error") and service.stop()[0] == 0
+
+
+def test_a_full_queue_loses_nothing(serve, put, good, one):
+    """Another one's messages fill the manager's queue: READY=1 comes once there is room."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        other.setblocking(False)
+        other.connect(one.path)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                other.send(b"STATUS=noise")
+        service = serve(put(good), EACH_CYCLE, env=told_by(one))
+        service.wait("ready")
+        service.more("unchanged", 2)
+    one.wait("READY=1")
+
+
+def test_ready_once_the_status_says_so(serve, agent, put, good, one):
+    """Who starts when it is ready finds the file."""
+    serve(put(good), env=told_by(one), interval="1h")
+    one.wait("READY=1")
+    assert agent.status()["agent"]["state"] == "ready"
+
+
+def test_the_second_of_two_hangups_is_waited_for(serve, aws, put, good, one):
+    """The one that came while the first was worked on: its file has not been read yet."""
+    service = serve(put(good), EACH_CYCLE, env=told_by(one), interval="1h")
+    service.wait("ready")
+    one.wait("READY=1")
+    held = len(aws.asked)
+    aws.faults += [HOLD]
+    service.send(signal.SIGHUP)
+    wait_for(lambda: len(aws.asked) > held)
+    service.send(signal.SIGHUP)
+    one.wait("RELOADING=1", 2)
+    one.wait("READY=1", 2)
+    order = [message[0] for message in one.messages if message[0] in ("RELOADING=1", "READY=1")]
+    assert order == ["READY=1", "RELOADING=1", "RELOADING=1", "READY=1"]

@@ -112,12 +112,13 @@ def test_remote_text_cannot_forge_a_line(agent, aws, put, good):
 def test_nothing_secret_in_the_process_list(agent, aws, put, good, session):
     """Looked at while AWS keeps the agent waiting."""
     aws.faults.append(HOLD)
-    running = agent.start(*agent.fetch_arguments(put(good), deadline="3s"), env=session_environment(session))
+    running = agent.start(*agent.fetch_arguments(put(good), deadline="80s"), env=session_environment(session))
     try:
         wait_for(lambda: aws.asked)
         proc = Path(f"/proc/{running.pid}")
         seen = "".join((proc / name).read_bytes().decode(errors="replace") for name in ("cmdline", "environ"))
     finally:
+        running.child.terminate()
         running.finish()
     assert "--secret=" in seen and "AWS_CA_BUNDLE" in seen
     assert_clean(seen, of_text(session["SecretAccessKey"], session["SessionToken"]))
@@ -125,11 +126,12 @@ def test_nothing_secret_in_the_process_list(agent, aws, put, good, session):
 
 def test_no_core_dump_and_no_other_reader(agent, aws, put, good):
     aws.faults.append(HOLD)
-    running = agent.start(*agent.fetch_arguments(put(good), deadline="3s"))
+    running = agent.start(*agent.fetch_arguments(put(good), deadline="80s"))
     try:
         wait_for(lambda: aws.asked)
         limits = Path(f"/proc/{running.pid}/limits").read_text()
     finally:
+        running.child.terminate()
         running.finish()
     core = next(line for line in limits.splitlines() if line.startswith("Max core file size"))
     assert core.split()[4:6] == ["0", "0"]

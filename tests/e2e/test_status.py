@@ -18,7 +18,7 @@ MEMBERS = {
     "written": "time",
     "uptime_s": int,
     "next_within_s": int,
-    "agent": {"version": str, "state": str, "pid": int, "started": "time", "config": (str, None)},
+    "agent": {"version": str, "state": str, "pid": int, "started": "time", "dir": str, "config": (str, None)},
     "sets": [
         {
             "set": str,
@@ -51,6 +51,8 @@ MEMBERS = {
             "last_at": ("time", None),
             "failed_at": ("time", None),
             "failure": (str, None),
+            "attestation": (str, None),
+            "attested_at": ("time", None),
             **{
                 window: dict.fromkeys(
                     (
@@ -59,6 +61,7 @@ MEMBERS = {
                         "refused",
                         "not_mutual",
                         "untrusted",
+                        "unattested",
                         "unreachable",
                         "mean_ms",
                         "worst_ms",
@@ -138,6 +141,7 @@ def test_while_there_is_no_set(serve, agent, aws, put, good):
     aws.faults += [aws_error(400, "AccessDeniedException", "no") for _ in range(1000)]
     service = serve(put(good), EACH_CYCLE)
     service.wait("error", 2)
+    wait_for(lambda: agent.status()["sets"][0]["error"])
     status = agent.status()
     conforms(status, MEMBERS)
     (told,) = status["sets"]
@@ -193,8 +197,8 @@ def test_for_programs(serve, agent, put, good):
     service = serve(put(good), interval="1h")
     service.wait("ready")
     wait_for(lambda: agent.status()["agent"]["state"] == "ready")
-    seen = view(agent, "--json")
-    assert seen.status == 0 and json.loads(seen.stdout) == agent.status()
+    assert view(agent, "--json").status == 0
+    wait_for(lambda: json.loads(view(agent, "--json").stdout) == agent.status())
 
 
 @pytest.mark.parametrize("end", ["stopped", "killed"])
@@ -273,6 +277,6 @@ def test_of_as_many_endpoints_as_there_may_be(serve, agent, put, good, enclave):
     assert len(agent.status()["endpoints"]) == 1024
     seen = view(agent)
     assert seen.status == 0 and seen.stdout.count("\nendpoint ") == 1024, seen.stderr
-    assert json.loads(view(agent, "--json").stdout) == agent.status()
+    wait_for(lambda: json.loads(view(agent, "--json").stdout) == agent.status())
     healthy = agent.run("healthcheck", f"--dir={agent.dir}", "--min-endpoints=1", "--max-fetch-age=1h")
     assert healthy.stdout == "healthy\n", healthy.stdout

@@ -7,15 +7,17 @@ misbehave at one place.
 
 import socket
 from datetime import timedelta
+from typing import NamedTuple
 
 import pytest
 
-from agent import snapshot
+from agent import Agent, Result, snapshot, wait_for
 from servers.enclave import OpenSsl
 from servers.more import with_options
 from servers.peer import ALERT, HANDSHAKE, HELLO_REQUEST, Peer, Tls12, abort, record
 from servers.pki import Pair, document
 from servers.process import free_port
+from side_by_side import side_by_side
 
 HALF_AN_HOUR = timedelta(minutes=30)
 HANDSHAKE_FAILURE, BAD_CERTIFICATE, UNKNOWN_CA, ACCESS_DENIED, DECRYPT_ERROR = 40, 42, 48, 49, 51
@@ -158,35 +160,73 @@ def shown(authority):
 @pytest.fixture
 def peer(up, shown):
     """A server of whose connections the numbered ones meet another function than the rest."""
-
-    def start(talk, first=()):
-        functions = list(first)
-
-        def serve(sock):
-            (functions.pop(0) if functions else talk)(sock, shown)
-
-        return up(Peer(serve))
-
-    return start
+    return lambda talk, first=(): up(peer_of(shown, talk, first))
 
 
-def deadline_of(name):
-    return "9s" if name in SLOW else "20s"
+def peer_of(shown, talk, first=()):
+    functions = list(first)
+    return Peer(lambda sock: (functions.pop(0) if functions else talk)(sock, shown))
 
 
-def of(result, name):
-    """The handshakes with the new identity, without those of the comparison."""
-    return result.all("handshake")[0 if name != DOUBT else 0]
+# ---- each row, with what is installed before it. They run side by side: a silent peer is waited for.
+
+
+class Met(NamedTuple):
+    """An agent that met a row's peer, with a new identity; what was installed before that."""
+
+    agent: Agent
+    certificate: str
+    tree: dict
+    result: Result
+
+
+FIRST, OVER_GOOD, OVER_ENDING, REQUIRE = "first", "good", "ending", "require"
+SITUATIONS = {FIRST: None, OVER_GOOD: timedelta(days=90), OVER_ENDING: HALF_AN_HOUR, REQUIRE: None}
+SILENT_DEADLINE_S, DEADLINE_S = 12, 60  # a silent peer is asked until then
+
+
+@pytest.fixture(scope="module")
+def met(tmp_path_factory, aws_server, authority, shown):
+    """By situation and row."""
+    directory = tmp_path_factory.mktemp("met")
+    # The silent ones first: they take longest.
+    keys = [(situation, name) for name in sorted(ROWS, key=lambda name: name not in SLOW) for situation in SITUATIONS]
+    agents = {key: Agent(directory / "-".join(map(str, key)), aws_server.environment()) for key in keys}
+    new, arns, before = document(authority.issue("ECS-Client"), authority.pem), {}, {}
+    for situation, life in SITUATIONS.items():
+        old = life and document(authority.issue("ECS-Client", lifetime=(-96 * HALF_AN_HOUR, life)), authority.pem)
+        arns[situation] = aws_server.put(f"mtls/verdicts-{situation}", old or new)
+        for key in keys:
+            if key[0] == situation:
+                agents[key].dir.parent.mkdir()
+                before[key] = install(agents[key], arns[situation]) if old else (None, None)
+        if old:
+            aws_server.rotate(arns[situation], new)
+
+    def start(key):
+        situation, name = key
+        server = peer_of(shown, ROWS[name][0])
+        options = {"endpoint": server.endpoint, "deadline": f"{SILENT_DEADLINE_S if name in SLOW else DEADLINE_S}s"}
+        more = ["--rehearse=require"] if situation == REQUIRE else []
+        return server, agents[key].start(*agents[key].fetch_arguments(arns[situation], *more, **options))
+
+    ended = side_by_side(keys, start)
+    assert not aws_server.disagreements
+    return {key: Met(agents[key], *before[key], ended[key][1]) for key in keys}
+
+
+def install(agent, arn):
+    agent.fetch(arn).succeeded("installed")
+    return agent.file("client.crt"), snapshot(agent.dir)
 
 
 ROW = pytest.mark.parametrize("name", ROWS)
 
 
 @ROW
-def test_on_a_first_install(agent, put, good, peer, name):
-    talk, verdict, words = ROWS[name]
-    server = peer(talk)
-    result = agent.fetch(put(good), endpoint=server.endpoint, deadline=deadline_of(name))
+def test_on_a_first_install(met, name):
+    _, verdict, words = ROWS[name]
+    agent, _, _, result = met[FIRST, name]
     told = result.event("handshake") if verdict is not FAULT and verdict is not SILENCE else result.all("handshake")[-1]
     if verdict == PROOF:
         assert told["result"] == "accepted", result.stderr
@@ -203,47 +243,36 @@ def test_on_a_first_install(agent, put, good, peer, name):
 
 
 @ROW
-def test_over_a_good_set(agent, aws, put, good, peer, pair, authority, name):
+def test_over_a_good_set(met, name):
     """The installed identity meets the same, so that a doubt says nothing."""
-    talk, verdict, _ = ROWS[name]
-    arn = put(good)
-    agent.fetch(arn).succeeded("installed")
-    before = snapshot(agent.dir)
-    aws.rotate(arn, document(authority.issue("ECS-Client"), authority.pem))
-    result = agent.fetch(arn, endpoint=peer(talk).endpoint, deadline=deadline_of(name))
+    _, verdict, _ = ROWS[name]
+    agent, _, tree, result = met[OVER_GOOD, name]
     if verdict == PROOF:
         result.succeeded("installed")
     elif verdict == REFUSAL:
         result.failed(76, "enclave_refused")
-        assert snapshot(agent.dir) == before
+        assert snapshot(agent.dir) == tree
     else:
         result.succeeded("kept_unproven")
-        assert snapshot(agent.dir) == before
+        assert snapshot(agent.dir) == tree
 
 
 @ROW
-def test_over_a_set_that_is_about_to_end(agent, aws, put, peer, authority, name):
-    talk, verdict, _ = ROWS[name]
-    ending = authority.issue("ECS-Client", lifetime=(-96 * HALF_AN_HOUR, HALF_AN_HOUR))
-    arn = put(document(ending, authority.pem))
-    agent.fetch(arn).succeeded("installed")
-    before = agent.file("client.crt")
-    aws.rotate(arn, document(authority.issue("ECS-Client"), authority.pem))
-    result = agent.fetch(arn, endpoint=peer(talk).endpoint, deadline=deadline_of(name))
+def test_over_a_set_that_is_about_to_end(met, name):
+    _, verdict, _ = ROWS[name]
+    agent, certificate, _, result = met[OVER_ENDING, name]
     if verdict == REFUSAL:
         result.failed(76, "enclave_refused")
-        assert agent.file("client.crt") == before
+        assert agent.file("client.crt") == certificate
     else:
         result.succeeded("installed")
-        assert agent.file("client.crt") != before
+        assert agent.file("client.crt") != certificate
 
 
 @ROW
-def test_under_require(agent, put, good, peer, name):
-    talk, verdict, _ = ROWS[name]
-    result = agent.fetch(
-        put(good), "--rehearse=require", endpoint=peer(talk).endpoint, deadline=deadline_of(name)
-    )
+def test_under_require(met, name):
+    _, verdict, _ = ROWS[name]
+    agent, _, _, result = met[REQUIRE, name]
     if verdict == PROOF:
         result.succeeded("installed")
         return
@@ -374,6 +403,7 @@ def test_our_refusal_reaches_the_server(agent, put, good, up, authority, strange
 
     server = up(Peer(talk))
     agent.fetch(put(good), endpoint=server.endpoint).failed(76, "enclave_untrusted")
+    wait_for(lambda: heard)  # it may read it after the agent's end
     assert heard == [(ALERT, bytes([2, number]))]
 
 
@@ -389,6 +419,7 @@ def test_a_point_of_small_order(agent, put, good, up, shown):
 
     error = agent.fetch(put(good), "--rehearse=require", endpoint=up(Peer(talk)).endpoint)
     assert "curve" in error.failed(76, "enclave_unreachable")["reason"]
+    wait_for(lambda: heard)
     assert set(heard) == {(ALERT, bytes([2, ILLEGAL_PARAMETER]))}
 
 

@@ -17,7 +17,6 @@ enum {
     HORIZON = 60 * MINUTE,
     SECONDS = HORIZON / 1000,
     INTERVAL = 5 * MINUTE,
-    FLOOR = 1000,
     DEADLINE = MINUTE, /* of one cycle */
     LATENCY = 80,      /* of one request, at most */
     LAST_TRY = 1000,
@@ -34,6 +33,7 @@ static const struct scenario {
     int64_t fails, recovers; /* when AWS does */
     int64_t counted;         /* from when on peaks count */
 } scenarios[] = {
+    {"start", "all of them started, a secret changed before", 0, 0, 0, 0},
     {"change", "one secret changed", 10 * MINUTE, 0, 0, 10 * MINUTE},
     {"outage", "an outage of 30 minutes ended, a secret changed within", 20 * MINUTE, 10 * MINUTE,
      40 * MINUTE, 40 * MINUTE},
@@ -140,8 +140,8 @@ static void run(struct fleet *fleet)
     for (at = 0; at < HORIZON; at++)
         fleet->calendar[at] = -1;
     for (i = 0; i < HOSTS; i++) {
-        fleet->hosts[i].schedule = (struct schedule){INTERVAL, FLOOR, 0};
-        plan(fleet, &fleet->hosts[i], draw(fleet) % INTERVAL);
+        fleet->hosts[i].schedule = schedule_of(INTERVAL);
+        plan(fleet, &fleet->hosts[i], schedule_first(&fleet->hosts[i].schedule, 0, draw(fleet)));
     }
     for (at = 0; at < HORIZON; at++)
         while ((i = fleet->calendar[at]) >= 0) {

@@ -215,7 +215,7 @@ def threads(pid):
     return [int(task) for task in os.listdir(f"/proc/{pid}/task")]
 
 
-def wait_stopped(pid, seconds=30):
+def wait_stopped(pid, seconds=90):
     """All threads."""
 
     def stopped():
@@ -264,7 +264,7 @@ class Frozen:
             pass
 
 
-def wait_for_erased_environment(pid, program, secrets, seconds=30):
+def wait_for_erased_environment(pid, program, secrets, seconds=90):
     """Until the agent has taken over: exec itself puts the environment into its memory."""
     texts = [value for name, value in secrets.needles.items() if name.endswith(" text")]
     proc = Path(f"/proc/{pid}")

@@ -52,7 +52,7 @@ def test_a_core_at_work(dump, agent, put, secrets, client, client_document, encl
     secrets.key(client.key)
     arguments = agent.fetch_arguments(put(client_document), endpoint=enclave.hold().endpoint)
     hits = dump(
-        variant("dumped" if lapse else "dumping"), arguments, lambda _: wait_for(lambda: enclave.asked, 30)
+        variant("dumped" if lapse else "dumping"), arguments, lambda _: wait_for(lambda: enclave.asked)
     )
     kinds = {hit[0].split()[0] for hit in hits}
     assert kinds == ({"key", "credentials", "master"} if lapse else set())
@@ -77,4 +77,4 @@ def test_cores_at_random_moments(dump, agent, put, secrets, client, client_docum
 def test_the_program_as_it_is_makes_none(dump, agent, put, client_document, enclave):
     arguments = agent.fetch_arguments(put(client_document), endpoint=enclave.hold().endpoint)
     with pytest.raises(AssertionError, match="no core was made"):
-        dump(PROGRAM, arguments, lambda _: wait_for(lambda: enclave.asked, 30))
+        dump(PROGRAM, arguments, lambda _: wait_for(lambda: enclave.asked))

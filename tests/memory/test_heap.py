@@ -94,7 +94,7 @@ def test_libcurl_and_the_rest_at_work(agent, aws, put, good, enclave, up, tmp_pa
     arguments = agent.fetch_arguments(put("no JSON"), endpoint=enclave.endpoint)
     assert agent.run(*arguments, env=environment, program=program).status == 65
     environment = {"ALLOCATIONS": str(log), "AWS_ENDPOINT_URL_SECRETS_MANAGER": "https://aws.test"}
-    arguments = agent.fetch_arguments(put(good), "--if-unreachable=fail", deadline="1s")
+    arguments = agent.fetch_arguments(put(good), "--if-unreachable=fail", deadline="4s")
     assert agent.run(*arguments, env=environment, program=program, prefix=nowhere).status == 69
 
     known = places(program)

@@ -57,12 +57,13 @@ def test_secret_memory_is_closed_to_root(launch, agent, put, secrets, look, clie
     secrets.key(client.key)
     prefix = READABLE[:-3]  # without the denial
     running = launch(
-        *agent.fetch_arguments(put(client_document), endpoint=enclave.hold().endpoint, deadline="2s"),
+        *agent.fetch_arguments(put(client_document), endpoint=enclave.hold().endpoint, deadline="80s"),
         prefix=prefix,
     )
     wait_for(lambda: enclave.asked)
     with Frozen(running.pid):
         memory, outside, inside = look(running.pid)
+    running.child.terminate()
     backing = running.finish().event("finished")["backing"]
     if backing != "memfd_secret":
         pytest.skip("this kernel has no memfd_secret(2)")

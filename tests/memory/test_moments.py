@@ -36,7 +36,7 @@ def busy(stay, aws, put, secrets, pairs, authority, enclave, up):
         probe_interval="200ms",
         env={**NO_KEYS, **imds.environment()},
     )
-    service.wait("started", seconds=30)
+    service.wait("started")
     service.arn = arn
     service.imds = imds
     return service
@@ -73,7 +73,7 @@ def test_run_of_a_profile(stay, aws, put, good, secrets, glance, tmp_path):
     path.write_text("[default]\n" + "".join(f"{name} = {value}\n" for name, value in aws.keys.items()))
     environment = {**NO_KEYS, "AWS_SHARED_CREDENTIALS_FILE": str(path), "AWS_CONFIG_FILE": "/nonexistent"}
     service = stay(put(good), interval="100ms", env=environment)
-    service.wait("installed", seconds=30)
+    service.wait("installed")
     seen, moments = set(), 0
     while moments < MOMENTS or "credentials" not in seen:
         assert moments < MOMENTS * PATIENCE, f"only {seen} were seen at work"

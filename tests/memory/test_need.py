@@ -51,7 +51,7 @@ def test_the_need_suffices(agent, put, client_document, enclave):
 def test_locked_by_the_kernels_account(launch, agent, put, client_document, enclave):
     """The arena's mappings, and no others, are locked, left out of cores, and not inherited by a fork."""
     running = launch(*agent.fetch_arguments(put(client_document), endpoint=enclave.hold().endpoint))
-    wait_for(lambda: enclave.asked, 30)
+    wait_for(lambda: enclave.asked)
     arena = [mapping for mapping in mappings(running.pid) if mapping.is_arena]
     size = sum(mapping.end - mapping.start for mapping in arena)
     status = Path(f"/proc/{running.pid}/status").read_text()
@@ -76,7 +76,7 @@ def test_refused_and_preferred(agent, stay, put, good, enclave, tmp_path):
     metrics = tmp_path / "metrics.prom"
     arguments = ["--memory-lock=prefer", f"--metrics-file={metrics}"]
     service = stay(put(good), *arguments, endpoint=enclave.endpoint, prefix=limited(0))
-    service.wait("ready", seconds=30)
+    service.wait("ready")
     wait_for(metrics.exists)
     assert service.all("memory_unlocked", backing="unlocked")
     assert agent.status()["memory"]["backing"] == "unlocked" and agent.status()["memory"]["locked_bytes"] == 0
@@ -109,7 +109,7 @@ def test_unlocked_memory_holds_all_of_it(launch, agent, put, client, client_docu
         put(client_document), "--memory-lock=prefer", endpoint=enclave.hold().endpoint
     )
     running = launch(*arguments, prefix=[*limited(0), *READABLE])
-    wait_for(lambda: enclave.asked, 30)
+    wait_for(lambda: enclave.asked)
     with Frozen(running.pid):
         memory, outside, inside = look(running.pid)
     arena = [mapping for mapping in memory if mapping.is_arena]

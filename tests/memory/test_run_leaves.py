@@ -85,7 +85,7 @@ def test_the_hook_runner_and_what_it_runs(stay, put, secrets, look, client, clie
     hook.write_text(HOOK.format(told=told))
     hook.chmod(0o755)
     service = stay(put(client_document), f"--on-change-exec={hook}")
-    wait_for(told.exists, 30)
+    wait_for(told.exists)
     found = family(service.pid)
     assert len(found) >= 3 and int(told.read_text()) in found
     seen = set()

@@ -288,10 +288,18 @@ static const struct attempt *find(const char *name)
     exit(2);
 }
 
+static const struct config *narrow_for;
+
+static int attempt_narrowed(void *argument)
+{
+    confine_job(narrow_for, strcmp(narrow_for->command, "run") != 0 && !confine_standing());
+    return attempt(argument);
+}
+
 static int on_job(struct job *job, const struct config *config, struct err *err)
 {
+    narrow_for = config;
     job->deadline = 0;
-    job->rules = confine_job(config, strcmp(config->command, "run") != 0 && !confine_standing());
     return job_start(job, err) < 0 || job_finish(job, err) < 0 ? -1 : 0;
 }
 
@@ -304,7 +312,7 @@ int main(int argc, char *argv[])
     struct process process;
     struct config *config;
     struct job job = {
-        .function = attempt, .argument = (void *)(uintptr_t)which, .rules = -1, .done = -1};
+        .function = attempt_narrowed, .argument = (void *)(uintptr_t)which, .done = -1};
     struct err err;
 
     parent = getppid();

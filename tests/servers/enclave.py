@@ -71,6 +71,10 @@ class Enclave:
     def endpoint(self):
         return f"localhost:{self.port}"
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def stop(self):
         self._process.stop()
 
@@ -121,10 +125,11 @@ class Go(Enclave):
     """Sends an alert within the handshake."""
 
     env = {}
+    words = ()
 
     def launch(self, port):
-        program = go_program(HERE / "enclave.go")
-        return Process([program, self.dir, port, *["tls13"] * self.tls13_only], self.dir / "log", self.env)
+        words = ["tls13"] if self.tls13_only else self.words
+        return Process([go_program(HERE / "enclave.go"), self.dir, port, *words], self.dir / "log", self.env)
 
 
 class OpenSsl(Enclave):

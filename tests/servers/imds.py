@@ -37,6 +37,7 @@ class Imds:
         self.not_ready = 0  # so many first requests for credentials get 503
         self.faults = []  # what the next requests for the role or its credentials get instead
         self.hold_path = None  # what ends with this gets silence
+        self.delay_s = 0  # before each answer
         self.tokens = {}
         self._http = Http(self._answer, listener=listener)
         self.port = self._http.port
@@ -56,6 +57,7 @@ class Imds:
         self._http.stop()
 
     def _answer(self, request):
+        time.sleep(self.delay_s)
         if self.hold_path and request.path.endswith(self.hold_path):
             return HOLD
         if self.disabled:

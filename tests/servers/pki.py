@@ -182,9 +182,9 @@ def alternative_names(names):
 class Authority:
     """A CA with its key at hand and all extensions that strict verifiers want; intermediate with a parent."""
 
-    def __init__(self, cn, kind="p256", parent=None, lifetime=(-DAY, 365 * DAY), basic=(True, None), more=()):
+    def __init__(self, cn, kind="p256", parent=None, lifetime=(-DAY, 365 * DAY), basic=(True, None), more=(), key=None):
         """basic: whether it is a CA, and its path length; more: critical extensions beside the usual."""
-        self.key = new_key(kind)
+        self.key = key or new_key(kind)
         self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, cn)])
         issuer = parent or self
         usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
@@ -216,12 +216,12 @@ class Authority:
     def pem(self):
         return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
 
-    def issue(self, cn, kind="p256", names=(), lifetime=(-DAY, 90 * DAY), usage=None, more=()):
+    def issue(self, cn, kind="p256", names=(), lifetime=(-DAY, 90 * DAY), usage=None, more=(), key=None):
         """
         A leaf: a server's where it has names, else a client's; usage overrides its extended key usage. more:
         critical extensions.
         """
-        key = new_key(kind)
+        key = key or new_key(kind)
         usage = usage or (ExtendedKeyUsageOID.SERVER_AUTH if names else ExtendedKeyUsageOID.CLIENT_AUTH)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, cn)])
         builder = self._builder(subject, key.public_key(), self, lifetime)

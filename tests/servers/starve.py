@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A processor that is short of time: a share of one core for one process, by a cgroup's quota, else by stops."""
 
+import contextlib
 import os
 import signal
 import threading
@@ -90,6 +91,13 @@ class Stops:
         self._ended.set()
         if self._thread:
             self._thread.join()
+
+
+def precede(pid):
+    """Lets a process have its processor before all others, where we may: a quick peer, whatever else the machine does."""
+    with contextlib.suppress(PermissionError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            os.setpriority(os.PRIO_PROCESS, int(task), -20)
 
 
 def starved(percent, by_stops=False):

@@ -15,6 +15,7 @@
 struct fake_server {
     const char *replies[FAKE_SERVER_MAX];
     size_t count;
+    int endless; /* the last reply is given again and again */
     size_t served;
     int listener;
     char url[64];
@@ -47,13 +48,17 @@ static void serve(int connection, const char *reply, char *request)
 static void *run(void *argument)
 {
     struct fake_server *server = argument;
+    char beyond[FAKE_SERVER_TEXT_MAX];
+    size_t last = server->count - 1;
     int connection;
 
-    while (server->served < server->count) {
+    while (server->endless || server->served < server->count) {
         connection = accept(server->listener, NULL, NULL);
         if (connection < 0)
             break; /* shut down */
-        serve(connection, server->replies[server->served], requests[server->served]);
+        beyond[0] = '\0';
+        serve(connection, server->replies[server->served < last ? server->served : last],
+              server->served < FAKE_SERVER_MAX ? requests[server->served] : beyond);
         server->served++;
         (void)close(connection);
     }
@@ -61,7 +66,7 @@ static void *run(void *argument)
     return NULL;
 }
 
-struct fake_server *fake_server_start(const char *const *replies, size_t count)
+static struct fake_server *start(const char *const *replies, size_t count, int endless)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct fake_server *server = calloc(1, sizeof *server);
@@ -73,6 +78,7 @@ struct fake_server *fake_server_start(const char *const *replies, size_t count)
     if (count > 0)
         memcpy(server->replies, replies, count * sizeof *replies);
     server->count = count;
+    server->endless = endless;
     server->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (server->listener < 0 || bind(server->listener, (void *)&address, size) < 0 ||
         (count > 0 && listen(server->listener, FAKE_SERVER_MAX) < 0) ||
@@ -81,6 +87,16 @@ struct fake_server *fake_server_start(const char *const *replies, size_t count)
         abort();
     (void)snprintf(server->url, sizeof server->url, "http://127.0.0.1:%u", ntohs(address.sin_port));
     return server;
+}
+
+struct fake_server *fake_server_start(const char *const *replies, size_t count)
+{
+    return start(replies, count, 0);
+}
+
+struct fake_server *fake_server_repeat(const char *reply)
+{
+    return start(&reply, 1, 1);
 }
 
 const char *fake_server_url(const struct fake_server *server)

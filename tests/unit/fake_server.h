@@ -6,8 +6,8 @@
 
 /*
  * An HTTP server on a loopback port that gives prepared replies, one a request and connection, in
- * their order, and keeps the requests. After the last reply its port is closed; without any, it
- * was never open.
+ * their order, and keeps the first requests. After the last reply its port is closed; without any,
+ * it was never open.
  */
 enum { FAKE_SERVER_MAX = 16, FAKE_SERVER_TEXT_MAX = 8192 };
 
@@ -15,6 +15,9 @@ struct fake_server;
 
 /* replies: raw HTTP ("HTTP/1.1 200 OK\r\n..."), see fake_reply(); "" closes without an answer. */
 struct fake_server *fake_server_start(const char *const *replies, size_t count);
+
+/* One that gives the same reply to whatever comes, without end. */
+struct fake_server *fake_server_repeat(const char *reply);
 
 /* "http://127.0.0.1:PORT", until the server is stopped. */
 const char *fake_server_url(const struct fake_server *server);

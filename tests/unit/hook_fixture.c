@@ -19,7 +19,7 @@
 
 #include "base/clock.h"
 
-enum { WAIT_MS = 10000, STEP_MS = 10 };
+enum { WAIT_MS = 60000, STEP_MS = 10 };
 
 int hook_fixture_setup(void **state)
 {

@@ -8,7 +8,7 @@
 /* A hook runner whose log goes into a file of a temporary directory. */
 struct hook_fixture {
     char dir[64];
-    struct hook_options options; /* 10 s for the program, and nobody to tell, unless set */
+    struct hook_options options; /* a minute for the program, and nobody to tell, unless set */
     const char *argv[5];
     struct hook hook;
     struct err err;

@@ -298,6 +298,31 @@ static void a_self_signed_leaf_is_not_its_ca(void **state)
     assert_files(BUNDLE_CA_CERT, "ca.pem", NULL);
 }
 
+/* Even where the CA stands first, and has the leaf's key. */
+static void a_ca_of_the_leafs_key_is_no_leaf(void **state)
+{
+    static const char *const files[] = {"twin-self.pem", "twin.pem", "twin.key", NULL};
+
+    (void)state;
+    assert_int_equal(add_buf(concatenate(files), "s"), 0);
+    assert_files(BUNDLE_CLIENT_CERT, "twin.pem", NULL);
+    assert_files(BUNDLE_CA_CERT, "twin-self.pem", NULL);
+}
+
+/* Its authorities need not be roots; beside a leaf they are its chain. */
+static void a_file_of_authorities_goes_beside_an_identity(void **state)
+{
+    static const char *const authorities[] = {"inner.pem", "ca.pem", NULL};
+    static const char *const chain[] = {"leaf.pem", "inner.pem", "leaf.key", NULL};
+
+    (void)state;
+    assert_int_equal(add_buf(concatenate(chain), "identity"), 0);
+    assert_int_equal(add_buf(concatenate(authorities), "ca"), 0);
+    assert_files(BUNDLE_CLIENT_CERT, "leaf.pem", "inner.pem");
+    assert_files(BUNDLE_CA_CERT, "inner.pem", "ca.pem");
+    assert_string_equal(bundle.source[BUNDLE_CA_CERT], "ca");
+}
+
 /* Its certificates would be installed, whatever its fields are. */
 static void json_behind_something_is_no_bundle(void **state)
 {
@@ -453,6 +478,8 @@ int main(void)
         test(two_secrets_may_not_give_one_field),
         test(a_bare_bundle_is_sorted),
         test(a_self_signed_leaf_is_not_its_ca),
+        test(a_ca_of_the_leafs_key_is_no_leaf),
+        test(a_file_of_authorities_goes_beside_an_identity),
         test(json_behind_something_is_no_bundle),
         test(only_what_begins_a_line_is_pem),
         test(text_may_stand_before_pem),

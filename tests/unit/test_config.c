@@ -36,6 +36,11 @@ static void write_conf(const char *text, size_t len)
     assert_int_equal(chmod(conf, 0644), 0);
 }
 
+static void write_text(const char *text)
+{
+    write_conf(text, strlen(text));
+}
+
 /* Parses words that a space separates, behind the program's name; CONF is the file's path. */
 static int parse(const char *line)
 {
@@ -159,10 +164,10 @@ static void test_every_flag(void **state)
     assert_int_equal(config->cert_mode, 0640);
     assert_int_equal(config->dir_mode, 0750);
 
-    assert_parses("probe --endpoint e:1 --health-path /ready?deep=1 --allow-cn --rehearse require "
-                  "--if-unreachable fail --client-chain require --keep-previous 0 --combined=on "
-                  "--memory-lock=prefer --log-level debug --log-format json --log-file /l");
-    assert_string_equal(config->command, "probe");
+    assert_parses(
+        "fetch --secret a --endpoint e:1 --health-path /ready?deep=1 --allow-cn --rehearse require "
+        "--if-unreachable fail --client-chain require --keep-previous 0 --combined=on "
+        "--memory-lock=prefer --log-level debug --log-format json --log-file /l");
     assert_string_equal(config->health_path, "/ready?deep=1");
     assert_true(config->allow_cn);
     assert_int_equal(config->rehearse, REHEARSE_REQUIRE);
@@ -374,6 +379,133 @@ static void test_wrong_files(void **state)
     assert_file_refused("secret = \"a\"\n", "line 1: secret (3 bytes) is not a secret's name");
 }
 
+/* Comments are comments, and a block of PEM is one only where an option takes it. */
+static void test_pem_in_a_file(void **state)
+{
+    static const char *const comments[] = {
+        "# ca-bundle = -----BEGIN CERTIFICATE-----\n# MIIB\n# -----END CERTIFICATE-----\n",
+        "# it was ca-bundle = -----BEGIN CERTIFICATE-----, once\n",
+        "  #ca-bundle=-----BEGIN CERTIFICATE-----\n",
+    };
+    static const char two[] = "ca-bundle = -----BEGIN CERTIFICATE-----\r\n MII+/=\r\n"
+                              "-----END CERTIFICATE-----\n-----BEGIN CERTIFICATE-----\nMIIB==\n"
+                              "-----END CERTIFICATE-----\n# and\ndir = /later\n";
+    char text[512];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(comments); i++) {
+        (void)snprintf(text, sizeof text, "%sdir = /later\n", comments[i]);
+        write_conf(text, strlen(text));
+        assert_parses("probe --config CONF");
+        assert_string_equal(config->dir, "/later");
+    }
+    write_conf(two, sizeof two - 1);
+    assert_parses("probe --config CONF");
+    assert_string_equal(config->dir, "/later");
+    assert_non_null(strstr(config->ca_bundle, "MIIB=="));
+    assert_file_refused("dir = /a\nca-bundle = -----BEGIN CERTIFICATE-----\nMIIB\ndir = /b\n"
+                        "-----END CERTIFICATE-----\n",
+                        "line 2: a PEM block begins here, and has no line -----END");
+    assert_file_refused("ca-bundle = -----BEGIN CERTIFICATE-----\nMIIB\n# no\n", "line 1: a PEM");
+    assert_file_refused("ca-bundle = -----BEGIN CERTIFICATE-----\nMIIB\n"
+                        "-----END CERTIFICATE-----\n-----BEGIN CERTIFICATE-----\nMIIB\n",
+                        "line 4: a PEM block begins here");
+    assert_file_refused("expect-subject = -----BEGIN CERTIFICATE-----\nMIIB\n"
+                        "-----END CERTIFICATE-----\ndir = /a\n",
+                        "line 2: \"MIIB\" is not followed by");
+    assert_file_refused("\n-----BEGIN CERTIFICATE-----\nMIIB\n",
+                        "line 2: a PEM block stands where");
+}
+
+static void test_byte_order_marks(void **state)
+{
+    (void)state;
+    write_conf("\xEF\xBB\xBF"
+               "dir = /a\n",
+               12);
+    assert_parses("probe --config CONF");
+    assert_string_equal(config->dir, "/a");
+    write_conf("\xFF\xFE"
+               "d\0i\0r\0",
+               8);
+    assert_refused("probe --config CONF", ERR_CONFIG, conf, "is UTF-16");
+}
+
+static void test_options_of_other_commands(void **state)
+{
+    static const struct {
+        const char *line, *subject, *reason;
+    } cases[] = {
+        {"fetch --secret a --count 5", "--count", "count means nothing to fetch: it is for probe"},
+        {"fetch --secret a --json", "--json", "it is for inspect, probe, status and healthcheck"},
+        {"probe --endpoint a:1 --interval 5m", "--interval", "it is for fetch and run"},
+        {"status --region eu-west-1", "--region", "it is for fetch and run"},
+        {"purge --min-endpoints 1", "--min-endpoints", "it is for healthcheck"},
+        {"fetchh --secret a", "command line", "\"fetchh\" is no command: fetch, inspect"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++)
+        assert_refused(cases[i].line, ERR_USAGE, cases[i].subject, cases[i].reason);
+    /* One file is for all of them. */
+    write_text("secret = a\ncount = 5\ninterval = 5m\nmin-endpoints = 1\n");
+    assert_parses("fetch --config CONF");
+    assert_parses("run --config CONF");
+    /* A wrong word is that, whatever is wrong with the file. */
+    write_text("zzz = 5\n");
+    assert_refused("fetchh --config CONF", ERR_USAGE, "command line", "is no command");
+}
+
+static void test_what_means_nothing_together(void **state)
+{
+    static const struct {
+        const char *line, *subject, *reason;
+    } cases[] = {
+        {"run --secret a --rollback-on-failure", "--rollback-on-failure", "there is none"},
+        {"run --secret a --endpoint a:1 --rollback-on-failure --probe-interval 0s",
+         "--rollback-on-failure", "probe-interval is 0s"},
+        {"run --secret a --endpoint a:1 --rollback-on-failure --keep-previous 0s",
+         "--rollback-on-failure", "keep-previous is 0s"},
+        {"run --secret a --status-file /x --metrics-file /x", "--metrics-file",
+         "is the file of status-file as well"},
+        {"run --secret a --metrics-file /x --log-file /x", "--log-file", "of metrics-file as well"},
+        {"run --secret a --dir /d --log-file /d/client.key", "--log-file", "of the installed set"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++)
+        assert_refused(cases[i].line, ERR_USAGE, cases[i].subject, cases[i].reason);
+    write_text("endpoint = a:1\nmin-endpoints = 2\n");
+    assert_refused("healthcheck --config CONF", ERR_CONFIG, conf, "more than there are endpoints");
+    assert_parses("run --secret a --endpoint a:1 --rollback-on-failure");
+    assert_parses("healthcheck --min-endpoints 2");
+}
+
+/* What a command does without, it does not fail on. */
+static void test_mistakes_in_what_is_not_needed(void **state)
+{
+    static const char text[] = "dir = /d\nendpoint = bad\ninterval = soon\ndeadline = soon\n"
+                               "frobnicate = 1\nno line\nAWS_REGIN = x\nsecret = \"a\"\n";
+
+    (void)state;
+    write_conf(text, sizeof text - 1);
+    assert_refused("probe --config CONF", ERR_CONFIG, conf, "line 2: endpoint");
+    assert_parses("healthcheck --config CONF");
+    assert_string_equal(config->dir, "/d");
+    assert_int_equal(config->deadline_ms, 60000);
+    assert_non_null(strstr(config->mistake, "line 2: endpoint"));
+    assert_parses("status --config CONF");
+    assert_parses("inspect - --config CONF");
+    assert_refused("purge --config CONF", ERR_CONFIG, conf, "line 4: deadline");
+    write_text("dirr = /d\n");
+    assert_refused("healthcheck --config CONF", ERR_CONFIG, conf, "did you mean \"dir\"?");
+    write_text("status-file = d\n");
+    assert_refused("status --config CONF", ERR_CONFIG, conf, "is not an absolute path");
+    setenv("MTLS_AGENT_ENDPOINT", "bad", 1);
+    assert_parses("healthcheck");
+    assert_refused("probe", ERR_CONFIG, "MTLS_AGENT_ENDPOINT", "has no port");
+}
+
 static void test_no_secret_in_a_file(void **state)
 {
     static const char *const names[] = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
@@ -541,10 +673,11 @@ static void test_endpoint_count(void **state)
 static void test_plaintext_needs_consent(void **state)
 {
     (void)state;
-    assert_refused("probe --endpoint-url http://127.0.0.1:4566", ERR_USAGE, "--endpoint-url",
-                   "there is allow-plaintext-endpoint");
-    assert_parses("probe --endpoint-url http://127.0.0.1:4566 --allow-plaintext-endpoint");
-    assert_parses("probe --endpoint-url https://127.0.0.1:4566");
+    assert_refused("fetch --secret a --endpoint-url http://127.0.0.1:4566", ERR_USAGE,
+                   "--endpoint-url", "there is allow-plaintext-endpoint");
+    assert_parses(
+        "fetch --secret a --endpoint-url http://127.0.0.1:4566 --allow-plaintext-endpoint");
+    assert_parses("fetch --secret a --endpoint-url https://127.0.0.1:4566");
     setenv("MTLS_AGENT_ENDPOINT_URL", "HTTP://localhost", 1);
     assert_refused("probe", ERR_CONFIG, "MTLS_AGENT_ENDPOINT_URL", "is http://");
     unsetenv("MTLS_AGENT_ENDPOINT_URL");
@@ -616,6 +749,11 @@ int main(void)
         cmocka_unit_test_setup(test_enclave_endpoint, forget),
         cmocka_unit_test_setup(test_file, forget),
         cmocka_unit_test_setup(test_wrong_files, forget),
+        cmocka_unit_test_setup(test_pem_in_a_file, forget),
+        cmocka_unit_test_setup(test_byte_order_marks, forget),
+        cmocka_unit_test_setup(test_options_of_other_commands, forget),
+        cmocka_unit_test_setup(test_what_means_nothing_together, forget),
+        cmocka_unit_test_setup(test_mistakes_in_what_is_not_needed, forget),
         cmocka_unit_test_setup(test_no_secret_in_a_file, forget),
         cmocka_unit_test_setup(test_hostile_files, forget),
         cmocka_unit_test_setup(test_trust_in_the_file, forget),

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "config/config_values.h"
+#include "config/no_proxy.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 #define ARN          "arn:aws:secretsmanager:us-east-1:123456789012:secret:"
@@ -161,7 +162,7 @@ static void test_secrets(void **state)
         {L250 L250 L10 "aaa", "is not a secret's name"},
         {"arn:aws:secretsmanager", "is not a secret's ARN"},
         {ARN, "is not a secret's ARN"},
-        {ARN "x:key:AWSCURRENT:", "is not a secret's ARN"},
+        {ARN "x:key:AWSCURRENT:", "has a ':' behind"},
         {"arn:aws:secretsmanager:us-east-1:12345678901:secret:x", "is not a secret's ARN"},
         {"arn:aws:secretsmanager:us-east-1:1234567890123:secret:x", "is not a secret's ARN"},
         {"arn:aws:secretsmanager:us-east-1:12345678901a:secret:x", "is not a secret's ARN"},
@@ -333,6 +334,8 @@ static void test_regions(void **state)
                                       "a/b", "-a",           "a-",           L63 "a"};
 
     (void)state;
+    assert_bad("eu-central-1a", value_region("eu-central-1a"), "is an availability zone");
+    assert_null(value_region("aws-global"));
     assert_null(value_region("eu-central-1"));
     assert_null(value_region("us-gov-west-1"));
     for (size_t i = 0; i < COUNT(bad); i++)
@@ -414,14 +417,84 @@ static void test_proxies(void **state)
         assert_bad(bad[i].text, value_proxy(bad[i].text), bad[i].words);
 }
 
+/* As Go reads it: https://pkg.go.dev/golang.org/x/net/http/httpproxy */
+static void test_no_proxy(void **state)
+{
+    static const struct {
+        const char *list, *host;
+        unsigned port;
+        bool fits;
+    } cases[] = {
+        {"x.com", "x.com", 443, true},
+        {"x.com", "a.X.com", 443, true},
+        {"x.com", "ax.com", 443, false},
+        {".x.com", "a.x.com", 443, true},
+        {".x.com", "x.com", 443, false},
+        {"*.x.com", "a.b.x.com", 443, true},
+        {"*.x.com", "x.com", 443, false},
+        {" a.com , x.com\t", "x.com", 443, true},
+        {",,x.com,", "x.com", 443, true},
+        {"x.com:443", "x.com", 443, true},
+        {"x.com:8443", "x.com", 443, false},
+        {"*", "x.com", 443, true},
+        {"*,y", "192.0.2.1", 443, true},
+        {"192.0.2.1", "192.0.2.1", 443, true},
+        {"192.0.2.1:80", "192.0.2.1", 443, false},
+        {"192.0.2.0/24", "192.0.2.7", 443, true},
+        {"192.0.2.0/25", "192.0.2.200", 443, false},
+        {"0.0.0.0/0", "192.0.2.200", 443, true},
+        {"0.0.0.0/0", "x.com", 443, false},
+        {"2001:db8::/33", "2001:db8:7fff::1", 443, true},
+        {"2001:db8::/33", "2001:db8:8000::1", 443, false},
+        {"2001:DB8::1", "2001:db8:0::1", 443, true},
+        {"[2001:db8::1]:443", "2001:db8::1", 443, true},
+        {"2.1", "192.0.2.1", 443, false},
+        {"a;x.com", "x.com", 443, false},
+        {"a x.com", "x.com", 443, false},
+        {"https://x.com", "x.com", 443, false},
+        {NULL, "x.com", 443, false},
+    };
+    static const struct {
+        const char *list, *strange;
+    } strange[] = {
+        {"a.com,*.b.com,.c.com,d:1,10.0.0.0/8,::1,[::1]:2,*", NULL},
+        {"a.com; b.com", "a.com; b.com"},
+        {"a.com, b c , d", "b c"},
+        {"https://a.com", "https://a.com"},
+        {"a,10.0.0.0/33", "10.0.0.0/33"},
+        {"10.0.0.*", "10.0.0.*"},
+        {"a:port", "a:port"},
+        {"a:0", "a:0"},
+        {"[::1", "[::1"},
+        {"*.", "*."},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++)
+        if (no_proxy_fits(cases[i].list, cases[i].host, cases[i].port) != cases[i].fits)
+            fail_msg("%s: %s", cases[i].list ? cases[i].list : "", cases[i].host);
+    for (size_t i = 0; i < COUNT(strange); i++) {
+        const char *at = strange[i].list, *found;
+        size_t len = 0;
+
+        found = no_proxy_strange(&at, &len);
+        if (!strange[i].strange ? found != NULL
+                                : !found || strlen(strange[i].strange) != len ||
+                                      strncmp(found, strange[i].strange, len) != 0)
+            fail_msg("%s", strange[i].list);
+        assert_true((value_no_proxy(strange[i].list) == NULL) == (strange[i].strange == NULL));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_proxies),       cmocka_unit_test(test_durations),
-        cmocka_unit_test(test_modes),         cmocka_unit_test(test_owners),
-        cmocka_unit_test(test_secrets),       cmocka_unit_test(test_endpoints),
-        cmocka_unit_test(test_paths),         cmocka_unit_test(test_regions),
-        cmocka_unit_test(test_request_paths), cmocka_unit_test(test_endpoint_urls),
+        cmocka_unit_test(test_no_proxy),      cmocka_unit_test(test_proxies),
+        cmocka_unit_test(test_durations),     cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_owners),        cmocka_unit_test(test_secrets),
+        cmocka_unit_test(test_endpoints),     cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_regions),       cmocka_unit_test(test_request_paths),
+        cmocka_unit_test(test_endpoint_urls),
     };
 
     return cmocka_run_group_tests_name("config_values", tests, NULL, NULL);

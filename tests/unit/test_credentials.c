@@ -72,7 +72,7 @@ static int setup(void **state)
     config = (struct config){0};
     environment = (struct environment){0};
     aws = (struct aws){
-        .config = &config, .environment = &environment, .deadline = clock_ms() + 20000};
+        .config = &config, .environment = &environment, .deadline = clock_ms() + 60000};
     err = (struct err){0};
     return 0;
 }
@@ -272,7 +272,8 @@ static void test_container_answers_nonsense(void **state)
         {"{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"S\"", "not JSON"},
         {"{\"AccessKeyId\":\"A\"}", "has no SecretAccessKey"},
         {"{\"AccessKeyId\":\"A\",\"SecretAccessKey\":7}", "SecretAccessKey is not one string"},
-        {"{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"\"}", "SecretAccessKey is empty"},
+        {"{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"\"}", "has no SecretAccessKey"},
+        {"<html><head><TITLE>Sign\n in</TITLE>", "(\"Sign in\")"},
         {"{\"AccessKeyId\":\"A\",\"AccessKeyId\":\"B\",\"SecretAccessKey\":\"S\"}",
          "AccessKeyId is not one string"},
         {"{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"S\",\"Token\":\"a\\r\\nb: c\"}", "Token is"},
@@ -280,6 +281,7 @@ static void test_container_answers_nonsense(void **state)
         {"{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"S\",\"Expiration\":\"tomorrow\"}",
          "Expiration"},
         {"{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"S\",\"Code\":\"Failed\"}", "Code is Failed"},
+        {"{\"Code\":\"Failed\",\"Message\":\"no such role\"}", "Code is Failed: no such role"},
     };
     size_t i;
 
@@ -309,11 +311,36 @@ static void test_container_token_file(void **state)
     assert_int_equal(fake_server_stop(server), 1);
     assert_requested(0, "\r\nAuthorization: from-file\r\n");
 
-    assert_int_equal(write(fd, "\r\n", 2), 2);
+    assert_int_equal(write(fd, "\r\nx", 3), 3);
     assert_fails(ERR_CREDENTIALS_FAILED, "container", "line end");
     (void)close(fd);
     (void)unlink(path);
     assert_fails(ERR_TOKEN_FILE_MISSING, "container", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
+}
+
+/* What editors and consoles add to a token, and what writers put where there is nothing. */
+static void test_container_white_space_and_absent_values(void **state)
+{
+    static const char body[] = "{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"S\",\"Token\":null,"
+                               "\"Expiration\":\"\",\"Code\":null}";
+    const char *const replies[] = {fake_reply(200, "", body)};
+    struct fake_server *server = start_agent(replies, 1);
+    struct credentials *credentials = NULL;
+    char path[] = "/tmp/test_credentials.XXXXXX";
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "\xEF\xBB\xBF from-file \r\n", 16), 16);
+    (void)setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", path, 1);
+    assert_int_equal(resolve(&credentials), 0);
+    assert_int_equal(fake_server_stop(server), 1);
+    assert_requested(0, "\r\nAuthorization: from-file\r\n");
+    assert_null(credentials->session_token);
+    assert_int_equal(credentials->expires, 0);
+    credentials_free(credentials);
+    (void)close(fd);
+    (void)unlink(path);
 }
 
 static void test_container_uris_are_checked(void **state)
@@ -585,6 +612,7 @@ int main(void)
         cmocka_unit_test_setup(test_container_stays_away, setup),
         cmocka_unit_test_setup(test_container_answers_nonsense, setup),
         cmocka_unit_test_setup(test_container_token_file, setup),
+        cmocka_unit_test_setup(test_container_white_space_and_absent_values, setup),
         cmocka_unit_test_setup(test_container_uris_are_checked, setup),
         cmocka_unit_test_setup(test_container_http_stays_local, setup),
         cmocka_unit_test_setup(test_agent_addresses, setup),

@@ -23,7 +23,9 @@ static int set_up(void **state)
 {
     (void)state;
     out = (struct buf){.public = true};
-    metrics = metrics_new(true);
+    metrics = metrics_new();
+    if (metrics)
+        metrics_use_emf(metrics, true);
     return metrics ? 0 : -1;
 }
 
@@ -227,9 +229,37 @@ static void without_emf_no_samples_are_kept(void **state)
 {
     (void)state;
     metrics_free(metrics);
-    metrics = metrics_new(false);
+    metrics = metrics_new();
     metrics_observe(metrics, METRIC_HANDSHAKE_DURATION, METRICS_LABELS("a"), 9);
     assert_null(strstr(render(), "HandshakeDuration"));
+}
+
+static void what_was_before_is_no_increase(void **state)
+{
+    (void)state;
+    metrics_free(metrics);
+    metrics = metrics_new();
+    metrics_add(metrics, METRIC_RETRIES, METRICS_LABELS("AWS"), 1000);
+    metrics_observe(metrics, METRIC_HANDSHAKE_DURATION, METRICS_LABELS("a"), 9);
+    metrics_use_emf(metrics, true);
+    metrics_add(metrics, METRIC_RETRIES, METRICS_LABELS("AWS"), 2);
+    metrics_observe(metrics, METRIC_HANDSHAKE_DURATION, METRICS_LABELS("a"), 11);
+    assert_non_null(strstr(render(), "\"Retries\":2}"));
+    assert_non_null(strstr((const char *)out.data, "\"HandshakeDuration\":[11]"));
+}
+
+static void what_is_gone_is_told_to_the_end(void **state)
+{
+    static const char *const left[] = {"b"};
+
+    (void)state;
+    metrics_add(metrics, METRIC_HANDSHAKES, METRICS_LABELS("a", "accepted"), 7);
+    metrics_add(metrics, METRIC_HANDSHAKES, METRICS_LABELS("b", "accepted"), 1);
+    metrics_retain(metrics, "endpoint", left, 1);
+    assert_non_null(
+        strstr(render(), "\"Endpoint\":\"a\",\"Result\":\"accepted\",\"Handshakes\":7}"));
+    assert_null(strstr(render(), "\"Endpoint\":\"a\""));
+    assert_non_null(strstr((const char *)out.data, "\"Endpoint\":\"b\""));
 }
 
 #define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -248,6 +278,8 @@ int main(void)
         test(nothing_is_lost_where_there_is_no_room),
         test(lines_are_json_within_the_bound),
         test(without_emf_no_samples_are_kept),
+        test(what_was_before_is_no_increase),
+        test(what_is_gone_is_told_to_the_end),
     };
 
     return cmocka_run_group_tests(tests, samples_setup, NULL);

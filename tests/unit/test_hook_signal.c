@@ -18,7 +18,7 @@
 
 #include "hook_fixture.h"
 
-enum { LIMIT_MS = 10000, TOLD = 42, STRANGER = 12345, OTHER_STRANGER = 12346 };
+enum { LIMIT_MS = 60000, TOLD = 42, STRANGER = 12345, OTHER_STRANGER = 12346 };
 
 /* A process that ends with TOLD when it gets SIGUSR1. uid 0: as it is. */
 static pid_t start_process(uid_t uid)

@@ -14,6 +14,7 @@
 #include "samples.h"
 #include "x509/cert.h"
 #include "x509/key.h"
+#include "x509/pem.h"
 #include "x509/verify.h"
 
 static struct bundle bundle;
@@ -187,15 +188,96 @@ static void another_ca_is_a_matter_of_policy(void **state)
     assert_good();
 }
 
+/* It is another CA, of which the policy holds. */
 static void a_ca_of_that_name_must_have_signed(void **state)
 {
+    static const char *const clients[][3] = {
+        {"client.pem", "client.key", "impostor-ca.pem"}, /* without key identifiers */
+        {"twin.pem", "twin.key", "twin-ca-namesake.pem"},
+    };
+    size_t i;
+
     (void)state;
-    put_client("client.pem", "client.key", "impostor-ca.pem");
-    assert_refused(ERR_CHAIN_INVALID, "client_cert of my-secret", "");
+    for (i = 0; i < 2; i++) {
+        put_client(clients[i][0], clients[i][1], clients[i][2]);
+        if (i == 1)
+            put(BUNDLE_CLIENT_CERT, "twin-inner.pem", NULL);
+        assert_good();
+        assert_true(identity->chain_not_in_ca);
+        identity_free(identity);
+        identity = NULL;
+        policy.require_chain = true;
+        assert_refused(ERR_CHAIN_NOT_IN_CA, "client_cert of my-secret",
+                       "was not signed by the key");
+        policy.require_chain = false;
+    }
     put_client("client.pem", "client.key", "impostor-ca.pem");
     put(BUNDLE_CA_CERT, "ca.pem", NULL); /* a CA whose key was changed: both are trusted */
     assert_good();
     assert_false(identity->chain_not_in_ca);
+}
+
+/* The key identifiers say that the CA that is here signed it. */
+static void a_damaged_signature_is_no_other_ca(void **state)
+{
+    struct buf der = sample_der("twin.pem");
+
+    (void)state;
+    der.data[der.len - 1] ^= 1;
+    assert_int_equal(pem_append(&bundle.field[BUNDLE_CLIENT_CERT], "CERTIFICATE", buf_bytes(&der)),
+                     0);
+    buf_free(&der);
+    put_client("twin-inner.pem", "twin.key", "twin-ca.pem");
+    assert_refused(ERR_CHAIN_INVALID, "client_cert of my-secret", "was not signed by the key");
+}
+
+/* The one that verify() took; in the order of the document where it took none. */
+static void an_expired_twin_of_an_intermediate_stands_aside(void **state)
+{
+    static const char *const anchors[] = {"twin-ca.pem", "other-ca.pem"};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        put(BUNDLE_CLIENT_CERT, "twin.pem", "twin-inner-expired.pem");
+        put_client("twin-inner.pem", "twin.key", anchors[i]);
+        assert_good();
+        assert_int_equal(identity->chain_not_in_ca, i == 1);
+        assert_file(BUNDLE_CLIENT_CERT,
+                    FILES("twin.pem", "twin-inner.pem", "twin-inner-expired.pem"));
+        identity_free(identity);
+        identity = NULL;
+        bundle_free(&bundle);
+    }
+}
+
+static void of_two_leaves_of_a_key_the_good_one_is_taken(void **state)
+{
+    (void)state;
+    put(BUNDLE_CLIENT_CERT, "twin-expired.pem", "twin.pem");
+    put_client("twin-inner.pem", "twin.key", "twin-ca.pem");
+    assert_good();
+    assert_file(BUNDLE_CLIENT_CERT, FILES("twin.pem", "twin-inner.pem", "twin-expired.pem"));
+    bundle_free(&bundle);
+    put_client("twin-expired.pem", "twin.key", "twin-ca.pem");
+    assert_refused(ERR_CERTIFICATE_EXPIRED, "client_cert of my-secret", "\"CN=Twin\" expired");
+}
+
+static void of_a_ca_and_a_leaf_of_a_key_the_leaf_is_taken(void **state)
+{
+    (void)state;
+    put(BUNDLE_CLIENT_CERT, "twin-self.pem", "twin.pem");
+    put_client("twin-inner.pem", "twin.key", "twin-ca.pem");
+    assert_good();
+    assert_string_equal(identity->subject, "CN=Twin");
+    assert_file(BUNDLE_CLIENT_CERT, FILES("twin.pem", "twin-inner.pem", "twin-self.pem"));
+    bundle_free(&bundle);
+    put(BUNDLE_CLIENT_CERT, "twin-self.pem", "twin-expired.pem");
+    put_client("twin-inner.pem", "twin.key", "twin-ca.pem");
+    assert_refused(ERR_CERTIFICATE_EXPIRED, "client_cert of my-secret", "\"CN=Twin\" expired");
+    put_client("twin-self.pem", "twin.key", "twin-ca.pem"); /* nothing else */
+    identity_free(identity);
+    assert_good();
 }
 
 static void a_self_signed_leaf_is_good(void **state)
@@ -242,12 +324,12 @@ static void purposes_are_checked(void **state)
 {
     (void)state;
     put_client("server.pem", "server.key", "ca.pem");
-    assert_refused(ERR_CERTIFICATE_INVALID, "client_cert of my-secret", "client authentication");
+    assert_refused(ERR_CERTIFICATE_INVALID, "client_cert of my-secret", "clientAuth");
     put_client("not-signing.pem", "not-signing.key", "ca.pem");
     assert_refused(ERR_CERTIFICATE_INVALID, "client_cert of my-secret", "keyUsage");
     put(BUNDLE_SERVER_CERT, "leaf.pem", NULL);
     put(BUNDLE_SERVER_KEY, "leaf.key", NULL);
-    assert_refused(ERR_CERTIFICATE_INVALID, "server_cert of my-secret", "server authentication");
+    assert_refused(ERR_CERTIFICATE_INVALID, "server_cert of my-secret", "serverAuth");
 }
 
 static void a_server_needs_no_client(void **state)
@@ -377,6 +459,10 @@ int main(void)
         test(an_intermediate_may_stand_in_ca_cert),
         test(another_ca_is_a_matter_of_policy),
         test(a_ca_of_that_name_must_have_signed),
+        test(a_damaged_signature_is_no_other_ca),
+        test(an_expired_twin_of_an_intermediate_stands_aside),
+        test(of_two_leaves_of_a_key_the_good_one_is_taken),
+        test(of_a_ca_and_a_leaf_of_a_key_the_leaf_is_taken),
         test(a_self_signed_leaf_is_good),
         test(key_and_leaf_belong_together),
         test(dates_are_checked),

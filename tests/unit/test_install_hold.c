@@ -56,11 +56,13 @@ static int held(struct fixture *fixture)
 
 static void await(struct fixture *fixture, enum install_held wanted)
 {
-    const int64_t end = clock_ms() + 20000;
+    const int64_t end = clock_ms() + 60000;
 
-    while (install_held(&fixture->target) != wanted)
+    while (install_held(&fixture->target) != wanted) {
         if (clock_left(end) == 0)
             fail_msg("never came to %d", (int)wanted);
+        clock_sleep(1, end);
+    }
 }
 
 static void assert_refused(struct fixture *fixture, const char *why)

@@ -34,7 +34,7 @@ static int set_up(void **state)
 {
     (void)state;
     out = (struct buf){.public = true};
-    metrics = metrics_new(false);
+    metrics = metrics_new();
     return metrics ? 0 : -1;
 }
 
@@ -182,7 +182,7 @@ static void the_order_of_events_does_not_show(void **state)
     first = out;
     out = (struct buf){.public = true};
     metrics_free(metrics);
-    metrics = metrics_new(false);
+    metrics = metrics_new();
     for (int i = 2; i >= 0; i--)
         metrics_set(metrics, METRIC_LAST_FETCH, METRICS_LABELS(sets[i]), 7);
     assert_string_equal(render(), (const char *)first.data);
@@ -200,12 +200,12 @@ static void what_finds_no_room_is_counted(void **state)
     }
     metrics_add(metrics, METRIC_HANDSHAKES, METRICS_LABELS("e0", "accepted"), 1);
     assert_shows("mtls_agent_handshakes_total{endpoint=\"e0\",result=\"accepted\",alert=\"\"} 2\n");
-    assert_hides("endpoint=\"e8192\"");
+    assert_hides("endpoint=\"e16384\"");
     assert_hides("mtls_agent_metrics_dropped_total 0\n");
     metrics_forget(metrics, METRIC_HANDSHAKES);
-    metrics_add(metrics, METRIC_HANDSHAKES, METRICS_LABELS("e8192", "accepted"), 1);
+    metrics_add(metrics, METRIC_HANDSHAKES, METRICS_LABELS("e16384", "accepted"), 1);
     assert_shows(
-        "mtls_agent_handshakes_total{endpoint=\"e8192\",result=\"accepted\",alert=\"\"} 1\n");
+        "mtls_agent_handshakes_total{endpoint=\"e16384\",result=\"accepted\",alert=\"\"} 1\n");
 }
 
 static void a_forgotten_gauge_is_gone(void **state)
@@ -217,6 +217,24 @@ static void a_forgotten_gauge_is_gone(void **state)
     assert_shows("# TYPE mtls_agent_secret_version_info gauge\n"
                  "mtls_agent_secret_version_info{set=\"web\",secret=\"arn\",version_id=\"v2\"} 1\n"
                  "# HELP ");
+}
+
+static void what_is_not_configured_any_more_is_gone(void **state)
+{
+    static const char *const left[] = {"b", "never"};
+
+    (void)state;
+    metrics_add(metrics, METRIC_HANDSHAKES, METRICS_LABELS("a", "accepted"), 1);
+    metrics_add(metrics, METRIC_HANDSHAKES, METRICS_LABELS("b", "accepted"), 2);
+    metrics_add(metrics, METRIC_HOOKS, METRICS_LABELS("done"), 3);
+    metrics_observe(metrics, METRIC_HANDSHAKE_DURATION, METRICS_LABELS("a"), 1);
+    metrics_retain(metrics, "endpoint", left, 2);
+    assert_hides("endpoint=\"a\"");
+    assert_hides("mtls_agent_handshake_duration_seconds_");
+    assert_shows("mtls_agent_handshakes_total{endpoint=\"b\",result=\"accepted\",alert=\"\"} 2\n");
+    assert_shows("mtls_agent_hooks_total{result=\"done\"} 3\n");
+    metrics_add(metrics, METRIC_HANDSHAKES, METRICS_LABELS("a", "accepted"), 1);
+    assert_shows("mtls_agent_handshakes_total{endpoint=\"a\",result=\"accepted\",alert=\"\"} 1\n");
 }
 
 static void no_half_text_where_memory_is_full(void **state)
@@ -401,6 +419,7 @@ int main(void)
         test(the_order_of_events_does_not_show),
         test(what_finds_no_room_is_counted),
         test(a_forgotten_gauge_is_gone),
+        test(what_is_not_configured_any_more_is_gone),
         test(no_half_text_where_memory_is_full),
         test(events_of_the_log_are_counted),
         test(threads_lose_nothing),

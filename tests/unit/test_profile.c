@@ -225,8 +225,6 @@ static void test_files_are_found(void **state)
     assert_null(profile_setting(&aws, "AWS_CA_BUNDLE", "ca_bundle")); /* blank is unset */
     assert_string_equal(profile_endpoint_url(&aws, PROFILE_SECRETSMANAGER), "https://own");
     assert_string_equal(profile_endpoint_url(&aws, PROFILE_STS), "https://all");
-    (void)setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true", 1);
-    assert_null(profile_endpoint_url(&aws, PROFILE_STS));
     profiles_free(loaded);
 
     (void)setenv("AWS_CONFIG_FILE", home, 1); /* a directory */

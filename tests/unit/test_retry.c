@@ -191,7 +191,7 @@ static void test_wait_leaves_time_for_a_try(void **state)
 
     (void)state;
     assert_true(retry_wait(&retry, RETRY_THROTTLED, &response, "throttled"));
-    assert_in_range(clock_left(retry.deadline), 1, 1005);
+    assert_int_equal(clock_left(retry.deadline), 1000);
 }
 
 static void test_wait_heeds_the_server(void **state)
@@ -199,19 +199,14 @@ static void test_wait_heeds_the_server(void **state)
     const struct http_response numbered = {.retry_after = "150"};
     const struct http_response other = {.retry_after = "soon"};
     struct retry retry = {.step = "test", .deadline = clock_ms() + 60000};
-    int64_t start = clock_ms(), shortest = INT64_MAX;
+    int64_t start = clock_ms();
 
     (void)state;
     assert_true(retry_wait(&retry, RETRY_TRANSIENT, &numbered, "busy")); /* ours: 50 at most */
-    assert_true(clock_ms() - start >= 150);
-    for (int turn = 0; turn < 20 && shortest > 140; turn++) { /* a busy machine may add to each */
-        retry.attempt = 1;
-        start = clock_ms();
-        assert_true(retry_wait(&retry, RETRY_TRANSIENT, &other, "busy"));
-        if (clock_ms() - start < shortest)
-            shortest = clock_ms() - start;
-    }
-    assert_in_range(shortest, 0, 140);
+    assert_int_equal(clock_ms() - start, 150);
+    start = clock_ms();
+    assert_true(retry_wait(&retry, RETRY_TRANSIENT, &other, "busy"));
+    assert_in_range(clock_ms() - start, 0, 100);
 }
 
 /* The first after 2 s, then anything up to the double each time, and no seventh try. */

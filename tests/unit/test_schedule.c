@@ -45,12 +45,25 @@ static void test_an_interval_under_the_floor(void **state)
     assert_int_equal(schedule_next(&schedule, true, 0, UINT32_MAX), FLOOR);
 }
 
+static void test_the_first_one_is_spread(void **state)
+{
+    const struct schedule day = schedule_of(86400000), brief = schedule_of(400);
+
+    (void)state;
+    assert_int_equal(day.floor_ms, 5000);
+    assert_int_equal(brief.floor_ms, 200);
+    assert_int_equal(schedule_first(&day, 7, 0), 7);
+    assert_int_equal(schedule_first(&day, 7, UINT32_MAX), 7 + 60000);
+    assert_int_equal(schedule_first(&brief, 7, UINT32_MAX), 7 + 400);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_full_jitter_within_the_interval),
         cmocka_unit_test(test_back_off_is_capped),
         cmocka_unit_test(test_an_interval_under_the_floor),
+        cmocka_unit_test(test_the_first_one_is_spread),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

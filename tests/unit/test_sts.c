@@ -47,7 +47,7 @@ static int setup(void **state)
 {
     (void)state;
     config = (struct config){.region = "eu-central-1", .allow_plaintext_endpoint = true};
-    aws = (struct aws){.config = &config, .deadline = clock_ms() + 10000};
+    aws = (struct aws){.config = &config, .deadline = clock_ms() + 60000};
     err = (struct err){0};
     return 0;
 }

@@ -53,24 +53,22 @@ func newClient(set string) (*http.Client, error) {
 }
 
 func (e *Enclave) current() (*http.Client, error) {
-	set, err := currentSet(e.Dir)
-	if err != nil {
-		return nil, err
-	}
 	e.mutex.Lock()
 	defer e.mutex.Unlock()
-	if set == e.set {
-		return e.client, nil
+	set, err := currentSet(e.Dir)
+	for err == nil && set != e.set {
+		var client *http.Client
+		if client, err = newClient(set); err == nil {
+			if e.client != nil {
+				e.client.CloseIdleConnections()
+			}
+			e.set, e.client = set, client
+		} else if now, again := currentSet(e.Dir); again == nil && now != set {
+			// A set that was replaced may be gone before all of it was read: again, with the new one.
+			set, err = now, nil
+		}
 	}
-	client, err := newClient(set)
-	if err != nil {
-		return nil, err
-	}
-	if e.client != nil {
-		e.client.CloseIdleConnections()
-	}
-	e.set, e.client = set, client
-	return client, nil
+	return e.client, err
 }
 
 // Get returns the body of an answer 200.

@@ -17,15 +17,23 @@ function currentSet() {
 
 let identity = { set: null, agent: null };
 
+function readSet(set) {
+  const read = (name) => fs.readFileSync(path.join(set, name));
+  return { cert: read('client.crt'), key: read('client.key'), ca: read('ca.crt') };
+}
+
 // Connections with the installed identity. After a rotation, the next request goes out with the new one.
 function agent() {
-  const set = currentSet();
-  if (set !== identity.set) {
-    const read = (name) => fs.readFileSync(path.join(set, name));
-    const options = { cert: read('client.crt'), key: read('client.key'), ca: read('ca.crt') };
-    identity = { set, agent: new https.Agent({ ...options, keepAlive: true }) };
+  for (;;) {
+    const set = currentSet();
+    if (set === identity.set) return identity.agent;
+    try {
+      identity = { set, agent: new https.Agent({ ...readSet(set), keepAlive: true }) };
+    } catch (error) {
+      if (error.code !== 'ENOENT' || currentSet() === set) throw error;
+      // A set that was replaced may be gone before all of it was read: again, with the new one.
+    }
   }
-  return identity.agent;
 }
 
 function get(where) {

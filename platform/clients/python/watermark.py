@@ -26,14 +26,23 @@ class Enclave:
         self._session = None
 
     def get(self, path):
-        current = current_set()
+        while True:
+            current = current_set()
+            try:
+                return self._session_of(current).get(self.url + path, timeout=10)
+            except OSError:
+                if current_set() == current:
+                    raise
+                # A set that was replaced may be gone before all of it was read: again, with the new one.
+
+    def _session_of(self, current):
         if current != self._set:
             session = requests.Session()
             session.trust_env = False  # else REQUESTS_CA_BUNDLE would replace our CA
             session.verify = os.path.join(current, "ca.crt")
             session.cert = (os.path.join(current, "client.crt"), os.path.join(current, "client.key"))
             self._set, self._session = current, session
-        return self._session.get(self.url + path, timeout=10)
+        return self._session
 
 
 def main():

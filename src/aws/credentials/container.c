@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <fcntl.h>
 #include <string.h>
 
 #include "aws/aws.h"
@@ -8,9 +7,10 @@
 #include "aws/environment.h"
 #include "aws/error.h"
 #include "aws/retry.h"
+#include "aws/text.h"
+#include "aws/token_file.h"
 #include "aws/url.h"
 #include "base/err.h"
-#include "base/fs.h"
 #include "config/config.h"
 #include "net/http.h"
 
@@ -57,13 +57,15 @@ static int read_token(struct query *query, const struct aws *aws, struct err *er
 {
     const char *file = config_variable(aws->config, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
     const char *value = aws->environment->container_token;
+    char why[TRUST_WHY_MAX];
 
     buf_free(&query->token);
-    if (file && fs_read(AT_FDCWD, file, &query->token) < 0)
-        return err_set_errno(err, ERR_TOKEN_FILE_MISSING, source,
-                             "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE %s", file);
+    if (file && token_file_read(file, &query->token, why) < 0)
+        return err_set(err, ERR_TOKEN_FILE_MISSING, source,
+                       "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: %s: %s", file, why);
     if (!file && value && buf_append_text(&query->token, value) < 0)
         return err_set(err, ERR_MEMORY_FULL, source, "no room for the token");
+    text_trim(&query->token);
     if (file && query->token.len == 0)
         return err_set(err, ERR_CREDENTIALS_FAILED, source,
                        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE %s is empty", file);

@@ -4,6 +4,7 @@
 #include "aws/credentials.h"
 #include "aws/credentials/sources.h"
 #include "aws/error_meaning.h"
+#include "aws/said.h"
 #include "aws/text.h"
 #include "base/arena.h"
 #include "base/buf.h"
@@ -41,7 +42,7 @@ struct answer {
  * twice. */
 static int read_member(const struct answer *answer, const char *name, struct buf *text)
 {
-    json_value value = json_member(answer->json, 0, name);
+    json_value value = json_present(answer->json, 0, name);
 
     if (value == JSON_ABSENT)
         return 0;
@@ -81,16 +82,19 @@ static int read_expiration(const struct answer *answer, int64_t *expires)
 
 static int check_code(const struct answer *answer)
 {
-    struct buf text = {.tag = ARENA_WORK};
-    char shown[64];
+    struct buf text = {.tag = ARENA_WORK}, message = {.tag = ARENA_WORK};
+    char shown[64], said[201] = "";
     int r = read_member(answer, "Code", &text);
 
     if (r == 1 && !bytes_equal_text(buf_bytes(&text), "Success")) {
         redact(shown, sizeof shown, buf_bytes(&text));
-        r = err_set(answer->err, ERR_CREDENTIALS_FAILED, answer->source, "the answer's Code is %s",
-                    shown);
+        if (read_member(answer, "Message", &message) == 1)
+            redact(said, sizeof said, buf_bytes(&message));
+        r = err_set(answer->err, ERR_CREDENTIALS_FAILED, answer->source,
+                    "the answer's Code is %s%s%s", shown, *said ? ": " : "", said);
         answer->err->young = answer_is_young(shown, "");
     }
+    buf_free(&message);
     buf_free(&text);
     return r < 0 ? -1 : 0;
 }
@@ -98,13 +102,14 @@ static int check_code(const struct answer *answer)
 int source_read(struct credentials *credentials, struct bytes answer_text, const char *source,
                 struct err *err)
 {
-    char reason[JSON_REASON_MAX];
+    char reason[JSON_REASON_MAX], title[SAID_TITLE_MAX];
     struct json *json = json_parse(answer_text, reason);
     struct answer answer = {json, source, err};
     int r = -1;
 
     if (!json)
-        return err_set(err, ERR_CREDENTIALS_FAILED, source, "the answer is not JSON: %s", reason);
+        return err_set(err, ERR_CREDENTIALS_FAILED, source, "the answer is not JSON: %s%s", reason,
+                       said_title(answer_text, title));
     if (json_type(json, 0) != JSON_OBJECT)
         (void)err_set(err, ERR_CREDENTIALS_FAILED, source, "the answer is no JSON object");
     else if (check_code(&answer) == 0 &&

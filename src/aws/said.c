@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "aws/said.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/json.h"
+#include "base/log.h"
+
+enum { TAKEN_MAX = 512 };
+
+static bool is_blank(uint8_t c)
+{
+    return c <= ' ';
+}
+
+static struct bytes skip_blanks(struct bytes text)
+{
+    while (text.len > 0 && is_blank(*text.data))
+        text = bytes_of(text.data + 1, text.len - 1);
+    return text;
+}
+
+/* Appends text with one blank for white space and, where those are marks, for each "<...>". */
+static void take_text(struct bytes text, bool marks, struct buf *out)
+{
+    char taken[TAKEN_MAX];
+    size_t len = 0, i;
+    bool gap = false, mark = false;
+
+    for (i = 0; i < text.len && len + 2 < sizeof taken; i++) {
+        const uint8_t c = text.data[i];
+
+        if (marks && c == '<')
+            mark = true;
+        if (mark || is_blank(c)) {
+            gap = len > 0;
+            mark = mark && c != '>';
+            continue;
+        }
+        if (gap)
+            taken[len++] = ' ';
+        gap = false;
+        taken[len++] = (char)c;
+    }
+    (void)buf_append(out, taken, len);
+}
+
+/* What stands in the first element "<title>"; len 0: there is none. */
+static struct bytes find_title(struct bytes body)
+{
+    static const char begin[] = "<title";
+    size_t i, len = sizeof begin - 1;
+
+    for (i = 0; i + len < body.len; i++) {
+        const uint8_t *at = body.data + i, *from, *to;
+
+        if (strncasecmp((const char *)at, begin, len) != 0)
+            continue;
+        from = memchr(at, '>', body.len - i);
+        to = from ? memchr(from, '<', body.len - (size_t)(from - body.data)) : NULL;
+        return to ? bytes_of(from + 1, (size_t)(to - from - 1)) : bytes_of(NULL, 0);
+    }
+    return bytes_of(NULL, 0);
+}
+
+/* The text of the first member that such messages have. */
+static void take_member(const struct json *json, struct buf *out)
+{
+    static const char *const names[] = {
+        "error_description", "errorMessage", "error", "Error", "detail", "reason", "title"};
+    size_t i;
+
+    for (i = 0; i < sizeof names / sizeof names[0] && out->len == 0; i++) {
+        const json_value value = json_present(json, 0, names[i]);
+
+        if (json_type(json, value) == JSON_STRING)
+            (void)json_string(json, value, out);
+    }
+}
+
+void said_read(struct bytes body, struct buf *out)
+{
+    char reason[JSON_REASON_MAX];
+    struct json *json;
+    struct bytes title;
+
+    body = skip_blanks(body);
+    if (body.len == 0)
+        return;
+    if (*body.data == '<') {
+        title = find_title(body);
+        take_text(title.len ? title : body, title.len == 0, out);
+        return;
+    }
+    json = json_parse(body, reason);
+    if (json && json_type(json, 0) == JSON_OBJECT)
+        take_member(json, out);
+    else
+        take_text(body, false, out);
+    json_free(json);
+}
+
+const char *said_title(struct bytes body, char out[SAID_TITLE_MAX])
+{
+    struct buf title = {.tag = ARENA_WORK};
+    char shown[SAID_TITLE_MAX - 8];
+
+    out[0] = '\0';
+    take_text(find_title(body), false, &title);
+    redact(shown, sizeof shown, buf_bytes(&title));
+    if (*shown)
+        (void)snprintf(out, SAID_TITLE_MAX, " (\"%s\")", shown);
+    buf_free(&title);
+    return out;
+}

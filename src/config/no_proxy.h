@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CONFIG_NO_PROXY_H
+#define CONFIG_NO_PROXY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * NO_PROXY as Go's net/http reads it (https://pkg.go.dev/golang.org/x/net/http/httpproxy), where
+ * curl and Python differ: entries between commas, with white space around them or not. "x" is that
+ * name and all below it, ".x" and "*.x" those below it alone, "*" all; an address; a network,
+ * 10.0.0.0/8; behind a name or an address perhaps a port. Addresses are compared as they are
+ * written in the URL: no name is looked up.
+ */
+
+/*
+ * The first entry at or behind *at that is not understood, so that it never fits; *at moves behind
+ * it. NULL: there is no more. *len is its length.
+ */
+const char *no_proxy_strange(const char **at, size_t *len);
+
+/* Whether a host, IPv6 without brackets, is reached without the proxy. NULL:
+ * an empty list. */
+bool no_proxy_fits(const char *list, const char *host, unsigned port);
+
+#endif

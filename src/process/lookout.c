@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "process/lookout.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+
+/* A longer while between two looks was no time for us: the process was suspended. */
+enum { TICK_MS = 500, GRACE_MS = 2000, STACK = 64 * 1024, SIGNAL_STATUS = 128 };
+
+static struct {
+    pthread_t thread;
+    bool running, stays;
+    int signals, end; /* signalfd; eventfd */
+    atomic_llong limit_ms;
+    int (*_Atomic fail)(const struct err *err);
+} lookout = {.signals = -1, .end = -1, .fail = log_error};
+
+void lookout_fail_by(int (*fail)(const struct err *err))
+{
+    atomic_store(&lookout.fail, fail);
+}
+
+int lookout_fail(const struct err *err)
+{
+    return atomic_load(&lookout.fail)(err);
+}
+
+/* Nothing is logged: a log that hangs may be what is being waited for. */
+static void take_signal(void)
+{
+    struct signalfd_siginfo info;
+
+    if (read(lookout.signals, &info, sizeof info) == (ssize_t)sizeof info)
+        _exit(lookout.stays ? 0 : SIGNAL_STATUS + (int)info.ssi_signo);
+}
+
+_Noreturn static void give_up(void)
+{
+    struct err err;
+
+    (void)err_set(&err, ERR_DEADLINE, NULL,
+                  "the work could not even begin: a file system does not answer");
+    _exit(lookout_fail(&err));
+}
+
+static void *look(void *unused)
+{
+    struct pollfd fds[] = {{lookout.end, POLLIN, 0}, {lookout.signals, POLLIN, 0}};
+    int64_t before = clock_ms(), had = 0, now;
+
+    for (;;) {
+        (void)poll(fds, sizeof fds / sizeof *fds, TICK_MS);
+        if (fds[0].revents)
+            return unused;
+        if (fds[1].revents)
+            take_signal();
+        now = clock_ms();
+        had += now - before < 2 * TICK_MS ? now - before : TICK_MS;
+        before = now;
+        if (had >= atomic_load(&lookout.limit_ms) + GRACE_MS)
+            give_up();
+    }
+}
+
+/* All signals are blocked in it. */
+static int create(void)
+{
+    pthread_attr_t attributes;
+    sigset_t all, before;
+    int error = pthread_attr_init(&attributes);
+
+    if (error)
+        return -1;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    error = pthread_attr_setstacksize(&attributes, STACK);
+    if (!error)
+        error = pthread_create(&lookout.thread, &attributes, look, NULL);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    (void)pthread_attr_destroy(&attributes);
+    return error ? -1 : 0;
+}
+
+static void close_both(void)
+{
+    if (lookout.signals >= 0)
+        close(lookout.signals);
+    if (lookout.end >= 0)
+        close(lookout.end);
+    lookout.signals = lookout.end = -1;
+}
+
+/* SIGHUP asks who stays to read its configuration, which it will; SIGUSR1 asks for a line. */
+void lookout_begin(bool stays, int64_t limit_ms)
+{
+    sigset_t set;
+
+    lookout.stays = stays;
+    lookout_limit(limit_ms);
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGINT);
+    if (!stays)
+        (void)sigaddset(&set, SIGHUP);
+    lookout.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    lookout.end = eventfd(0, EFD_CLOEXEC);
+    (void)sigaddset(&set, SIGHUP);
+    (void)sigaddset(&set, SIGUSR1);
+    (void)sigaddset(&set, SIGCHLD);
+    if (lookout.signals >= 0 && lookout.end >= 0 && sigprocmask(SIG_BLOCK, &set, NULL) == 0)
+        lookout.running = create() == 0;
+    if (!lookout.running)
+        close_both();
+}
+
+void lookout_limit(int64_t limit_ms)
+{
+    atomic_store(&lookout.limit_ms, limit_ms);
+}
+
+void lookout_end(void)
+{
+    const uint64_t one = 1;
+
+    if (!lookout.running)
+        return;
+    lookout.running = false;
+    if (write(lookout.end, &one, sizeof one) == (ssize_t)sizeof one)
+        (void)pthread_join(lookout.thread, NULL);
+    close_both();
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PROCESS_LOOKOUT_H
+#define PROCESS_LOOKOUT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct err;
+
+/*
+ * Before a command has given up its rights, its thread reads files: the configuration, what the
+ * sandbox is made of, locks. Where their file system hangs, so does that thread. Until then another
+ * one looks out for signals and for the deadline, and ends the process for them; supervise() and
+ * run do so afterwards.
+ */
+
+/*
+ * Once, first of all; limit_ms: of the time that the process had. stays: a signal that ends it is
+ * no failure. SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGCHLD are blocked from here on. Without memory
+ * for a thread nobody looks out.
+ */
+void lookout_begin(bool stays, int64_t limit_ms);
+
+/* Another limit, from the beginning on too. */
+void lookout_limit(int64_t limit_ms);
+
+/* For who must be alone in its process; nothing that may hang comes behind it. */
+void lookout_end(void);
+
+/* What is said where the deadline has passed, and the exit status of that: log_error() unless a
+ * command has its own. */
+void lookout_fail_by(int (*fail)(const struct err *err));
+int lookout_fail(const struct err *err);
+
+#endif
