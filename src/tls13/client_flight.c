@@ -120,7 +120,7 @@ static void change_keys(struct tls13 *tls)
     wipe(tls->next_ours, sizeof tls->next_ours);
     wipe(tls->secret, sizeof tls->secret);
     wipe(&tls->writer, sizeof tls->writer);
-    tls->writer.step = DONE;
+    tls->writer = (struct tls13_writer){.step = DONE};
 }
 
 static void write_flight(struct tls13 *tls)

@@ -124,7 +124,7 @@ static const br_ssl_handshake_class handshake_class = {run, flush};
 void tls13_attach(struct tls13 *tls, br_ssl_engine_context *engine, const tls13_owner_class **owner,
                   bool only)
 {
-    wipe(tls, sizeof *tls);
+    *tls = (struct tls13){0};
     tls->handshake = &handshake_class;
     tls->engine = engine;
     tls->owner = owner;
