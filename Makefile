@@ -194,6 +194,11 @@ $(TESTS)/conformance: $(CONFORM) $(AGENT) $(LINKED)
 	@echo "  LINK  $@"
 	$(V)$(CC) $(LDFLAGS) -Wl,--wrap=http_perform,--wrap=fs_read $(linked) $(LDLIBS) -o $@
 
+$(TESTS)/bogo-shim: $(OUT)/obj/tests/bogo/shim.o $(AGENT) $(LINKED)
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(V)$(CC) $(LDFLAGS) $(linked) $(LDLIBS) -o $@
+
 $(TESTS)/fleet: $(OUT)/obj/tests/fleet/fleet.o $(AGENT) $(LINKED)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
@@ -265,6 +270,9 @@ test-unit: $(UNIT) ## tests of single rooms, in C
 
 test-bearssl: $(TP).stamp ## BearSSL's own certificate chains, over the patched library
 	@tools/run-bearssl $(TP)/share/bearssl
+
+test-bogo: $(TESTS)/bogo-shim ## BoringSSL's tests of clients: RUNNER=FOLDER is ssl/test/runner of its tree (tests/bogo/run)
+	@tests/bogo/run $< "$(RUNNER)"
 
 test-e2e: all venv $(PROGRAM) ## the program against real servers
 	@tools/bootstrap --check e2e

@@ -132,7 +132,8 @@ static bool set_met(const struct attest_document *document, const char *set)
         if (number >= ATTEST_PCRS || !attest_pcr_set(document, number))
             return false;
         for (i = 0; i < ATTEST_PCR_SIZE; i++, set += 2)
-            if (document->pcr[number].data[i] != (hex_digit(set[0]) << 4 | hex_digit(set[1])))
+            if (document->pcr[number].data[i] !=
+                (uint8_t)(hex_digit(set[0]) << 4 | hex_digit(set[1])))
                 return false;
         if (*set++ != '+')
             return true;
@@ -173,7 +174,7 @@ bool attest_echoes(const struct attest_document *document, struct bytes nonce)
     if (found.len != 2 * nonce.len)
         return bytes_equal(found, nonce);
     for (i = 0; i < found.len; i++)
-        if (found.data[i] != digits[nonce.data[i / 2] >> (i % 2 ? 0 : 4) & 15])
+        if (found.data[i] != (uint8_t)digits[nonce.data[i / 2] >> (i % 2 ? 0 : 4) & 15])
             return false;
     return true;
 }

@@ -31,7 +31,7 @@ static void write_wrapped(int fd, const char *text)
 
 static void write_row(int fd, const struct option *option)
 {
-    char head[160], text[512];
+    char head[96], text[512];
     bool shown = option->metavar && option->fallback && *option->fallback;
 
     (void)snprintf(head, sizeof head, "  --%s%s%s", option->name, option->metavar ? " " : "",

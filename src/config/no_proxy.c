@@ -129,7 +129,7 @@ static const char *next(const char **at, size_t *len, struct entry *entry)
 
 const char *no_proxy_strange(const char **at, size_t *len)
 {
-    struct entry entry;
+    struct entry entry = {.port = 0};
     const char *start;
 
     while ((start = next(at, len, &entry)) != NULL)
@@ -159,7 +159,7 @@ bool no_proxy_fits(const char *list, const char *host, unsigned port)
 {
     uint8_t address[ADDRESS];
     const bool numeric = read_address(host, address);
-    struct entry entry;
+    struct entry entry = {.port = 0};
     size_t len;
 
     while (list && next(&list, &len, &entry)) {

@@ -261,6 +261,19 @@ static const char *set_pcrs(struct parse *parse, const struct option *option, co
     return value_pcrs(text);
 }
 
+/* In the order of enum attest_binding. */
+static const char *set_binding(struct parse *parse, const struct option *option, const char *text)
+{
+    static const char words[] = "none|leaf-sha256|leaf-sha384|leaf-sha512|spki-sha256|spki-sha384|"
+                                "spki-sha512|spki|public-key|exporter";
+    const int index = word_index(words, text);
+
+    if (index < 0)
+        return clause(parse, "is not one of %s", words);
+    *(unsigned *)field(parse, option) = (unsigned)index;
+    return NULL;
+}
+
 static const char *set_roots(struct parse *parse, const struct option *option, const char *text)
 {
     (void)option;
@@ -391,11 +404,8 @@ const struct option options[] = {
      .fallback = "/attestation?nonce={nonce}", .verbs = ATTESTS, .help = "generic: what is asked"},
     {"attest-field", "NAME", set_text, AT(attest_field), value_expected, .verbs = ATTESTS,
      .help = "generic: the JSON member that holds it"},
-    {"attest-binding",
-     "none|leaf-sha256|leaf-sha384|leaf-sha512|spki-sha256|spki-sha384|spki-sha512|spki|public-key|"
-     "exporter",
-     set_choice, AT(attest_binding), .fallback = "spki-sha256", .verbs = ATTESTS,
-     .help = "generic: what of the connection it holds"},
+    {"attest-binding", "BINDING", set_binding, AT(attest_binding), .fallback = "spki-sha256",
+     .verbs = ATTESTS, .help = "generic: what of the connection it holds, such as leaf-sha256"},
     {"attest-max-age", "DURATION", set_duration, AT(attest_max_age_ms), .fallback = "5m",
      .least = "1s", .most = "3h", .verbs = ATTESTS, .help = "of a document in a file"},
     {"attest-leeway", "DURATION", set_duration, AT(attest_leeway_ms), .fallback = "60s",
@@ -462,7 +472,7 @@ const struct option options[] = {
      .most = "36500d", .verbs = VERB_INSPECT | VERB_HEALTHCHECK,
      .help = "inspect and healthcheck fail where a certificate ends within that time"},
     {"json", NULL, set_bool, AT(json),
-     .verbs = VERB_INSPECT | VERB_PROBE | VERB_STATUS | VERB_HEALTHCHECK,
+     .verbs = VERB_INSPECT | VERB_PROBE | VERB_STATUS | VERB_HEALTHCHECK | VERB_ATTEST,
      .help = "write standard output as JSON, for programs"},
     {"status-file", "FILE", set_text, AT(status_file), value_path, .flags = OPTION_FIXED,
      .verbs = VERB_RUN | VERB_STATUS | VERB_HEALTHCHECK | VERB_PURGE,

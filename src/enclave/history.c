@@ -38,7 +38,8 @@ static void count_in(struct history_bucket *bucket, const struct history_entry *
     const uint32_t ms =
         entry->latency_ms < UINT16_MAX ? (uint32_t)entry->latency_ms : (uint32_t)UINT16_MAX;
     uint16_t *count =
-        &bucket->verdicts[entry->verdict < HISTORY_VERDICTS ? entry->verdict : PROBE_UNREACHABLE];
+        &bucket->verdicts[(entry->verdict < HISTORY_VERDICTS ? entry->verdict : PROBE_UNREACHABLE) -
+                          1];
 
     if (*count == UINT16_MAX)
         return;
@@ -60,8 +61,10 @@ void history_add(struct history *history, const struct history_entry *entry)
     for (window = 0; window < HISTORY_WINDOWS; window++)
         count_in(advance(history, (enum history_window)window, entry->now_ms), entry);
     if (entry->attested && entry->attested->asked) {
-        history->attested = *entry->attested;
-        if (history->attested.code == ERR_NONE)
+        history->attestation_asked = true;
+        history->other_root = entry->attested->other_root;
+        history->attestation = entry->attested->code;
+        if (history->attestation == ERR_NONE)
             history->attested_at = entry->wall;
     }
     history->last = entry->verdict;
@@ -78,10 +81,10 @@ static void sum_up(const struct history_bucket *bucket, struct history_sum *out)
     int verdict;
 
     for (verdict = PROBE_UNASKED + 1; verdict < HISTORY_VERDICTS; verdict++) {
-        out->verdicts[verdict] += bucket->verdicts[verdict];
-        out->asked += bucket->verdicts[verdict];
+        out->verdicts[verdict] += bucket->verdicts[verdict - 1];
+        out->asked += bucket->verdicts[verdict - 1];
     }
-    out->accepted += bucket->verdicts[PROBE_ACCEPTED];
+    out->accepted += bucket->verdicts[PROBE_ACCEPTED - 1];
     if (bucket->timed > 0 && out->worst_ms < bucket->worst_ms)
         out->worst_ms = bucket->worst_ms;
 }

@@ -17,17 +17,19 @@ enum history_window { HISTORY_HOUR, HISTORY_DAY, HISTORY_WINDOWS };
 #define HISTORY_VERDICTS   (PROBE_UNREACHABLE + 1) /* silence counts as that */
 struct history {
     struct history_bucket {
-        uint16_t verdicts[HISTORY_VERDICTS];
-        uint16_t timed;              /* those with a latency */
-        uint32_t total_ms, worst_ms; /* of these */
+        uint16_t verdicts[HISTORY_VERDICTS - 1]; /* from PROBE_ACCEPTED on */
+        uint16_t timed;                          /* those with a latency */
+        uint32_t total_ms, worst_ms;             /* of these */
     } buckets[HISTORY_BUCKETS];
     int64_t newest[HISTORY_WINDOWS];     /* the number of the bucket that was last added to */
     enum probe_verdict last;             /* PROBE_UNASKED: it was never asked */
     int64_t last_at;                     /* seconds since 1970 */
     int64_t failed_at;                   /* when it last did not accept; 0: never */
     char reason[HISTORY_REASON_MAX + 1]; /* of that */
-    struct probe_attested attested;      /* the last time that it answered */
-    int64_t attested_at;                 /* when all was proved, or known to be, last; 0: never */
+    /* Of the last time that it was asked what it has attested. */
+    bool attestation_asked, other_root;
+    enum err_code attestation;
+    int64_t attested_at; /* when all was proved, or known to be, last; 0: never */
 };
 
 /* One answer. Where it is PROBE_UNASKED nothing is added. */

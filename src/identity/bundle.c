@@ -209,11 +209,13 @@ static int next_cert(struct pem_reader *reader, struct pem_block *block, struct 
     found = pem_next(reader, block, der);
     if (found == PEM_END)
         return 0;
-    if (found < 0)
-        return pem_fail(found, block, source->secret, source->err);
-    if (cert_parse(cert, buf_bytes(der), reason) < 0)
-        return err_set(source->err, ERR_CERTIFICATE_INVALID, source->secret, "%s", reason);
-    return 1;
+    if (found == PEM_BLOCK && cert_parse(cert, buf_bytes(der), reason) == 0)
+        return 1;
+    if (found == PEM_BLOCK)
+        (void)err_set(source->err, ERR_CERTIFICATE_INVALID, source->secret, "%s", reason);
+    else
+        (void)pem_fail(found, block, source->secret, source->err);
+    return -1;
 }
 
 static bool is_self_issued(const struct cert *cert)

@@ -4,7 +4,13 @@
 #include "net/tls_impl.h"
 
 /* RFC 5246 section 6.2.1 */
-enum { ALERT = 21, HANDSHAKE = 22, APPLICATION_DATA = 23, HEADER_SIZE = 5 };
+enum {
+    CHANGE_CIPHER_SPEC = 20,
+    ALERT = 21,
+    HANDSHAKE = 22,
+    APPLICATION_DATA = 23,
+    HEADER_SIZE = 5
+};
 
 static struct tls_session *of_watch(const br_ssl_watch_class **class)
 {
@@ -12,12 +18,13 @@ static struct tls_session *of_watch(const br_ssl_watch_class **class)
 }
 
 /*
- * Empty records, alerts that end nothing, and handshakes after the first one move nothing on. So do
- * HelloRequests within the handshake, which its bound on bytes covers.
+ * Empty records, alerts that end nothing, ChangeCipherSpecs, and handshakes after the first one
+ * move nothing on. So do HelloRequests within the handshake, which its bound on bytes covers.
  */
 static bool carries_nothing(const struct tls_watch *watched, int type, size_t len)
 {
-    return len == 0 || type == ALERT || (watched->connected && type == HANDSHAKE);
+    return len == 0 || type == ALERT || type == CHANGE_CIPHER_SPEC ||
+           (watched->connected && type == HANDSHAKE);
 }
 
 static int received(const br_ssl_watch_class **class, int type, size_t len)

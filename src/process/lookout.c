@@ -15,7 +15,13 @@
 #include "base/log.h"
 
 /* A longer while between two looks was no time for us: the process was suspended. */
-enum { TICK_MS = 500, GRACE_MS = 2000, STACK = 64 * 1024, SIGNAL_STATUS = 128 };
+enum {
+    TICK_MS = 500,
+    SUSPENDED_MS = 1000,
+    GRACE_MS = 2000,
+    STACK = 64 * 1024,
+    SIGNAL_STATUS = 128
+};
 
 static struct {
     pthread_t thread;
@@ -65,7 +71,7 @@ static void *look(void *unused)
         if (fds[1].revents)
             take_signal();
         now = clock_ms();
-        had += now - before < 2 * TICK_MS ? now - before : TICK_MS;
+        had += now - before < SUSPENDED_MS ? now - before : TICK_MS;
         before = now;
         if (had >= atomic_load(&lookout.limit_ms) + GRACE_MS)
             give_up();

@@ -64,7 +64,7 @@ static size_t same_server(const struct config *config, size_t i, const char *lab
 static void measure_endpoint(const struct service *service, size_t i)
 {
     static const char *const names[] = {[HISTORY_HOUR] = "1h", [HISTORY_DAY] = "24h"};
-    const struct probe_attested *attested = &service->histories[i].attested;
+    const struct history *history = &service->histories[i];
     const struct config *config = service->config;
     const char *label = config->endpoints[i].label;
     struct history_sum sum;
@@ -72,9 +72,9 @@ static void measure_endpoint(const struct service *service, size_t i)
     int window;
     size_t e;
 
-    if (attested->asked)
+    if (history->attestation_asked)
         metrics_set(service->metrics, METRIC_ATTESTED, METRICS_LABELS(label),
-                    attested->code == ERR_NONE && config->attest_pcr_count > 0);
+                    history->attestation == ERR_NONE && config->attest_pcr_count > 0);
     for (window = 0; window < HISTORY_WINDOWS; window++) {
         asked = accepted = 0;
         for (e = i; e < config->endpoint_count; e = same_server(config, e + 1, label)) {

@@ -162,9 +162,8 @@ static void put_endpoint(struct json_writer *writer, const struct service *servi
     put_time(writer, "failed_at", history->failed_at);
     json_put_text(writer, "failure", history->failed_at ? history->reason : NULL);
     json_put_text(writer, "attestation",
-                  history->attested.asked
-                      ? attestation_word(service->config, history->attested.code,
-                                         history->attested.other_root)
+                  history->attestation_asked
+                      ? attestation_word(service->config, history->attestation, history->other_root)
                       : NULL);
     put_time(writer, "attested_at",
              service->config->attest_pcr_count > 0 ? history->attested_at : 0);

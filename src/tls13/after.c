@@ -41,13 +41,14 @@ static void ticket_length(struct tls13 *tls)
     if (len == 0)
         tls13_fail(tls, BR_ERR_BAD_HANDSHAKE);
     else
-        reader_pass(tls, len, len <= TLS13_TICKET_MAX ? ticket_append : NULL,
+        reader_pass(tls, len, tls->ticket && len <= TLS13_TICKET_MAX ? ticket_append : NULL,
                     ticket_extensions_length);
 }
 
 static void ticket_nonce(struct tls13 *tls)
 {
-    schedule_ticket(tls, tls->reader.item, tls->reader.have, tls->psk.key);
+    if (tls->ticket)
+        schedule_ticket(tls, tls->reader.item, tls->reader.have, tls->psk.key);
     reader_want(tls, 2, ticket_length);
 }
 
@@ -64,11 +65,6 @@ static void ticket_head(struct tls13 *tls)
     psk->came_ms = clock_ms();
     psk->suite = tls->suite;
     reader_want(tls, head.data[0], ticket_nonce);
-}
-
-static void ticket_passed(struct tls13 *tls)
-{
-    reader_end(tls);
 }
 
 static void read_update(struct tls13 *tls)
@@ -94,19 +90,11 @@ static void read_update(struct tls13 *tls)
         tls->update_due = true;
 }
 
-static void ticket_begin(struct tls13 *tls)
-{
-    if (tls->ticket)
-        reader_want(tls, 9, ticket_head);
-    else
-        reader_pass(tls, tls->reader.left, NULL, ticket_passed);
-}
-
 /* We have not offered to send certificates after the handshake. */
 void after_begin(struct tls13 *tls, unsigned type)
 {
     if (type == NEW_SESSION_TICKET)
-        ticket_begin(tls);
+        reader_want(tls, 9, ticket_head);
     else if (type == KEY_UPDATE)
         reader_whole(tls, read_update);
     else

@@ -120,7 +120,7 @@ static void change_keys(struct tls13 *tls)
     wipe(tls->next_ours, sizeof tls->next_ours);
     wipe(tls->secret, sizeof tls->secret);
     wipe(&tls->writer, sizeof tls->writer);
-    tls->writer.step = DONE;
+    tls->writer = (struct tls13_writer){.step = DONE};
 }
 
 static void write_flight(struct tls13 *tls)
@@ -175,8 +175,11 @@ static void write_due(struct tls13 *tls)
 
     if (tls->change_due) {
         write_record(tls, CHANGE_CIPHER_SPEC, change, sizeof change);
-        record_keys_out(tls, tls->ours);
+        if (!tls->hello_due)
+            record_keys_out(tls, tls->ours);
         tls->change_due = false;
+    } else if (tls->hello_due) {
+        client_hello_again(tls);
     } else if (tls->close_due) {
         write_record(tls, ALERT, close, sizeof close);
         tls->close_due = false;
@@ -195,8 +198,8 @@ static bool is_due(const struct tls13 *tls)
 {
     if (tls->state == TLS13_OPEN && tls->engine->record_type_out != APPLICATION_DATA)
         return true;
-    return tls->change_due || tls->close_due || tls->update_due || tls->state == TLS13_FLIGHT ||
-           (tls->state == TLS13_CLOSING && tls->closed);
+    return tls->change_due || tls->hello_due || tls->close_due || tls->update_due ||
+           tls->state == TLS13_FLIGHT || (tls->state == TLS13_CLOSING && tls->closed);
 }
 
 static bool has_room(const br_ssl_engine_context *engine)

@@ -180,25 +180,24 @@ void client_hello_extend(struct tls13 *tls)
     finish(&hello);
 }
 
-void client_hello_again(struct tls13 *tls, unsigned group, struct view cookie)
+void client_hello_again(struct tls13 *tls)
 {
     br_ssl_engine_context *engine = tls->engine;
+    const uint8_t *cookie = tls->reader.item + tls->cookie_at;
     struct hello hello = {
         .tls = tls, .data = engine->hbuf_out, .len = tls->hello_len, .room = engine->hlen_out};
 
-    if (!engine->hbuf_out || engine->hlen_out < tls->hello_len) {
-        tls13_fail(tls, BR_ERR_UNEXPECTED); /* it came before our first was out */
-        return;
-    }
+    hello.data[0] = CLIENT_HELLO;
     find_parts(&hello);
     take_extension_out(&hello, EXT_PRE_SHARED_KEY);
-    if (group)
-        put_share(&hello, group);
-    if (cookie.len > 0)
-        put_extension(&hello, EXT_COOKIE, cookie.data, cookie.len);
+    if (tls->retry_group)
+        put_share(&hello, tls->retry_group);
+    if (tls->cookie_len > 0)
+        put_extension(&hello, EXT_COOKIE, cookie, tls->cookie_len);
     if (tls->offered)
         put_psk(&hello);
     engine->record_type_out = HANDSHAKE;
     finish(&hello);
     br_ssl_engine_flush_record(engine);
+    tls->hello_due = false;
 }

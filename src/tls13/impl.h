@@ -146,10 +146,10 @@ size_t proof_digest(const struct tls13 *tls, unsigned number, const char *contex
 /* Adds what TLS 1.3 wants to the ClientHello that BearSSL wrote. */
 void client_hello_extend(struct tls13 *tls);
 /*
- * Makes the second one (4.1.2) of the first, which still lies where it was: nothing was sent
- * since. group: of the new share, or 0; cookie: to be sent back, or empty.
+ * Makes the second one (4.1.2) of the first, which still lies where it was: a ChangeCipherSpec went
+ * since, which took its first byte.
  */
-void client_hello_again(struct tls13 *tls, unsigned group, struct view cookie);
+void client_hello_again(struct tls13 *tls);
 
 /* ---- share.c: 4.2.8 */
 

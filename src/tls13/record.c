@@ -164,14 +164,16 @@ static void set_keys(struct tls13 *tls, struct protection *keys, const uint8_t *
     size_t len = tls->suite == TLS13_AES_128_GCM_SHA256 ? 16 : 32;
     uint8_t key[32];
 
-    wipe(keys, sizeof *keys);
+    wipe(keys, sizeof *keys); /* those before */
     keys->tls = tls;
+    keys->sequence = 0;
     schedule_expand(tls, secret, "key", NULL, 0, key, len);
     schedule_expand(tls, secret, "iv", NULL, 0, keys->iv, IV_SIZE);
     if (tls->suite == TLS13_CHACHA20_POLY1305_SHA256) {
         memcpy(keys->key.chacha20, key, len);
     } else {
         aes->init(&keys->key.aes.vtable, key, len);
+        memset(keys->h, 0, sizeof keys->h);
         (void)aes->run(&keys->key.aes.vtable, (const uint8_t[IV_SIZE]){0}, 0, keys->h,
                        sizeof keys->h);
     }

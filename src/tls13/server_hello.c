@@ -179,6 +179,8 @@ static int check_legacy(const struct tls13 *tls, const struct hello *hello)
 {
     if (is_downgraded(hello))
         return BR_ERR_DOWNGRADE;
+    if (memcmp(hello->random.data, retry_random, RANDOM_SIZE) == 0)
+        return BR_ERR_INVALID_ALGORITHM;
     return tls->fake_id && is_our_id(tls, hello->id) ? BR_ERR_INVALID_ALGORITHM : 0;
 }
 
@@ -221,7 +223,11 @@ static int take_retry(struct tls13 *tls, const struct hello *hello)
     br_multihash_update(transcript, tls->reader.item, tls->reader.have);
     tls->retried = true;
     tls->state = TLS13_RETRY;
-    client_hello_again(tls, hello->group, hello->cookie);
+    tls->retry_group = (uint16_t)hello->group;
+    tls->cookie_len = (uint16_t)hello->cookie.len;
+    if (tls->cookie_len > 0)
+        tls->cookie_at = (uint16_t)(hello->cookie.data - tls->reader.item);
+    tls->change_due = tls->hello_due = true;
     return 0;
 }
 
@@ -250,7 +256,9 @@ static int take_hello(struct tls13 *tls, const struct hello *hello)
     engine->session.cipher_suite = tls->suite;
     engine->session.session_id_len = 0;
     engine->ecdhe_curve = (unsigned char)tls->group;
-    tls->change_due = true;
+    tls->change_due = !tls->retried; /* it went before the second ClientHello */
+    if (tls->retried)
+        record_keys_out(tls, tls->ours);
     tls->state = TLS13_EXTENSIONS;
     return 0;
 }

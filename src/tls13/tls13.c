@@ -76,7 +76,7 @@ static bool read_input(struct tls13 *tls)
     case CHANGE_CIPHER_SPEC: take_change(tls); return true;
     case ALERT: take_alert(tls); return true;
     case HANDSHAKE:
-        if (tls->state == TLS13_FLIGHT)
+        if (tls->state == TLS13_FLIGHT || tls->hello_due)
             return false; /* not before ours is out */
         if (tls->state == TLS13_CLOSING)
             engine->hlen_in = 0;
@@ -124,7 +124,7 @@ static const br_ssl_handshake_class handshake_class = {run, flush};
 void tls13_attach(struct tls13 *tls, br_ssl_engine_context *engine, const tls13_owner_class **owner,
                   bool only)
 {
-    wipe(tls, sizeof *tls);
+    *tls = (struct tls13){0};
     tls->handshake = &handshake_class;
     tls->engine = engine;
     tls->owner = owner;

@@ -108,14 +108,17 @@ struct tls13 {
     bool proven;      /* the server's Finished was right: application keys read */
     bool requested;   /* a CertificateRequest came */
     bool change_due;  /* our ChangeCipherSpec */
+    bool hello_due;   /* our second ClientHello */
     bool update_due;  /* our KeyUpdate */
     bool close_due;   /* our close_notify */
     bool closed;      /* theirs came */
     uint8_t alert[2]; /* as far as it came */
     uint8_t alert_len;
-    uint16_t suite;  /* 0: not chosen */
-    uint16_t group;  /* of our share */
-    uint16_t scheme; /* by which we sign; 0: no certificate is sent */
+    uint16_t suite;                 /* 0: not chosen */
+    uint16_t group;                 /* of our share */
+    uint16_t retry_group;           /* of the second one, 0: as before */
+    uint16_t cookie_at, cookie_len; /* for the second one, in the reader's item */
+    uint16_t scheme;                /* by which we sign; 0: no certificate is sent */
     const br_hash_class *hash;
     uint8_t hash_len;
     size_t hello_len; /* of the ClientHello as it was sent */

@@ -69,13 +69,13 @@ def resolve(value, given):
     return [resolve(item, given) for item in value] if isinstance(value, list) else value
 
 
-def alarms():
+def alarms(**given):
     """What CloudFormation makes of the template: the parameters of PutMetricAlarm, which its properties are named after."""
     read = template()
     defaults = {name: parameter.get("Default") for name, parameter in read["Parameters"].items()}
     for name, resource in read["Resources"].items():
         assert resource["Type"] == "AWS::CloudWatch::Alarm"
-        yield {"AlarmName": name, **resolve(resource["Properties"], {**defaults, **GIVEN})}
+        yield {"AlarmName": name, **resolve(resource["Properties"], {**defaults, **GIVEN, **given})}
 
 
 def queried(alarm):

@@ -286,7 +286,6 @@ def test_then_is_for_files(tmp_path):
     (
         ("--attest=require", "--endpoint=localhost:1"),
         ("--attest=require", f"--attest-pcr={pcr_set()}"),
-        ("--attest=require", f"--attest-pcr={pcr_set()}", "--endpoint=localhost:1", "--rehearse=off"),
         ("--attest-pcr=0:" + "0" * 96,),
         ("--attest-pcr=8:" + "ab" * 48 + "+0:" + "0" * 96,),
         ("--attest-pcr=" + pcr_set(numbers=(3, 4)),),
@@ -303,6 +302,15 @@ def test_policies_that_make_no_sense(attest, hardware, tmp_path, arguments):
     path = tmp_path / "mtls-agent.conf"
     path.write_text("".join(f"{argument[2:]}\n" for argument in arguments))
     assert attest(hardware.document(), f"--config={path}")[0] == 78
+
+
+def test_a_policy_that_nobody_would_ask_about(attest, hardware, tmp_path):
+    path = tmp_path / "mtls-agent.conf"
+    policy = f"attest = require\nattest-pcr = {pcr_set()}\nendpoint = localhost:1\nsecret = a\n"
+    path.write_text(policy + "rehearse = off\n")
+    for command in ("fetch", "run", "attest"):
+        done = subprocess.run([PROGRAM, command, f"--config={path}"], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 78 and "rehearse" in done.stderr
 
 
 # ---- what is damaged or made up

@@ -146,13 +146,13 @@ def pin(pair):
 def test_pins(agent, serve, put, good, up, authority, hardware, enclave, arguments, tmp_path):
     """By fetch, and kept up to date by run; never an empty list in place of one."""
     pins = tmp_path / "enclave.pins"
-    arguments = [*arguments, f"--attest-pins={pins}", "--attest-interval=1s"]
+    arguments = [*arguments, f"--attest-pins={pins}"]
     arn = put(good)
     agent.fetch(arn, *arguments, endpoint=enclave.endpoint).succeeded("installed", "pins_written")
     first = f"sha256//{pin(enclave.pair)} {enclave.endpoint}\n"
     assert pins.read_text() == first and pins.stat().st_mode & 0o777 == 0o644
     before = pins.stat().st_ino
-    service = serve(arn, *arguments, endpoint=enclave.endpoint)
+    service = serve(arn, *arguments, "--attest-interval=1s", endpoint=enclave.endpoint)
     service.wait("handshake", count=3, result="accepted")
     assert pins.stat().st_ino == before
     enclave.stop()

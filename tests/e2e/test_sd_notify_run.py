@@ -210,7 +210,7 @@ def test_the_second_of_two_hangups_is_waited_for(serve, aws, put, good, one):
     one.wait("RELOADING=1", 2)
     one.wait("READY=1", 2)
     service.wait("reloaded", 2)
-    service.more("unchanged")
+    service.wait("unchanged")
     service.stop()
     order = [message[0] for message in one.read() if message[0] in ("RELOADING=1", "READY=1")]
     assert order == ["READY=1", "RELOADING=1", "RELOADING=1", "READY=1"]

@@ -34,10 +34,12 @@ static void check_same(const struct identity *identity, const struct identity_po
 static void check_expected(const struct identity *identity)
 {
     static const char *const sans[] = {"web.example", "10.0.0.7", "spiffe://example/web"};
-    const struct expected all[] = {{"CN=ECS-Client", NULL, 0},
-                                   {"ECS-Client", sans, 3},
-                                   {NULL, sans, 1},
-                                   {identity->subject, NULL, 0}};
+    static const char *const cas[] = {"", "0000"};
+    const struct expected all[] = {{.subject = "CN=ECS-Client"},
+                                   {.subject = "ECS-Client", .sans = sans, .san_count = 3},
+                                   {.sans = sans, .san_count = 1},
+                                   {.cas = cas, .ca_count = 2},
+                                   {.subject = identity->subject}};
     struct err err;
     size_t i;
 
@@ -57,6 +59,7 @@ static void check_bundle(const struct bundle *bundle, unsigned how)
     identity = identity_new(bundle, &policy, "document", &err);
     if (!identity) {
         fuzz_err_check(&err);
+        FUZZ_CHECK(!fuzz_starved() || err.code == ERR_MEMORY_FULL);
         return;
     }
     FUZZ_CHECK(identity->client.chain_count > 0 || identity->server.chain_count > 0);

@@ -100,7 +100,7 @@ class Secrets:
         return self.text("session", session["SessionToken"])
 
     def key_log(self, path):
-        """The master secrets that a server writes down, also those to come."""
+        """The secrets of TLS that a server writes down, also those to come."""
         self._logs.append(Path(path))
         return self
 
@@ -109,8 +109,8 @@ class Secrets:
         for number, log in enumerate(self._logs):
             for line in log.read_text().splitlines() if log.exists() else ():
                 word = line.split()
-                if len(word) == 3 and word[0] == "CLIENT_RANDOM":
-                    found[f"master {number} {word[1][:8]}"] = bytes.fromhex(word[2])
+                if len(word) == 3:  # of TLS 1.2 the master secret, of TLS 1.3 those of traffic and exporter
+                    found[f"master {number} {word[1][:8]} {word[0]}"] = bytes.fromhex(word[2])
         return found
 
 

@@ -437,7 +437,8 @@ static void test_options_of_other_commands(void **state)
         const char *line, *subject, *reason;
     } cases[] = {
         {"fetch --secret a --count 5", "--count", "count means nothing to fetch: it is for probe"},
-        {"fetch --secret a --json", "--json", "it is for inspect, probe, status and healthcheck"},
+        {"fetch --secret a --json", "--json",
+         "it is for inspect, probe, status, healthcheck and attest"},
         {"probe --endpoint a:1 --interval 5m", "--interval", "it is for fetch and run"},
         {"status --region eu-west-1", "--region", "it is for fetch and run"},
         {"purge --min-endpoints 1", "--min-endpoints", "it is for healthcheck"},

@@ -227,6 +227,20 @@ static void test_container(void **state)
     assert_null(getenv("AWS_CONTAINER_AUTHORIZATION_TOKEN"));
 }
 
+static void test_a_path_is_asked_as_it_is_written(void **state)
+{
+    const char *const replies[] = {fake_reply(200, "", ANSWER)};
+    struct fake_server *server = fake_server_start(replies, 1);
+    char url[128];
+
+    (void)state;
+    (void)snprintf(url, sizeof url, "%s/a/../b/./c", fake_server_url(server));
+    (void)setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", url, 1);
+    assert_finds("container", "token=");
+    assert_int_equal(fake_server_stop(server), 1);
+    assert_requested(0, "GET /a/../b/./c HTTP/1.1\r\n");
+}
+
 static void test_container_is_waited_for(void **state)
 {
     const char *const replies[] = {"", fake_reply(503, "", "Credentials uninitialized"),
@@ -607,6 +621,7 @@ int main(void)
         cmocka_unit_test_setup(test_nothing_configured, setup),
         cmocka_unit_test_setup(test_environment_is_emptied, setup),
         cmocka_unit_test_setup(test_container, setup),
+        cmocka_unit_test_setup(test_a_path_is_asked_as_it_is_written, setup),
         cmocka_unit_test_setup(test_container_is_waited_for, setup),
         cmocka_unit_test_setup(test_container_refuses, setup),
         cmocka_unit_test_setup(test_container_stays_away, setup),
