@@ -137,7 +137,7 @@ int service_size(struct service *service, struct err *err); /* room for the endp
 void publish(struct service *service);
 void publish_begin(const struct service *service); /* for a new configuration */
 /* An observer of the log, for the metrics: it knows endpoints by the form that these have. */
-void publish_event(void *service, const char *event, const struct log_field *fields);
+void publish_event(void *user, const char *event, const struct log_field *fields);
 void publish_log(const struct service *service); /* SIGUSR1 */
 
 #endif

@@ -145,7 +145,7 @@ static int64_t time_for(int64_t deadline)
 {
     const int64_t left = clock_left(deadline);
 
-    return left > 2 * KILLING_MS ? left - KILLING_MS : left / 2;
+    return left / 2 > KILLING_MS ? left - KILLING_MS : left / 2;
 }
 
 static int tell(struct hook *hook, const struct agent *agent, size_t set, int64_t deadline,
