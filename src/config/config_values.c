@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/config_values.h"
 
-#include <grp.h>
-#include <pwd.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
+
+#include "base/buf.h"
+#include "base/fs.h"
 
 #define LOWER  "abcdefghijklmnopqrstuvwxyz"
 #define DIGITS "0123456789"
@@ -97,30 +99,45 @@ static const char *read_id(const char *text, uint32_t *id)
     return strlen(text) <= 10 && value < UINT32_MAX ? NULL : "has too large a number";
 }
 
+/*
+ * The number behind a name of passwd(5) or group(5), the third field of both. libc would ask a
+ * daemon as well, by a socket that the sandbox does not give.
+ */
+static bool find_id(const char *file, const char *name, uint32_t *id)
+{
+    struct buf text = {.public = true};
+    const size_t len = strlen(name);
+    char *line, *rest = NULL, *number = NULL;
+
+    if (fs_read(AT_FDCWD, file, &text) == 0 && text.len > 0)
+        for (line = strtok_r((char *)text.data, "\n", &rest); line && !number;
+             line = strtok_r(NULL, "\n", &rest))
+            if (strncmp(line, name, len) == 0 && line[len] == ':')
+                number = strchr(line + len + 1, ':');
+    if (number)
+        number[1 + strcspn(number + 1, ":")] = '\0';
+    if (number && (!is_number(number + 1) || read_id(number + 1, id)))
+        number = NULL;
+    buf_free(&text);
+    return number != NULL;
+}
+
 static const char *read_user(const char *text, uid_t *user)
 {
-    const struct passwd *entry;
-
     if (is_number(text))
         return read_id(text, user);
-    entry = getpwnam(text);
-    if (!entry)
-        return "names a user that is neither a number nor in /etc/passwd";
-    *user = entry->pw_uid;
-    return NULL;
+    return find_id("/etc/passwd", text, user)
+               ? NULL
+               : "names a user that is neither a number nor in /etc/passwd";
 }
 
 static const char *read_group(const char *text, gid_t *group)
 {
-    const struct group *entry;
-
     if (is_number(text))
         return read_id(text, group);
-    entry = getgrnam(text);
-    if (!entry)
-        return "names a group that is neither a number nor in /etc/group";
-    *group = entry->gr_gid;
-    return NULL;
+    return find_id("/etc/group", text, group)
+               ? NULL
+               : "names a group that is neither a number nor in /etc/group";
 }
 
 const char *value_owner(const char *text, struct value_owner *value)
