@@ -192,7 +192,7 @@ $(TESTS)/unit/%: $(OUT)/obj/tests/unit/%.o $(HELPERS) $(AGENT) $(LINKED)
 $(TESTS)/conformance: $(CONFORM) $(AGENT) $(LINKED)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
-	$(V)$(CC) $(LDFLAGS) -Wl,--wrap=http_perform,--wrap=fs_read $(linked) $(LDLIBS) -o $@
+	$(V)$(CC) $(LDFLAGS) -Wl,--wrap=http_perform,--wrap=access,--wrap=trust_read $(linked) $(LDLIBS) -o $@
 
 $(TESTS)/bogo-shim: $(OUT)/obj/tests/bogo/shim.o $(AGENT) $(LINKED)
 	@mkdir -p $(@D)

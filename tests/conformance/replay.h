@@ -6,7 +6,7 @@
 
 /*
  * Stands in for the network and for the file system: the program is linked with
- * --wrap=http_perform,--wrap=fs_read. Requests get the recorded answers, in their order, where
+ * --wrap=http_perform, access and trust_read. Requests get the recorded answers, in their order, where
  * method, URL and action are those recorded; files are read below root. 0, or -1 where the traffic
  * is no recording.
  */
