@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "aws/error_meaning.h"
 #include "aws/said.h"
@@ -89,12 +88,12 @@ static struct bytes bare_code(struct bytes text)
  * where it has none. */
 static bool read_skew(const char *date, int64_t *skew)
 {
-    struct tm tm = {0};
+    int64_t then;
 
     *skew = 0;
-    if (!strptime(date, "%a, %d %b %Y %H:%M:%S GMT", &tm))
+    if (clock_parse_http(date, &then) < 0)
         return false;
-    *skew = (int64_t)timegm(&tm) - clock_wall();
+    *skew = then - clock_wall();
     if (llabs(*skew) <= CLOCK_TOLERANCE_S)
         *skew = 0;
     return true;

@@ -123,6 +123,35 @@ static int digits(const char *text, int count)
     return value;
 }
 
+static int seconds_of(const struct civil *civil, int64_t *seconds)
+{
+    if (civil->year < 0 || civil->month < 1 || civil->month > 12 || civil->day < 1 ||
+        civil->day > 31 || civil->hour < 0 || civil->hour > 23 || civil->minute < 0 ||
+        civil->minute > 59 || civil->second < 0 || civil->second > 60)
+        return -1;
+    *seconds = clock_from_civil(civil);
+    return 0;
+}
+
+int clock_parse_http(const char *text, int64_t *seconds)
+{
+    static const char months[] = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec ";
+    struct civil civil;
+    char name[5] = "";
+    const char *month;
+
+    if (strlen(text) != strlen("Sun, 06 Nov 1994 08:49:37 GMT") || strcmp(text + 25, " GMT") != 0)
+        return -1;
+    memcpy(name, text + 8, 4);
+    month = strstr(months, name);
+    if (!month || (month - months) % 4 != 0)
+        return -1;
+    civil =
+        (struct civil){digits(text + 12, 4), (int)(month - months) / 4 + 1, digits(text + 5, 2),
+                       digits(text + 17, 2), digits(text + 20, 2),          digits(text + 23, 2)};
+    return seconds_of(&civil, seconds);
+}
+
 int clock_parse(const char *text, int64_t *seconds)
 {
     struct civil civil;
@@ -138,10 +167,5 @@ int clock_parse(const char *text, int64_t *seconds)
         end += 1 + strspn(end + 1, "0123456789");
     if (strcmp(end, "Z") != 0 && strcmp(end, "+00:00") != 0)
         return -1;
-    if (civil.year < 0 || civil.month < 1 || civil.month > 12 || civil.day < 1 || civil.day > 31 ||
-        civil.hour < 0 || civil.hour > 23 || civil.minute < 0 || civil.minute > 59 ||
-        civil.second < 0 || civil.second > 60)
-        return -1;
-    *seconds = clock_from_civil(&civil);
-    return 0;
+    return seconds_of(&civil, seconds);
 }

@@ -40,5 +40,7 @@ void clock_to_civil(int64_t seconds, struct civil *civil);
 void clock_format(char out[CLOCK_TEXT_MAX], int64_t seconds);
 /* Reads ISO 8601 UTC as AWS writes it, fractions ignored: 0, or -1 where text is something else. */
 int clock_parse(const char *text, int64_t *seconds);
+/* The same of a Date in HTTP, "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 5.6.7). */
+int clock_parse_http(const char *text, int64_t *seconds);
 
 #endif

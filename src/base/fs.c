@@ -7,10 +7,68 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/random.h"
+
+/*
+ * FUSE, 9p and virtiofs without a cache hand a caller's own pages on, and the kernel gives none of
+ * memfd_secret(2)'s to anybody: EFAULT. Then it goes by a page of another kind, as well locked and
+ * kept out of core dumps, that is wiped at once.
+ */
+enum { PAGE = 4096 };
+
+static void *page_open(void)
+{
+    void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (page == MAP_FAILED)
+        return NULL;
+    if (mlock(page, PAGE) == 0 && madvise(page, PAGE, MADV_DONTDUMP) == 0)
+        return page;
+    (void)munmap(page, PAGE);
+    return NULL;
+}
+
+static void page_close(void *page)
+{
+    const int saved = errno;
+
+    wipe(page, PAGE);
+    (void)munmap(page, PAGE);
+    errno = saved;
+}
+
+static ssize_t read_some(int fd, void *out, size_t len)
+{
+    ssize_t n = read(fd, out, len);
+    void *page;
+
+    if (n >= 0 || errno != EFAULT || !(page = page_open()))
+        return n;
+    n = read(fd, page, len < PAGE ? len : PAGE);
+    if (n > 0)
+        memcpy(out, page, (size_t)n);
+    page_close(page);
+    return n;
+}
+
+static ssize_t write_some(int fd, struct bytes data)
+{
+    ssize_t n = write(fd, data.data, data.len);
+    void *page;
+
+    if (n >= 0 || errno != EFAULT || !(page = page_open()))
+        return n;
+    if (data.len > PAGE)
+        data.len = PAGE;
+    memcpy(page, data.data, data.len);
+    n = write(fd, page, data.len);
+    page_close(page);
+    return n;
+}
 
 /* Reads to the end of file, or to the buffer's bound. */
 int fs_read_stream(int fd, struct buf *out)
@@ -23,7 +81,7 @@ int fs_read_stream(int fd, struct buf *out)
         uint8_t probe;
 
         if (room == 0) {
-            n = read(fd, &probe, 1);
+            n = read_some(fd, &probe, 1);
             wipe(&probe, 1);
             if (n > 0)
                 errno = EFBIG;
@@ -35,7 +93,7 @@ int fs_read_stream(int fd, struct buf *out)
             errno = ENOMEM;
             return -1;
         }
-        n = read(fd, out->data + out->len, room);
+        n = read_some(fd, out->data + out->len, room);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -77,7 +135,7 @@ int fs_write_all(int fd, struct bytes data)
     ssize_t n;
 
     while (data.len > 0) {
-        n = write(fd, data.data, data.len);
+        n = write_some(fd, data);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)

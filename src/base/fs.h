@@ -8,7 +8,8 @@
 #include "base/buf.h"
 
 /*
- * Appends a whole regular file, read by read(2) straight into the arena, through no other buffer.
+ * Appends a whole regular file, read by read(2) straight into the arena, through no other buffer,
+ * but where its file system cannot reach the arena's pages.
  * at is a directory's descriptor or AT_FDCWD; links are followed. 0; -1 with errno: of open, fstat,
  * read, or EFBIG (over out->max), EINVAL (not a regular file), ENOMEM.
  */

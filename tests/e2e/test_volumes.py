@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from agent import snapshot
+from servers.hanging import Hanging
 from servers.pki import document
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount and give up its rights")
@@ -260,3 +261,15 @@ def test_something_else_in_place(agent, put, good, aws, authority, tmp_path, pla
         assert snapshot(agent.dir) == before
     else:
         assert result.status == 0 and agent.file("client.key") == new.key, result.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="no FUSE here")
+def test_a_volume_without_a_cache(agent, aws, put, good, tmp_path, up):
+    """Of virtiofs or 9p: who writes lends it his own pages, which memfd_secret(2)'s cannot be."""
+    volume = up(Hanging(tmp_path / "volume", direct=True))
+    there = {"directory": volume.dir / "mtls", "prefix": volume.enter}
+    secret = put(good)
+    assert agent.fetch(secret, **there).succeeded("installed").event("finished")["backing"] == "memfd_secret"
+    assert agent.run("inspect", f"--dir={volume.dir}/mtls", prefix=volume.enter).status == 0
+    agent.fetch(secret, **there).succeeded("unchanged")
+    assert volume.read("mtls/client.key") == good["client_key"]

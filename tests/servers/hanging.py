@@ -16,6 +16,7 @@ from pathlib import Path
 
 HEADER = struct.Struct("<IIQQIIII")
 KNOWN_MINOR = 31
+DIRECT_IO = 1  # an answer to open and create: FOPEN_DIRECT_IO
 FLUSH, POLL, INTERRUPT, FORGET, BATCH_FORGET, INIT = 25, 40, 36, 2, 42, 26
 
 
@@ -30,7 +31,8 @@ class Node:
 class Tree:
     """What is there, and what each request does with it: the answer's bytes, or OSError."""
 
-    def __init__(self):
+    def __init__(self, opened):
+        self.opened = struct.pack("<QII", 0, opened, 0)
         self.root = Node(1, stat.S_IFDIR | 0o755, 0, 0)
         self.nodes = {1: self.root}
         self.requests = {
@@ -44,7 +46,7 @@ class Tree:
             10: self.remove,
             11: self.remove,
             12: lambda node, body, caller: self.rename(node, body[8:], struct.unpack_from("<Q", body)[0]),
-            14: lambda node, body, caller: struct.pack("<QII", 0, 0, 0),
+            14: lambda node, body, caller: self.opened,
             15: self.read,
             16: self.write,
             17: lambda node, body, caller: struct.pack("<5Q4I24x", 1 << 20, 1 << 19, 1 << 19, 9999, 9999, 4096, 255, 4096, 0),
@@ -98,7 +100,7 @@ class Tree:
 
     def create(self, parent, body, caller):
         node = self.add(parent, body[16:].rstrip(b"\0"), struct.unpack_from("<I", body, 4)[0] | stat.S_IFREG, caller)
-        return self.entry(node) + struct.pack("<QII", 0, 0, 0)
+        return self.entry(node) + self.opened
 
     def remove(self, parent, body, caller):
         name = body.rstrip(b"\0")
@@ -183,9 +185,9 @@ def answer(fuse, tree, request):
     os.write(fuse, struct.pack("<IiQ", 16 + len(reply), -error, unique) + reply)
 
 
-def serve(directory):
+def serve(directory, opened):
     """Until standard input ends; a line there is "hang" or "go"."""
-    fuse, tree, hangs = mount(directory), Tree(), False
+    fuse, tree, hangs = mount(directory), Tree(opened), False
     print("ready", flush=True)
     while True:
         ready, _, _ = select.select([0] if hangs else [0, fuse], [], [])
@@ -202,12 +204,13 @@ def serve(directory):
 class Hanging:
     """The server, held in a process of its own, and its mount namespace."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, direct=False):
+        """direct: without a cache, so that who reads and writes lends it his own pages, as virtiofs and 9p do."""
         self.dir = Path(directory)
         self.dir.mkdir(parents=True, exist_ok=True)
         self._user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
         self._child = subprocess.Popen(
-            ["unshare", *self._user, "--mount", sys.executable, __file__, str(self.dir)],
+            ["unshare", *self._user, "--mount", sys.executable, __file__, str(self.dir), str(DIRECT_IO if direct else 0)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -247,4 +250,4 @@ class Hanging:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(sys.argv[1], int(sys.argv[2]))

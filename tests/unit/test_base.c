@@ -118,6 +118,16 @@ static void clock_converts_both_ways(void **state)
     assert_int_equal(clock_parse("2026-13-23T10:00:00Z", &seconds), -1);
     assert_int_equal(clock_parse("2026-11-23 10:00:00Z", &seconds), -1);
     assert_int_equal(clock_parse("", &seconds), -1);
+    assert_int_equal(clock_parse_http("Sun, 06 Nov 1994 08:49:37 GMT", &seconds), 0);
+    assert_int_equal(seconds, 784111777);
+    assert_int_equal(clock_parse_http("Thu, 29 Feb 2024 23:59:60 GMT", &seconds), 0);
+    assert_int_equal(seconds, 1709251200);
+    assert_int_equal(clock_parse_http("Sun, 06 nov 1994 08:49:37 GMT", &seconds), -1);
+    assert_int_equal(clock_parse_http("Sun, 06 an F 1994 08:49:37 GMT", &seconds), -1);
+    assert_int_equal(clock_parse_http("Sun, 06an F 1994 08:49:37 GMT", &seconds), -1);
+    assert_int_equal(clock_parse_http("Sun, 06 Nov 1994 08:49:37 UTC", &seconds), -1);
+    assert_int_equal(clock_parse_http("Sun, 06 Nov 1994 08:61:37 GMT", &seconds), -1);
+    assert_int_equal(clock_parse_http("Sunday, 06-Nov-94 08:49:37 GMT", &seconds), -1);
 }
 
 static void sleep_ends_with_the_deadline(void **state)
