@@ -103,7 +103,8 @@ static int check_flags(struct parse *parse)
 /* Whether a path is that of a file that is installed. */
 static bool is_of_set(const struct config *config, const char *path)
 {
-    static const char *const names[] = {"client.crt", "client.key", "ca.crt", "client.pem"};
+    static const char *const names[] = {"client.crt", "client.key", "ca.crt",
+                                        "client.pem", "server.crt", "server.key"};
     const char *name = strrchr(path, '/') + 1;
     const size_t len = (size_t)(name - path) - 1;
     bool any = false;
@@ -122,6 +123,7 @@ static int check_files(struct parse *parse)
     } files[] = {{"config", config->file},
                  {"status-file", config->status_file},
                  {"metrics-file", config->metrics_file},
+                 {"attest-pins", config->attest_pins},
                  {"log-file", config->log.file}};
     const size_t count = sizeof files / sizeof files[0];
     char why[64];
@@ -180,6 +182,9 @@ static int check_whole(struct parse *parse)
     struct config *config = &parse->store->config;
     const char *option, *why = config_attest_flaw(parse, &option);
 
+    if (!is_command(config, "probe"))
+        config->request = NULL; /* one file may serve all commands, and it would take the place of
+                                   what the others ask */
     if (option_source(parse, "key-mode") == SOURCE_DEFAULT && parse->group_named &&
         config->group != getegid())
         config->key_mode = 0640;

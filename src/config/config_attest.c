@@ -19,7 +19,8 @@ static int read_pcr(const char **text)
     const char *at = *text;
     int number = 0;
 
-    if (strspn(at, "0123456789") == 0 || strspn(at, "0123456789") > 2)
+    if (strspn(at, "0123456789") == 0 || strspn(at, "0123456789") > 2 ||
+        (at[0] == '0' && at[1] != ':'))
         return -1;
     for (; *at != ':' && *at >= '0' && *at <= '9'; at++)
         number = number * 10 + (*at - '0');
@@ -179,6 +180,14 @@ const char *config_attest_flaw(const struct parse *parse, const char **option)
         why = generic_flaw(parse, option);
     if (why)
         return why;
+    *option = "endpoint";
+    if (config->operand && config->at == CONFIG_NOW && verb_of(config->command) == VERB_ATTEST &&
+        option_source(parse, "endpoint") == SOURCE_FLAGS)
+        return "is asked, or a document in a file is judged: not both";
+    *option = "attest-pins";
+    if (config->attest_pins && verb_of(config->command) & (VERB_FETCH | VERB_RUN) &&
+        (config->attest == ATTEST_OFF || config->attest_pcr_count == 0))
+        return "would hold no key, or that of anybody's enclave: it needs attest and attest-pcr";
     *option = "attest";
     if (config->attest == ATTEST_REQUIRE)
         why = require_flaw(config);

@@ -230,6 +230,8 @@ static int read_lines(struct parse *parse, char *text, size_t len)
             return parse_refuse(parse, "is longer than %d bytes", LINE_LENGTH_MAX);
         if (memchr(line, '\0', (size_t)(stop - line)))
             return parse_refuse(parse, "holds a NUL byte");
+        if (lines == 1 && stop > line && memchr(line, '\r', (size_t)(stop - line - 1)))
+            return parse_refuse(parse, "has a carriage return within: save it with line feeds");
         *stop = '\0';
         if (read_line(parse, line))
             return -1;

@@ -76,6 +76,13 @@ void history_add(struct history *history, const struct history_entry *entry)
                    entry->reason ? entry->reason : "");
 }
 
+enum err_code history_attestation(const struct history *history, int64_t wall, int64_t most_s)
+{
+    return history->attestation == ERR_NONE && wall - history->attested_at > most_s
+               ? ERR_ATTEST_STALE
+               : history->attestation;
+}
+
 static void sum_up(const struct history_bucket *bucket, struct history_sum *out)
 {
     int verdict;

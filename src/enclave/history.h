@@ -43,6 +43,9 @@ struct history_entry {
 };
 void history_add(struct history *history, const struct history_entry *entry);
 
+/* What it has attested: ERR_ATTEST_STALE where that was more than so many seconds ago. */
+enum err_code history_attestation(const struct history *history, int64_t wall, int64_t most_s);
+
 /*
  * Sums up the bucket of now_ms and those before it that make a window: an hour is 55 to 60 minutes,
  * a day is 23 to 24 hours. Counts stop at 65,535 a bucket, latencies at as many ms.

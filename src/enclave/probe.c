@@ -260,7 +260,8 @@ static bool next(void *user, struct http_request *http, void *note)
         return false;
     question->index = index_of(request, batch->next++);
     question->attests =
-        batch->probes[question->index].attest_next || probe_attest_due(request, question->index);
+        !batch->probes[question->index].attest_refused &&
+        (batch->probes[question->index].attest_next || probe_attest_due(request, question->index));
     if (question->attests)
         attestation_ask(request->config, &question->attestation);
     ask(request, &request->endpoints[question->index], question, http);
@@ -311,7 +312,7 @@ static void done(void *user, struct http_response *response, void *note)
     const struct probe_attest attested = {
         request, index, question->attests ? &question->attestation : NULL, response};
     const struct probe_answer answer = {
-        .attestation = question->attests ? &attestation : NULL,
+        .attestation = question->attests || probe->attest_refused ? &attestation : NULL,
         .chain = response->chain,
         .chain_count = response->chain_count,
         .body = buf_bytes(&response->body),

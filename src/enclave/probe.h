@@ -58,7 +58,8 @@ struct probe {
         first_byte_ms; /* each stage by itself; -1 where it was not reached */
     char reason[512];  /* a sentence, unless accepted with all that was asked for */
     struct probe_attested attested;
-    bool attest_next;          /* it is to be asked for its attestation, by whatever key */
+    bool attest_next;    /* it is to be asked for its attestation, by whatever key */
+    bool attest_refused; /* by an answer that may be about the identity: the health path tells */
     enum verify_status verify; /* why it is untrusted */
 };
 

@@ -90,8 +90,20 @@ bool probe_attest_take(const struct probe_attest *answer, struct probe *probe,
     const struct attested_key *known = NULL;
     uint8_t key[HASH_SIZE];
 
-    if (probe->verdict != PROBE_ACCEPTED || !is_asked(request))
+    if (!is_asked(request))
         return false;
+    if (answer->question && probe->verdict == PROBE_DOUBTED) {
+        probe->attest_refused = true;
+        probe->closes = 0;
+        return true;
+    }
+    if (probe->verdict != PROBE_ACCEPTED)
+        return false;
+    if (probe->attest_refused) {
+        (void)err_set(&out->err, ERR_ATTEST_MISSING, NULL, "it refuses to be asked for it");
+        conclude(answer, probe, out);
+        return false;
+    }
     if (answer->question) {
         judge(answer, out);
         conclude(answer, probe, out);

@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "config/config.h"
+#include "enclave/history.h"
 #include "install/install_hold.h"
 #include "metrics/metrics.h"
 #include "process/confine.h"
@@ -52,6 +53,12 @@ static void take_signals(struct service *service)
             service->stop = true;
         }
     }
+}
+
+enum err_code service_attestation(const struct service *service, size_t endpoint)
+{
+    return history_attestation(&service->histories[endpoint], clock_wall(),
+                               2 * service->config->attest_interval_ms / 1000 + 60);
 }
 
 const char *service_set_name(const struct service *service, size_t set)

@@ -72,9 +72,10 @@ static void measure_endpoint(const struct service *service, size_t i)
     int window;
     size_t e;
 
-    if (history->attestation_asked)
+    if (history->attestation_asked || config->attest != ATTEST_OFF)
         metrics_set(service->metrics, METRIC_ATTESTED, METRICS_LABELS(label),
-                    history->attestation == ERR_NONE && config->attest_pcr_count > 0);
+                    history->attestation_asked && service_attestation(service, i) == ERR_NONE &&
+                        config->attest_pcr_count > 0);
     for (window = 0; window < HISTORY_WINDOWS; window++) {
         asked = accepted = 0;
         for (e = i; e < config->endpoint_count; e = same_server(config, e + 1, label)) {

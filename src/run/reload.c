@@ -31,8 +31,11 @@ static struct history *carry_over(const struct config *before, const struct hist
 
     for (i = 0; carried && i < after->endpoint_count; i++) {
         known = find(before, histories, after->endpoints[i].text);
-        if (known)
-            carried[i] = *known;
+        if (!known)
+            continue;
+        carried[i] = *known;
+        carried[i].attestation_asked = false; /* by a policy that may be another now */
+        carried[i].attested_at = 0;
     }
     return carried;
 }

@@ -107,6 +107,8 @@ struct service {
 
 /* What a set is called: its subdirectory, else the directory. */
 const char *service_set_name(const struct service *service, size_t set);
+/* What an endpoint has attested, as long as that says something of now. */
+enum err_code service_attestation(const struct service *service, size_t endpoint);
 
 /* Ends the service for what cannot be mended. */
 void service_fail(struct service *service, const struct err *err);

@@ -163,7 +163,8 @@ static void put_endpoint(struct json_writer *writer, const struct service *servi
     json_put_text(writer, "failure", history->failed_at ? history->reason : NULL);
     json_put_text(writer, "attestation",
                   history->attestation_asked
-                      ? attestation_word(service->config, history->attestation, history->other_root)
+                      ? attestation_word(service->config, service_attestation(service, i),
+                                         history->other_root)
                       : NULL);
     put_time(writer, "attested_at",
              service->config->attest_pcr_count > 0 ? history->attested_at : 0);

@@ -298,6 +298,28 @@ def test_an_enclave_that_knows_no_attestation(agent, put, pki, enclaves):
             )
 
 
+@pytest.mark.parametrize("status", (400, 401, 403))
+def test_a_path_that_is_refused_says_nothing_of_the_identity(agent, put, good, server, root, status):
+    """The health path does: frameworks protect what they do not know."""
+    enclave = server()
+    enclave.encoded = lambda path: Answer(status, b"no")
+    result = agent.fetch(put(good), "--attest=report", root, WANTED, endpoint=enclave.endpoint).succeeded("installed")
+    assert result.all("handshake")[-1]["attestation"] == "attestation_missing"
+    agent.fetch(put(good), "--attest=require", root, WANTED, endpoint=enclave.endpoint).failed(76, "attestation_missing")
+
+
+@pytest.mark.parametrize("where", ("file", "environment"))
+def test_what_probe_asks_takes_no_attestations_place(agent, put, good, server, root, tmp_path, where):
+    """One file serves all commands."""
+    enclave = server()
+    enclave.options = {"pcrs": DEBUG}
+    (tmp_path / "conf").write_text("request = /api/words\n")
+    more = {"file": (f"--config={tmp_path}/conf",), "environment": ()}[where]
+    env = {"file": {}, "environment": {"MTLS_AGENT_REQUEST": "/api/words"}}[where]
+    arguments = ("--attest=require", root, WANTED, *more)
+    agent.fetch(put(good), *arguments, endpoint=enclave.endpoint, env=env).failed(76, "attested_debug")
+
+
 def test_who_is_not_attested_does_not_hold_a_version_back(agent, put, good, server, root):
     """It says nothing of the identity, which is tried again."""
     enclave = server()
