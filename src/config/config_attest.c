@@ -180,10 +180,6 @@ const char *config_attest_flaw(const struct parse *parse, const char **option)
         why = generic_flaw(parse, option);
     if (why)
         return why;
-    *option = "endpoint";
-    if (config->operand && config->at == CONFIG_NOW && verb_of(config->command) == VERB_ATTEST &&
-        option_source(parse, "endpoint") == SOURCE_FLAGS)
-        return "is asked, or a document in a file is judged: not both";
     *option = "attest-pins";
     if (config->attest_pins && verb_of(config->command) & (VERB_FETCH | VERB_RUN) &&
         (config->attest == ATTEST_OFF || config->attest_pcr_count == 0))
@@ -191,8 +187,14 @@ const char *config_attest_flaw(const struct parse *parse, const char **option)
     *option = "attest";
     if (config->attest == ATTEST_REQUIRE)
         why = require_flaw(config);
-    if (why || config->at == CONFIG_NOW)
+    if (why)
         return why;
+    *option = "endpoint";
+    if (config->operand && config->at == CONFIG_NOW && verb_of(config->command) == VERB_ATTEST &&
+        option_source(parse, "endpoint") == SOURCE_FLAGS)
+        return "is asked, or a document in a file is judged: not both";
+    if (config->at == CONFIG_NOW)
+        return NULL;
     *option = "at";
     return at_flaw(parse);
 }
