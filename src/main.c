@@ -13,7 +13,7 @@
 #include "process/confine.h"
 #include "process/lookout.h"
 
-enum { STACK_NEED = 256 * 1024 };
+enum { STACK_NEED = 256 * 1024, FIRST_MS = 60 * 1000 };
 
 static void print(const char *text)
 {
@@ -120,7 +120,8 @@ static void look_out(int argc, char *const argv[])
 
     if (command && command->fail)
         lookout_fail_by(command->fail);
-    lookout_begin(command && command->needs & NEED_RELOAD, config_deadline(argc, argv));
+    lookout_begin(command && command->needs & NEED_RELOAD, FIRST_MS);
+    lookout_limit(config_deadline(argc, argv)); /* which may read files itself */
 }
 
 int main(int argc, char *argv[])
@@ -137,8 +138,8 @@ int main(int argc, char *argv[])
     }
     if (!make_room())
         return err_info(ERR_SYSTEM)->exit_status;
-    log_start();
     look_out(argc, argv);
+    log_start();
     if (config_parse(argc, argv, &config, &err) < 0)
         return log_error(&err);
     lookout_limit(config->deadline_ms);

@@ -307,6 +307,7 @@ static int try_out(struct delivery *delivery, struct err *err)
         .pins = !agent->stays,
         .probes = agent->probes ? agent->probes + set * agent->config->endpoint_count : NULL};
     struct installed facts;
+    int accepts;
 
     delivery->rehearsal = REHEARSAL_SKIPPED;
     (void)install_facts(&delivery->target, &facts);
@@ -315,9 +316,11 @@ static int try_out(struct delivery *delivery, struct err *err)
     if (rehearse(delivery->config, delivery->identity, &delivery->target, &rehearsed, err) < 0)
         return -1;
     delivery->rehearsal = rehearsed.outcome;
-    if (!delivery->again || delivery->rehearsal != REHEARSAL_SKIPPED ||
-        enclave_accepts(delivery->config, delivery->identity, delivery->target.deadline))
+    if (!delivery->again || delivery->rehearsal != REHEARSAL_SKIPPED)
         return 0;
+    accepts = enclave_accepts(delivery->config, delivery->identity, delivery->target.deadline, err);
+    if (accepts != 0)
+        return accepts > 0 ? 0 : -1;
     return err_set(err, ERR_ENCLAVE_REFUSED, delivery_name(delivery), "no endpoint accepts it");
 }
 

@@ -161,8 +161,9 @@ static bool serves_instead(const struct delivery *delivery)
 {
     struct err unfit;
     struct identity *installed = serving_identity(delivery, &unfit);
-    bool serves =
-        installed && enclave_accepts(delivery->config, installed, delivery->target.deadline);
+    /* Where none could be asked, nothing is known against it. */
+    bool serves = installed && enclave_accepts(delivery->config, installed,
+                                               delivery->target.deadline, &unfit) != 0;
 
     identity_free(installed);
     return serves;
@@ -201,7 +202,7 @@ static bool is_held(struct delivery *delivery)
     if (install_facts(&delivery->target, &facts) && strcmp(facts.version, delivery->version) == 0)
         return false;
     if (install_memory_read(&delivery->target, &memory, &none) < 0)
-        return false;
+        return true; /* who cannot read the note must not act against it */
     if (strcmp(memory.held, delivery->version) == 0)
         return true;
     if (strcmp(memory.rolled_back, delivery->version) != 0)

@@ -65,11 +65,13 @@ static int prove(const struct retreat *retreat, const struct identity *identity,
 {
     const struct config *config = retreat->agent->config;
     struct rehearsed ignored = {.probes = NULL};
+    int accepts;
 
     if (retreat->by_hand)
         return rehearse(config, identity, &retreat->target, &ignored, err);
-    if (enclave_accepts(config, identity, retreat->target.deadline))
-        return 0;
+    accepts = enclave_accepts(config, identity, retreat->target.deadline, err);
+    if (accepts != 0)
+        return accepts > 0 ? 0 : -1;
     return err_set(err, ERR_ENCLAVE_REFUSED, name_of(retreat),
                    "no endpoint accepts the previous set either");
 }

@@ -355,6 +355,7 @@ int log_open(const struct log_options *options, struct err *err)
 
 void log_start(void)
 {
+    (void)file_mode(); /* the sandbox lets nobody ask for the umask later */
     aside_start(&standard_error.aside);
     aside_start(&file.aside);
 }

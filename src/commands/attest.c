@@ -110,7 +110,7 @@ static void judge_endpoints(struct attesting *attesting, int64_t deadline)
     if (identity && identity->client.chain_count == 0)
         (void)err_set(&err, ERR_NO_IDENTITY, target.dir, "the set is a server's");
     else if (identity && !probes)
-        (void)err_set(&err, ERR_SYSTEM, NULL, "no room to ask %zu endpoints", request.count);
+        (void)err_set(&err, ERR_MEMORY_FULL, NULL, "no room to ask %zu endpoints", request.count);
     else if (identity)
         (void)probe_endpoints(&request, probes, &err);
     if (err.code != ERR_NONE)

@@ -16,7 +16,7 @@ static int fetch(const struct work *work)
     struct err err;
 
     if (!agent) {
-        (void)err_set(&err, ERR_SYSTEM, "memory", "no room to work in");
+        (void)err_set(&err, ERR_MEMORY_FULL, "memory", "no room to work in");
         return log_error(&err);
     }
     agent->config = work->config;

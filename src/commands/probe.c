@@ -61,7 +61,7 @@ static int probe_with(const struct identity *identity, int64_t deadline,
     if (probes)
         result = ask_rounds(&request, output, probes, err);
     else
-        (void)err_set(err, ERR_SYSTEM, NULL, "no room to ask %zu endpoints", request.count);
+        (void)err_set(err, ERR_MEMORY_FULL, NULL, "no room to ask %zu endpoints", request.count);
     free(probes);
     tls_cache_free(request.sessions);
     return result;

@@ -56,7 +56,7 @@ struct change_signal {
 };
 
 /* Which answers of enclaves take run back by itself. */
-enum rollback_policy { ROLLBACK_NEVER, ROLLBACK_REFUSED };
+enum rollback_policy { ROLLBACK_NEVER, ROLLBACK_REFUSED, ROLLBACK_AUTHENTICATED };
 
 enum tls_choice { TLS_CHOICE_BOTH, TLS_CHOICE_13, TLS_CHOICE_12 };
 enum rehearse_policy { REHEARSE_REFUSE, REHEARSE_REQUIRE, REHEARSE_OFF };

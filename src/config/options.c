@@ -288,13 +288,16 @@ static const char *set_time(struct parse *parse, const struct option *option, co
                : NULL;
 }
 
-/* A boolean, for as long as there is one way to judge a refusal. */
+/* A boolean, or that only what nobody on the way could have forged is a refusal. */
 static const char *set_rollback(struct parse *parse, const struct option *option, const char *text)
 {
+    const bool proven = strcmp(text, "authenticated") == 0;
     bool on = false;
-    const char *why = value_bool(text, &on);
+    const char *why = proven ? NULL : value_bool(text, &on);
 
-    *(enum rollback_policy *)field(parse, option) = on ? ROLLBACK_REFUSED : ROLLBACK_NEVER;
+    *(enum rollback_policy *)field(parse, option) = proven ? ROLLBACK_AUTHENTICATED
+                                                    : on   ? ROLLBACK_REFUSED
+                                                           : ROLLBACK_NEVER;
     return why;
 }
 
@@ -392,8 +395,7 @@ const struct option options[] = {
     {"client-chain", "warn|require", set_second, AT(require_client_chain), .fallback = "warn",
      .verbs = FETCHES | VERB_INSPECT,
      .help = "when ca_cert does not hold the issuer of the certificate"},
-    {"attest", "off|report|require", set_choice, AT(attest), .fallback = "off",
-     .verbs = ATTESTS | VERB_HEALTHCHECK,
+    {"attest", "off|report|require", set_choice, AT(attest), .fallback = "off", .verbs = ATTESTS,
      .help = "whether enclaves have to prove what they are; require: else they do not count"},
     {"attest-pcr", "N:HEX[+N:HEX...]", set_pcrs, .flags = OPTION_LIST, .verbs = ATTESTS,
      .help = "an image that may answer, by PCR0 and others that it has"},
@@ -472,7 +474,7 @@ const struct option options[] = {
      .most = "36500d", .verbs = VERB_INSPECT | VERB_HEALTHCHECK,
      .help = "inspect and healthcheck fail where a certificate ends within that time"},
     {"json", NULL, set_bool, AT(json),
-     .verbs = VERB_INSPECT | VERB_PROBE | VERB_STATUS | VERB_HEALTHCHECK | VERB_ATTEST,
+     .verbs = VERB_INSPECT | VERB_PROBE | VERB_STATUS | VERB_ATTEST,
      .help = "write standard output as JSON, for programs"},
     {"status-file", "FILE", set_text, AT(status_file), value_path, .flags = OPTION_FIXED,
      .verbs = VERB_RUN | VERB_STATUS | VERB_HEALTHCHECK | VERB_PURGE,

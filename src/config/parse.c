@@ -52,8 +52,13 @@ int parse_starved(struct parse *parse)
     return -1;
 }
 
+#pragma GCC diagnostic push
+#ifndef __clang__
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak" /* the store's list has it */
+#endif
 const char *parse_keep(struct parse *parse, const char *text, size_t len)
 {
+    struct store *store = parse->store;
     struct text *kept = malloc(sizeof *kept + len + 1);
 
     if (!kept) {
@@ -62,10 +67,11 @@ const char *parse_keep(struct parse *parse, const char *text, size_t len)
     }
     memcpy(kept->text, text, len);
     kept->text[len] = '\0';
-    kept->next = parse->store->texts;
-    parse->store->texts = kept;
+    kept->next = store->texts;
+    store->texts = kept;
     return kept->text;
 }
+#pragma GCC diagnostic pop
 
 /* Such a word is a name that somebody mistyped; base64 has letters of both kinds. */
 static bool is_word(const char *text, const char *letters)

@@ -142,9 +142,14 @@ static enum probe_verdict judge(const struct config *config, const struct http_r
         return PROBE_NOT_MUTUAL;
     switch (response->result) {
     case HTTP_UNTRUSTED: return PROBE_UNTRUSTED;
-    case HTTP_ALERT: return alert_refuses(response) ? PROBE_REFUSED : PROBE_UNREACHABLE;
+    case HTTP_ALERT:
+        if (response->status)
+            return judge_answer(config, response);
+        return alert_refuses(response) ? PROBE_REFUSED : PROBE_UNREACHABLE;
     case HTTP_TIMEOUT: return shaking && tls->certificate_left ? PROBE_SILENT : PROBE_UNREACHABLE;
-    case HTTP_CLOSED: return shaking ? PROBE_REFUSED : judge_answer(config, response);
+    case HTTP_CLOSED: /* in 1.3 the server looks at our certificate after its Finished */
+        return shaking && tls->version != TLS_VERSION_13 ? PROBE_REFUSED
+                                                         : judge_answer(config, response);
     case HTTP_ANSWERED:
     case HTTP_BROKEN: /* after its status: what it says badly is the application's affair */
     case HTTP_TOO_LARGE: return judge_answer(config, response);
@@ -204,6 +209,9 @@ static void read_answer(const struct config *config, const struct http_response 
     const struct tls_record *tls = &response->tls;
 
     probe->verdict = judge(config, response);
+    probe->authenticated = probe->verdict == PROBE_REFUSED
+                               ? response->result == HTTP_ALERT && tls->version == TLS_VERSION_13
+                               : probe->verdict == PROBE_DOUBTED && response->result != HTTP_CLOSED;
     probe->status = response->status;
     probe->cipher = tls->cipher_suite ? tls_cipher_name(tls->cipher_suite) : NULL;
     probe->version = tls_version_name(tls->version);

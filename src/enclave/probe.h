@@ -46,6 +46,7 @@ struct probe_attested {
 
 struct probe {
     enum probe_verdict verdict;
+    bool authenticated;    /* refused, or doubted, under keys that the server has proven to hold */
     unsigned closes;       /* in a row, after it had our certificate, without a word */
     int status;            /* HTTP status, 0 where none came */
     const char *cipher;    /* OpenSSL's name, or "unknown"; NULL: no handshake came so far */

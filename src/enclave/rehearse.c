@@ -113,12 +113,14 @@ static int compare(const struct probe_request *all, const struct install_target 
 {
     struct identity *installed = NULL;
     struct probe with_installed;
-    struct err none;
     int result = 0;
     size_t i;
 
-    if (count_verdicts(probes, all->count).verdict[verdict] > 0)
-        installed = installed_identity(target, &none);
+    if (count_verdicts(probes, all->count).verdict[verdict] > 0) {
+        installed = installed_identity(target, err);
+        if (!installed && err_info(err->code)->class == ERR_OF_HOST)
+            return -1;
+    }
     for (i = 0; i < all->count && result == 0; i++) {
         if (probes[i].verdict != verdict)
             continue;
@@ -141,7 +143,7 @@ static int ask_again(const struct probe_request *all, struct probe *probes, stru
     size_t i;
 
     if (!before)
-        return err_set(err, ERR_SYSTEM, NULL, "no room to ask %zu endpoints", all->count);
+        return err_set(err, ERR_MEMORY_FULL, NULL, "no room to ask %zu endpoints", all->count);
     memcpy(before, probes, all->count * sizeof *before);
     for (i = 0; i < all->count; i++)
         if (says_nothing(probes[i].verdict))
@@ -168,7 +170,7 @@ static int ask_all(const struct probe_request *all, const struct install_target 
         log_event(LOG_LEVEL_INFO, "rehearsal", log_n("endpoints", (int64_t)all->count),
                   log_n("attempt", attempt), log_n("left_ms", clock_left(all->deadline)));
         result = attempt == 1 ? probe_endpoints(all, probes, err) : ask_again(all, probes, err);
-        if (result == 0)
+        if (result == 0 && is_open(all, probes, attempt))
             result = compare(all, target, PROBE_SILENT, probes, err);
         if (result < 0)
             return -1;
@@ -291,7 +293,7 @@ int rehearse(const struct config *config, const struct identity *next,
         return 0;
     probes = calloc(all.count, sizeof *probes);
     if (!probes)
-        return err_set(err, ERR_SYSTEM, NULL, "no room to ask %zu endpoints", all.count);
+        return err_set(err, ERR_MEMORY_FULL, NULL, "no room to ask %zu endpoints", all.count);
     result = ask_all(&all, target, probes, err);
     if (result == 0)
         result = compare(&all, target, PROBE_DOUBTED, probes, err);
@@ -305,7 +307,8 @@ int rehearse(const struct config *config, const struct identity *next,
     return result;
 }
 
-bool enclave_accepts(const struct config *config, const struct identity *identity, int64_t deadline)
+int enclave_accepts(const struct config *config, const struct identity *identity, int64_t deadline,
+                    struct err *err)
 {
     struct probe_request all = {
         .config = config,
@@ -317,10 +320,12 @@ bool enclave_accepts(const struct config *config, const struct identity *identit
         .deadline = deadline,
     };
     struct probe *probes = calloc(all.count + 1, sizeof *probes);
-    struct err none;
-    bool accepts = probes && probe_endpoints(&all, probes, &none) == 0 &&
-                   count_verdicts(probes, all.count).verdict[PROBE_ACCEPTED] > 0;
+    int accepts = -1;
 
+    if (!probes)
+        (void)err_set(err, ERR_MEMORY_FULL, NULL, "no room to ask %zu endpoints", all.count);
+    else if (probe_endpoints(&all, probes, err) == 0)
+        accepts = count_verdicts(probes, all.count).verdict[PROBE_ACCEPTED] > 0;
     free(probes);
     return accepts;
 }

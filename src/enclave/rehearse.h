@@ -37,8 +37,8 @@ struct rehearsed {
 int rehearse(const struct config *config, const struct identity *next,
              const struct install_target *target, struct rehearsed *out, struct err *err);
 
-/* Whether at least one endpoint accepts an identity now. */
-bool enclave_accepts(const struct config *config, const struct identity *identity,
-                     int64_t deadline);
+/* 1: at least one endpoint accepts an identity now; 0: none does; -1: none could be asked. */
+int enclave_accepts(const struct config *config, const struct identity *identity, int64_t deadline,
+                    struct err *err);
 
 #endif

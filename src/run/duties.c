@@ -244,7 +244,7 @@ static void note_told(struct service *service, const struct install_target *targ
     struct note note = {.target = *target};
 
     memcpy(note.set, service->told_of.facts.set, sizeof note.set);
-    if (aside_do(&service->files, write_note, NULL, bytes_of(&note, sizeof note), NOTE_MS) < 0)
+    if (aside_do(&service->notes, write_note, NULL, bytes_of(&note, sizeof note), NOTE_MS) < 0)
         log_event(LOG_LEVEL_WARNING, "hook_not_noted", log_s("dir", target->dir),
                   log_s("reason", strerror(errno)));
 }
@@ -258,13 +258,31 @@ static bool claim(struct service *service, size_t i)
     enum tell_claim claimed = TELL_BUSY;
 
     memcpy(note.set, set->survey.facts.set, sizeof note.set);
-    if (aside_do(&service->files, claim_aside, service, bytes_of(&note, sizeof note), NOTE_MS) == 0)
+    if (aside_do(&service->notes, claim_aside, service, bytes_of(&note, sizeof note), NOTE_MS) == 0)
         claimed = service->claimed;
     if (claimed == TELL_TOLD)
         memcpy(set->told, note.set, sizeof set->told);
     else if (claimed == TELL_BUSY)
         set->tell_at = clock_ms() + CLAIMED_MS;
     return claimed == TELL_CLAIMED;
+}
+
+/* Closing it may hang as well. */
+static int release_aside(void *user, struct bytes unused)
+{
+    struct service *service = user;
+
+    (void)unused;
+    tell_release(&service->telling_claim);
+    return 0;
+}
+
+/* Also of a claim that came too late. Whether the aside is stuck has to be asked first. */
+static void release_claim(struct service *service)
+{
+    if (service->telling == CONFIG_SETS_MAX && !aside_is_stuck(&service->notes) &&
+        service->telling_claim >= 0)
+        (void)aside_do(&service->notes, release_aside, service, (struct bytes){0}, NOTE_MS);
 }
 
 /* ---- telling ---- */
@@ -285,12 +303,12 @@ static void end_telling(struct service *service, bool failed)
     struct service_set *set = &service->sets[service->telling];
     uint32_t random;
 
-    tell_release(&service->telling_claim);
     random_bytes(&random, sizeof random);
     set->tell_at = schedule_next(&set->tell_schedule, failed, clock_ms(), random);
     if (!failed)
         set->tell_at = 0;
     service->telling = CONFIG_SETS_MAX;
+    release_claim(service);
     publish(service);
 }
 
@@ -315,6 +333,7 @@ static void start_telling(struct service *service, size_t set)
     if (!claim(service, set))
         return;
     service->telling = set;
+    service->sets[set].told[0] = '\0';
     service->tell_until = clock_ms() + service->config->on_change_timeout_ms + TELL_GRACE_MS;
     service->told_of = service->sets[set].survey;
     if (tell_ask(&service->hook, &telling, &err) == 0)
@@ -396,6 +415,7 @@ void duties_start(struct service *service)
         publish(service);
     if (service->reload && service->busy == DUTY_NONE && service->telling == CONFIG_SETS_MAX)
         service_reload(service);
+    release_claim(service);
     if (can_tell(service) && untold(service, now) < CONFIG_SETS_MAX)
         start_telling(service, untold(service, now));
     if (service->busy != DUTY_NONE || now < service->job_at)
@@ -594,7 +614,8 @@ static void get_ready(struct service *service)
             return;
     if (service->ready)
         return;
-    service->ready = service->announce = true;
+    service->ready = true;
+    service->announce = !service->reload && !service->reloading; /* else the end of that tells */
     log_event(LOG_LEVEL_INFO, "ready", log_s("dir", service->config->dir));
 }
 
@@ -617,7 +638,7 @@ static void plan_first(struct service *service)
 /* What is told of is there for all to read. */
 static void announce(struct service *service)
 {
-    if (service->announce)
+    if (service->announce && !service->stop)
         sd_notify_tell(&service->notify, "READY=1");
     service->announce = false;
 }
@@ -632,8 +653,8 @@ void duties_finish(struct service *service)
     service->busy = DUTY_NONE;
     result = job_finish(&service->job, &err);
     if (result == 0 && service->homeless)
-        result =
-            err_set(&err, ERR_TARGET_INVALID, service->config->dir, "it was removed: start again");
+        result = err_set(&err, ERR_TARGET_INVALID, service->config->dir, "it was %s: start again",
+                         service->homeless);
     if (result < 0) {
         service_fail(service, &err);
         return;

@@ -166,7 +166,7 @@ static int open_others(struct service *service, struct err *err)
     sd_notify_open(&service->notify);
     service->metrics = metrics_new();
     if (!service->metrics)
-        return err_set(err, ERR_SYSTEM, NULL, "no memory for the metrics");
+        return err_set(err, ERR_MEMORY_FULL, NULL, "no memory for the metrics");
     return tell_open(&service->hook, service->config, err);
 }
 
@@ -190,6 +190,8 @@ static int begin(struct service *service, unsigned needs, struct err *err)
             &(const struct confine_options){needs, service->hook.pid, service->notify.fd});
     aside_start(&service->output);
     aside_start(&service->files);
+    aside_start(&service->notes);
+    aside_start(&service->reader);
     return 0;
 }
 
@@ -222,7 +224,7 @@ int service_run(const struct config *config, unsigned needs)
     struct err err;
 
     if (!service) {
-        (void)err_set(&err, ERR_SYSTEM, "memory", "no room to work in");
+        (void)err_set(&err, ERR_MEMORY_FULL, "memory", "no room to work in");
         return log_error(&err);
     }
     service->config = service->agent.config = config;
@@ -232,7 +234,7 @@ int service_run(const struct config *config, unsigned needs)
     service->telling = CONFIG_SETS_MAX;
     service->telling_claim = -1;
     service->hook.fd = -1;
-    service->output = service->files = (struct aside)ASIDE;
+    service->output = service->files = service->notes = service->reader = (struct aside)ASIDE;
     if (begin(service, needs, &err) < 0) {
         service_fail(service, &err);
     } else {

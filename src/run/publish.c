@@ -122,7 +122,7 @@ void publish_event(void *user, const char *event, const struct log_field *fields
     struct log_field known[EVENT_FIELDS_MAX + 1] = {{0}};
     size_t i, e;
 
-    for (i = 0; fields[i].key && i < EVENT_FIELDS_MAX; i++) {
+    for (i = 0; i < EVENT_FIELDS_MAX && fields[i].key; i++) {
         known[i] = fields[i];
         if (!fields[i].text || strcmp(fields[i].key, "endpoint") != 0)
             continue;

@@ -105,7 +105,7 @@ static int find_room(struct room *room, const struct service *service, const str
     room->histories = carry_over(before, service->histories, after);
     room->known = calloc(CONFIG_SETS_MAX, sizeof *room->known);
     if (!room->histories || !room->known) {
-        (void)err_set(err, ERR_SYSTEM, NULL, "no room to watch the endpoints");
+        (void)err_set(err, ERR_MEMORY_FULL, NULL, "no room to watch the endpoints");
     } else if (watch_open(&room->watch, after, err) == 0) {
         for (i = 0; before && i < after->set_count; i++)
             carry_set(&room->known[i], service, after, i);
@@ -176,9 +176,11 @@ static struct config *read_file(struct service *service, struct err *err)
     struct reading *reading = &service->reading;
     struct config *config;
 
-    if (!aside_is_stuck(&service->files))
+    if (!aside_is_stuck(&service->reader))
         reading->before = service->config;
-    if (aside_do(&service->files, read_again, reading, (struct bytes){0}, READ_MS) < 0) {
+    /* A note that hangs points into the configuration in use. */
+    if (aside_is_stuck(&service->notes) ||
+        aside_do(&service->reader, read_again, reading, (struct bytes){0}, READ_MS) < 0) {
         (void)err_set(err, ERR_CONFIG, service->config->file, "a file system does not answer");
         return NULL;
     }

@@ -68,7 +68,8 @@ struct service {
     struct log_memory cycle_log, probe_log;
     struct metrics *metrics;
     size_t refusals, dropped;   /* of the sandbox, and lines of the log, as the metrics know them */
-    struct aside output, files; /* what is published there, or read, may hang */
+    struct aside output, files; /* what is published there may hang; */
+    struct aside notes, reader; /* so may locks and notes of the target, and the configuration */
     struct reading reading;
     struct buf unread;  /* EMF that nobody has read yet, */
     atomic_size_t read; /* but for so many bytes */

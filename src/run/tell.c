@@ -46,6 +46,20 @@ bool tell_due(const struct survey *survey)
     return survey->facts.set[0] && !survey->told;
 }
 
+/* Another process may hold the lock, or the file system be full: then it is told once more. */
+void tell_note(const struct install_target *target, const char *set)
+{
+    const struct install_memory_change change = {.told = set};
+    struct install_target soon = *target;
+    struct err err;
+
+    soon.deadline = clock_ms() + NOTE_MS;
+    if (install_memory_update(&soon, &change, &err) == 0)
+        return;
+    log_event(LOG_LEVEL_WARNING, "hook_not_noted", log_s("dir", target->dir),
+              log_s("reason", err.reason));
+}
+
 enum tell_claim tell_claim(const struct install_target *target, const char *set, int *claim)
 {
     struct install_memory memory;
@@ -53,8 +67,13 @@ enum tell_claim tell_claim(const struct install_target *target, const char *set,
 
     if (install_claim(target, claim, &err) < 0 && err.code == ERR_DEADLINE)
         return TELL_BUSY;
-    if (install_memory_read(target, &memory, &err) < 0 || strcmp(memory.told, set) != 0)
+    if (install_memory_read(target, &memory, &err) < 0)
         return TELL_CLAIMED;
+    if (strcmp(memory.told, set) != 0) {
+        if (memory.told[0]) /* whatever comes of it, a set that comes back is news again */
+            tell_note(target, "");
+        return TELL_CLAIMED;
+    }
     tell_release(claim);
     return TELL_TOLD;
 }
@@ -97,20 +116,6 @@ int tell_ask(struct hook *hook, const struct telling *telling, struct err *err)
     (void)snprintf(dir, sizeof dir, "%s%s%s%s", config->root, config->dir, *sub ? "/" : "", sub);
     clock_format(not_after, survey->not_after);
     return hook_tell(hook, &change, telling->limit_ms, err);
-}
-
-/* Another process may hold the lock, or the file system be full: then it is told once more. */
-void tell_note(const struct install_target *target, const char *set)
-{
-    const struct install_memory_change change = {.told = set};
-    struct install_target soon = *target;
-    struct err err;
-
-    soon.deadline = clock_ms() + NOTE_MS;
-    if (install_memory_update(&soon, &change, &err) == 0)
-        return;
-    log_event(LOG_LEVEL_WARNING, "hook_not_noted", log_s("dir", target->dir),
-              log_s("reason", err.reason));
 }
 
 bool tell_settle(const struct install_target *target, const struct survey *survey,
@@ -160,7 +165,9 @@ static int tell(struct hook *hook, const struct agent *agent, size_t set, int64_
 
     survey_target(&target, &config->sets[set], &survey);
     if (!tell_due(&survey))
-        return 0;
+        return survey.facts.set[0] || err_info(survey.err.code)->class != ERR_OF_HOST
+                   ? 0
+                   : err_set(err, ERR_HOOK_FAILED, target.dir, "%s", survey.err.reason);
     switch (tell_claim(&target, survey.facts.set, &claim)) {
     case TELL_CLAIMED: break;
     case TELL_BUSY: log_event(LOG_LEVEL_INFO, "hook_elsewhere", log_s("dir", target.dir)); return 0;

@@ -26,7 +26,8 @@ int watch_open(struct watch *watch, const struct config *config, struct err *err
     if (watch->probes && (watch->attested || config->attest == ATTEST_OFF))
         return 0;
     watch_close(watch);
-    return err_set(err, ERR_SYSTEM, NULL, "no room to watch %zu endpoints", config->endpoint_count);
+    return err_set(err, ERR_MEMORY_FULL, NULL, "no room to watch %zu endpoints",
+                   config->endpoint_count);
 }
 
 void watch_close(struct watch *watch)
@@ -96,7 +97,9 @@ static bool is_refused(struct watch *watch, const struct agent *agent, size_t se
     size_t i;
 
     for (i = 0; i < watch->endpoints; i++)
-        round.refused += probe[i].verdict == PROBE_REFUSED || probe[i].verdict == PROBE_DOUBTED;
+        round.refused += (probe[i].verdict == PROBE_REFUSED || probe[i].verdict == PROBE_DOUBTED) &&
+                         (probe[i].authenticated ||
+                          agent->config->rollback_on_failure != ROLLBACK_AUTHENTICATED);
     refused = suspicion_take(suspicion, &round);
     if (!refused && suspicion->times > 0 && suspicion->times != before)
         log_event(LOG_LEVEL_WARNING, "rollback_considered", log_s("set", name_of(agent, set)),

@@ -46,7 +46,6 @@ static const int calls_always[] = {
     SYS_close,
     SYS_fstat,
     SYS_readlinkat,
-    SYS_flock,
     SYS_fstatfs, /* is the target on this machine, and not read-only? */
     SYS_newfstatat,
 #ifdef SYS_open
@@ -101,9 +100,10 @@ static const int calls_network[] = {
 };
 
 static const int calls_installing[] = {
-    SYS_fchown, SYS_fsync,  SYS_getdents64, SYS_unlinkat, SYS_renameat, SYS_symlinkat, SYS_shutdown,
+    SYS_flock,    SYS_fchown,   SYS_fsync,     SYS_getdents64,
+    SYS_unlinkat, SYS_renameat, SYS_symlinkat, SYS_shutdown,
 #ifdef SYS_open
-    SYS_unlink, SYS_rename,
+    SYS_unlink,   SYS_rename,
 #endif
     -1,
 };

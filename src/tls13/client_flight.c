@@ -219,5 +219,6 @@ bool flight_write(struct tls13 *tls)
         write_due(tls);
     else if (engine->record_type_out == APPLICATION_DATA)
         engine->record_type_out = HANDSHAKE; /* so that we are called when there is room */
-    return is_due(tls) && has_room(engine);
+    return (is_due(tls) && has_room(engine)) ||
+           (tls->state == TLS13_OPEN && engine->hlen_in > 0); /* came before ours was out */
 }

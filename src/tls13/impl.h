@@ -9,6 +9,7 @@
 /* Record types (section 5.1), messages (4), extensions (4.2), alerts (6). */
 enum { CHANGE_CIPHER_SPEC = 20, ALERT = 21, HANDSHAKE = 22, APPLICATION_DATA = 23 };
 enum {
+    HELLO_REQUEST = 0,
     CLIENT_HELLO = 1,
     SERVER_HELLO = 2,
     NEW_SESSION_TICKET = 4,

@@ -92,7 +92,7 @@ static size_t open_content(struct tls13 *tls, const uint8_t *text, size_t len)
         len--;
     type = len > 0 ? text[--len] : 0;
     if (type < ALERT || type > APPLICATION_DATA || (type != APPLICATION_DATA && len == 0) ||
-        (type != HANDSHAKE && reader_within(tls)))
+        (type != HANDSHAKE && reader_within(tls)) || (type == APPLICATION_DATA && !tls->proven))
         tls13_fail(tls, BR_ERR_UNEXPECTED);
     tls->engine->record_type_in = (uint8_t)type;
     tls->engine->version_in = 0; /* means nothing any more */

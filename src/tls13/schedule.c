@@ -186,7 +186,7 @@ bool tls13_export(const struct tls13 *tls, const char *label, const void *contex
     br_hash_compat_context hash_context;
     uint8_t hash[TLS13_HASH_MAX], secret[TLS13_HASH_MAX];
 
-    if (tls->state < TLS13_OPEN || strlen(label) > 249 || len > 255)
+    if (tls->state != TLS13_OPEN || strlen(label) > 249 || len > 255)
         return false;
     empty_hash(tls, hash);
     schedule_expand(tls, tls->exporter, label, hash, tls->hash_len, secret, tls->hash_len);

@@ -292,17 +292,18 @@ static void read_hello(struct tls13 *tls)
     reader_end(tls);
 }
 
-/* One that is longer than any of TLS 1.3, or another message, is BearSSL's. */
+/*
+ * A HelloRequest may come before it in TLS 1.2, and counts for nothing (RFC 5246 section 7.4.1.1).
+ * Whatever else came to BearSSL first would pass by check_legacy().
+ */
 void server_hello_begin(struct tls13 *tls)
 {
-    if (tls->reader.item[0] == SERVER_HELLO &&
-        tls->reader.left <= sizeof tls->reader.item - HEADER_SIZE) {
+    const unsigned type = tls->reader.item[0];
+
+    if (type == SERVER_HELLO)
         reader_whole(tls, read_hello);
-        return;
-    }
-    tls->reader.have = HEADER_SIZE;
-    if (tls->reader.item[0] != SERVER_HELLO && (tls->only || tls->state == TLS13_RETRY))
-        tls13_fail(tls, BR_ERR_UNEXPECTED);
+    else if (type == HELLO_REQUEST && tls->reader.left == 0 && !tls->only && !tls->retried)
+        reader_end(tls);
     else
-        go_back(tls, (struct view){NULL, 0, false});
+        tls13_fail(tls, BR_ERR_UNEXPECTED);
 }

@@ -66,6 +66,8 @@ static bool read_input(struct tls13 *tls)
         return false;
     if (tls->state == TLS13_SERVER_HELLO && engine->record_type_in != HANDSHAKE) {
         br_ssl_engine_run_handshake(engine);
+        if (engine->shutdown_recv)
+            tls->state = TLS13_LEGACY; /* their close_notify came: BearSSL ends it */
         return false;
     }
     if (engine->record_type_in != HANDSHAKE && reader_within(tls)) {

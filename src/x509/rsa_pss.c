@@ -39,7 +39,7 @@ static bool lay_out(struct encoded *encoded, unsigned char *block, size_t bits,
 /* DB, masked or not, becomes the other: MGF1 of H (appendix B.2.1). */
 static void mask(const struct encoded *encoded, const br_hash_class *hash)
 {
-    unsigned char chunk[HASH_MAX], counter[4] = {0};
+    unsigned char chunk[HASH_MAX] = {0}, counter[4] = {0};
     br_hash_compat_context context;
     size_t i;
 

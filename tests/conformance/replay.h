@@ -6,9 +6,9 @@
 
 /*
  * Stands in for the network and for the file system: the program is linked with
- * --wrap=http_perform, access and trust_read. Requests get the recorded answers, in their order, where
- * method, URL and action are those recorded; files are read below root. 0, or -1 where the traffic
- * is no recording.
+ * --wrap=http_perform, access and trust_read. Requests get the recorded answers, in their order,
+ * where method, URL and action are those recorded; files are read below root. 0, or -1 where the
+ * traffic is no recording.
  */
 int replay_start(const struct buf *traffic, const char *root);
 

@@ -17,6 +17,8 @@ import pytest
 
 from agent import PATIENCE_S, PROGRAM, wait_for
 from servers.hanging import Hanging
+from servers.pki import document
+from test_hook_run import Hook
 
 
 def make_fifo(path):
@@ -185,6 +187,25 @@ def test_fetch_whose_standard_error_stalls(agent, put, good, output):
     assert (agent.dir / "client.crt").exists()
 
 
+@OUTPUTS
+@pytest.mark.parametrize("command", ["healthcheck", "status", "inspect"])
+def test_an_answer_that_nobody_reads(agent, put, good, serve, output, command):
+    """Its exit status is one too."""
+    service = serve(put(good))
+    service.wait("ready")
+    wait_for(lambda: works(agent))
+    words = [str(PROGRAM), command, f"--dir={agent.dir}", "--deadline=2s"]
+    with output() as end:
+        child = subprocess.Popen(
+            words, env=agent.environment, stdin=subprocess.DEVNULL, stdout=end, stderr=subprocess.DEVNULL
+        )
+        try:
+            child.wait(PATIENCE_S)
+        finally:
+            child.kill()
+            child.wait()
+
+
 def test_a_renamed_log_that_became_a_fifo(agent, tmp_path, put, good, serve):
     """Neither a reader that stalls nor none at all: the old file is written on."""
     log, old = tmp_path / "log", tmp_path / "log.1"
@@ -341,6 +362,20 @@ def test_run_works_on_where_what_it_tells_hangs(aws, put, good, serve, hanging, 
         wait_for(lambda: "log_lines_lost" in hanging.read("log"))
     else:
         service.wait("published")
+    assert service.stop()[0] == 0
+
+
+@needs_fuse
+@pytest.mark.parametrize("what", ["status", "metrics"])
+def test_hooks_are_told_where_what_is_published_hangs(aws, put, good, authority, serve, hanging, tmp_path, what):
+    hook, arn = Hook(tmp_path), put(good)
+    service = serve_there(serve, hanging, arn, [*placed(hanging, tmp_path, what), hook.option])
+    service.wait("hook_done")
+    hanging.hang()
+    aws.rotate(arn, document(authority.issue("ECS-Client"), authority.pem))
+    service.wait("hook_done", 2, seconds=PATIENCE_S)
+    service.send(signal.SIGHUP)
+    service.wait("reloaded", seconds=PATIENCE_S)
     assert service.stop()[0] == 0
 
 

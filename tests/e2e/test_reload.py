@@ -98,6 +98,18 @@ def test_a_file_that_is_gone_is_refused(configured):
     service.more("unchanged", 2)
 
 
+def test_a_log_file_that_is_added(configured, settings):
+    """Its mode is that of the umask, which nobody may ask for any more."""
+    service, path = configured()
+    service.wait("ready")
+    log = settings["dir"] / "agent.log"
+    configure(path, **{**settings, "log_file": log})
+    service.send(signal.SIGHUP)
+    service.wait("reloaded")
+    wait_for(lambda: log.exists() and "unchanged" in log.read_text())
+    assert log.stat().st_mode & 0o600 == 0o600 and not service.all("sandbox_refused")
+
+
 def test_the_log_file_is_rotated(serve, tmp_path, put, good):
     log, old = tmp_path / "agent.log", tmp_path / "agent.log.1"
     service = serve(put(good), f"--log-file={log}")

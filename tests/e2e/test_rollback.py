@@ -10,6 +10,7 @@ from agent import snapshot, wait_for
 from servers.enclave import Nginx
 from servers.pki import DAY, Authority, document
 from servers.process import free_port
+from servers.proxy import FaultProxy
 from test_hook_run import Hook, metric
 
 EACH_CYCLE = "--log-level=debug"
@@ -239,6 +240,12 @@ def test_by_hand_not_to_what_the_enclave_refuses(agent, rotation, authority, sec
 class Fickle(Nginx):
     """Whom it lets in can be changed."""
 
+    def only_13(self):
+        port = self.port
+        self.stop()
+        self.tls13_only = True
+        self.start(port)
+
     def trust(self, *authorities):
         port = self.port
         self.stop()
@@ -256,7 +263,9 @@ def fickle(tmp_path, authority, second, up):
 def turned(serve, agent, rotation, authority, second, fickle, tmp_path):
     """run with a new set that the enclave accepted, and then refuses; what options there are."""
 
-    def start(*options, interval="400ms"):
+    def start(*options, interval="400ms", tls13_only=False):
+        if tls13_only:
+            fickle.only_13()
         service = serve(
             rotation.arn,
             EACH_CYCLE,
@@ -308,6 +317,61 @@ def test_by_itself_after_three(turned, agent, pair):
     service, new = turned("--rollback-on-failure", interval="2s")
     service.wait("rolled_back")
     assert [event["refused"] for event in service.all("rollback_considered")] == [1, 2]
+    assert installed(agent) == pair.cert
+
+
+class Forger(FaultProxy):
+    """Somebody on the way who says unknown_ca in plain text in the server's place."""
+
+    def _fail(self, client):
+        client.sendall(b"\x15\x03\x03\x00\x02\x02\x30")
+        super()._fail(client)
+
+
+@pytest.mark.parametrize("kind, option", [(Forger, ""), (Forger, "=authenticated"), (FaultProxy, "=authenticated")])
+def test_by_itself_not_by_somebody_on_the_way(serve, agent, rotation, authority, up, tmp_path, kind, option):
+    """In 1.3 he stands behind the server's Finished, and has no keys; a close is a doubt, which anybody can raise."""
+    server = authority.issue("localhost", names=["localhost"])
+    enclave = up(Nginx(tmp_path / "enclave", server, authority.pem, tls13_only=True))
+    relay = up(kind(enclave.port, None, "close"))
+    service = serve(
+        rotation.arn,
+        EACH_CYCLE,
+        f"--rollback-on-failure{option}",
+        endpoint=f"localhost:{relay.port}",
+        interval="400ms",
+        probe_interval="200ms",
+    )
+    service.wait("ready")
+    new = rotation.rotate()
+    service.wait("installed", 2)
+    service.more("handshake", result="accepted")
+    asked = len(service.all("handshake"))
+    relay.stage = "request"  # in 1.3 that is the client's own flight
+    wait_for(lambda: len(service.all("handshake")) > asked + 8)
+    assert not service.all("rollback_considered") and installed(agent) == new.cert
+
+
+def test_by_itself_where_the_refusal_is_authenticated(turned, agent, pair):
+    """A real one of TLS 1.3."""
+    service, _ = turned("--rollback-on-failure=authenticated", interval="2s", tls13_only=True)
+    service.wait("rolled_back")
+    assert installed(agent) == pair.cert
+
+
+def test_and_not_where_it_is_of_1_2(turned, agent):
+    service, new = turned("--rollback-on-failure=authenticated", interval="2s", tls13_only=False)
+    service.more("handshake", 12, result="refused")
+    assert not service.all("rollback_considered") and installed(agent) == new.cert
+
+
+def test_a_hook_that_failed_for_what_is_gone_is_told_of_what_is_back(turned, agent, pair, tmp_path):
+    """It may have turned the application before it failed."""
+    hook = Hook(tmp_path)
+    hook.fail_by(f'[ "$MTLS_AGENT_CHANGE_EVENT" = rolled_back ] || [ ! -e {tmp_path}/first ] && touch {tmp_path}/first')
+    service, _ = turned("--rollback-on-failure", hook.option)
+    service.wait("rolled_back")
+    wait_for(lambda: [told["EVENT"] for told in hook.told][-1] == "rolled_back")
     assert installed(agent) == pair.cert
 
 

@@ -239,8 +239,8 @@ def test_each_deadly_call_ends_the_process(escape, numbers, name):
 
 
 OF_GROUPS = {
-    "inspect": "socket connect sendto setsockopt eventfd2 prctl timerfd_settime fchmod fchown unlink rename mkdirat",
-    "probe": "fchmod fchown unlink rename renameat symlinkat mkdirat timerfd_settime prctl",
+    "inspect": "flock socket connect sendto setsockopt eventfd2 prctl timerfd_settime fchmod fchown unlink rename mkdirat",
+    "probe": "flock fchmod fchown unlink rename renameat symlinkat mkdirat timerfd_settime prctl",
     "purge": "connect sendto setsockopt eventfd2 timerfd_settime prctl",
     "fetch": "timerfd_settime prctl",
 }

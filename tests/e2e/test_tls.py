@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from cryptography import x509
 
-from servers.enclave import Nginx, OpenNginx
+from servers.enclave import Go, Nginx, OpenNginx
 from servers.more import Plain, s_server, with_options
 from servers.pki import Authority, Pair, document, key_pem
 from servers.process import free_port

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Commands without a process of their own: the work runs where it is called. */
-#include "commands/commands.h"
+#include "process/supervise.h"
 
 #include "fuzz.h"
 
