@@ -23,7 +23,7 @@ from servers.proxy import FaultProxy
 from test_secrecy import assert_clean, of_key, of_text
 
 EACH_CYCLE = "--log-level=debug"  # says each time what comes of it
-WRITERS = 4  # threads: the log to standard error and to a file, metrics lines, files
+WRITERS = 6  # threads: the log to standard error and to a file, metrics lines, files, notes, the configuration
 PROMPT_S = 30  # it ends within one second, on a machine that has one for it; what it would wait for is a minute
 
 

@@ -30,7 +30,7 @@ def installed(agent, put, good):
 
 
 class Dripper:
-    """Accepts connections and sends each a byte of an endless ServerHello now and then."""
+    """Accepts connections and sends each a byte of a long ServerHello now and then."""
 
     def __init__(self, pause):
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -50,7 +50,7 @@ class Dripper:
     def _drip(self, client):
         with client:
             try:
-                client.sendall(bytes.fromhex("160303400002003ffc0303"))
+                client.sendall(bytes.fromhex("16030303ec020003e80303"))
                 while not self._ended.wait(self._pause):
                     client.sendall(b" ")
             except OSError:

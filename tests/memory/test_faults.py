@@ -43,11 +43,15 @@ def recorder(up, enclave):
     return up(Recorder(enclave.port))
 
 
+# What is sent in TLS 1.3 nobody on the way can read.
+IN_THE_CLEAR = "--tls-versions=1.2"
+
+
 @pytest.mark.parametrize("kind", PLACES)
 def test_a_sound_key_signs(agent, put, pairs, authority, recorder, kind):
     """What the tests below would see."""
     arguments = agent.fetch_arguments(
-        put(document(pairs[kind], authority.pem)), endpoint=f"localhost:{recorder.port}"
+        put(document(pairs[kind], authority.pem)), IN_THE_CLEAR, endpoint=f"localhost:{recorder.port}"
     )
     agent.run(*arguments, program=variant("flipping")).succeeded("installed")
     assert {CERTIFICATE, CERTIFICATE_VERIFY} <= set(recorder.messages())
@@ -56,7 +60,7 @@ def test_a_sound_key_signs(agent, put, pairs, authority, recorder, kind):
 @pytest.mark.parametrize("kind,place", [(kind, place) for kind in PLACES for place in PLACES[kind]])
 def test_a_flipped_bit(agent, put, pairs, authority, recorder, enclave, kind, place):
     arguments = agent.fetch_arguments(
-        put(document(pairs[kind], authority.pem)), endpoint=f"localhost:{recorder.port}"
+        put(document(pairs[kind], authority.pem)), IN_THE_CLEAR, endpoint=f"localhost:{recorder.port}"
     )
     result = agent.run(*arguments, program=variant("flipping"), env={"FLIP": place})
     result.failed(65, "key_invalid")

@@ -28,6 +28,7 @@ PUBLIC = {
     "base/aside.o": "what is written aside: log lines, status, metrics",
     "base/buf.o": "of buffers that are marked as public: roots, status, metrics, notes, what probe prints",
     "base/json.o": "tokens of JSON that is public: the status file's",
+    "commands/attest.o": "results of attestations",
     "commands/fetch.o": "outcomes and errors",
     "commands/probe.o": "results of probes",
     "enclave/rehearse.o": "results of probes",
@@ -37,6 +38,8 @@ PUBLIC = {
     "identity/report.o": "what inspect says",
     "net/getaddrinfo.o": "addresses of a name",
     "net/resolv_conf.o": "resolv.conf and hosts",
+    "net/tls.o": "a ticket of the server's, which is nothing without its secret",
+    "net/tls_cache.o": "such tickets",
     "net/tls_peer.o": "the chain that a peer sends",
 }
 # Of the libraries: libc itself where it reads a directory and a file. (calloc is malloc's own.)
