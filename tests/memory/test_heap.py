@@ -34,7 +34,6 @@ PUBLIC = {
     "enclave/rehearse.o": "results of probes",
     "sandbox/sandbox_paths.o": "paths, of the configuration",
     "identity/anchors.o": "certificates",
-    "x509/verify.o": "certificates",
     "identity/report.o": "what inspect says",
     "net/getaddrinfo.o": "addresses of a name",
     "net/resolv_conf.o": "resolv.conf and hosts",
