@@ -202,7 +202,7 @@ static bool is_held(struct delivery *delivery)
     if (install_facts(&delivery->target, &facts) && strcmp(facts.version, delivery->version) == 0)
         return false;
     if (install_memory_read(&delivery->target, &memory, &none) < 0)
-        return true; /* who cannot read the note must not act against it */
+        return false;
     if (strcmp(memory.held, delivery->version) == 0)
         return true;
     if (strcmp(memory.rolled_back, delivery->version) != 0)
