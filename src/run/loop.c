@@ -55,6 +55,11 @@ static void take_signals(struct service *service)
     }
 }
 
+struct install_target service_target(const struct service *service, size_t set, int64_t deadline)
+{
+    return agent_target(service->config, service->config->sets[set].sub, deadline);
+}
+
 enum err_code service_attestation(const struct service *service, size_t endpoint)
 {
     return history_attestation(&service->histories[endpoint], clock_wall(),
@@ -99,7 +104,7 @@ static void wait_for_news(struct service *service)
     if (fds[1].revents)
         duties_finish(service);
     if (fds[2].revents)
-        duties_take_hook(service);
+        telling_take(service);
     if (fds[3].revents)
         alarm_take(service);
 }
@@ -129,7 +134,7 @@ static void wind_up(struct service *service)
         if (fds[0].revents)
             duties_finish(service);
         if (fds[1].revents)
-            duties_take_hook(service);
+            telling_take(service);
     }
 }
 

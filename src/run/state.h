@@ -108,6 +108,8 @@ struct service {
 
 /* What a set is called: its subdirectory, else the directory. */
 const char *service_set_name(const struct service *service, size_t set);
+/* Where it goes. */
+struct install_target service_target(const struct service *service, size_t set, int64_t deadline);
 /* What an endpoint has attested, as long as that says something of now. */
 enum err_code service_attestation(const struct service *service, size_t endpoint);
 
@@ -118,7 +120,16 @@ void service_fail(struct service *service, const struct err *err);
 void duties_start(struct service *service);
 int64_t duties_next(const struct service *service); /* on clock_ms() */
 void duties_finish(struct service *service);
-void duties_take_hook(struct service *service);
+
+/*
+ * telling.c: one set at a time, by the hook's runner. telling_start() has it tell of the next one
+ * that is due; telling_take() takes its answer; telling_check() ends the service where there is
+ * none in time. telling_next(): when one of them has something to do, on clock_ms().
+ */
+void telling_start(struct service *service, int64_t now);
+void telling_take(struct service *service);
+void telling_check(struct service *service, int64_t now);
+int64_t telling_next(const struct service *service);
 
 /*
  * alarm.c: the wall clock. alarm_check() tells of certificates that come to their end, and has
