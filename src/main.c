@@ -12,6 +12,7 @@
 #include "config/config.h"
 #include "process/confine.h"
 #include "process/lookout.h"
+#include "process/process.h"
 
 enum { STACK_NEED = 256 * 1024, FIRST_MS = 60 * 1000 };
 
@@ -138,6 +139,7 @@ int main(int argc, char *argv[])
     }
     if (!make_room())
         return err_info(ERR_SYSTEM)->exit_status;
+    process_disown();
     look_out(argc, argv);
     log_start();
     if (config_parse(argc, argv, &config, &err) < 0)

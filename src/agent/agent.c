@@ -304,7 +304,7 @@ static int try_out(struct delivery *delivery, struct err *err)
     const struct agent *agent = delivery->agent;
     const size_t set = (size_t)(delivery->told - agent->sets);
     struct rehearsed rehearsed = {
-        .pins = !agent->stays,
+        .pins = !agent->stays && !delivery->config->dry_run,
         .probes = agent->probes ? agent->probes + set * agent->config->endpoint_count : NULL};
     struct installed facts;
     int accepts;

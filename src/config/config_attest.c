@@ -203,6 +203,10 @@ void config_attest_log(const struct config *config)
 {
     size_t i;
 
+    if (config->attest == ATTEST_OFF && config->attest_pcr_count > 0 &&
+        verb_of(config->command) & (VERB_FETCH | VERB_RUN))
+        log_event(LOG_LEVEL_WARNING, "attest_off",
+                  log_s("reason", "attest-pcr names images, and nobody is asked: set attest"));
     for (i = 0; i < config->attest_pcr_count; i++) {
         const char *set = config->attest_pcrs[i];
 

@@ -139,7 +139,8 @@ const struct option options[] = {
      .least = "0s", .most = "1d", .verbs = VERB_RUN,
      .help = "run: between two probes of each enclave; 0s: none"},
     {"rollback-on-failure", NULL, set_rollback, AT(rollback_on_failure), .verbs = VERB_RUN,
-     .help = "run: back to the previous set when the enclaves refuse a new one after all"},
+     .help = "run: back to the previous set when the enclaves refuse a new one after all; "
+             "=authenticated: when nobody on the way could have forged that"},
     {"on-change-exec", "COMMAND", set_words, AT(on_change_exec), .flags = OPTION_FIXED,
      .verbs = FETCHES,
      .help = "run this program, by its path and without a shell, after a set has changed"},

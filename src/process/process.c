@@ -2,6 +2,7 @@
 #include "process/process.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -20,6 +21,26 @@
 
 /* Of the processor's time in JOB_GRACE_MS: who has had less is not at work, but waits. */
 enum { WORKING_MS = 20, PUNCTUAL_MS = 500 };
+
+void process_disown(void)
+{
+    enum { LOOKED_AT = 1024 };
+    struct pollfd fds[LOOKED_AT];
+    struct rlimit limit;
+    struct stat status;
+    nfds_t i, count = LOOKED_AT;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < count)
+        count = (nfds_t)limit.rlim_cur; /* poll(2) takes no more */
+    for (i = 0; i < count; i++)
+        fds[i] = (struct pollfd){.fd = i > STDERR_FILENO ? (int)i : -1};
+    if (poll(fds, count, 0) < 0)
+        return;
+    for (i = STDERR_FILENO + 1; i < count; i++)
+        if (!(fds[i].revents & POLLNVAL) && fstat(fds[i].fd, &status) == 0 &&
+            S_ISSOCK(status.st_mode))
+            (void)close(fds[i].fd);
+}
 
 static int harden(struct err *err)
 {

@@ -31,6 +31,12 @@ struct process_facts {
 };
 void process_look(struct process_facts *facts);
 
+/*
+ * Closes sockets that whoever started the program has left open behind standard error: one that is
+ * not connected yet could be connected to anybody, also where the sandbox gives no new one.
+ */
+void process_disown(void);
+
 /* Work on the arena's stack, one at a time. Zero-initialise all but the first three. */
 struct job {
     int (*function)(void *argument); /* returns the exit status */

@@ -8,9 +8,10 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import threading
 import time
-from errno import EACCES, EAFNOSUPPORT, ENOSYS, EPERM
+from errno import EACCES, EAFNOSUPPORT, EBADF, ENOSYS, EPERM
 
 import pytest
 
@@ -236,6 +237,20 @@ def test_what_is_not_listed_is_refused(escape, numbers, thread, command):
 @pytest.mark.parametrize("name", sorted(DEADLY))
 def test_each_deadly_call_ends_the_process(escape, numbers, name):
     assert escape("calls", str(numbers[name])) == escape("main-calls", str(numbers[name])) == "SIGSYS"
+
+
+INHERITS = (
+    "import os, socket, sys; one = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); os.dup2(one.fileno(), 9);"
+    "os.execv(sys.argv[1], sys.argv[1:])"
+)
+
+
+@on_x86_64
+@pytest.mark.parametrize("thread", ["", "main-"])
+def test_no_socket_is_inherited(escape, numbers, thread):
+    """It could be connected to anybody."""
+    call = f"{numbers['connect']}:9:&:16"
+    assert answers(escape, thread, [call], prefix=[sys.executable, "-c", INHERITS])[0][1] == -EBADF
 
 
 OF_GROUPS = {

@@ -315,6 +315,7 @@ int main(int argc, char *argv[])
         .function = attempt_narrowed, .argument = (void *)(uintptr_t)which, .done = -1};
     struct err err;
 
+    process_disown();
     log_start();
     parent = getppid();
     operand = rest == 3 ? argv[2] : NULL;

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/heap.h"
 #include "identity/expect.h"
 #include "identity/identity.h"
 #include "identity/report.h"
@@ -19,61 +18,12 @@
 #include "install/installed.h"
 #include "install_fixture.h"
 #include "samples.h"
+#include "shortage.h"
 #include "x509/verify.h"
 
 #define ARN "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a-AbCdEf"
 
 enum { MOST = 10000 };
-
-static struct {
-    bool armed, starved;
-    size_t count, from; /* the first one that fails */
-} allocations;
-
-static bool refused(void)
-{
-    if (!allocations.armed || ++allocations.count < allocations.from)
-        return false;
-    allocations.starved = true;
-    errno = ENOMEM;
-    return true;
-}
-
-void *__real_heap_alloc(struct heap *heap, size_t size, enum arena_tag tag);
-void *__wrap_heap_alloc(struct heap *heap, size_t size, enum arena_tag tag);
-void *__real_heap_realloc(struct heap *heap, void *memory, size_t size, enum arena_tag tag);
-void *__wrap_heap_realloc(struct heap *heap, void *memory, size_t size, enum arena_tag tag);
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__real_realloc(void *memory, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-
-void *__wrap_heap_alloc(struct heap *heap, size_t size, enum arena_tag tag)
-{
-    return refused() ? NULL : __real_heap_alloc(heap, size, tag);
-}
-
-void *__wrap_heap_realloc(struct heap *heap, void *memory, size_t size, enum arena_tag tag)
-{
-    return refused() ? NULL : __real_heap_realloc(heap, memory, size, tag);
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return refused() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return refused() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *memory, size_t size)
-{
-    return refused() ? NULL : __real_realloc(memory, size);
-}
 
 /* What is tried: 0, or -1 with err. It leaves nothing behind. */
 typedef int work(void *given, struct err *err);

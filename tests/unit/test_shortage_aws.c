@@ -21,70 +21,14 @@
 #include "aws/secretsmanager.h"
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/heap.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "fake_server.h"
+#include "shortage.h"
 
 #define ARN "arn:aws:secretsmanager:eu-central-1:123456789012:secret:mtls/host-a1B2c3"
 
 enum { MOST = 5000 };
-
-/* Of the thread that is tried alone: the server has all that it needs. */
-static _Thread_local struct {
-    bool armed, starved;
-    size_t count, from; /* the first one that fails */
-} allocations;
-
-static bool refused(void)
-{
-    if (!allocations.armed || ++allocations.count < allocations.from)
-        return false;
-    allocations.starved = true;
-    return true;
-}
-
-void *__real_heap_alloc(struct heap *heap, size_t size, enum arena_tag tag);
-void *__wrap_heap_alloc(struct heap *heap, size_t size, enum arena_tag tag);
-void *__real_heap_realloc(struct heap *heap, void *memory, size_t size, enum arena_tag tag);
-void *__wrap_heap_realloc(struct heap *heap, void *memory, size_t size, enum arena_tag tag);
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__real_realloc(void *memory, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-
-void *__wrap_heap_alloc(struct heap *heap, size_t size, enum arena_tag tag)
-{
-    if (!refused())
-        return __real_heap_alloc(heap, size, tag);
-    heap->stats->refused++;
-    return NULL;
-}
-
-void *__wrap_heap_realloc(struct heap *heap, void *memory, size_t size, enum arena_tag tag)
-{
-    if (!refused())
-        return __real_heap_realloc(heap, memory, size, tag);
-    heap->stats->refused++;
-    return NULL;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return refused() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return refused() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *memory, size_t size)
-{
-    return refused() ? NULL : __real_realloc(memory, size);
-}
 
 static struct config config;
 static struct environment environment;
