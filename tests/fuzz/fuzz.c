@@ -213,6 +213,11 @@ bool fuzz_starved(void)
     return allocations.starved;
 }
 
+bool fuzz_out_of_memory(void)
+{
+    return allocations.starved && allocations.for_good;
+}
+
 _Noreturn void fuzz_failed(const char *condition, const char *file, int line)
 {
     allocations.armed = false;

@@ -23,6 +23,8 @@ void fuzz_begin(void);
 
 /* Whether an allocation has failed: then anything but a crash or a leak will do. */
 bool fuzz_starved(void);
+/* And whether all that came behind it failed, so that nobody could do with less. */
+bool fuzz_out_of_memory(void);
 
 /* What must hold of every input. */
 #define FUZZ_CHECK(condition) ((condition) ? (void)0 : fuzz_failed(#condition, __FILE__, __LINE__))

@@ -52,6 +52,7 @@ static void check_expected(const struct identity *identity)
 static void check_bundle(const struct bundle *bundle, unsigned how)
 {
     const struct identity_policy policy = {.require_chain = how & 1, .now = FUZZ_NOW};
+    const bool before = fuzz_starved();
     struct identity *identity;
     struct err err;
 
@@ -59,6 +60,7 @@ static void check_bundle(const struct bundle *bundle, unsigned how)
     identity = identity_new(bundle, &policy, "document", &err);
     if (!identity) {
         fuzz_err_check(&err);
+        FUZZ_CHECK(before || !fuzz_out_of_memory() || err.code == ERR_MEMORY_FULL);
         return;
     }
     FUZZ_CHECK(identity->client.chain_count > 0 || identity->server.chain_count > 0);
