@@ -437,8 +437,9 @@ static void test_options_of_other_commands(void **state)
         const char *line, *subject, *reason;
     } cases[] = {
         {"fetch --secret a --count 5", "--count", "count means nothing to fetch: it is for probe"},
-        {"fetch --secret a --json", "--json",
-         "it is for inspect, probe, status, healthcheck and attest"},
+        {"fetch --secret a --json", "--json", "it is for inspect, probe, status and attest"},
+        {"healthcheck --json", "--json", "it is for inspect, probe, status and attest"},
+        {"healthcheck --attest report", "--attest", "attest means nothing to healthcheck"},
         {"probe --endpoint a:1 --interval 5m", "--interval", "it is for fetch and run"},
         {"status --region eu-west-1", "--region", "it is for fetch and run"},
         {"purge --min-endpoints 1", "--min-endpoints", "it is for healthcheck"},
