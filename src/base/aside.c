@@ -40,11 +40,7 @@ static void *serve(void *argument)
     return NULL;
 }
 
-/*
- * With all signals blocked, which the thread inherits; but for the one by which the sandbox refuses
- * a call, which would kill.
- */
-static int create(struct aside *aside)
+int aside_thread(pthread_t *thread, void *(*function)(void *), void *argument)
 {
     pthread_attr_t attributes;
     sigset_t all, before;
@@ -53,14 +49,12 @@ static int create(struct aside *aside)
     if (error)
         return -1;
     (void)sigfillset(&all);
-    (void)sigdelset(&all, SIGSYS);
+    (void)sigdelset(&all, SIGSYS); /* by which the sandbox refuses a call: blocked, it would kill */
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     error = pthread_attr_setstacksize(&attributes, STACK);
     if (!error)
-        error = pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (!error) {
-        error = pthread_create(&aside->thread, &attributes, serve, aside);
-        (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    }
+        error = pthread_create(thread, &attributes, function, argument);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     (void)pthread_attr_destroy(&attributes);
     return error ? -1 : 0;
 }
@@ -73,7 +67,7 @@ void aside_start(struct aside *aside)
         return;
     (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     if (pthread_cond_init(&aside->changed, &attributes) == 0)
-        aside->running = create(aside) == 0;
+        aside->running = aside_thread(&aside->thread, serve, aside) == 0;
     (void)pthread_condattr_destroy(&attributes);
 }
 

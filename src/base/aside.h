@@ -55,4 +55,7 @@ bool aside_is_stuck(struct aside *aside);
  */
 void aside_stop(struct aside *aside);
 
+/* Starts a thread with a small stack that takes no signal: 0, or -1. */
+int aside_thread(pthread_t *thread, void *(*function)(void *), void *argument);
+
 #endif

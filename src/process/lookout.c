@@ -10,18 +10,13 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/aside.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 
 /* A longer while between two looks was no time for us: the process was suspended. */
-enum {
-    TICK_MS = 500,
-    SUSPENDED_MS = 1000,
-    GRACE_MS = 2000,
-    STACK = 64 * 1024,
-    SIGNAL_STATUS = 128
-};
+enum { TICK_MS = 500, SUSPENDED_MS = 1000, GRACE_MS = 2000, SIGNAL_STATUS = 128 };
 
 static struct {
     pthread_t thread;
@@ -78,25 +73,6 @@ static void *look(void *unused)
     }
 }
 
-/* All signals are blocked in it. */
-static int create(void)
-{
-    pthread_attr_t attributes;
-    sigset_t all, before;
-    int error = pthread_attr_init(&attributes);
-
-    if (error)
-        return -1;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    error = pthread_attr_setstacksize(&attributes, STACK);
-    if (!error)
-        error = pthread_create(&lookout.thread, &attributes, look, NULL);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    (void)pthread_attr_destroy(&attributes);
-    return error ? -1 : 0;
-}
-
 static void close_both(void)
 {
     if (lookout.signals >= 0)
@@ -124,7 +100,7 @@ void lookout_begin(bool stays, int64_t limit_ms)
     (void)sigaddset(&set, SIGUSR1);
     (void)sigaddset(&set, SIGCHLD);
     if (lookout.signals >= 0 && lookout.end >= 0 && sigprocmask(SIG_BLOCK, &set, NULL) == 0)
-        lookout.running = create() == 0;
+        lookout.running = aside_thread(&lookout.thread, look, NULL) == 0;
     if (!lookout.running)
         close_both();
 }

@@ -27,6 +27,16 @@ def record(kind, body=b""):
     return bytes([kind]) + TLS12 + struct.pack(">H", len(body)) + body
 
 
+def read_exactly(sock, size):
+    data = b""
+    while len(data) < size:
+        more = sock.recv(size - len(data))
+        if not more:
+            raise EOFError
+        data += more
+    return data
+
+
 class Peer:
     """Runs talk(socket) on a thread for each connection, and closes it after that."""
 
@@ -106,19 +116,10 @@ class Tls12:
 
     # ---- records
 
-    def _read_exactly(self, size):
-        data = b""
-        while len(data) < size:
-            more = self.sock.recv(size - len(data))
-            if not more:
-                raise EOFError
-            data += more
-        return data
-
     def read(self):
         """The next record's kind and what is in it."""
-        head = self._read_exactly(5)
-        body = self._read_exactly(int.from_bytes(head[3:], "big"))
+        head = read_exactly(self.sock, 5)
+        body = read_exactly(self.sock, int.from_bytes(head[3:], "big"))
         if not self._reads:
             return head[0], body
         aead, salt, number = self._reads

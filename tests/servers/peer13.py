@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, x25519
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from .peer import ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, TLS12, record
+from .peer import ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, TLS12, read_exactly, record
 
 SUITE = b"\x13\x01"  # TLS_AES_128_GCM_SHA256
 X25519, P256, P384 = b"\0\x1d", b"\0\x17", b"\0\x18"
@@ -102,19 +102,10 @@ class Tls13:
 
     # ---- records
 
-    def _read_exactly(self, size):
-        data = b""
-        while len(data) < size:
-            more = self.sock.recv(size - len(data))
-            if not more:
-                raise EOFError
-            data += more
-        return data
-
     def read(self):
         """The next record's kind and what is in it."""
-        head = self._read_exactly(5)
-        body = self._read_exactly(int.from_bytes(head[3:], "big"))
+        head = read_exactly(self.sock, 5)
+        body = read_exactly(self.sock, int.from_bytes(head[3:], "big"))
         kind = head[0]
         if self.reads and kind != CHANGE_CIPHER_SPEC:
             text = self.reads.aead.decrypt(self.reads.nonce(), body, head).rstrip(b"\0")
