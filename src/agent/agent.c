@@ -19,7 +19,7 @@ enum { CLOCK_WAIT_MS = 1000, DENIED_MS = 24 * 60 * 60 * 1000 /* policies may cha
 
 const char *delivery_name(const struct delivery *delivery)
 {
-    return delivery->set->sub[0] ? delivery->set->sub : delivery->target.dir;
+    return config_set_name(delivery->config, (size_t)(delivery->set - delivery->config->sets));
 }
 
 void set_sources(const struct config_set *set, const struct secret_version *origins,

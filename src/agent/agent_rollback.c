@@ -12,14 +12,14 @@
 /* One set on its way back. */
 struct retreat {
     struct agent *agent;
-    const struct config_set *set;
+    size_t set;
     struct install_target target;
     bool by_hand;
 };
 
 static const char *name_of(const struct retreat *retreat)
 {
-    return retreat->set->sub[0] ? retreat->set->sub : retreat->target.dir;
+    return config_set_name(retreat->agent->config, retreat->set);
 }
 
 static struct identity *previous_identity(const struct retreat *retreat, struct installed *previous,
@@ -47,15 +47,16 @@ static struct identity *previous_identity(const struct retreat *retreat, struct 
 static int allow(const struct retreat *retreat, const struct installed *previous, struct err *err)
 {
     const char *forbidden = version_forbidden(retreat->agent->config, previous);
+    const struct config_set *set = &retreat->agent->config->sets[retreat->set];
     struct install_source sources[CONFIG_SECRETS_MAX];
     char other[INSTALL_OTHER_MAX];
 
     if (forbidden)
         return err_set(err, ERR_NO_PREVIOUS, name_of(retreat),
                        "version %s before it is forbidden by --forbid-version", forbidden);
-    set_sources(retreat->set, NULL, sources);
-    if (install_origin(&retreat->target, previous->set, sources, retreat->set->secret_count,
-                       other) != INSTALL_OF_OTHERS)
+    set_sources(set, NULL, sources);
+    if (install_origin(&retreat->target, previous->set, sources, set->secret_count, other) !=
+        INSTALL_OF_OTHERS)
         return 0;
     return err_set(err, ERR_NO_PREVIOUS, name_of(retreat), "the set before was made of %s", other);
 }
@@ -125,7 +126,7 @@ int agent_retreat(struct agent *agent, size_t set, int64_t deadline, struct err 
 {
     const struct retreat retreat = {
         .agent = agent,
-        .set = &agent->config->sets[set],
+        .set = set,
         .target = agent_target(agent->config, agent->config->sets[set].sub, deadline),
     };
 
@@ -141,7 +142,7 @@ int agent_rollback(struct agent *agent, int64_t deadline)
     for (i = 0; i < agent->config->set_count; i++) {
         const struct retreat retreat = {
             .agent = agent,
-            .set = &agent->config->sets[i],
+            .set = i,
             .target = agent_target(agent->config, agent->config->sets[i].sub,
                                    clock_share(deadline, agent->config->set_count - i)),
             .by_hand = true,

@@ -24,14 +24,13 @@ static void tell(const struct agent *agent, int64_t left)
 
     for (i = 0; i < agent->config->set_count; i++) {
         const struct agent_set *told = &agent->sets[i];
-        const char *sub = agent->config->sets[i].sub;
         const struct err_info *info = err_info(told->err.code);
 
         if (told->due)
-            log_event(LOG_LEVEL_WARNING, "aws_wait", log_s("set", *sub ? sub : agent->config->dir),
-                      log_s("code", info->name), log_s("what", info->what),
-                      log_s("subject", told->err.subject), log_s("reason", told->err.reason),
-                      log_n("left_ms", left));
+            log_event(LOG_LEVEL_WARNING, "aws_wait",
+                      log_s("set", config_set_name(agent->config, i)), log_s("code", info->name),
+                      log_s("what", info->what), log_s("subject", told->err.subject),
+                      log_s("reason", told->err.reason), log_n("left_ms", left));
     }
 }
 

@@ -73,13 +73,6 @@ static int ask(struct watch *watch, const struct agent *agent, size_t set,
     return -1;
 }
 
-static const char *name_of(const struct agent *agent, size_t set)
-{
-    const char *sub = agent->config->sets[set].sub;
-
-    return *sub ? sub : agent->config->dir;
-}
-
 /* Whether enclaves have refused a set, and none has accepted it, for long enough. */
 static bool is_refused(struct watch *watch, const struct agent *agent, size_t set,
                        const char *fingerprint)
@@ -102,7 +95,8 @@ static bool is_refused(struct watch *watch, const struct agent *agent, size_t se
                           agent->config->rollback_on_failure != ROLLBACK_AUTHENTICATED);
     refused = suspicion_take(suspicion, &round);
     if (!refused && suspicion->times > 0 && suspicion->times != before)
-        log_event(LOG_LEVEL_WARNING, "rollback_considered", log_s("set", name_of(agent, set)),
+        log_event(LOG_LEVEL_WARNING, "rollback_considered",
+                  log_s("set", config_set_name(agent->config, set)),
                   log_n("refused", suspicion->times), log_n("of", SUSPICION_TIMES));
     return refused;
 }
@@ -135,7 +129,8 @@ static bool retreat(struct agent *agent, size_t set, int64_t deadline)
 
     if (agent_retreat(agent, set, deadline, &err) == 0)
         return true;
-    log_event(LOG_LEVEL_WARNING, "not_rolled_back", log_s("set", name_of(agent, set)),
+    log_event(LOG_LEVEL_WARNING, "not_rolled_back",
+              log_s("set", config_set_name(agent->config, set)),
               log_s("code", err_info(err.code)->name), log_s("reason", err.reason));
     return false;
 }
