@@ -15,17 +15,22 @@
 #include "base/log.h"
 #include "config/config.h"
 
+/* A source of credentials, and what it reads beside the shared files, for the sandbox: by the
+ * variable, and by the property of a profile, that name a file. */
 static const struct source {
     const char *name;
     enum source_state (*resolve)(const struct aws *aws, struct credentials *credentials,
                                  struct err *err);
+    struct credentials_file file;
 } sources[] = {
-    {"profile", source_named_profile}, /* who names one means it */
-    {"environment", source_environment},
-    {"web_identity", source_web_identity},
-    {"profile", source_default_profile},
-    {"container", source_container},
-    {"imds", source_imds},
+    {"profile", source_named_profile, {NULL, NULL}}, /* who names one means it */
+    {"environment", source_environment, {NULL, NULL}},
+    {"web_identity",
+     source_web_identity,
+     {"AWS_WEB_IDENTITY_TOKEN_FILE", "web_identity_token_file"}},
+    {"profile", source_default_profile, {NULL, NULL}},
+    {"container", source_container, {"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", NULL}},
+    {"imds", source_imds, {NULL, NULL}},
 };
 
 enum { SOURCES = sizeof sources / sizeof sources[0] };
@@ -124,4 +129,9 @@ void credentials_free(struct credentials *credentials)
         return;
     credentials_clear(credentials);
     arena_free(credentials);
+}
+
+const struct credentials_file *credentials_file(size_t source)
+{
+    return source < SOURCES ? &sources[source].file : NULL;
 }

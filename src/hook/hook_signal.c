@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/decimal.h"
 #include "base/log.h"
 #include "base/trust.h"
 #include "hook/hook_internal.h"
@@ -32,7 +33,7 @@ static const char *read_number(int fd, pid_t *pid)
     const char *number, *rest;
     struct stat status;
     size_t digits;
-    long long value;
+    int64_t value;
     ssize_t len;
 
     if (fstat(fd, &status) == 0 && !S_ISREG(status.st_mode))
@@ -44,13 +45,11 @@ static const char *read_number(int fd, pid_t *pid)
         return strerror(errno);
     text[len] = '\0';
     number = text + strspn(text, " \t");
-    digits = strspn(number, "0123456789");
-    if (len > PID_FILE_MAX || digits == 0 || digits > PID_DIGITS_MAX)
-        return "it holds no process number";
-    value = strtoll(number, NULL, 10);
+    digits = decimal_read(bytes_of_text(number), &value);
     rest = number + digits;
     rest += strspn(rest, " \t\r\n");
-    if (rest != text + len || value <= 0 || value > INT_MAX)
+    if (len > PID_FILE_MAX || digits > PID_DIGITS_MAX || rest != text + len || value <= 0 ||
+        value > INT_MAX)
         return "it holds no process number";
     *pid = (pid_t)value;
     return NULL;

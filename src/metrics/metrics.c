@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/secrecy.h"
 #include "metrics/metrics_internal.h"
 
@@ -46,15 +47,11 @@ static void make_key(struct key *key, enum metric metric, const struct metrics_l
         put_label(key, family->labels[i] && labels && labels->value[i] ? labels->value[i] : "");
 }
 
-/* FNV-1a. */
 static size_t slot_of(const struct key *key)
 {
-    uint32_t hash = 2166136261U ^ (uint32_t)key->metric;
-    size_t i;
+    const uint64_t hash = hash_fnv(HASH_FNV ^ (uint64_t)key->metric, key->labels, key->len);
 
-    for (i = 0; i < key->len; i++)
-        hash = (hash ^ (unsigned char)key->labels[i]) * 16777619U;
-    return (hash ^ hash >> 16) % METRIC_SLOTS;
+    return (hash ^ hash >> 32) % METRIC_SLOTS;
 }
 
 static void free_series(struct metric_series *series)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/decimal.h"
 #include "net/resolve.h"
 
 /*
@@ -154,7 +155,7 @@ int getaddrinfo(const char *restrict name, const char *restrict service,
     entries = calloc(resolved.found.count, sizeof *entries);
     if (!entries)
         return EAI_MEMORY;
-    put_in_order(entries, &resolved.found, htons((uint16_t)strtoul(service, NULL, 10)));
+    put_in_order(entries, &resolved.found, htons((uint16_t)decimal_number(service, UINT16_MAX)));
     *result = (struct addrinfo *)(void *)entries; /* the first member: freeaddrinfo() finds all */
     return 0;
 }

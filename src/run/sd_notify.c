@@ -2,6 +2,7 @@
 #include "run/sd_notify.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -12,27 +13,21 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/decimal.h"
 enum {
     MESSAGE_MAX = 1024,
-    DIGITS_MAX = 18,
     UNSENT_MAX =
         sizeof((struct sd_notify *)NULL)->unsent / sizeof *((struct sd_notify *)NULL)->unsent
 };
 
-/* Decimal digits alone, and few enough for an int64_t; 0: something else. */
-static int64_t parse_number(const char *text)
-{
-    const size_t digits = strspn(text, "0123456789");
-
-    return digits > 0 && digits <= DIGITS_MAX && text[digits] == '\0' ? strtoll(text, NULL, 10) : 0;
-}
+#define USEC_MAX INT64_C(999999999999999999)
 
 static int64_t watchdog_ms(void)
 {
     const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
-    int64_t period = usec ? parse_number(usec) : 0;
+    int64_t period = usec ? decimal_number(usec, USEC_MAX) : 0;
 
-    if (period == 0 || (pid && parse_number(pid) != getpid()))
+    if (period <= 0 || (pid && decimal_number(pid, INT_MAX) != getpid()))
         return 0;
     return period < 2000 ? 1 : period / 2000;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "x509/pem.h"
 
+#include "base/arena.h"
 #include "base/base64.h"
 #include "base/err.h"
 
@@ -188,6 +189,35 @@ const char *pem_label_name(const struct pem_block *block)
         if (strcmp(block->label, known[i]) == 0)
             return known[i];
     return "unknown";
+}
+
+enum pem_found pem_certificates(struct pem_list *list, struct bytes pem, struct buf *der)
+{
+    struct pem_reader reader = {pem};
+    size_t len = der->len, i;
+    enum pem_found found;
+
+    list->count = 0;
+    list->private_key = false;
+    while ((found = pem_next(&reader, &list->bad, der)) == PEM_BLOCK) {
+        const bool wanted = pem_is_certificate(&list->bad);
+
+        list->private_key = list->private_key || pem_is_private_key(&list->bad);
+        if (wanted && list->count == list->max)
+            break;
+        if (wanted) {
+            list->cert[list->count++].len = der->len - len;
+            len = der->len;
+        } else {
+            wipe(der->data + len, der->len - len);
+            der->len = len;
+        }
+    }
+    for (i = list->count; i-- > 0;) {
+        len -= list->cert[i].len;
+        list->cert[i].data = der->data + len;
+    }
+    return found;
 }
 
 /* "-----BEGIN LABEL-----" and LF. */
