@@ -38,12 +38,11 @@ WARN     := -Wall -Wextra -Wshadow -Wconversion -Werror -Wvla -Wformat=2 -Wstric
 # No _FORTIFY_SOURCE: musl's headers have no checks for it to switch on.
 HARDEN   := -fPIE -fstack-protector-strong -fstack-clash-protection -ftrivial-auto-var-init=zero
 SMALL    := -Oz -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables
-# As in third_party/build. GNU ld before 2.42 cannot pack its relocations, and pads the file to its pages of 64 KiB.
-CFLAGS_aarch64  := -mno-outline-atomics -mcmodel=tiny -fomit-frame-pointer
-LDFLAGS_aarch64 := -fuse-ld=lld -B/usr/lib/llvm-19/bin -Wl,-O2
+# As in third_party/build.
+CFLAGS_aarch64 := -mno-outline-atomics -mcmodel=tiny -fomit-frame-pointer
 CFLAGS   := -std=c11 $(WARN) $(HARDEN) $(SMALL) '-ffile-prefix-map=$(CURDIR)=.' $(CFLAGS_$(ARCH))
-LDFLAGS  := -static-pie -Wl,--gc-sections,--build-id=none,--hash-style=gnu \
-            -Wl,-z,relro,-z,now,-z,noexecstack,-z,pack-relative-relocs $(LDFLAGS_$(ARCH))
+LDFLAGS  := -static-pie -fuse-ld=lld -B/usr/lib/llvm-19/bin -Wl,-O2,--gc-sections,--build-id=none,--hash-style=gnu \
+            -Wl,-z,relro,-z,now,-z,noexecstack,-z,pack-relative-relocs
 LDLIBS   := -lcurl -lbearssl -pthread
 WATCHED  := $(if $(FOREIGN),tools/emulated $(ARCH))
 ifneq ($(SANITIZE),)
