@@ -36,7 +36,7 @@ static const struct source {
 enum { SOURCES = sizeof sources / sizeof sources[0] };
 
 /* Adds "name: why" to what was looked at, where there is a reason. */
-static void note(char *looked, size_t size, const char *name, const char *why)
+static void note_skipped(char *looked, size_t size, const char *name, const char *why)
 {
     size_t len = strlen(looked);
 
@@ -62,7 +62,7 @@ static enum source_state walk_chain(const struct aws *aws, struct credentials *c
         credentials->source = sources[i].name;
         state = sources[i].resolve(aws, credentials, err);
         if (state == SOURCE_NOT_CONFIGURED)
-            note(looked, ERR_REASON_MAX, sources[i].name, err->reason);
+            note_skipped(looked, ERR_REASON_MAX, sources[i].name, err->reason);
     }
     if (state == SOURCE_NOT_CONFIGURED) {
         bool young = err->young;
@@ -73,7 +73,7 @@ static enum source_state walk_chain(const struct aws *aws, struct credentials *c
     return state;
 }
 
-static int find(const struct aws *aws, struct credentials *credentials, struct err *err)
+static int find_credentials(const struct aws *aws, struct credentials *credentials, struct err *err)
 {
     const struct config *config = aws->config;
     const struct sts_role role = {
@@ -106,7 +106,7 @@ int credentials_resolve(const struct aws *aws, struct credentials **out, struct 
     credentials = arena_alloc(sizeof *credentials, ARENA_WORK);
     if (!credentials)
         return err_set(err, ERR_MEMORY_FULL, NULL, "no room for credentials");
-    if (find(aws, credentials, err) < 0) {
+    if (find_credentials(aws, credentials, err) < 0) {
         credentials_free(credentials);
         return -1;
     }

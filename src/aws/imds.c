@@ -145,9 +145,9 @@ static bool may_try_again(const struct imds *imds, const struct http_response *r
 }
 
 /* Asks until a final answer comes, or none will. Unless it is_ok(), error tells of it. */
-static int ask(struct imds *imds, const char *method, const char *path,
-               const struct http_header *header, struct http_response *response,
-               struct aws_error *error, struct err *err)
+static int ask_imds(struct imds *imds, const char *method, const char *path,
+                    const struct http_header *header, struct http_response *response,
+                    struct aws_error *error, struct err *err)
 {
     struct retry retry = {
         .step = "instance_metadata", .object = path, .deadline = imds->aws->deadline};
@@ -219,7 +219,7 @@ static enum imds_state get_token(struct imds *imds, struct err *err)
     struct aws_error error;
     int r;
 
-    if (ask(imds, "PUT", "api/token", &ttl, &response, &error, err) < 0)
+    if (ask_imds(imds, "PUT", "api/token", &ttl, &response, &error, err) < 0)
         return IMDS_FAILED;
     if (!is_ok(&response))
         return refused_token(imds, &response, &error, err);
@@ -287,7 +287,7 @@ enum imds_state imds_get(struct imds *imds, const char *path, struct buf *out, s
     for (;; renewed = true) {
         struct http_header header = {"X-aws-ec2-metadata-token", imds->token};
 
-        if (ask(imds, "GET", full, &header, &response, &error, err) < 0)
+        if (ask_imds(imds, "GET", full, &header, &response, &error, err) < 0)
             return IMDS_FAILED;
         if (renewed || response.status != 401)
             break;

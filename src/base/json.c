@@ -106,7 +106,7 @@ enum json_type json_type(const struct json *json, json_value value)
 }
 
 /* The place of what follows a value, and all within it. */
-static int behind(const struct json *json, json_value value)
+static int end_of(const struct json *json, json_value value)
 {
     int i = value + 1;
 
@@ -135,7 +135,7 @@ int json_each(const struct json *json, json_value object, int *at, json_value *n
         return 0;
     *name = i++;
     *value = i;
-    *at = behind(json, i);
+    *at = end_of(json, i);
     return 1;
 }
 
@@ -147,7 +147,7 @@ int json_item(const struct json *json, json_value array, int *at, json_value *va
         json->tokens[i].start >= json->tokens[array].end)
         return 0;
     *value = i;
-    *at = behind(json, i);
+    *at = end_of(json, i);
     return 1;
 }
 

@@ -134,7 +134,7 @@ static int put_out(struct outlet *outlet, struct bytes text)
 }
 
 /* That lines are missing is said where they are missing, before the next one. */
-static int tell_lost(struct outlet *outlet, size_t lost)
+static int put_lost(struct outlet *outlet, size_t lost)
 {
     const struct log_field lines = log_n("lines", (int64_t)lost);
     struct log_line line = {.len = 0};
@@ -157,7 +157,7 @@ static int write_line(void *user, struct bytes line)
 
     if (outlet->path[0])
         follow_rename(outlet);
-    if (outlet->fd < 0 || (lost > 0 && tell_lost(outlet, lost) < 0))
+    if (outlet->fd < 0 || (lost > 0 && put_lost(outlet, lost) < 0))
         return -1;
     return put_out(outlet, line);
 }

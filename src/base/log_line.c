@@ -17,7 +17,7 @@ static const char *const level_names[] = {
     [LOG_LEVEL_ERROR] = "error",
 };
 
-static void put(struct log_line *line, const char *text)
+static void line_put(struct log_line *line, const char *text)
 {
     size_t len = strlen(text), room = sizeof line->text - LINE_END - line->len;
 
@@ -34,7 +34,7 @@ static void put_number(struct log_line *line, int64_t number)
     char text[24];
 
     (void)snprintf(text, sizeof text, "%lld", (long long)number);
-    put(line, text);
+    line_put(line, text);
 }
 
 /* Quotes as a JSON string; the text format uses the same where a value needs quotes. */
@@ -44,7 +44,7 @@ static void put_quoted(struct log_line *line, const char *text)
     const size_t end = line->len + (room < FIELD_MAX ? room : FIELD_MAX);
     char escape[8];
 
-    put(line, "\"");
+    line_put(line, "\"");
     for (; *text; text++) {
         unsigned char c = (unsigned char)*text;
 
@@ -55,12 +55,12 @@ static void put_quoted(struct log_line *line, const char *text)
         else
             (void)snprintf(escape, sizeof escape, "%c", c);
         if (line->len + strlen(escape) + sizeof "...\"" > end) {
-            put(line, "...");
+            line_put(line, "...");
             break;
         }
-        put(line, escape);
+        line_put(line, escape);
     }
-    put(line, "\"");
+    line_put(line, "\"");
 }
 
 static int needs_quotes(const char *text)
@@ -81,20 +81,20 @@ void log_line_field(struct log_line *line, enum log_format format, const struct 
 
     line->full = false;
     if (format == LOG_FORMAT_JSON) {
-        put(line, ",\"");
-        put(line, field->key);
-        put(line, "\":");
+        line_put(line, ",\"");
+        line_put(line, field->key);
+        line_put(line, "\":");
     } else {
-        put(line, " ");
-        put(line, field->key);
-        put(line, "=");
+        line_put(line, " ");
+        line_put(line, field->key);
+        line_put(line, "=");
     }
     if (!text)
         put_number(line, field->number);
     else if (format == LOG_FORMAT_JSON || needs_quotes(text))
         put_quoted(line, text);
     else
-        put(line, text);
+        line_put(line, text);
     if (line->full)
         line->len = start;
 }
@@ -114,11 +114,11 @@ void log_line_head(struct log_line *line, enum log_format format, enum log_level
     char now[CLOCK_TEXT_MAX];
 
     clock_format(now, clock_wall());
-    put(line, json ? "{\"time\":\"" : "");
-    put(line, now);
-    put(line, json ? "\",\"level\":\"" : " ");
-    put(line, level_names[level]);
-    put(line, json ? "\",\"event\":\"" : " ");
-    put(line, event);
-    put(line, json ? "\"" : "");
+    line_put(line, json ? "{\"time\":\"" : "");
+    line_put(line, now);
+    line_put(line, json ? "\",\"level\":\"" : " ");
+    line_put(line, level_names[level]);
+    line_put(line, json ? "\",\"event\":\"" : " ");
+    line_put(line, event);
+    line_put(line, json ? "\"" : "");
 }

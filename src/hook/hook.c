@@ -77,8 +77,8 @@ int hook_open(struct hook *hook, const struct hook_options *options, struct err 
     return pid < 0 ? -1 : 0;
 }
 
-int hook_tell(struct hook *hook, const struct hook_change *change, int64_t limit_ms,
-              struct err *err)
+int hook_start(struct hook *hook, const struct hook_change *change, int64_t limit_ms,
+               struct err *err)
 {
     const char *facts[HOOK_FACTS] = {change->event,       change->set,       change->dir,
                                      change->fingerprint, change->not_after, change->version_id};

@@ -105,7 +105,7 @@ static bool runs(pid_t pid)
 }
 
 /* Held from before it is looked at: its number may be given to another process at any time. */
-static void hold(struct target *target)
+static void hold_process(struct target *target)
 {
     target->fd = (int)syscall(PIDFD_OPEN, target->pid, 0U);
     if (target->fd < 0 && !runs(target->pid))
@@ -119,7 +119,7 @@ static void let_go(const struct target *target)
 }
 
 /* Finds the process of a file: NULL, or why it is not signalled. */
-static const char *find(const char *path, struct target *target, struct trust *trust)
+static const char *find_process(const char *path, struct target *target, struct trust *trust)
 {
     const char *trouble = read_file(path, trust, &target->pid);
 
@@ -128,7 +128,7 @@ static const char *find(const char *path, struct target *target, struct trust *t
     if (target->pid == INIT)
         return "it holds 1: the process to be told is in another PID namespace (pidMode), or is "
                "the first one of all, which is named by its number";
-    hold(target);
+    hold_process(target);
     if (target->pid == NOBODY || trust->stranger == TRUST_NOBODY ||
         may_signal(trust->stranger, target->pid))
         return NULL;
@@ -182,7 +182,7 @@ void hook_signal_send(const struct hook_signal *signal, pid_t agent, struct hook
     (void)snprintf(whom, sizeof whom, "process %ld", (long)signal->pid);
     if (signal->pid_file) {
         (void)snprintf(whom, sizeof whom, "the process of %s", signal->pid_file);
-        trouble = find(signal->pid_file, &target, &trust);
+        trouble = find_process(signal->pid_file, &target, &trust);
     }
     if (!trouble)
         trouble = send_to(&target, signal->number, agent);

@@ -215,7 +215,7 @@ static enum bundle_field field_of(const struct err *err)
 }
 
 /* Asks those who decide. */
-static int judge(struct report *report, const struct report_request *request, struct err *err)
+static int judge_side(struct report *report, const struct report_request *request, struct err *err)
 {
     const struct identity_policy policy = {.require_chain = request->require_chain,
                                            .now = request->now};
@@ -248,7 +248,7 @@ static int read_all(struct report *report, const struct report_request *request,
 {
     int i;
 
-    if (judge(report, request, err) < 0 ||
+    if (judge_side(report, request, err) < 0 ||
         decode(report, request->bundle, BUNDLE_CLIENT_CERT, err) < 0 ||
         decode(report, request->bundle, BUNDLE_SERVER_CERT, err) < 0 ||
         decode(report, request->bundle, BUNDLE_CA_CERT, err) < 0)

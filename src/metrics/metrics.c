@@ -93,8 +93,8 @@ static struct metric_series *new_series(const struct metrics *metrics, const str
 }
 
 /* The series, a new one where there is none yet; NULL where there is no room for one. */
-static struct metric_series *find(struct metrics *metrics, enum metric metric,
-                                  const struct metrics_labels *labels)
+static struct metric_series *find_series(struct metrics *metrics, enum metric metric,
+                                         const struct metrics_labels *labels)
 {
     struct metric_series **place;
     struct key key;
@@ -121,7 +121,7 @@ static int add_unlabelled(struct metrics *metrics)
 
     for (i = 0; i < METRICS; i++)
         if (metric_families[i].type != METRIC_GAUGE && !metric_families[i].labels[0] &&
-            !find(metrics, (enum metric)i, NULL))
+            !find_series(metrics, (enum metric)i, NULL))
             return -1;
     return 0;
 }
@@ -201,7 +201,7 @@ static void observe(struct metric_series *series, int64_t ms, bool keep)
 
 static void count_dropped(struct metrics *metrics)
 {
-    struct metric_series *dropped = find(metrics, METRIC_DROPPED, NULL);
+    struct metric_series *dropped = find_series(metrics, METRIC_DROPPED, NULL);
 
     if (dropped)
         dropped->value++;
@@ -213,7 +213,7 @@ static void apply(struct metrics *metrics, enum metric metric, const struct metr
     struct metric_series *series;
 
     pthread_mutex_lock(&metrics->mutex);
-    series = find(metrics, metric, labels);
+    series = find_series(metrics, metric, labels);
     if (!series)
         count_dropped(metrics);
     else if (series->histogram)

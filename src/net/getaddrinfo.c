@@ -29,7 +29,7 @@ static size_t next_failure;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* The entry for a name, or NULL. */
-static struct failure *find(const char *name)
+static struct failure *find_failure(const char *name)
 {
     size_t i;
 
@@ -40,12 +40,12 @@ static struct failure *find(const char *name)
 }
 
 /* What is said so far; nothing of a look-up that is well. */
-static void note(const char *name, const struct resolved *resolved)
+static void note_failure(const char *name, const struct resolved *resolved)
 {
     struct failure *failure;
 
     (void)pthread_mutex_lock(&lock);
-    failure = find(name);
+    failure = find_failure(name);
     if (!failure && resolved->found.count == 0 && strlen(name) < sizeof failure->name) {
         failure = &failures[next_failure++ % FAILURES_MAX];
         memcpy(failure->name, name, strlen(name) + 1);
@@ -68,7 +68,7 @@ void resolve_failure(const char *host, char out[RESOLVE_TEXT_MAX])
     if (len < sizeof name)
         memcpy(name, start, len);
     (void)pthread_mutex_lock(&lock);
-    failure = find(name);
+    failure = find_failure(name);
     memcpy(out, failure ? failure->text : "", failure ? sizeof failure->text : 1);
     (void)pthread_mutex_unlock(&lock);
 }
@@ -147,8 +147,8 @@ int getaddrinfo(const char *restrict name, const char *restrict service,
     if (strlen(name) >= sizeof own)
         return EAI_NONAME;
     memcpy(own, name, strlen(name) + 1);
-    resolve(own, hints->ai_family, note, &resolved);
-    note(own, &resolved);
+    resolve(own, hints->ai_family, note_failure, &resolved);
+    note_failure(own, &resolved);
     arena_guard(); /* libcurl goes on there with what it finds */
     if (resolved.found.count == 0)
         return EAI_NONAME;

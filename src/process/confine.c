@@ -229,7 +229,7 @@ void confine_absent(char out[CONFINE_ABSENT_MAX])
                                     len ? "; " : "", parts[i].part, parts[i].why);
 }
 
-static void tell(void)
+static void log_sandbox(void)
 {
     const bool stays = confinement.needs & NEED_RELOAD;
     const bool installs = confinement.needs & NEED_INSTALL;
@@ -273,7 +273,7 @@ void confine(const struct config *config, const struct confine_options *options)
         log_start();
     }
     lookout_end();
-    tell();
+    log_sandbox();
 }
 
 void confine_job(const struct config *config, bool starting)
@@ -326,7 +326,7 @@ int confine_check(const struct config *config, struct err *err)
     return result < 0 ? result : check_owner(config, err);
 }
 
-void confine_tell(void)
+void confine_log_refusals(void)
 {
     int call;
     const size_t count = sandbox_refused(&call);

@@ -33,7 +33,7 @@ bool alarm_rang(int wall)
     return true;
 }
 
-static void tell_expiry(const char *set, const char *certificate, int64_t end)
+static void log_expiry(const char *set, const char *certificate, int64_t end)
 {
     const int64_t left = end - clock_wall();
     char not_after[CLOCK_TEXT_MAX];
@@ -47,7 +47,7 @@ static void tell_expiry(const char *set, const char *certificate, int64_t end)
 /* Of a set that does not verify any more, as its CA has expired, the ends are known from before. */
 static int64_t known_end(const struct seen_set *set, const struct expiry *ladder, int64_t end)
 {
-    return end == 0 && set->survey.facts.set[0] ? ladder->end : end;
+    return end == 0 && set->state.facts.set[0] ? ladder->end : end;
 }
 
 void alarm_check(int wall, struct seen *seen, const struct config *config)
@@ -59,14 +59,14 @@ void alarm_check(int wall, struct seen *seen, const struct config *config)
     for (i = 0; i < config->set_count; i++) {
         struct seen_set *set = &seen->sets[i];
         struct expiry *const ladders[] = {&set->leaf, &set->ca};
-        const int64_t ends[] = {set->survey.not_after, set->survey.ca_not_after};
+        const int64_t ends[] = {set->state.not_after, set->state.ca_not_after};
         static const char *const names[] = {"leaf", "ca"};
 
         for (which = 0; which < 2; which++) {
             const int64_t end = known_end(set, ladders[which], ends[which]);
 
             if (expiry_due(ladders[which], end, now, &next))
-                tell_expiry(config_set_name(config, i), names[which], end);
+                log_expiry(config_set_name(config, i), names[which], end);
             if (next && next < soonest)
                 soonest = next;
         }

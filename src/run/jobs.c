@@ -48,7 +48,7 @@ void jobs_start(struct service *service)
     if (!idle || now < service->worker.retry_at)
         return;
     if (!service->seen.begun) { /* before AWS is asked, which may take its time */
-        service->seen.begun = start(service, WORK_SURVEY);
+        service->seen.begun = start(service, WORK_LOOK);
     } else if (due_cycle(&service->due, now)) {
         if (start(service, WORK_CYCLE))
             service->due.refresh = false;
@@ -133,7 +133,7 @@ static void take_watched(struct service *service, size_t i)
     if (watch->spared[i])
         return;
     seen_take_round(&service->seen, i, watch);
-    if (watch->retreated[i]) {
+    if (watch->rolled_back[i]) {
         metrics_add(service->publisher.metrics, METRIC_ROLLBACKS,
                     METRICS_LABELS(config_set_name(config, i)), 1);
         service->due.round_at = clock_ms();
@@ -178,10 +178,10 @@ void jobs_finish(struct service *service)
         return;
     }
     for (i = 0; i < service->config->set_count; i++)
-        service->seen.sets[i].survey = service->worker.surveys[i];
+        service->seen.sets[i].state = service->worker.states[i];
     /* A first install waits for nobody; what is good, and will be for a while, may be asked about
      * a little later than by all the others. */
-    if (kind == WORK_SURVEY && seen_valid(&service->seen, service->config->set_count, HOUR_S))
+    if (kind == WORK_LOOK && seen_valid(&service->seen, service->config->set_count, HOUR_S))
         due_plan_first(&service->due, clock_ms());
     else if (kind == WORK_CYCLE)
         take_cycle(service);
@@ -191,6 +191,6 @@ void jobs_finish(struct service *service)
     alarm_check(service->wall, &service->seen, service->config);
     publish(&service->publisher, service);
     if (service->manager.announce && !service->stop) /* what is told of is there for all to read */
-        sd_notify_tell(&service->manager.notify, "READY=1");
+        sd_notify_queue(&service->manager.notify, "READY=1");
     service->manager.announce = false;
 }

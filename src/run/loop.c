@@ -13,13 +13,13 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "config/config.h"
-#include "install/install_hold.h"
+#include "install/install_run_lock.h"
 #include "metrics/metrics.h"
 #include "process/confine.h"
 #include "run/alarm.h"
+#include "run/change_hook.h"
 #include "run/service.h"
 #include "run/state.h"
-#include "run/tell.h"
 
 enum { STOP_MS = 900 }; /* for a write in hand, and for who is being told */
 
@@ -150,7 +150,7 @@ static void run(struct service *service)
         wait_for_news(service);
         check_job(service);
     }
-    sd_notify_tell(&service->manager.notify, "STOPPING=1");
+    sd_notify_queue(&service->manager.notify, "STOPPING=1");
     if (service->status == 0)
         wind_up(service);
     publish(&service->publisher, service);
@@ -174,10 +174,10 @@ static int open_others(struct service *service, struct err *err)
     service->publisher.metrics = service->on_change.metrics = metrics_new();
     if (!service->publisher.metrics)
         return err_set(err, ERR_MEMORY_FULL, NULL, "no memory for the metrics");
-    return tell_open(&service->on_change.hook, service->config, err);
+    return change_hook_open(&service->on_change.hook, service->config, err);
 }
 
-static int begin(struct service *service, unsigned needs, struct err *err)
+static int begin_service(struct service *service, unsigned needs, struct err *err)
 {
     const struct install_target target =
         agent_target(service->config, "", clock_ms() + service->config->deadline_ms);
@@ -190,7 +190,7 @@ static int begin(struct service *service, unsigned needs, struct err *err)
     service->worker.agent.environment = &service->process.environment;
     status_path(service->config, service->publisher.path);
     log_observe(measure_event, service);
-    if (install_hold(&target, &service->worker.lock, &service->worker.target, err) < 0)
+    if (install_run_lock(&target, &service->worker.lock, &service->worker.target, err) < 0)
         return -1;
     status_tidy(service->config);
     confine(service->config, &(const struct confine_options){needs, service->on_change.hook.pid,
@@ -241,7 +241,7 @@ int service_run(const struct config *config, unsigned needs)
     service->publisher.output = service->publisher.files = (struct aside)ASIDE;
     service->reload.reader = (struct aside)ASIDE;
     on_change_open(&service->on_change);
-    if (begin(service, needs, &err) < 0) {
+    if (begin_service(service, needs, &err) < 0) {
         service_fail(service, &err);
     } else {
         say_hello(service);

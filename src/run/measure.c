@@ -34,12 +34,12 @@ static void measure_set(const struct service *service, size_t i)
         metrics_set(service->publisher.metrics, METRIC_LAST_FETCH, &labels, set->fetched_at);
     if (set->succeeded_at)
         metrics_set(service->publisher.metrics, METRIC_LAST_SUCCESS, &labels, set->succeeded_at);
-    measure_certificate(service, i, "leaf", set->survey.not_before, set->survey.not_after);
-    measure_certificate(service, i, "ca", 0, set->survey.ca_not_after);
-    for (v = 0; v < set->survey.facts.version_count && v < config->secret_count; v++)
+    measure_certificate(service, i, "leaf", set->state.not_before, set->state.not_after);
+    measure_certificate(service, i, "ca", 0, set->state.ca_not_after);
+    for (v = 0; v < set->state.facts.version_count && v < config->secret_count; v++)
         metrics_set(service->publisher.metrics, METRIC_SECRET_VERSION,
                     METRICS_LABELS(config_set_name(service->config, i), config->secrets[v],
-                                   set->survey.facts.version_ids[v]),
+                                   set->state.facts.version_ids[v]),
                     1);
 }
 

@@ -9,8 +9,8 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "metrics/metrics.h"
+#include "run/change_hook.h"
 #include "run/seen.h"
-#include "run/tell.h"
 
 enum { CLAIMED_MS = 1000, NOTE_MS = 2000 };
 
@@ -45,9 +45,9 @@ bool on_change_busy(const struct on_change *on_change)
 
 static bool is_untold(const struct on_change *on_change, const struct seen *seen, size_t i)
 {
-    const struct survey *survey = &seen->sets[i].survey;
+    const struct target_state *state = &seen->sets[i].state;
 
-    return tell_due(survey) && strcmp(on_change->sets[i].told, survey->facts.set) != 0;
+    return change_hook_due(state) && strcmp(on_change->sets[i].told, state->facts.set) != 0;
 }
 
 /* The next set that nobody was told of yet, and that is due; CONFIG_SETS_MAX: none. */
@@ -67,13 +67,13 @@ static size_t untold(const struct on_change *on_change, const struct seen *seen)
 const char *on_change_state(const struct on_change *on_change, const struct seen *seen, size_t i)
 {
     const struct on_change_set *set = &on_change->sets[i];
-    const struct survey *survey = &seen->sets[i].survey;
+    const struct target_state *state = &seen->sets[i].state;
 
     if (on_change->hook.pid <= 0)
         return "none";
     if (on_change->set == i)
         return "running";
-    if (survey->told || strcmp(set->told, survey->facts.set) == 0)
+    if (state->told || strcmp(set->told, state->facts.set) == 0)
         return "done";
     return set->err.code == ERR_NONE ? "pending" : "failed";
 }
@@ -102,8 +102,8 @@ static int claim_aside(void *user, struct bytes data)
     struct note note;
 
     memcpy(&note, data.data, sizeof note);
-    tell_release(&on_change->claim);
-    on_change->claimed = tell_claim(&note.target, note.set, &on_change->claim);
+    change_hook_release(&on_change->claim);
+    on_change->claimed = change_hook_claim(&note.target, note.set, &on_change->claim);
     return 0;
 }
 
@@ -113,25 +113,25 @@ static int write_note(void *unused, struct bytes data)
 
     (void)unused;
     memcpy(&note, data.data, sizeof note);
-    tell_note(&note.target, note.set);
+    change_hook_note(&note.target, note.set);
     return 0;
 }
 
 /* Whether nobody else tells of a set, and nobody has told of it since it was looked at. */
 static bool claim(struct on_change *on_change, const struct seen *seen, size_t i)
 {
-    const struct note note = note_of(on_change, i, seen->sets[i].survey.facts.set);
+    const struct note note = note_of(on_change, i, seen->sets[i].state.facts.set);
     struct on_change_set *set = &on_change->sets[i];
-    enum tell_claim claimed = TELL_BUSY;
+    enum change_hook_claim claimed = CHANGE_HOOK_BUSY;
 
     if (aside_do(&on_change->notes, claim_aside, on_change, bytes_of(&note, sizeof note),
                  NOTE_MS) == 0)
         claimed = on_change->claimed;
-    if (claimed == TELL_TOLD)
+    if (claimed == CHANGE_HOOK_DONE)
         memcpy(set->told, note.set, sizeof set->told);
-    else if (claimed == TELL_BUSY)
+    else if (claimed == CHANGE_HOOK_BUSY)
         set->at = clock_ms() + CLAIMED_MS;
-    return claimed == TELL_CLAIMED;
+    return claimed == CHANGE_HOOK_CLAIMED;
 }
 
 /* Closing it may hang as well. */
@@ -140,7 +140,7 @@ static int release_aside(void *user, struct bytes unused)
     struct on_change *on_change = user;
 
     (void)unused;
-    tell_release(&on_change->claim);
+    change_hook_release(&on_change->claim);
     return 0;
 }
 
@@ -151,9 +151,9 @@ static void release_claim(struct on_change *on_change)
         (void)aside_do(&on_change->notes, release_aside, on_change, (struct bytes){0}, NOTE_MS);
 }
 
-/* ---- telling ---- */
+/* ---- call ---- */
 
-static void fail_to_tell(struct on_change *on_change, const char *result, const struct err *err)
+static void note_failure(struct on_change *on_change, const char *result, const struct err *err)
 {
     struct err *before = &on_change->sets[on_change->set].err;
 
@@ -164,7 +164,7 @@ static void fail_to_tell(struct on_change *on_change, const char *result, const 
 }
 
 /* Once more after a while that grows, whatever came of it: who was told is told no more. */
-static void end_telling(struct on_change *on_change, bool failed)
+static void end_call(struct on_change *on_change, bool failed)
 {
     struct on_change_set *set = &on_change->sets[on_change->set];
     uint32_t random;
@@ -179,32 +179,32 @@ static void end_telling(struct on_change *on_change, bool failed)
 
 bool on_change_start(struct on_change *on_change, const struct seen *seen, bool idle)
 {
-    struct telling telling = {.config = on_change->config,
-                              .survey = &on_change->survey,
-                              .limit_ms = on_change->config->on_change_timeout_ms};
+    struct change_hook_call call = {.config = on_change->config,
+                                    .state = &on_change->state,
+                                    .limit_ms = on_change->config->on_change_timeout_ms};
     const struct seen_set *set;
     struct err err;
 
     release_claim(on_change);
     if (on_change->hook.pid <= 0 || on_change_busy(on_change) || !idle)
         return false;
-    telling.set = untold(on_change, seen);
-    if (telling.set == CONFIG_SETS_MAX)
+    call.set = untold(on_change, seen);
+    if (call.set == CONFIG_SETS_MAX)
         return false;
-    on_change->last = telling.set;
-    if (!claim(on_change, seen, telling.set))
+    on_change->last = call.set;
+    if (!claim(on_change, seen, call.set))
         return false;
-    set = &seen->sets[telling.set];
-    if (strcmp(set->left, set->survey.facts.set) == 0) /* else it came by another process */
-        telling.outcome = set->outcome;
-    on_change->set = telling.set;
-    on_change->sets[telling.set].told[0] = '\0';
-    on_change->until = clock_ms() + telling.limit_ms + TELL_GRACE_MS;
-    on_change->survey = set->survey;
-    if (tell_ask(&on_change->hook, &telling, &err) == 0)
+    set = &seen->sets[call.set];
+    if (strcmp(set->left, set->state.facts.set) == 0) /* else it came by another process */
+        call.outcome = set->outcome;
+    on_change->set = call.set;
+    on_change->sets[call.set].told[0] = '\0';
+    on_change->until = clock_ms() + call.limit_ms + TELL_GRACE_MS;
+    on_change->state = set->state;
+    if (change_hook_start(&on_change->hook, &call, &err) == 0)
         return false;
-    fail_to_tell(on_change, "failed", &err);
-    end_telling(on_change, true);
+    note_failure(on_change, "failed", &err);
+    end_call(on_change, true);
     return true;
 }
 
@@ -236,9 +236,9 @@ int on_change_take(struct on_change *on_change, struct err *err)
         return 0;
     if (taken < 0)
         return err_set(err, ERR_SYSTEM, "hook", "its runner is gone");
-    note = note_of(on_change, on_change->set, on_change->survey.facts.set);
+    note = note_of(on_change, on_change->set, on_change->state.facts.set);
     metrics_observe(on_change->metrics, METRIC_HOOK_DURATION, NULL, result.ms);
-    told = tell_settle(&note.target, &on_change->survey, &result, &failure);
+    told = change_hook_settle(&note.target, &on_change->state, &result, &failure);
     if (told) {
         if (aside_do(&on_change->notes, write_note, NULL, bytes_of(&note, sizeof note), NOTE_MS) <
             0)
@@ -248,9 +248,9 @@ int on_change_take(struct on_change *on_change, struct err *err)
         set->err.code = ERR_NONE;
         metrics_add(on_change->metrics, METRIC_HOOKS, METRICS_LABELS("done"), 1);
     } else {
-        fail_to_tell(on_change, result.outcome == HOOK_TIMEOUT ? "timeout" : "failed", &failure);
+        note_failure(on_change, result.outcome == HOOK_TIMEOUT ? "timeout" : "failed", &failure);
     }
-    end_telling(on_change, !told);
+    end_call(on_change, !told);
     return 1;
 }
 

@@ -6,7 +6,7 @@
 #include "config/config.h"
 #include "hook/hook.h"
 #include "run/schedule.h"
-#include "run/survey.h"
+#include "run/target_state.h"
 
 struct metrics;
 struct seen;
@@ -24,13 +24,13 @@ struct on_change {
     struct metrics *metrics;
     struct hook hook;
     struct on_change_set sets[CONFIG_SETS_MAX];
-    size_t set;           /* the one that is told of now; CONFIG_SETS_MAX: none */
-    size_t last;          /* the last one tried: none waits for ever behind one that fails */
-    struct survey survey; /* of the set that is told of, as it was then */
-    int64_t until;        /* on clock_ms(): then the runner hangs */
-    int claim;            /* what keeps other agents from telling of it as well */
-    int claimed;          /* how that was got, of enum tell_claim: aside */
-    struct aside notes;   /* locks and notes of the target may hang */
+    size_t set;                /* the one that is told of now; CONFIG_SETS_MAX: none */
+    size_t last;               /* the last one tried: none waits for ever behind one that fails */
+    struct target_state state; /* of the set that is told of, as it was then */
+    int64_t until;             /* on clock_ms(): then the runner hangs */
+    int claim;                 /* what keeps other agents from telling of it as well */
+    int claimed;               /* how that was got, of enum change_hook_claim: aside */
+    struct aside notes;        /* locks and notes of the target may hang */
 };
 
 /* Zero-initialised before. hook.fd and claim become -1, and no set is told of. */

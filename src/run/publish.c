@@ -129,8 +129,8 @@ static size_t valid_sets(const struct service *service)
     size_t i, count = 0;
 
     for (i = 0; i < service->config->set_count; i++)
-        count += service->seen.sets[i].survey.err.code == ERR_NONE &&
-                 service->seen.sets[i].survey.not_after;
+        count += service->seen.sets[i].state.err.code == ERR_NONE &&
+                 service->seen.sets[i].state.not_after;
     return count;
 }
 
@@ -143,10 +143,10 @@ static size_t accepting_endpoints(const struct service *service)
     return count;
 }
 
-static void tell_manager(const struct service *service)
+static void notify_manager(const struct service *service)
 {
     const char *outcome = outcome_info(service->seen.sets[0].outcome)->name;
-    const int64_t end = service->seen.sets[0].survey.not_after;
+    const int64_t end = service->seen.sets[0].state.not_after;
     char until[CLOCK_TEXT_MAX];
 
     clock_format(until, end);
@@ -175,11 +175,11 @@ void publish(struct publisher *publisher, const struct service *service)
 {
     measure(service);
     count_losses(publisher);
-    confine_tell();
+    confine_log_refusals();
     write_files(publisher, service);
     if (service->config->metrics_emf)
         print_emf(publisher);
-    tell_manager(service);
+    notify_manager(service);
     publisher->at = clock_ms() + PUBLISH_MS;
 }
 
@@ -188,14 +188,14 @@ static void log_set(const struct service *service, size_t i)
     const struct seen_set *set = &service->seen.sets[i];
     char until[CLOCK_TEXT_MAX], success[CLOCK_TEXT_MAX];
 
-    clock_format(until, set->survey.not_after);
+    clock_format(until, set->state.not_after);
     clock_format(success, set->succeeded_at);
     log_event(LOG_LEVEL_INFO, "status_set", log_s("set", config_set_name(service->config, i)),
               log_s("outcome", set->outcome ? outcome_info(set->outcome)->name : "none_yet"),
               log_s("code", set->err.code ? err_info(set->err.code)->name : NULL),
-              log_s("problem", set->survey.err.code ? err_info(set->survey.err.code)->name : NULL),
-              log_s("fingerprint", set->survey.fingerprint[0] ? set->survey.fingerprint : NULL),
-              log_s("not_after", set->survey.not_after ? until : NULL),
+              log_s("problem", set->state.err.code ? err_info(set->state.err.code)->name : NULL),
+              log_s("fingerprint", set->state.fingerprint[0] ? set->state.fingerprint : NULL),
+              log_s("not_after", set->state.not_after ? until : NULL),
               log_s("last_success", set->succeeded_at ? success : NULL));
 }
 

@@ -11,8 +11,8 @@
 enum { READ_MS = 3000 };
 
 /* What is known of an endpoint by its text, before the configuration changed. */
-static const struct history *find(const struct config *before, const struct history *histories,
-                                  const char *text)
+static const struct history *find_history(const struct config *before,
+                                          const struct history *histories, const char *text)
 {
     size_t i;
 
@@ -30,7 +30,7 @@ static struct history *carry_over(const struct config *before, const struct hist
     size_t i;
 
     for (i = 0; carried && i < after->endpoint_count; i++) {
-        known = find(before, histories, after->endpoints[i].text);
+        known = find_history(before, histories, after->endpoints[i].text);
         if (!known)
             continue;
         carried[i] = *known;

@@ -101,7 +101,7 @@ bool sd_notify_waits(const struct sd_notify *notify)
     return notify->unsent_count > 0;
 }
 
-void sd_notify_tell(struct sd_notify *notify, const char *text)
+void sd_notify_queue(struct sd_notify *notify, const char *text)
 {
     if (notify->fd < 0)
         return;
@@ -149,7 +149,7 @@ void sd_notify_reloading(struct sd_notify *notify)
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     (void)snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld",
                    (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
-    sd_notify_tell(notify, text);
+    sd_notify_queue(notify, text);
 }
 
 void sd_notify_close(struct sd_notify *notify)

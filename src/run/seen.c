@@ -14,9 +14,9 @@ bool seen_valid(const struct seen *seen, size_t count, int64_t seconds)
     size_t i;
 
     for (i = 0; i < count; i++) {
-        const struct survey *survey = &seen->sets[i].survey;
+        const struct target_state *state = &seen->sets[i].state;
 
-        if (survey->err.code != ERR_NONE || (seconds > 0 && survey->not_after < until))
+        if (state->err.code != ERR_NONE || (seconds > 0 && state->not_after < until))
             return false;
     }
     return true;
@@ -28,7 +28,7 @@ void seen_take_cycle(struct seen *seen, size_t i, const struct agent_set *told)
 
     set->outcome = told->outcome;
     set->err = told->err;
-    memcpy(set->left, set->survey.facts.set, sizeof set->left);
+    memcpy(set->left, set->state.facts.set, sizeof set->left);
     set->fetched_at = clock_wall();
     if (outcome_info(told->outcome)->success)
         set->succeeded_at = set->fetched_at;
@@ -78,11 +78,11 @@ void seen_take_round(struct seen *seen, size_t i, const struct watch *watch)
     set->accepted = watch->accepted[i];
     if (set->asked)
         take_probes(seen, i, watch);
-    if (!watch->retreated[i])
+    if (!watch->rolled_back[i])
         return;
     set->rehearsed_at = 0;
     set->outcome = OUTCOME_ROLLED_BACK;
-    memcpy(set->left, set->survey.facts.set, sizeof set->left);
+    memcpy(set->left, set->state.facts.set, sizeof set->left);
 }
 
 enum err_code seen_attestation(const struct seen *seen, const struct config *config,

@@ -4,7 +4,7 @@
 
 #include "agent/agent.h"
 #include "run/expiry.h"
-#include "run/survey.h"
+#include "run/target_state.h"
 
 struct history;
 struct watch;
@@ -12,7 +12,7 @@ struct watch;
 /* What run has seen of each set and each endpoint: main's own, taken over from jobs that are over.
  */
 struct seen_set {
-    struct survey survey;         /* as of the last job */
+    struct target_state state;    /* as of the last job */
     enum outcome outcome;         /* of the last cycle, or of a roll-back since */
     struct err err;               /* its error */
     char left[INSTALL_NAME_SIZE]; /* the set that was installed after that */

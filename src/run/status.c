@@ -80,20 +80,20 @@ static void put_versions(struct json_writer *writer, const struct installed *fac
     json_close(writer, ']');
 }
 
-static void put_installed(struct json_writer *writer, const struct survey *survey)
+static void put_installed(struct json_writer *writer, const struct target_state *state)
 {
-    if (!survey->fingerprint[0]) {
+    if (!state->fingerprint[0]) {
         json_put_text(writer, "installed", NULL);
         return;
     }
     json_open(writer, "installed", '{');
-    json_put_text(writer, "fingerprint", survey->fingerprint);
-    json_put_text(writer, "subject", survey->subject[0] ? survey->subject : NULL);
-    json_put_text(writer, "key", survey->key_text[0] ? survey->key_text : NULL);
-    put_time(writer, "not_before", survey->not_before);
-    put_time(writer, "not_after", survey->not_after);
-    put_time(writer, "ca_not_after", survey->ca_not_after);
-    put_versions(writer, &survey->facts);
+    json_put_text(writer, "fingerprint", state->fingerprint);
+    json_put_text(writer, "subject", state->subject[0] ? state->subject : NULL);
+    json_put_text(writer, "key", state->key_text[0] ? state->key_text : NULL);
+    put_time(writer, "not_before", state->not_before);
+    put_time(writer, "not_after", state->not_after);
+    put_time(writer, "ca_not_after", state->ca_not_after);
+    put_versions(writer, &state->facts);
     json_close(writer, '}');
 }
 
@@ -107,8 +107,8 @@ static void put_set(struct json_writer *writer, const struct service *service, s
     put_err(writer, "error", &set->err);
     put_time(writer, "last_fetch", set->fetched_at);
     put_time(writer, "last_success", set->succeeded_at);
-    put_installed(writer, &set->survey);
-    put_err(writer, "problem", &set->survey.err);
+    put_installed(writer, &set->state);
+    put_err(writer, "problem", &set->state.err);
     json_put_text(writer, "on_change", on_change_state(&service->on_change, &service->seen, i));
     put_err(writer, "on_change_error", &service->on_change.sets[i].err);
     if (set->asked)

@@ -55,7 +55,7 @@ static int work(void *argument)
     for (i = 0; i < config->set_count; i++) {
         const struct install_target target = agent_target(config, config->sets[i].sub, deadline);
 
-        survey_target(&target, &config->sets[i], &worker->surveys[i]);
+        target_state_read(&target, &config->sets[i], &worker->states[i]);
     }
     worker->homeless = homeless(worker);
     log_remember(NULL);

@@ -5,11 +5,11 @@
 #include "agent/agent.h"
 #include "base/log.h"
 #include "process/process.h"
-#include "run/survey.h"
+#include "run/target_state.h"
 #include "run/watch.h"
 
-/* What a job does. Each ends with a survey. */
-enum work_kind { WORK_NONE, WORK_SURVEY, WORK_CYCLE, WORK_PROBE };
+/* What a job does. Each ends with a state. */
+enum work_kind { WORK_NONE, WORK_LOOK, WORK_CYCLE, WORK_PROBE };
 
 /* The job, and what is its own while it runs: main touches the first four alone meanwhile. */
 struct worker {
@@ -20,7 +20,7 @@ struct worker {
     bool starting; /* not every set has been valid yet */
     struct agent agent;
     struct watch watch;
-    struct survey surveys[CONFIG_SETS_MAX];
+    struct target_state states[CONFIG_SETS_MAX];
     struct log_memory cycle_log, probe_log;
     int lock;             /* that there is one agent for a directory */
     int target;           /* that directory */
