@@ -189,7 +189,6 @@ static int sign(const struct client *client, const struct client_call *call,
         .headers = headers,
         .header_count = sizeof headers / sizeof headers[0],
         .body = call->body,
-        .normalize_path = true,
     };
     const struct sigv4_scope scope = {.region = call->endpoint->region,
                                       .service = "secretsmanager",

@@ -110,7 +110,6 @@ static int sign(const struct call *call, struct sigv4_result *signature, struct 
         .headers = headers,
         .header_count = sizeof headers / sizeof headers[0],
         .body = buf_bytes(&call->body),
-        .normalize_path = true,
     };
     const struct sigv4_scope scope = {.region = call->endpoint.region,
                                       .service = "sts",
