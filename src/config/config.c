@@ -252,18 +252,19 @@ int config_parse(int argc, char *const argv[], struct config **out, struct err *
     return 0;
 }
 
-int64_t config_deadline(int argc, char *const argv[])
+struct config *config_first(int argc, char *const argv[])
 {
     struct store *store = calloc(1, sizeof *store);
     struct err ignored;
     struct parse parse = {.store = store, .err = &ignored};
-    int64_t deadline = DEADLINE_MS;
 
-    if (store && config_flags_read(&parse, argc, argv) == 0 && config_env_read(&parse) == 0 &&
-        store->config.deadline_ms > 0)
-        deadline = store->config.deadline_ms;
-    config_free(store ? &store->config : NULL);
-    return deadline;
+    if (!store)
+        return NULL;
+    if (config_flags_read(&parse, argc, argv) == 0)
+        (void)config_env_read(&parse);
+    if (store->config.deadline_ms <= 0)
+        store->config.deadline_ms = DEADLINE_MS;
+    return &store->config;
 }
 
 int config_reload(const struct config *current, struct config **out, struct err *err)

@@ -418,6 +418,51 @@ def test_a_signal_ends_what_has_not_begun(agent, put, good, hanging, tmp_path, w
     assert result.status in ((0,) if command == "run" else (143,)), result.stderr
 
 
+def told(tmp_path, way, command, options):
+    """The arguments that name a command behind its options, or in a file that answers."""
+    if way == "behind options":
+        return [*options, command]
+    (tmp_path / "told.conf").write_text(f"command = {command}\n")
+    return [f"--config={tmp_path}/told.conf", *options]
+
+
+NOT_THE_FIRST_WORD = pytest.mark.parametrize("way", ["behind options", "file"])
+
+
+@needs_fuse
+@NOT_THE_FIRST_WORD
+def test_health_is_told_wherever_it_is_asked_for(agent, hanging, tmp_path, way):
+    """In its own words and with its own status."""
+    arguments = told(tmp_path, way, "healthcheck", [f"--dir={hanging.dir}/mtls", "--deadline=1s"])
+    hanging.hang()
+    result = agent.run(*arguments, prefix=hanging.enter, env={"MTLS_AGENT_LOCK_DIR": None})
+    assert result.status == 1, result.stderr
+    assert result.stdout.startswith("unhealthy: it cannot be told in time"), result.stdout
+
+
+@needs_fuse
+@NOT_THE_FIRST_WORD
+@pytest.mark.parametrize("command, number, status", [("run", 15, 0), ("fetch", 15, 143), ("fetch", 1, 129)])
+def test_how_a_signal_ends_it_wherever_it_is_named(agent, hanging, tmp_path, way, command, number, status):
+    """What stays was asked to end; SIGHUP asks it to read its configuration, and ends all others."""
+    options = [f"--dir={hanging.dir}/mtls", "--deadline=60s", "--secret=x"]
+    arguments = told(tmp_path, way, command, options)
+    hanging.hang()
+    started = agent.start(*arguments, prefix=hanging.enter, env={"MTLS_AGENT_LOCK_DIR": None})
+    try:
+        wait_for(lambda: is_agent_that_looks_out(started.pid) and waits_for_the_file_system(started.pid))
+        if command == "run":
+            os.kill(started.pid, signal.SIGHUP)
+        os.kill(started.pid, number)
+        assert started.finish().status == status
+    finally:
+        started.child.kill()
+
+
+def waits_for_the_file_system(pid):
+    return "fuse" in Path(f"/proc/{pid}/stack").read_text()
+
+
 def is_agent_that_looks_out(pid):
     """Whether the agent has a thread that reads signals, or does so itself. While it starts a thread it blocks them all."""
     if not Path(f"/proc/{pid}/comm").read_text().startswith("mtls-agent"):
