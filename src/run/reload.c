@@ -164,7 +164,7 @@ static int read_again(void *user, struct bytes unused)
     config_free(reading->config);
     reading->config = NULL;
     if (config_reload(reading->before, &reading->config, &reading->err) == 0 &&
-        confine_check(reading->config, &reading->err) < 0) {
+        confine_check(reading->config, reading->before, &reading->err) < 0) {
         config_free(reading->config);
         reading->config = NULL;
     }

@@ -366,6 +366,52 @@ def test_run_works_on_where_what_it_tells_hangs(aws, put, good, serve, hanging, 
 
 
 @needs_fuse
+@pytest.mark.parametrize("what", ["status", "metrics", "log"])
+def test_a_configuration_is_read_where_what_is_told_hangs(aws, put, good, serve, hanging, tmp_path, what):
+    """It is no part of what is told."""
+    config, secrets = tmp_path / "conf" / "agent.conf", [put(good), put(good)]
+    config.parent.mkdir()
+    config.write_text(f"secret = {secrets[0]}\n")
+    options = [*placed(hanging, tmp_path, what), f"--config={config}"]
+    service = serve_there(serve, hanging, [], options)
+    settled(service)
+    hanging.hang()
+    if what != "log":  # else a line waits for it
+        service.more("unchanged")
+    config.write_text(f"secret = {secrets[1]}\n")
+    aws.asked.clear()
+    service.send(signal.SIGHUP)
+    service.wait("reloaded", seconds=PATIENCE_S)
+    wait_for(lambda: any(secrets[1].encode() in each.body for each in aws.asked), PATIENCE_S)
+    assert service.stop()[0] == 0
+
+
+@needs_fuse
+def test_a_log_that_was_refused_stays_out_of_use(put, good, serve, hanging, tmp_path):
+    """Also where it opens in the end, after who asked for it has given up."""
+    config, log = tmp_path / "conf" / "agent.conf", tmp_path / "answers" / "log"
+    config.parent.mkdir()
+    log.parent.mkdir()
+    secret = put(good)
+    config.write_text(f"secret = {secret}\nlog-file = {log}\n")
+    options = [f"--config={config}", f"--dir={tmp_path}/mtls", "--sandbox=off", "--log-level=debug"]
+    service = serve_there(serve, hanging, [], options)
+    settled(service)
+    hanging.hang()
+    config.write_text(f"secret = {secret}\nlog-file = {hanging.dir}/log\n")
+    service.send(signal.SIGHUP)
+    refused = service.wait("reload_refused", seconds=PATIENCE_S)
+    assert refused["subject"] == f"{hanging.dir}/log" and "cannot be opened" in refused["reason"]
+    hanging.go()
+    wait_for(lambda: hanging.run("ls", str(hanging.dir)).stdout.split() == ["log"])
+    before = len(service.events)
+    service.more("unchanged", 3)
+    assert hanging.read("log") == ""
+    assert len(log.read_text().splitlines()) > before
+    assert service.stop()[0] == 0
+
+
+@needs_fuse
 @pytest.mark.parametrize("what", ["status", "metrics"])
 def test_hooks_are_told_where_what_is_published_hangs(aws, put, good, authority, serve, hanging, tmp_path, what):
     hook, arn = Hook(tmp_path), put(good)
