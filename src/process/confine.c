@@ -192,7 +192,8 @@ static bool allow(struct sandbox_paths *paths, const struct config *config, unsi
         allow_named(paths, config->attest_root);
     }
     if (needs & NEED_INSTALL && config->attest_pins)
-        sandbox_allow_file(paths, config->attest_pins, SANDBOX_READ | SANDBOX_REPLACE);
+        sandbox_allow_file(paths, config->attest_pins,
+                           SANDBOX_READ | SANDBOX_LIST | SANDBOX_REPLACE);
     if (needs & NEED_OPERAND && config->operand && strcmp(config->operand, "-") != 0)
         allow_named(paths, config->operand);
     allow_locks(paths, config, needs); /* which makes the directory that a status may lie in */
