@@ -177,6 +177,22 @@ static int check_healthcheck(struct parse *parse)
     return refuse_option(parse, "min-endpoints", "is more than there are endpoints");
 }
 
+/* Nothing is begun that would end at a path. */
+static int check_dir(struct parse *parse)
+{
+    enum { PATH_LENGTH_MAX = 1023 };
+    const struct config *config = &parse->store->config;
+    const size_t len = strlen(config->root) + strlen(config->dir);
+    size_t longest = 0;
+
+    for (size_t i = 0; i < config->set_count; i++)
+        if (strlen(config->sets[i].sub) > longest)
+            longest = strlen(config->sets[i].sub);
+    if (len + (longest > 0) + longest <= PATH_LENGTH_MAX)
+        return 0;
+    return refuse_option(parse, "dir", "is too long, with root and the names of sets");
+}
+
 static int check_whole(struct parse *parse)
 {
     struct config *config = &parse->store->config;
@@ -188,7 +204,7 @@ static int check_whole(struct parse *parse)
     if (option_source(parse, "key-mode") == SOURCE_DEFAULT && parse->group_named &&
         config->group != getegid())
         config->key_mode = 0640;
-    if (check_flags(parse) || check_healthcheck(parse))
+    if (check_flags(parse) || check_healthcheck(parse) || check_dir(parse))
         return -1;
     if (only_looks(config))
         return 0;
