@@ -5,9 +5,7 @@ at its own address and S3 under its own name. What systemd and apt are told is w
 """
 
 import hashlib
-import json
 import os
-import ssl
 import subprocess
 from pathlib import Path
 
@@ -15,8 +13,8 @@ import pytest
 import yaml
 
 from agent import ROOT
+from s3 import NAME, S3, Role
 from servers.aws import REGION
-from servers.http import Answer, Http
 from servers.imds import Imds
 from servers.namespace import Namespace
 from servers.pki import Authority
@@ -25,7 +23,6 @@ from tofu import Host, Tofu
 ARCHIVE = ROOT / "build/mtls-agent-host.tar.gz"
 BUCKET, KEY = "host-archives", "mtls-agent/host.tar.gz"
 METADATA = "169.254.169.254"
-S3_NAME = f"s3.{REGION}.amazonaws.com"
 ECS_PACKAGE = f"/amazon-ecs-agent-{REGION}/amazon-ecs-init-latest.amd64.deb"
 TOLD = ["systemctl", "systemd-sysusers", "systemd-tmpfiles", "apt-get", "dpkg", "dnf"]
 
@@ -61,7 +58,7 @@ class Machine:
             (self.root / "stubs" / name).write_text(text)
             (self.root / "stubs" / name).chmod(0o755)
         (self.root / "ca.pem").write_text(authority.pem)
-        (self.root / ".curlrc").write_text(f'cacert = "/ca.pem"\nresolve = "{S3_NAME}:443:127.0.0.1"\n')
+        (self.root / ".curlrc").write_text(f'cacert = "/ca.pem"\nresolve = "{NAME}:443:127.0.0.1"\n')
         (self.root / "calls").touch()
 
     def run(self, network, script):
@@ -82,29 +79,6 @@ class Machine:
     @property
     def program(self):
         return self.root / "local/bin/mtls-agent"
-
-
-class S3:
-    """moto's, which checks signatures and rights, behind the name that AWS's has."""
-
-    def __init__(self, aws, directory, authority, network):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*authority.issue(S3_NAME, names=[S3_NAME]).write(directory, "s3"))
-        self._aws = aws
-        self._http = Http(self._answer, context=context, listener=network.open("tcp", "127.0.0.1", 443))
-        self.client = aws.client("s3")
-        self.client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-        self.client.put_object(Bucket=BUCKET, Key=KEY, Body=ARCHIVE.read_bytes())
-
-    def _answer(self, request):
-        if request.path == ECS_PACKAGE:
-            return Answer(200, b"package")
-        return self._aws._ask_moto(request)
-
-    def stop(self):
-        self._http.stop()
-        self.client.delete_object(Bucket=BUCKET, Key=KEY)
-        self.client.delete_bucket(Bucket=BUCKET)
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +108,8 @@ def network(tmp_path):
 
 @pytest.fixture
 def s3(aws_server, tmp_path, authority, network):
-    s3 = S3(aws_server, tmp_path, authority, network)
+    listener = network.open("tcp", "127.0.0.1", 443)
+    s3 = S3(aws_server, tmp_path, authority, listener, BUCKET, KEY, ARCHIVE.read_bytes(), {ECS_PACKAGE: b"package"})
     yield s3
     s3.stop()
 
@@ -142,14 +117,9 @@ def s3(aws_server, tmp_path, authority, network):
 @pytest.fixture
 def session(aws_server, render):
     """Credentials of a role with the policy that the module gives to hosts."""
-    iam = aws_server.client("iam")
-    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    arn = iam.create_role(RoleName="tf-host", AssumeRolePolicyDocument=document)["Role"]["Arn"]
-    iam.put_role_policy(RoleName="tf-host", PolicyName="own", PolicyDocument=render()["instance_policy"])
-    yield aws_server.session(arn)
-    iam.delete_role_policy(RoleName="tf-host", PolicyName="own")
-    iam.delete_role(RoleName="tf-host")
+    role = Role(aws_server, "tf-host", policy=render()["instance_policy"])
+    yield role.session
+    role.stop()
 
 
 @pytest.fixture
