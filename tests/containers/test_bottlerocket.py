@@ -88,7 +88,7 @@ def test_the_guide_shows_the_same_file():
 def test_the_same_example_everywhere(page, indent):
     lines = [line for line in (PLATFORM / "user-data/run.conf").read_text().splitlines() if line[0] != "#"]
     assert "\n".join(indent + line for line in lines) in (ROOT / page).read_text()
-    assert (ROOT / page).read_text().count("command = fetch") == 1
+    assert (ROOT / page).read_text().count("root = /.bottlerocket/rootfs") == 1
 
 
 @pytest.mark.parametrize("memlock", [0, 65536, 8388608])
