@@ -11,12 +11,12 @@ NAME = f"s3.{REGION}.amazonaws.com"
 
 
 class S3:
-    """A bucket with one object, which anybody with the right to it may get; also: what else has that name, by path."""
+    """A bucket with one object, which anybody with the right to it may get; also: what else is there, by path, under other names too."""
 
-    def __init__(self, aws, directory, authority, listener, bucket, key, body, also=None):
+    def __init__(self, aws, directory, authority, listener, bucket, key, body, names=()):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*authority.issue(NAME, names=[NAME]).write(directory, "s3"))
-        self.also = also or {}
+        context.load_cert_chain(*authority.issue(NAME, names=[NAME, *names]).write(directory, "s3"))
+        self.also = {}
         self._aws, self._bucket, self._key = aws, bucket, key
         self._http = Http(self._answer, context=context, listener=listener)
         self._client = aws.client("s3")
