@@ -98,6 +98,8 @@ def test_amazon_linux(first_boot, release, secret, up):
     fetched = int(machine.property(FETCH, "ExecMainExitTimestampMonotonic"))
     assert 0 < fetched < machine.started_at("ecs.service")
     assert machine.run("cat", "/run/ecs-saw").endswith(" /etc/ecs/mtls/client.key\n")
+    metrics = machine.path("/run/mtls-agent/mtls-agent.prom")
+    wait_for(lambda: metrics.exists() and "mtls_agent_last_success_timestamp_seconds{" in metrics.read_text(), PATIENCE_S)
     mode = machine.run("stat", "--format=%a %U", "/usr", "/etc", "/usr/local/bin/mtls-agent").split("\n")
     assert mode[:3] == ["755 root", "755 root", "755 root"]
 
