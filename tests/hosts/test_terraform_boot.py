@@ -73,6 +73,6 @@ def test_who_is_told(tmp_path, active, containers):
     )
     assert done.returncode == 0 and done.stdout == "", done.stdout
     assert (tmp_path / "calls").read_text().splitlines() == [
-        *(["systemctl kill -s SIGUSR1 --kill-who=main mtls-agent.service"] if active else []),
-        *(f"docker kill --signal=USR1 {each}" for each in containers),
+        *(["systemctl kill -s SIGUSR2 --kill-who=main mtls-agent.service"] if active else []),
+        *(f"docker kill --signal=USR2 {each}" for each in containers),
     ]

@@ -143,7 +143,7 @@ def test_what_hosts_are_told(rendered):
     (step,) = document["mainSteps"]
     lines = step["inputs"]["runCommand"]
     assert "parameters" not in document and "{{" not in rendered[0]["document"]
-    assert "SIGUSR1" in "\n".join(lines) and "HUP" not in "\n".join(lines)
+    assert "SIGUSR2" in "\n".join(lines) and "HUP" not in "\n".join(lines)
     shellcheck("\n".join(lines))
 
 

@@ -38,8 +38,8 @@ locals {
     ]
   })]
 
-  # One command, without parameters. SIGUSR1 begins a cycle as the schedule would: with jitter, in waves, and with what is known of
-  # bad versions. (SIGHUP forgets those.) To the agent alone, not to a hook of its; and to the agents of daemon services.
+  # One command, without parameters. SIGUSR2 has the agent look soon, drawn by chance, in waves, and with what is known of bad
+  # versions. (SIGHUP forgets those.) To the agent alone, not to a hook of its; and to the agents of daemon services.
   document = jsonencode({
     schemaVersion = "2.2"
     description   = "mtls-agent looks at its secrets now"
