@@ -175,6 +175,10 @@ $(OUT)/obj/tests/%.o: tests/%.c $(TP).stamp Makefile VERSION
 $(addprefix $(TESTS)/unit/test_,credentials retry secretsmanager sts): \
     LDFLAGS += $(addprefix -Wl$(comma)--wrap=,clock_ms clock_left clock_sleep)
 
+# What is asked by others is a list, and time passes by sleeps alone.
+CLOCK := clock_ms clock_left clock_sleep
+$(TESTS)/unit/test_rehearse: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK) probe_endpoints installed_identity random_below pins_write)
+
 # A target as NFS shows it.
 $(TESTS)/unit/test_install_shared: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,flock fstatfs fstat fstatat openat fchown)
 
