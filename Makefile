@@ -177,6 +177,8 @@ $(addprefix $(TESTS)/unit/test_,credentials retry secretsmanager sts): \
 
 # What is asked by others is a list, and time passes by sleeps alone.
 CLOCK := clock_ms clock_left clock_sleep
+$(TESTS)/unit/test_attestation: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK) $(addprefix attest_,form_read document_read genuine image peer age echoes))
+$(TESTS)/unit/test_probe: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK) http_new http_run http_free attestation_judge)
 $(TESTS)/unit/test_rehearse: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK) probe_endpoints installed_identity random_below pins_write)
 
 # A target as NFS shows it.
