@@ -146,8 +146,8 @@ static void each_convention_has_its_path(void **state)
         assert_int_equal(question.has_nonce, cases[i].nonce);
         len = (size_t)snprintf(expected, sizeof expected, "%s", cases[i].path);
         for (k = 0; question.has_nonce && k < ATTESTATION_NONCE; k++)
-            len += (size_t)snprintf(expected + len, sizeof expected - len, "%02x",
-                                    question.nonce[k]);
+            len +=
+                (size_t)snprintf(expected + len, sizeof expected - len, "%02x", question.nonce[k]);
         assert_string_equal(question.path, expected);
     }
 }
@@ -196,9 +196,8 @@ static void the_first_step_that_fails_is_the_answer(void **state)
     for (i = 0; i < sizeof cases / sizeof *cases; i++) {
         failing = cases[i].failing;
         steps = 0;
-        assert_int_equal(
-            attestation_judge(&config, &question, NULL, bytes_of("text", 4), &out),
-            failing == NEVER ? 0 : -1);
+        assert_int_equal(attestation_judge(&config, &question, NULL, bytes_of("text", 4), &out),
+                         failing == NEVER ? 0 : -1);
         assert_int_equal(out.err.code, cases[i].code);
         assert_int_equal(steps, cases[i].steps);
         assert_int_equal(out.read, cases[i].read);

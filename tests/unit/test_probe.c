@@ -35,9 +35,10 @@ struct reply {
     int status, alert;
 };
 
-static const struct reply accepts = {HTTP_ANSWERED, HTTP_STAGE_ANSWER, TLS_VERSION_13,
-                                     LEFT | SENT | FINISHED, 200, -1};
-static const struct reply closes = {HTTP_CLOSED, HTTP_STAGE_TLS, TLS_VERSION_12, LEFT | SENT, 0, -1};
+static const struct reply accepts = {
+    HTTP_ANSWERED, HTTP_STAGE_ANSWER, TLS_VERSION_13, LEFT | SENT | FINISHED, 200, -1};
+static const struct reply closes = {HTTP_CLOSED, HTTP_STAGE_TLS, TLS_VERSION_12, LEFT | SENT, 0,
+                                    -1};
 
 static struct script {
     const struct reply *replies[ENDPOINTS];
@@ -273,9 +274,14 @@ static const struct {
     {{HTTP_ALERT, HTTP_STAGE_ANSWER, TLS12, LEFT | SENT, 0, 46}, PROBE_REFUSED, false, ""},
     /* TLS 1.3: under keys that prove the server, and not */
     {{HTTP_ALERT, HTTP_STAGE_ANSWER, TLS13, LEFT | SENT, 0, 46}, PROBE_UNREACHABLE, false, ""},
-    {{HTTP_ALERT, HTTP_STAGE_ANSWER, TLS13, LEFT | SENT | FINISHED, 0, 46}, PROBE_REFUSED, true, ""},
+    {{HTTP_ALERT, HTTP_STAGE_ANSWER, TLS13, LEFT | SENT | FINISHED, 0, 46},
+     PROBE_REFUSED,
+     true,
+     ""},
     {{HTTP_ALERT, HTTP_STAGE_ANSWER, TLS13, LEFT | SENT | FINISHED, 0, 80},
-     PROBE_UNREACHABLE, false, ""},
+     PROBE_UNREACHABLE,
+     false,
+     ""},
     /* an answer */
     {{HTTP_ANSWERED, HTTP_STAGE_ANSWER, TLS12, LEFT | SENT, 200, -1}, PROBE_ACCEPTED, false, NULL},
     {{HTTP_ANSWERED, HTTP_STAGE_ANSWER, TLS13, LEFT | SENT, 404, -1}, PROBE_ACCEPTED, false, NULL},
@@ -284,25 +290,51 @@ static const struct {
     {{HTTP_TOO_LARGE, HTTP_STAGE_ANSWER, TLS13, LEFT | SENT, 200, -1}, PROBE_ACCEPTED, false, NULL},
     {{HTTP_BROKEN, HTTP_STAGE_ANSWER, TLS13, LEFT | SENT, 0, -1}, PROBE_UNREACHABLE, false, ""},
     {{HTTP_ALERT, HTTP_STAGE_ANSWER, TLS12, LEFT | SENT, 200, 46}, PROBE_ACCEPTED, false, NULL},
-    {{HTTP_ANSWERED, HTTP_STAGE_ANSWER, TLS12, LEFT | SENT, 400, -1}, PROBE_DOUBTED, true, "HTTP 400"},
-    {{HTTP_ANSWERED, HTTP_STAGE_ANSWER, TLS12, LEFT | SENT, 401, -1}, PROBE_DOUBTED, true, "HTTP 401"},
+    {{HTTP_ANSWERED, HTTP_STAGE_ANSWER, TLS12, LEFT | SENT, 400, -1},
+     PROBE_DOUBTED,
+     true,
+     "HTTP 400"},
+    {{HTTP_ANSWERED, HTTP_STAGE_ANSWER, TLS12, LEFT | SENT, 401, -1},
+     PROBE_DOUBTED,
+     true,
+     "HTTP 401"},
     {{HTTP_ANSWERED, HTTP_STAGE_ANSWER, TLS12, LEFT | SENT, 402, -1}, PROBE_ACCEPTED, false, NULL},
-    {{HTTP_ANSWERED, HTTP_STAGE_ANSWER, TLS12, LEFT | SENT, 403, -1}, PROBE_DOUBTED, true, "HTTP 403"},
+    {{HTTP_ANSWERED, HTTP_STAGE_ANSWER, TLS12, LEFT | SENT, 403, -1},
+     PROBE_DOUBTED,
+     true,
+     "HTTP 403"},
     {{HTTP_ANSWERED, HTTP_STAGE_ANSWER, TLS12, LEFT | SENT, 494, -1}, PROBE_ACCEPTED, false, NULL},
-    {{HTTP_ANSWERED, HTTP_STAGE_ANSWER, TLS12, LEFT | SENT, 495, -1}, PROBE_DOUBTED, true, "HTTP 495"},
-    {{HTTP_ANSWERED, HTTP_STAGE_ANSWER, TLS12, LEFT | SENT, 496, -1}, PROBE_DOUBTED, true, "HTTP 496"},
+    {{HTTP_ANSWERED, HTTP_STAGE_ANSWER, TLS12, LEFT | SENT, 495, -1},
+     PROBE_DOUBTED,
+     true,
+     "HTTP 495"},
+    {{HTTP_ANSWERED, HTTP_STAGE_ANSWER, TLS12, LEFT | SENT, 496, -1},
+     PROBE_DOUBTED,
+     true,
+     "HTTP 496"},
     {{HTTP_ANSWERED, HTTP_STAGE_ANSWER, TLS12, LEFT | SENT, 497, -1}, PROBE_ACCEPTED, false, NULL},
     /* at any time */
     {{HTTP_ANSWERED, HTTP_STAGE_ANSWER, TLS13, NOT_ASKED, 200, -1},
-     PROBE_NOT_MUTUAL, false, "no client certificate"},
+     PROBE_NOT_MUTUAL,
+     false,
+     "no client certificate"},
     {{HTTP_ANSWERED, HTTP_STAGE_ANSWER, TLS12, RENEGOTIATED, 200, -1},
-     PROBE_NOT_MUTUAL, false, "by renegotiation"},
+     PROBE_NOT_MUTUAL,
+     false,
+     "by renegotiation"},
     {{HTTP_TIMEOUT, HTTP_STAGE_ANSWER, TLS12, RENEGOTIATED, 0, -1},
-     PROBE_NOT_MUTUAL, false, "by renegotiation"},
+     PROBE_NOT_MUTUAL,
+     false,
+     "by renegotiation"},
     {{HTTP_ANSWERED, HTTP_STAGE_ANSWER, TLS13, 0, 200, -1},
-     PROBE_UNREACHABLE, false, "no SHA-2 signature"},
+     PROBE_UNREACHABLE,
+     false,
+     "no SHA-2 signature"},
     {{HTTP_UNTRUSTED, HTTP_STAGE_TLS, TLS12, 0, 0, -1}, PROBE_UNTRUSTED, false, ""},
-    {{HTTP_UNRESOLVED, HTTP_STAGE_DNS, 0, NOT_ASKED, 0, -1}, PROBE_UNREACHABLE, false, "not resolved"},
+    {{HTTP_UNRESOLVED, HTTP_STAGE_DNS, 0, NOT_ASKED, 0, -1},
+     PROBE_UNREACHABLE,
+     false,
+     "not resolved"},
     {{HTTP_UNREACHABLE, HTTP_STAGE_TCP, 0, NOT_ASKED, 0, -1}, PROBE_UNREACHABLE, false, ""},
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a rehearsal decides by what enclaves answer. They are a list; time passes by sleeps alone. */
+/* What a rehearsal decides by what enclaves answer. They are a list; time passes by sleeps alone.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
