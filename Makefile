@@ -348,6 +348,13 @@ test-starved: all venv $(PROGRAM) ## the program with 5, 8 and 12 % of a process
 	@tools/bootstrap --check e2e
 	@STARVED=all $(MAKE) --no-print-directory test-e2e E2E=tests/e2e/test_starved.py
 
+# Works in a copy, build/mutants/ROOM; survivors are in build/mutants/ROOM.survivors.
+MUTANTS ?= 60
+SEED    ?= 1
+mutants: all venv $(UNIT) $(TESTS)/conformance $(PROGRAM) ## whether the tests of ROOM=FOLDER (of src/) notice a change of its code; an hour at most (MUTANTS=N, SEED=N)
+	@tools/bootstrap --check e2e
+	@tests/mutants/mutants "$(ROOM)" --mutants=$(MUTANTS) --seed=$(SEED)
+
 demo: ## the program at work against an emulator on this machine
 	@tools/bootstrap
 	@$(MAKE) --no-print-directory all venv

@@ -225,9 +225,13 @@ _Noreturn void fuzz_failed(const char *condition, const char *file, int line)
     abort();
 }
 
+/* Of the call that is looked at: nothing was refused before it. */
+static bool fed;
+
 void fuzz_err_open(struct err *err)
 {
     memset(err, 0xA5, sizeof *err);
+    fed = !fuzz_starved();
 }
 
 void fuzz_err_check(const struct err *err)
@@ -236,6 +240,7 @@ void fuzz_err_check(const struct err *err)
     FUZZ_CHECK(memchr(err->subject, '\0', sizeof err->subject) != NULL);
     FUZZ_CHECK(memchr(err->reason, '\0', sizeof err->reason) != NULL);
     FUZZ_CHECK(err->reason[0] != '\0');
+    FUZZ_CHECK(!fed || !fuzz_out_of_memory() || err->code == ERR_MEMORY_FULL);
     log_error(err);
 }
 
@@ -244,6 +249,7 @@ int fuzz_result(int result, const struct err *err)
     FUZZ_CHECK(result == 0 || result == -1);
     if (result < 0)
         fuzz_err_check(err);
+    fed = !fuzz_starved();
     return result;
 }
 
