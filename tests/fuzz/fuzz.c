@@ -38,6 +38,7 @@ static bool refused(void)
         (allocations.count > allocations.fails && !allocations.for_good))
         return false;
     allocations.starved = true;
+    errno = ENOMEM;
     return true;
 }
 
@@ -240,8 +241,8 @@ void fuzz_err_check(const struct err *err)
     FUZZ_CHECK(memchr(err->subject, '\0', sizeof err->subject) != NULL);
     FUZZ_CHECK(memchr(err->reason, '\0', sizeof err->reason) != NULL);
     FUZZ_CHECK(err->reason[0] != '\0');
-    FUZZ_CHECK(!fed || !fuzz_out_of_memory() || err->code == ERR_MEMORY_FULL);
     log_error(err);
+    FUZZ_CHECK(!fed || !fuzz_out_of_memory() || err->code == ERR_MEMORY_FULL);
 }
 
 int fuzz_result(int result, const struct err *err)

@@ -124,7 +124,8 @@ class Source:
                 out.update(range(i, self.partner[i] + 1))
             if token == "if" and self.at(i + 1) == "(":
                 end = self.end_of_statement(self.partner[i + 1] + 1)
-                if NO_ROOM.search(self.code(i, end)) and self.at(self.partner[i + 1] + 1) != "{":
+                body = self.at(self.partner[i + 1] + 1)
+                if body == "log_event" or (NO_ROOM.search(self.code(i, end)) and body != "{"):
                     out.update(range(i, end + 1))
         return out
 

@@ -231,11 +231,10 @@ static void a_dry_run_proves_and_changes_nothing(void **state)
 {
     (void)state;
     fake.config.dry_run = true;
-    assert_int_equal(fake_cycle(), 0);
+    assert_ends(0, "", "");
     assert_false(fake.rehearsed.pins);
-    assert_string_equal(fake_installed(""), "");
     fake.rehearsal = REHEARSAL_SKIPPED;
-    assert_int_equal(fake_cycle(), 0);
+    assert_ends(0, "", "");
     fake.rehearsal = REHEARSAL_UNPROVEN;
     assert_ends(status_of(ERR_ENCLAVE_UNREACHABLE), "failed", "");
     fake.config.dry_run = false;
@@ -356,6 +355,19 @@ static void the_worst_status_of_all_sets_is_the_cycles(void **state)
     assert_string_equal(fake_outcome(1), "failed");
 }
 
+static void a_cycle_that_fails_sweeps_what_is_over(void **state)
+{
+    (void)state;
+    assert_ends(0, "installed", "leaf");
+    next_version("v2", "client");
+    assert_ends(0, "installed", "client");
+    fake.config.keep_previous_ms = 0;
+    fake.secrets[0].describe = ERR_AWS_DENIED;
+    assert_ends(status_of(ERR_AWS_DENIED), "failed", "client");
+    assert_int_equal(agent_rollback(&fake.agent, clock_ms() + FAKE_DEADLINE_MS),
+                     status_of(ERR_NO_PREVIOUS));
+}
+
 static void where_nothing_can_be_asked_all_sets_fail(void **state)
 {
     (void)state;
@@ -391,6 +403,7 @@ int main(void)
         TEST(one_set_that_waits_does_not_hold_up_another),
         TEST(one_set_that_hangs_does_not_take_the_time_of_another),
         TEST(the_worst_status_of_all_sets_is_the_cycles),
+        TEST(a_cycle_that_fails_sweeps_what_is_over),
         TEST(where_nothing_can_be_asked_all_sets_fail),
     };
 
