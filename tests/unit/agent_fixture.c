@@ -279,9 +279,9 @@ const char *fake_installed(const char *sub)
 
 const char *fake_outcome(size_t set)
 {
-    const char *outcome = fake.agent.sets[set].outcome;
+    const enum outcome outcome = fake.agent.sets[set].outcome;
 
-    return outcome ? outcome : "";
+    return outcome == OUTCOME_NONE ? "" : outcome_info(outcome)->name;
 }
 
 void fake_set_wall(int64_t now)
