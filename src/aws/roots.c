@@ -57,8 +57,8 @@ static int read_text(struct bundle_file *file, const char *bundle, struct err *e
         return 0;
     }
     if (trust_read(bundle, &file->text, &trust) < 0)
-        return err_set(err, errno == ENOMEM ? ERR_MEMORY_FULL : ERR_CONFIG, bundle,
-                       "the CA bundle cannot be read: %s", trust.why);
+        return err_set(err, errno == ENOMEM ? ERR_MEMORY_FULL : err_of_errno(errno, ERR_CONFIG),
+                       bundle, "the CA bundle cannot be read: %s", trust.why);
     return 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aws/sts.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,7 +64,7 @@ static int append_token(struct call *call, struct err *err)
 
     buf_free(token);
     if (token_file_read(call->token_file, token, why) < 0)
-        return err_set(err, ERR_TOKEN_FILE_MISSING, call->token_file,
+        return err_set(err, err_of_errno(errno, ERR_TOKEN_FILE_MISSING), call->token_file,
                        "the web identity token cannot be read: %s", why);
     text_trim(token);
     if (!text_is_graphic(buf_bytes(token)) || secrecy_holds_key(buf_bytes(token)))

@@ -26,13 +26,18 @@ struct outlet {
     struct aside aside;
     int fd;                  /* -1: none */
     char path[LOG_PATH_MAX]; /* to be opened again after it was renamed; "": never */
+    struct next {
+        int fd;
+        char path[LOG_PATH_MAX];
+    } next;             /* opened, and in use once who asked for it agrees: it may have given up */
+    atomic_bool agreed; /* to next */
     bool full;               /* nobody reads */
     bool torn;               /* the last line is there in part */
     atomic_size_t lost;      /* lines, since the last one that went out there */
 };
 
-static struct outlet standard_error = {.aside = ASIDE, .fd = STDERR_FILENO};
-static struct outlet file = {.aside = ASIDE, .fd = -1};
+static struct outlet standard_error = {.aside = ASIDE, .fd = STDERR_FILENO, .next.fd = -1};
+static struct outlet file = {.aside = ASIDE, .fd = -1, .next.fd = -1};
 
 static struct {
     struct log_options options;
@@ -150,11 +155,29 @@ static int put_lost(struct outlet *outlet, size_t lost)
 
 /* ---- aside, where they may hang ---- */
 
+static int settle(void *user, struct bytes unused)
+{
+    struct outlet *outlet = user;
+    const int before = outlet->fd;
+
+    (void)unused;
+    if (!atomic_exchange(&outlet->agreed, false))
+        return 0;
+    outlet->fd = outlet->next.fd;
+    outlet->next.fd = -1;
+    outlet->full = outlet->torn = false;
+    memcpy(outlet->path, outlet->next.path, sizeof outlet->path);
+    if (before >= 0)
+        close(before);
+    return 0;
+}
+
 static int write_line(void *user, struct bytes line)
 {
     struct outlet *outlet = user;
     const size_t lost = atomic_load(&outlet->lost);
 
+    (void)settle(outlet, line);
     if (outlet->path[0])
         follow_rename(outlet);
     if (outlet->fd < 0 || (lost > 0 && put_lost(outlet, lost) < 0))
@@ -162,32 +185,30 @@ static int write_line(void *user, struct bytes line)
     return put_out(outlet, line);
 }
 
-/* From now on that path; the empty one: no file any more. */
-static int use_path(void *user, struct bytes path)
+/* Opens what is to be used next; the empty path: no file any more. */
+static int open_next(void *user, struct bytes path)
 {
     struct outlet *outlet = user;
-    char name[LOG_PATH_MAX] = "";
-    int fd = -1;
+    struct next *next = &outlet->next;
 
-    if (path.len >= sizeof name) {
+    (void)settle(outlet, path);
+    if (path.len >= sizeof next->path) {
         errno = ENAMETOOLONG;
         return -1;
     }
+    if (next->fd >= 0)
+        close(next->fd);
+    next->fd = -1;
     if (path.len > 0)
-        memcpy(name, path.data, path.len);
-    name[path.len] = '\0';
-    if (log_is_stdout(name))
-        fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-    else if (*name)
-        fd = open_regular(name);
-    if (*name && fd < 0)
-        return -1;
-    if (outlet->fd >= 0)
-        close(outlet->fd);
-    outlet->fd = fd;
-    outlet->full = outlet->torn = false;
-    memcpy(outlet->path, log_is_stdout(name) ? "" : name, log_is_stdout(name) ? 1 : path.len + 1);
-    return 0;
+        memcpy(next->path, path.data, path.len);
+    next->path[path.len] = '\0';
+    if (log_is_stdout(next->path)) {
+        next->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+        next->path[0] = '\0';
+    } else if (path.len > 0) {
+        next->fd = open_regular(next->path);
+    }
+    return path.len > 0 && next->fd < 0 ? -1 : 0;
 }
 
 /* ---- for those who log ---- */
@@ -214,16 +235,31 @@ bool log_is_stdout(const char *path)
            strcmp(path, "/proc/self/fd/1") == 0;
 }
 
+/* Where the file in use hangs, it is still the one to be used. */
+static bool is_in_use(const char *path)
+{
+    return atomic_load(&sink.to_file) && sink.options.file && strcmp(path, sink.options.file) == 0;
+}
+
+static int use_file(const char *path, struct err *err)
+{
+    if (aside_do(&file.aside, open_next, &file, bytes_of_text(path), OPEN_MS) == 0) {
+        atomic_store(&file.agreed, true);
+        (void)aside_do(&file.aside, settle, &file, (struct bytes){0}, OPEN_MS);
+        return 0;
+    }
+    if (errno == ETIMEDOUT && is_in_use(path))
+        return 0;
+    if (errno == EINVAL)
+        return err_set(err, ERR_CONFIG, path, "the log file is no regular file");
+    return err_set_errno(err, ERR_CONFIG, path, "the log file cannot be opened");
+}
+
 int log_open(const struct log_options *options, struct err *err)
 {
-    const char *path = options->file ? options->file : "";
-
     if ((options->file || atomic_load(&sink.to_file)) &&
-        aside_do(&file.aside, use_path, &file, bytes_of_text(path), OPEN_MS) < 0) {
-        if (errno == EINVAL)
-            return err_set(err, ERR_CONFIG, path, "the log file is no regular file");
-        return err_set_errno(err, ERR_CONFIG, path, "the log file cannot be opened");
-    }
+        use_file(options->file ? options->file : "", err) < 0)
+        return -1;
     atomic_store(&sink.to_file, options->file != NULL);
     sink.options = *options;
     return 0;

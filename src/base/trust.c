@@ -235,8 +235,8 @@ int trust_walk(struct trust_walk *walk)
     walk->why[0] = '\0';
     if (walk->path[0] != '/' && !getcwd(cwd, sizeof cwd))
         return trust_end(walk, errno, "the working directory cannot be told: %s", strerror(errno));
-    if (snprintf(walk->pending, sizeof walk->pending, "%s/%s", cwd, walk->path) >=
-        (int)sizeof walk->pending)
+    if (snprintf(walk->pending, sizeof walk->pending, "%s%s%s", cwd, cwd[0] ? "/" : "",
+                 walk->path) >= (int)sizeof walk->pending)
         return trust_end(walk, ENAMETOOLONG, "the path is too long");
     if (reach_root(walk) == 0 && walk_on(walk) == 0)
         return walk->at.fd;

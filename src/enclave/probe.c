@@ -117,6 +117,18 @@ static bool status_doubts(int status)
     return status == 400 || status == 401 || status == 403 || status == 495 || status == 496;
 }
 
+/*
+ * Whether who says nothing may do so because of our certificate: it has it, and the handshake is
+ * not over, or in TLS 1.3 not for the server before it answers.
+ */
+static bool silence_doubts(const struct http_response *response)
+{
+    const struct tls_record *tls = &response->tls;
+
+    return tls->certificate_left && !tls->answered &&
+           (response->stage < HTTP_STAGE_ANSWER || tls->version == TLS_VERSION_13);
+}
+
 /* Of an exchange that came through the handshake. */
 static enum probe_verdict judge_answer(const struct config *config,
                                        const struct http_response *response)
@@ -147,7 +159,7 @@ static enum probe_verdict judge_response(const struct config *config,
         if (response->status)
             return judge_answer(config, response);
         return alert_refuses(response) ? PROBE_REFUSED : PROBE_UNREACHABLE;
-    case HTTP_TIMEOUT: return shaking && tls->certificate_left ? PROBE_SILENT : PROBE_UNREACHABLE;
+    case HTTP_TIMEOUT: return silence_doubts(response) ? PROBE_SILENT : PROBE_UNREACHABLE;
     case HTTP_CLOSED: /* in 1.3 the server looks at our certificate after its Finished */
         return shaking && tls->version != TLS_VERSION_13 ? PROBE_REFUSED
                                                          : judge_answer(config, response);

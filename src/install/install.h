@@ -153,4 +153,8 @@ bool install_recall(const struct install_target *target, const struct install_so
 int install_read(const struct install_target *target, struct bundle *bundle,
                  struct installed *facts, struct err *err);
 
+/* The same of ca.crt alone, whatever is wrong with the rest. */
+int install_read_ca(const struct install_target *target, struct bundle *bundle,
+                    struct installed *facts, struct err *err);
+
 #endif

@@ -162,7 +162,8 @@ static int find_spot(const struct place *place, bool change, struct spot *spot, 
     if (directory || is_local(place->fd))
         spot->at = open_directory(directory ? directory : INSTALL_LOCK_DIR, change, why);
     if (spot->at < 0 && directory && change)
-        return err_set(err, ERR_TARGET_INVALID, directory, "the lock-dir is no good: %s", why);
+        return err_set(err, err_of_errno(errno, ERR_TARGET_INVALID), directory,
+                       "the lock-dir is no good: %s", why);
     if (spot->at >= 0 && is_same(spot->at, place->fd)) {
         close(spot->at);
         in_the_target(place, spot);

@@ -202,7 +202,8 @@ static bool allow(struct sandbox_paths *paths, const struct config *config, unsi
         allow_named(paths, config->attest_root);
     }
     if (needs & NEED_INSTALL && config->attest_pins)
-        sandbox_allow_file(paths, config->attest_pins, SANDBOX_READ | SANDBOX_REPLACE);
+        sandbox_allow_file(paths, config->attest_pins,
+                           SANDBOX_READ | SANDBOX_LIST | SANDBOX_REPLACE);
     if (needs & NEED_OPERAND && config->operand && strcmp(config->operand, "-") != 0)
         allow_named(paths, config->operand);
     allow_locks(paths, config, needs); /* which makes the directory that a status may lie in */
@@ -307,16 +308,24 @@ static int check_owner(const struct config *config, struct err *err)
                    "owner needs a restart: the sandbox holds no right to other users' files");
 }
 
-int confine_check(const struct config *config, struct err *err)
+static bool is_same(const char *a, const char *b)
 {
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+int confine_check(const struct config *config, const struct config *in_use, struct err *err)
+{
+    const bool published = is_same(config->status_file, in_use->status_file) &&
+                           is_same(config->metrics_file, in_use->metrics_file);
     struct sandbox_paths asked = {0};
     const struct sandbox_path *beyond;
     int result = 0;
 
     if (!confinement.on)
         return 0;
-    (void)allow(&asked, config, confinement.needs);
-    allow_log(&asked, config);
+    (void)allow(&asked, config, confinement.needs & ~(published ? (unsigned)NEED_PUBLISH : 0U));
+    if (!is_same(config->log.file, in_use->log.file))
+        allow_log(&asked, config);
     beyond = sandbox_beyond(&confinement.paths, &asked);
     if (beyond)
         result =

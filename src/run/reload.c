@@ -151,7 +151,7 @@ static int read_again(void *user, struct bytes unused)
     config_free(reload->config);
     reload->config = NULL;
     if (config_reload(reload->before, &reload->config, &reload->err) == 0 &&
-        confine_check(reload->config, &reload->err) < 0) {
+        confine_check(reload->config, reload->before, &reload->err) < 0) {
         config_free(reload->config);
         reload->config = NULL;
     }
