@@ -259,7 +259,7 @@ static int name_session(struct call *call, struct err *err)
     return 0;
 }
 
-static int ask(struct call *call, struct credentials *credentials, struct err *err)
+static int ask_sts(struct call *call, struct credentials *credentials, struct err *err)
 {
     struct credentials next = {0};
     struct http_response response = {0};
@@ -295,7 +295,7 @@ int sts_assume_role(const struct aws *aws, const struct sts_role *role,
         .body.tag = ARENA_DOCUMENT,
     };
 
-    return ask(&call, credentials, err);
+    return ask_sts(&call, credentials, err);
 }
 
 int sts_assume_with_token(const struct aws *aws, const struct sts_role *role,
@@ -311,5 +311,5 @@ int sts_assume_with_token(const struct aws *aws, const struct sts_role *role,
         .body.tag = ARENA_DOCUMENT,
     };
 
-    return ask(&call, credentials, err);
+    return ask_sts(&call, credentials, err);
 }

@@ -331,3 +331,10 @@ void config_log(const struct config *config)
     config_env_log();
     config_attest_log(config);
 }
+
+const char *config_set_name(const struct config *config, size_t set)
+{
+    const char *sub = config->sets[set].sub;
+
+    return *sub ? sub : config->dir;
+}

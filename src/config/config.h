@@ -177,6 +177,9 @@ struct config *config_first(int argc, char *const argv[]);
  */
 int config_reload(const struct config *current, struct config **out, struct err *err);
 
+/* What a set is called in log and metrics: its subdirectory, else the directory. */
+const char *config_set_name(const struct config *config, size_t set);
+
 /*
  * A variable of the SDKs or of proxies by its own name: the environment's value, else the file's
  * line of that name; NULL where unset, empty or blank. Not for the secret ones

@@ -37,7 +37,7 @@ static bool is_own(const struct transition *transition, struct bytes der)
     return false;
 }
 
-static const struct install_overlap *find(const struct installed *facts, const char *digest)
+static const struct install_overlap *find_overlap(const struct installed *facts, const char *digest)
 {
     size_t i;
 
@@ -70,7 +70,7 @@ static int keep(struct transition *transition, const struct cert *cert, struct e
 
     hash_sha256(digest, cert->der);
     hash_hex(entry.digest, digest);
-    known = find(transition->facts, entry.digest);
+    known = find_overlap(transition->facts, entry.digest);
     if (known && known->until < entry.until) /* later than that only after the clock was set back */
         entry.until = known->until;
     if (cert->not_after < entry.until)
@@ -137,7 +137,7 @@ bool ca_overlap_holds(const struct installed *facts, struct bytes der)
 
     hash_sha256(digest, der);
     hash_hex(hex, digest);
-    return find(facts, hex) != NULL;
+    return find_overlap(facts, hex) != NULL;
 }
 
 int ca_overlap_strip(const struct installed *facts, struct buf *ca)

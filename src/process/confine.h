@@ -58,6 +58,6 @@ int confine_check(const struct config *config, const struct config *in_use, stru
 void confine_absent(char out[CONFINE_ABSENT_MAX]);
 
 /* Says the first time that system calls were refused: a kernel that needs others, or an attack. */
-void confine_tell(void);
+void confine_log_refusals(void);
 
 #endif

@@ -288,7 +288,7 @@ static int attempt(void *argument)
     if (which->function() < 0)
         (void)snprintf(line, sizeof line, "%d\n", errno);
     (void)!write(STDOUT_FILENO, line, strlen(line));
-    confine_tell();
+    confine_log_refusals();
     return 0;
 }
 
