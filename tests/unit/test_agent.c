@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent_fixture.h"
@@ -37,6 +38,14 @@ static void next_version(const char *version, const char *leaf)
     fake.secrets[0].leaf = leaf;
 }
 
+static const char *text_of(int64_t seconds)
+{
+    static char text[CLOCK_TEXT_MAX];
+
+    clock_format(text, seconds);
+    return text;
+}
+
 static void a_first_set_is_proved_and_installed(void **state)
 {
     (void)state;
@@ -48,6 +57,11 @@ static void a_first_set_is_proved_and_installed(void **state)
     assert_null(fake.rehearsed.probes);
     assert_true(fake.agent.sets[0].rehearsed);
     assert_false(fake.agent.sets[0].due);
+    assert_string_equal(fake_logged("identity", "set"), fake.dir);
+    assert_string_equal(fake_logged("identity", "not_after"), text_of(fake_not_after("leaf")));
+    assert_string_equal(fake_logged("secret", "version_id"), "v1");
+    assert_string_equal(fake_logged("installed", "dir"), fake.dir);
+    assert_string_equal(fake_logged("dry_run", "outcome"), "");
 }
 
 static void what_has_not_changed_is_not_asked_for(void **state)
@@ -153,6 +167,27 @@ static void what_is_installed_is_a_substitute_while_it_serves(void **state)
     assert_non_null(strstr(fake.agent.sets[0].err.reason, "made of"));
 }
 
+/* In run a set is not rehearsed while anchors are only kept, and is when they go. */
+static void anchors_that_are_kept_end_by_themselves(void **state)
+{
+    (void)state;
+    fake.config.ca_overlap_ms = 2 * HOUR_S * 1000;
+    fake.agent.stays = true;
+    assert_ends(0, "installed", "leaf");
+    next_version("v2", "leaf");
+    fake.secrets[0].ca = "other-ca.pem";
+    assert_ends(0, "installed", "leaf");
+    assert_int_equal(fake.rehearsals, 2);
+    assert_string_equal(fake_logged("ca_overlap", "until"), text_of(SAMPLES_NOW + 2 * HOUR_S));
+    assert_ends(0, "unchanged", "leaf");
+    assert_int_equal(fake.rehearsals, 2);
+    clock_sleep((int64_t)2 * HOUR_S * 1000, INT64_MAX);
+    assert_ends(0, "ca_overlap_ended", "leaf");
+    assert_int_equal(fake.rehearsals, 3);
+    assert_ends(0, "unchanged", "leaf");
+    assert_int_equal(fake.rehearsals, 3);
+}
+
 static void what_an_enclave_refuses_is_not_installed(void **state)
 {
     (void)state;
@@ -233,8 +268,14 @@ static void a_dry_run_proves_and_changes_nothing(void **state)
     fake.config.dry_run = true;
     assert_ends(0, "", "");
     assert_false(fake.rehearsed.pins);
+    assert_string_equal(fake_logged("dry_run", "outcome"), "proven");
     fake.rehearsal = REHEARSAL_SKIPPED;
     assert_ends(0, "", "");
+    assert_string_equal(fake_logged("dry_run", "outcome"), "sound");
+    fake.secrets[0].get = ERR_VERSION_PENDING;
+    assert_int_equal(fake_cycle(), status_of(ERR_VERSION_PENDING));
+    assert_string_equal(fake_logged("dry_run", "outcome"), "not_yet");
+    fake.secrets[0].get = ERR_NONE;
     fake.rehearsal = REHEARSAL_UNPROVEN;
     assert_ends(status_of(ERR_ENCLAVE_UNREACHABLE), "failed", "");
     fake.config.dry_run = false;
@@ -295,6 +336,9 @@ static void what_aws_does_not_know_yet_is_waited_for(void **state)
     assert_int_equal(fake.renewals, fake.secrets[0].gets - 1);
     assert_in_range(clock_ms() - begun, 2000, FAKE_DEADLINE_MS);
     assert_non_null(strstr(fake.agent.sets[0].err.reason, "; waited "));
+    assert_in_range(atoi(strstr(fake.agent.sets[0].err.reason, "; waited ") + 9),
+                    (clock_ms() - begun - 500) / 1000, (clock_ms() - begun + 500) / 1000);
+    assert_string_equal(fake_logged("aws_wait", "code"), "secret_not_found");
     /* Not in a dry run, not where something good is installed, and not in later cycles. */
     fake.secrets[0].gets = 0;
     fake.config.dry_run = true;
@@ -392,6 +436,7 @@ int main(void)
         TEST(describe_that_is_denied_is_not_asked_for_a_day),
         TEST(where_aws_cannot_be_asked_the_installed_set_stays),
         TEST(what_is_installed_is_a_substitute_while_it_serves),
+        TEST(anchors_that_are_kept_end_by_themselves),
         TEST(what_an_enclave_refuses_is_not_installed),
         TEST(a_version_that_failed_is_tried_ever_less_often),
         TEST(an_enclave_that_cannot_be_reached_is_tried_each_time),
