@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/target.h"
 #include "agent_fixture.h"
 #include "base/clock.h"
 #include "enclave/probe.h"
@@ -392,6 +393,7 @@ static void the_worst_status_of_all_sets_is_the_cycles(void **state)
     fake.secrets[0].get = ERR_AWS_DENIED;
     assert_int_equal(fake_cycle(), status_of(ERR_AWS_DENIED));
     assert_string_equal(fake_installed("b"), "leaf");
+    assert_int_equal(fake.secrets[0].gets, 1); /* it had its turn */
     fake.secrets[0].get = ERR_NONE;
     fake.secrets[1].describe = ERR_AWS_DENIED;
     assert_int_equal(fake_cycle(), status_of(ERR_AWS_DENIED));
@@ -410,6 +412,38 @@ static void a_cycle_that_fails_sweeps_what_is_over(void **state)
     assert_ends(status_of(ERR_AWS_DENIED), "failed", "client");
     assert_int_equal(agent_rollback(&fake.agent, clock_ms() + FAKE_DEADLINE_MS),
                      status_of(ERR_NO_PREVIOUS));
+}
+
+/* How many secrets it is of is known without AWS. */
+static void a_set_of_more_secrets_is_another_one(void **state)
+{
+    (void)state;
+    assert_ends(0, "installed", "leaf");
+    fake.config.sets[0].secrets[1] = "two";
+    fake.config.sets[0].secret_count = 2;
+    assert_true(fake_cycle() != 0); /* both hold the same fields */
+    assert_int_equal(fake.secrets[0].describes, 0);
+    assert_int_equal(fake.secrets[1].gets, 1);
+}
+
+static void only_three_commands_change_a_target(void **state)
+{
+    static const struct {
+        const char *command;
+        bool looks_only;
+    } cases[] = {{"fetch", false},  {"run", false},        {"purge", false}, {"probe", true},
+                 {"inspect", true}, {"healthcheck", true}, {NULL, true}};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fake.config.command = cases[i].command;
+        assert_int_equal(agent_target(&fake.config, "", 5).looks_only, cases[i].looks_only);
+    }
+    fake.config.rollback_on_failure = ROLLBACK_NEVER;
+    assert_false(agent_target(&fake.config, "", 5).keep_newest);
+    fake.config.rollback_on_failure = ROLLBACK_REFUSED;
+    assert_true(agent_target(&fake.config, "", 5).keep_newest);
 }
 
 static void where_nothing_can_be_asked_all_sets_fail(void **state)
@@ -449,6 +483,8 @@ int main(void)
         TEST(one_set_that_hangs_does_not_take_the_time_of_another),
         TEST(the_worst_status_of_all_sets_is_the_cycles),
         TEST(a_cycle_that_fails_sweeps_what_is_over),
+        TEST(a_set_of_more_secrets_is_another_one),
+        TEST(only_three_commands_change_a_target),
         TEST(where_nothing_can_be_asked_all_sets_fail),
     };
 
