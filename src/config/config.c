@@ -14,6 +14,7 @@ enum { DEADLINE_MS = 60 * 1000 }; /* as in the table */
 static const char *const default_files[] = {
     "/.bottlerocket/bootstrap-containers/current/user-data",
     "/.bottlerocket/host-containers/current/user-data",
+    "/etc/mtls-agent/agent.conf",
     "/etc/mtls-agent.conf",
     NULL,
 };

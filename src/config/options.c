@@ -192,7 +192,7 @@ const struct option options[] = {
     {"log-file", "FILE", set_text, AT(log.file), value_path, .flags = OPTION_PLAIN,
      .help = "log there too, not only on standard error"},
     {"config", "FILE", set_text, AT(file), .flags = OPTION_NOT_IN_FILE,
-     .help = "read options from FILE instead of /etc/mtls-agent.conf"},
+     .help = "read options from FILE instead of /etc/mtls-agent/agent.conf"},
     {"command", "COMMAND", set_text, AT(command), value_command,
      .flags = OPTION_FILE_ONLY | OPTION_FIXED,
      .help = "what to do where the command line names no command"},

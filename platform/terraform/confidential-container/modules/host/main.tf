@@ -9,7 +9,7 @@ locals {
   secrets     = flatten(local.identities[*].arns)
   directories = [for identity in local.identities : identity.name == "" ? local.path : "${local.path}/${identity.name}"]
 
-  # The file that the agent reads: /etc/mtls-agent.conf, or Bottlerocket's user data of the bootstrap container.
+  # The file that the agent reads: /etc/mtls-agent/agent.conf, or Bottlerocket's user data of the bootstrap container.
   config = join("\n", concat(
     ["# Written by Terraform."],
     local.bottlerocket ? ["command = fetch", "root = /.bottlerocket/rootfs", "memory-lock = prefer"] : [],
