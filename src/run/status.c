@@ -157,6 +157,7 @@ static void put_endpoint(struct json_writer *writer, const struct service *servi
 
     json_open(writer, NULL, '{');
     json_put_text(writer, "endpoint", service->config->endpoints[i].text);
+    json_put_text(writer, "label", service->config->endpoints[i].label);
     json_put_text(writer, "last", asked ? probe_verdict_name(history->last) : NULL);
     put_time(writer, "last_at", history->last_at);
     put_time(writer, "failed_at", history->failed_at);
