@@ -24,9 +24,10 @@ struct agent_set {
         unsigned times;
         int64_t until; /* not tried again before, on clock_ms() */
     } refused;
-    int64_t describe_after; /* who may read the value alone is not asked for more before */
-    bool due;               /* it has yet to be delivered in this cycle */
-    bool failed;            /* its last turn, of this cycle */
+    char region[REGION_MAX]; /* that has answered last, in this cycle; "": none */
+    int64_t describe_after;  /* who may read the value alone is not asked for more before */
+    bool due;                /* it has yet to be delivered in this cycle */
+    bool failed;             /* its last turn, of this cycle */
 };
 
 /* The agent from cycle to cycle. Zero-initialise it but for the first three. */

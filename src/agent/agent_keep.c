@@ -246,6 +246,19 @@ int keep_held(const struct delivery *delivery, struct err *err)
     return len == 0 ? 0 : -1;
 }
 
+/* Whether what is installed is whole, and another version. */
+static bool is_replacing(const struct delivery *delivery)
+{
+    struct err unfit;
+    struct installed facts;
+    struct identity *installed = sound_identity(delivery, &unfit);
+    const bool replacing = installed && install_facts(&delivery->target, &facts) &&
+                           strcmp(facts.version, delivery->version) != 0;
+
+    identity_free(installed);
+    return replacing;
+}
+
 enum untried keep_from(struct delivery *delivery)
 {
     const char *version = delivery->version;
@@ -257,6 +270,8 @@ enum untried keep_from(struct delivery *delivery)
         strcmp(delivery->told->refused.version, version) == 0 &&
         clock_left(delivery->told->refused.until) > 0)
         delivery->untried = UNTRIED_REFUSED;
+    else if (delivery->replica && is_replacing(delivery))
+        delivery->untried = UNTRIED_REPLICA;
     else if (!delivery->config->version_id && !delivery->config->dry_run && is_held(delivery))
         delivery->untried = UNTRIED_HELD;
     return delivery->untried;

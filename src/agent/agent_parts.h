@@ -17,7 +17,8 @@ enum untried {
     UNTRIED_UNKNOWN, /* not looked at yet */
     UNTRIED_NO,
     UNTRIED_REFUSED, /* it failed not long ago */
-    UNTRIED_HELD     /* it was rolled back */
+    UNTRIED_HELD,    /* it was rolled back */
+    UNTRIED_REPLICA  /* a replica, which may be behind, has it in place of what is installed */
 };
 
 /* One set on its way through the cycle. */
@@ -31,6 +32,7 @@ struct delivery {
     char version[65];               /* of all of them; "" while one is not known */
     bool recalled;                  /* it is what is installed */
     bool describe_denied;
+    const struct err *replica; /* why a replica was asked; NULL: none was */
     enum untried untried;
     bool again; /* it was rolled back by itself, and may have another chance by a rehearsal */
     struct bundle bundle;

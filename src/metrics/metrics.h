@@ -24,6 +24,7 @@ enum metric {
     METRIC_FETCH_INTERVAL,         /* s, between two regular fetches */
     METRIC_FETCHES,                /* set, result */
     METRIC_FETCH_ERRORS,           /* set, code */
+    METRIC_ANSWERS,                /* set, region */
     METRIC_FETCH_DURATION,         /* ms */
     METRIC_LAST_FETCH,             /* set; seconds since 1970 */
     METRIC_LAST_SUCCESS,           /* set; seconds since 1970 */

@@ -281,6 +281,9 @@ static void take_set(struct service *service, size_t i, int64_t now)
     if (is_success(told))
         set->succeeded_at = now;
     metrics_add(service->metrics, METRIC_FETCHES, METRICS_LABELS(name, told->outcome), 1);
+    memcpy(set->region, told->region, sizeof set->region);
+    if (told->region[0])
+        metrics_add(service->metrics, METRIC_ANSWERS, METRICS_LABELS(name, told->region), 1);
     if (told->err.code != ERR_NONE)
         metrics_add(service->metrics, METRIC_FETCH_ERRORS,
                     METRICS_LABELS(name, err_info(told->err.code)->name), 1);
