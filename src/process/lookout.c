@@ -82,7 +82,8 @@ static void close_both(void)
     lookout.signals = lookout.end = -1;
 }
 
-/* SIGHUP asks who stays to read its configuration, which it will; SIGUSR1 asks for a line. */
+/* SIGHUP asks who stays to read its configuration, which it will; SIGUSR1 asks for a line,
+ * SIGUSR2 for a look, which comes anyway. */
 void lookout_begin(bool stays, int64_t limit_ms)
 {
     sigset_t set;
@@ -98,6 +99,7 @@ void lookout_begin(bool stays, int64_t limit_ms)
     lookout.end = eventfd(0, EFD_CLOEXEC);
     (void)sigaddset(&set, SIGHUP);
     (void)sigaddset(&set, SIGUSR1);
+    (void)sigaddset(&set, SIGUSR2);
     (void)sigaddset(&set, SIGCHLD);
     if (lookout.signals >= 0 && lookout.end >= 0 && sigprocmask(SIG_BLOCK, &set, NULL) == 0)
         lookout.running = aside_thread(&lookout.thread, look, NULL) == 0;

@@ -16,8 +16,8 @@ struct err;
 
 /*
  * Once, first of all; limit_ms: of the time that the process had. stays: a signal that ends it is
- * no failure. SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGCHLD are blocked from here on. Without memory
- * for a thread nobody looks out.
+ * no failure. SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 and SIGCHLD are blocked from here on.
+ * Without memory for a thread nobody looks out.
  */
 void lookout_begin(bool stays, int64_t limit_ms);
 

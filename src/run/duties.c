@@ -169,6 +169,25 @@ static void beat(struct service *service, int64_t now)
     }
 }
 
+/* All of a fleet are told in the same moment, and are not to ask together: the next cycle comes
+ * within a minute, and not before a cycle that is at work has ended. */
+static void take_push(struct service *service, int64_t now)
+{
+    uint32_t random;
+    int64_t at;
+
+    if (!service->pushed || service->busy == DUTY_CYCLE)
+        return;
+    service->pushed = false;
+    random_bytes(&random, sizeof random);
+    at = schedule_first(&service->schedule, now, random);
+    if (at < service->floor_at)
+        at = service->floor_at;
+    if (at < service->cycle_at)
+        service->cycle_at = at;
+    log_event(LOG_LEVEL_INFO, "pushed", log_n("in_ms", service->cycle_at - now));
+}
+
 void duties_start(struct service *service)
 {
     const int64_t now = clock_ms();
@@ -178,6 +197,7 @@ void duties_start(struct service *service)
     sd_notify_flush(&service->notify);
     if (now >= service->publish_at)
         publish(service);
+    take_push(service, now);
     if (service->reload && service->busy == DUTY_NONE && service->telling == CONFIG_SETS_MAX)
         service_reload(service);
     telling_start(service, now);

@@ -80,6 +80,7 @@ struct service {
     int64_t cycle_at, probe_at; /* on clock_ms() */
     int64_t floor_at;           /* no cycle before */
     bool refresh;               /* a cycle as soon as the floor allows */
+    bool pushed;                /* SIGUSR2 came: a cycle soon */
     bool reload;                /* SIGHUP came */
     bool reloading;             /* and who sent it waits for the end of a cycle */
 
