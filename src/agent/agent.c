@@ -261,6 +261,7 @@ static int install(const struct delivery *delivery, struct err *err)
     if (result < 0)
         return -1;
     conclude_delivery(delivery, events[outcome]);
+    wave_end(delivery);
     delivery->told->rehearsed = delivery->rehearsal != REHEARSAL_SKIPPED;
     if (outcome == INSTALL_DONE)
         lift_hold(delivery);
@@ -285,6 +286,11 @@ static int set_aside(const struct delivery *delivery, struct err *err)
     if (delivery->untried == UNTRIED_REPLICA) {
         *err = *delivery->replica;
         return keep_stale(delivery, err) ? 0 : -1;
+    }
+    if (delivery->untried == UNTRIED_WAITING) {
+        delivery->told->outcome = "waiting";
+        wave_tell(delivery);
+        return 0;
     }
     if (delivery->untried == UNTRIED_HELD) {
         if (keep_held(delivery, err) < 0)
@@ -394,6 +400,7 @@ int deliver_set(struct agent *agent, size_t i, struct secretsmanager *manager, i
 
     delivery.told->rehearsed = false;
     delivery.told->region[0] = '\0';
+    delivery.told->waits_until = 0;
     if (delivery.origins)
         result = deliver(&delivery, manager, err);
     else

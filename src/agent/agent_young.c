@@ -15,7 +15,7 @@ enum { WAITED_MAX = 32 };
 bool young_waits(const struct delivery *delivery, const struct err *err)
 {
     return err->young && !delivery->config->dry_run && !delivery->told->outcome &&
-           !keep_serves(delivery);
+           !keep_serves(delivery, 0);
 }
 
 static void tell(const struct agent *agent, int64_t left)

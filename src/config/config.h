@@ -16,16 +16,17 @@ struct err;
  * the one table in options.c. It holds no secret, is parsed on the ordinary heap before the arena
  * exists, is valid as a whole or does not exist, and never changes afterwards.
  */
-#define CONFIG_SETS_MAX        16
-#define CONFIG_SECRETS_MAX     16
-#define CONFIG_ENDPOINTS_MAX   1024
-#define CONFIG_SUB_MAX         64
-#define CONFIG_EXPECT_CAS_MAX  16
-#define CONFIG_TEXTS_MAX       16 /* of an option whose values add up */
-#define CONFIG_WORDS_MAX       32
-#define CONFIG_SIGNALS_MAX     8
-#define CONFIG_ROOTS_MAX       8
-#define CONFIG_ROOT_SIZE       32 /* a SHA-256 */
+#define CONFIG_SETS_MAX       16
+#define CONFIG_SECRETS_MAX    16
+#define CONFIG_ENDPOINTS_MAX  1024
+#define CONFIG_SUB_MAX        64
+#define CONFIG_EXPECT_CAS_MAX 16
+#define CONFIG_TEXTS_MAX      16 /* of an option whose values add up */
+#define CONFIG_WORDS_MAX      32
+#define CONFIG_SIGNALS_MAX    8
+#define CONFIG_WAVES_MAX      8
+#define CONFIG_ROOTS_MAX      8
+#define CONFIG_ROOT_SIZE      32 /* a SHA-256 */
 
 /* Secrets that make one installed set. Sets stand in the order of their first secret. */
 struct config_set {
@@ -43,6 +44,12 @@ struct endpoint {
                           with a final dot, which this has and the name has not */
     uint16_t port;
     char path[256]; /* "": config->health_path */
+};
+
+/* So many of a hundred hosts, those of the waves before it included, wait so long. */
+struct wave {
+    unsigned percent;
+    int64_t delay_ms;
 };
 
 /* Whom to signal when a set has changed. */
@@ -132,10 +139,12 @@ struct config {
     size_t forbidden_count;
     int64_t ca_overlap_ms;
     bool dry_run;
-    bool rollback;             /* fetch goes back to the previous set */
-    int64_t deadline_ms;       /* of fetch, and of each cycle of run */
-    int64_t interval_ms;       /* run: the most between two cycles */
-    int64_t probe_interval_ms; /* run: between two rounds of probes; 0: none */
+    bool rollback;                       /* fetch goes back to the previous set */
+    int64_t deadline_ms;                 /* of fetch, and of each cycle of run */
+    int64_t interval_ms;                 /* run: the most between two cycles */
+    int64_t probe_interval_ms;           /* run: between two rounds of probes; 0: none */
+    struct wave waves[CONFIG_WAVES_MAX]; /* run; the last one's are a hundred */
+    size_t wave_count;
     enum rollback_policy rollback_on_failure;
     const char *on_change_exec[CONFIG_WORDS_MAX + 1]; /* a program and its arguments, then NULL */
     struct change_signal on_change_signals[CONFIG_SIGNALS_MAX];

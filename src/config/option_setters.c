@@ -288,6 +288,28 @@ const char *set_rollback(struct parse *parse, const struct option *option, const
     return why;
 }
 
+/* Each wave has more hosts than the one before it, and none waits less. */
+const char *set_wave(struct parse *parse, const struct option *option, const char *text)
+{
+    struct config *config = &parse->store->config;
+    struct wave wave = {0}, before = {0};
+    char *end;
+
+    (void)option;
+    if (config->wave_count == CONFIG_WAVES_MAX)
+        return clause(parse, "is one too many: at most %d", CONFIG_WAVES_MAX);
+    if (config->wave_count > 0)
+        before = config->waves[config->wave_count - 1];
+    wave.percent = (unsigned)strtoul(text, &end, 10);
+    if (end == text || strspn(text, "0123456789") != (size_t)(end - text) ||
+        strncmp(end, "%:", 2) != 0 || value_duration(end + 2, &wave.delay_ms))
+        return "is no share of all hosts and how long that waits, such as 50%:10m";
+    if (wave.percent <= before.percent || wave.percent > 100 || wave.delay_ms < before.delay_ms)
+        return "does not have more hosts than the wave before it, 100% at most, or waits less";
+    config->waves[config->wave_count++] = wave;
+    return NULL;
+}
+
 const char *set_words(struct parse *parse, const struct option *option, const char *text)
 {
     char *copy = (char *)parse_keep(parse, text, strlen(text));

@@ -143,6 +143,9 @@ const struct option options[] = {
     {"probe-interval", "DURATION", set_duration, AT(probe_interval_ms), .fallback = "60s",
      .least = "0s", .most = "1d", .verbs = VERB_RUN,
      .help = "run: between two probes of each enclave; 0s: none"},
+    {"wave", "PERCENT%:DURATION", set_wave, .flags = OPTION_LIST, .verbs = VERB_RUN,
+     .help = "run: how long how many of all hosts, by chance, wait with a new version: "
+             "10%:0s,50%:10m,100%:1h"},
     {"rollback-on-failure", NULL, set_rollback, AT(rollback_on_failure), .verbs = VERB_RUN,
      .help = "run: back to the previous set when the enclaves refuse a new one after all; "
              "=authenticated: when nobody on the way could have forged that"},

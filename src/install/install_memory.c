@@ -18,6 +18,7 @@
 #define TOLD        "told"
 #define ROLLED_BACK "rolled-back"
 #define HELD        "held"
+#define SEEN        "seen"
 
 /* For all to read: after a roll-back by root an agent of another user has to know of it. */
 enum { MEMORY_MODE = 0644, MEMORY_MAX = 1024 };
@@ -36,6 +37,9 @@ static bool read_line(struct install_memory *memory, const struct line *line)
     if (line_is(line, ROLLED_BACK, 2) || line_is(line, ROLLED_BACK, 3))
         return read_digest(memory->rolled_back, line->word[1]) &&
                (line->words == 2 || line_read_number(&memory->tried, line->word[2]));
+    if (line_is(line, SEEN, 3))
+        return read_digest(memory->seen, line->word[1]) &&
+               line_read_number(&memory->seen_at, line->word[2]);
     return line_is(line, HELD, 2) && read_digest(memory->held, line->word[1]);
 }
 
@@ -59,7 +63,8 @@ static int render(struct buf *text, const struct install_memory *memory)
         (memory->told[0] && line_add(text, TOLD, memory->told, NULL) < 0) ||
         (memory->rolled_back[0] &&
          line_add_number(text, ROLLED_BACK, memory->rolled_back, memory->tried) < 0) ||
-        (memory->held[0] && line_add(text, HELD, memory->held, NULL) < 0))
+        (memory->held[0] && line_add(text, HELD, memory->held, NULL) < 0) ||
+        (memory->seen[0] && line_add_number(text, SEEN, memory->seen, memory->seen_at) < 0))
         return -1;
     return 0;
 }
@@ -194,15 +199,19 @@ static bool change_memory(struct install_memory *memory, const struct install_me
 {
     if (change->rolled_back)
         memory->tried = change->tried > 0 ? change->tried : 0;
+    if (change->seen)
+        memory->seen_at = change->seen_at > 0 ? change->seen_at : 0;
     return change_entry(memory->told, sizeof memory->told, change->told) &&
            change_entry(memory->rolled_back, sizeof memory->rolled_back, change->rolled_back) &&
-           change_entry(memory->held, sizeof memory->held, change->held);
+           change_entry(memory->held, sizeof memory->held, change->held) &&
+           change_entry(memory->seen, sizeof memory->seen, change->seen);
 }
 
 static bool same(const struct install_memory *a, const struct install_memory *b)
 {
     return strcmp(a->told, b->told) == 0 && strcmp(a->rolled_back, b->rolled_back) == 0 &&
-           strcmp(a->held, b->held) == 0 && a->tried == b->tried;
+           strcmp(a->held, b->held) == 0 && a->tried == b->tried && strcmp(a->seen, b->seen) == 0 &&
+           a->seen_at == b->seen_at;
 }
 
 static int update_locked(const struct place *place, const struct install_memory_change *change,

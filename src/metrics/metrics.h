@@ -28,6 +28,7 @@ enum metric {
     METRIC_FETCH_DURATION,         /* ms */
     METRIC_LAST_FETCH,             /* set; seconds since 1970 */
     METRIC_LAST_SUCCESS,           /* set; seconds since 1970 */
+    METRIC_WAVE_UNTIL,             /* set; seconds since 1970 */
     METRIC_RETRIES,                /* step; by metrics_event() */
     METRIC_INSTALLS,               /* set, outcome */
     METRIC_ROLLBACKS,              /* set */

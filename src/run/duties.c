@@ -302,6 +302,7 @@ static void take_set(struct service *service, size_t i, int64_t now)
         set->succeeded_at = now;
     metrics_add(service->metrics, METRIC_FETCHES, METRICS_LABELS(name, told->outcome), 1);
     memcpy(set->region, told->region, sizeof set->region);
+    set->waits_until = told->waits_until;
     if (told->region[0])
         metrics_add(service->metrics, METRIC_ANSWERS, METRICS_LABELS(name, told->region), 1);
     if (told->err.code != ERR_NONE)
@@ -310,6 +311,7 @@ static void take_set(struct service *service, size_t i, int64_t now)
     if (strcmp(told->outcome, "installed") == 0 || strcmp(told->outcome, "adopted") == 0 ||
         strcmp(told->outcome, "healed") == 0 || strcmp(told->outcome, "ca_overlap_ended") == 0) {
         metrics_add(service->metrics, METRIC_INSTALLS, METRICS_LABELS(name, told->outcome), 1);
+        service->agent.sets[i].unwanted = false;
         set->tell_at = 0; /* of another one than before, whom it failed to tell of */
         if (!told->rehearsed || !take_rehearsed(service, i, now))
             service->probe_at = 0; /* what is new is looked at at once */
@@ -319,6 +321,7 @@ static void take_set(struct service *service, size_t i, int64_t now)
 static void take_cycle(struct service *service)
 {
     const int64_t now = clock_ms(), wall = clock_wall();
+    int64_t wave = INT64_MAX;
     bool failed = false;
     uint32_t random;
     size_t i;
@@ -326,10 +329,12 @@ static void take_cycle(struct service *service)
     for (i = 0; i < service->config->set_count; i++) {
         take_set(service, i, wall);
         failed = failed || !is_success(&service->agent.sets[i]);
+        if (service->sets[i].waits_until > wall)
+            wave = sooner(wave, now + (service->sets[i].waits_until - wall) * 1000);
     }
     metrics_observe(service->metrics, METRIC_FETCH_DURATION, NULL, now - service->busy_since);
     random_bytes(&random, sizeof random);
-    service->cycle_at = schedule_next(&service->schedule, failed, now, random);
+    service->cycle_at = sooner(wave, schedule_next(&service->schedule, failed, now, random));
     service->floor_at = now + service->schedule.floor_ms;
     if (!service->reloading || service->reload) /* another SIGHUP: its file is not read yet */
         return;
@@ -338,14 +343,27 @@ static void take_cycle(struct service *service)
     service->announce = service->ready;
 }
 
+static bool is_unwanted(const struct watch *watch, size_t i)
+{
+    const struct probe *probes = &watch->probes[i * watch->endpoints];
+    size_t e, refused = 0;
+
+    for (e = 0; e < watch->endpoints; e++)
+        refused += probes[e].verdict == PROBE_REFUSED || probes[e].verdict == PROBE_DOUBTED;
+    return watch->asked[i] && watch->accepted[i] == 0 && refused > 0;
+}
+
 /*
  * What no enclave accepts any more may be what they wait to see replaced: a version that they
- * refused before gets another chance at once.
+ * refused before gets another chance at once, and one that waits for its wave waits no more.
  */
 static void reconsider(struct service *service, size_t i, size_t accepted_before)
 {
     struct service_set *set = &service->sets[i];
 
+    service->agent.sets[i].unwanted = is_unwanted(&service->watch, i);
+    if (service->agent.sets[i].unwanted && set->waits_until > 0)
+        service->refresh = true;
     if (set->asked && set->accepted == 0 && accepted_before > 0 &&
         service->agent.sets[i].refused.times > 0) {
         service->agent.sets[i].refused.until = 0;

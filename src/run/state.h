@@ -31,6 +31,7 @@ struct service_set {
     struct survey survey;         /* as of the last job */
     const char *outcome;          /* of the last cycle, or of a roll-back since */
     struct err err;               /* its error */
+    int64_t waits_until;          /* a new version waits for its wave, seconds since 1970; 0: no */
     char region[REGION_MAX];      /* that served it; "": none did */
     char left[INSTALL_NAME_SIZE]; /* the set that was installed after that */
     char told[INSTALL_NAME_SIZE]; /* the last set that was told of */

@@ -120,6 +120,7 @@ static void put_set(struct json_writer *writer, const struct service *service, s
     put_err(writer, "error", &set->err);
     put_time(writer, "last_fetch", set->fetched_at);
     put_time(writer, "last_success", set->succeeded_at);
+    put_time(writer, "waits_until", set->waits_until);
     json_put_text(writer, "region", set->region[0] ? set->region : NULL);
     put_installed(writer, &set->survey);
     put_err(writer, "problem", &set->survey.err);
