@@ -29,7 +29,7 @@ enum duty { DUTY_NONE, DUTY_SURVEY, DUTY_CYCLE, DUTY_PROBE };
 
 struct service_set {
     struct survey survey;         /* as of the last job */
-    const char *outcome;          /* of the last cycle, or of a roll-back since */
+    enum outcome outcome;         /* of the last cycle, or of a roll-back since */
     struct err err;               /* its error */
     int64_t waits_until;          /* a new version waits for its wave, seconds since 1970; 0: no */
     char region[REGION_MAX];      /* that served it; "": none did */
