@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
-#include "install/install_memory.h"
+#include "install/install_state.h"
 
 enum { HUNDRED = 100 };
 
@@ -29,52 +29,52 @@ int64_t wave_delay(const struct config *config, const char *host, const char *ve
  * for: a wait that cannot be noted might never end. */
 static bool note(const struct delivery *delivery, int64_t now)
 {
-    const struct install_memory_change change = {.seen = delivery->version, .seen_at = now};
+    const struct install_state_change change = {.seen = delivery->version, .seen_at = now};
     struct err err;
 
-    return install_memory_update(&delivery->target, &change, &err) == 0;
+    return install_state_update(&delivery->target, &change, &err) == 0;
 }
 
 bool wave_waits(const struct delivery *delivery)
 {
     struct agent *agent = delivery->agent;
     const int64_t now = clock_wall();
-    struct install_memory memory;
+    struct install_state state;
     int64_t delay, seen = now;
     struct err none;
 
     if (delivery->config->wave_count == 0 || !agent->stays || delivery->config->version_id ||
-        delivery->told->unwanted || delivery->again || !keep_serves(delivery, 0) ||
-        install_memory_read(&delivery->target, &memory, &none) < 0)
+        delivery->record->unwanted || delivery->again || !keep_serves(delivery, 0) ||
+        install_state_read(&delivery->target, &state, &none) < 0)
         return false;
     if (!agent->host[0])
         host_id(agent->aws, agent->host);
     delay = wave_delay(delivery->config, agent->host, delivery->version);
-    if (strcmp(memory.seen, delivery->version) == 0 && memory.seen_at <= now)
-        seen = memory.seen_at;
+    if (strcmp(state.seen, delivery->version) == 0 && state.seen_at <= now)
+        seen = state.seen_at;
     if (seen + delay <= now || !keep_serves(delivery, seen + delay - now) ||
         (seen == now && !note(delivery, now)))
         return false;
-    delivery->told->waits_until = seen + delay;
+    delivery->record->waits_until = seen + delay;
     return true;
 }
 
-void wave_tell(const struct delivery *delivery)
+void wave_log(const struct delivery *delivery)
 {
     char until[CLOCK_TEXT_MAX];
 
-    clock_format(until, delivery->told->waits_until);
+    clock_format(until, delivery->record->waits_until);
     log_event(LOG_LEVEL_INFO, "waiting", log_s("set", delivery_name(delivery)),
               log_s("until", until), log_s("host", delivery->agent->host));
 }
 
 void wave_end(const struct delivery *delivery)
 {
-    const struct install_memory_change change = {.seen = ""};
-    struct install_memory memory;
+    const struct install_state_change change = {.seen = ""};
+    struct install_state state;
     struct err none;
 
     if (delivery->config->wave_count > 0 && delivery->agent->stays &&
-        install_memory_read(&delivery->target, &memory, &none) == 0 && memory.seen[0])
-        (void)install_memory_update(&delivery->target, &change, &none);
+        install_state_read(&delivery->target, &state, &none) == 0 && state.seen[0])
+        (void)install_state_update(&delivery->target, &change, &none);
 }

@@ -161,7 +161,7 @@ static size_t next_fallback(const struct secretsmanager *manager)
     return 0;
 }
 
-static void tell_failure(const struct secretsmanager *manager, size_t next, const struct err *err)
+static void log_failure(const struct secretsmanager *manager, size_t next, const struct err *err)
 {
     const char *const *regions = manager->aws.config->fallback_regions;
 
@@ -195,7 +195,7 @@ static int ask_regions(struct secretsmanager *manager, struct question *question
         if (!question->down)
             next = 0;
         if (manager->fallback || next)
-            tell_failure(manager, next, err);
+            log_failure(manager, next, err);
         if (!next)
             return -1;
         if (!manager->fallback) {
@@ -215,7 +215,7 @@ static bool is_denied(const struct err *err)
 
 /* Asks AWS for one thing. What is wrong with a fallback speaks against nothing that is installed;
  * only, one can do without a description. */
-static int ask(struct secretsmanager *manager, struct question *question, struct err *err)
+static int ask_aws(struct secretsmanager *manager, struct question *question, struct err *err)
 {
     manager->aws = *manager->whole;
     if (region_resolve(&manager->aws, question->secret_id, manager->own, err) < 0)
@@ -254,7 +254,7 @@ int secretsmanager_describe(struct secretsmanager *manager, const char *secret_i
     int r;
 
     *version = (struct secret_version){.id = ""};
-    r = ask(manager, &question, err);
+    r = ask_aws(manager, &question, err);
     if (r == 0)
         r = answer_read_version(version, config, buf_bytes(&response.body), secret_id, err);
     else if (is_denied(err) && shortage_look() == before)
@@ -281,7 +281,7 @@ int secretsmanager_get(struct secretsmanager *manager, const char *secret_id, st
     int r;
 
     *secret = (struct secret){0};
-    r = ask(manager, &question, err);
+    r = ask_aws(manager, &question, err);
     if (r == 0)
         r = answer_read(secret, manager->aws.config, buf_bytes(&response.body), secret_id, err);
     if (r == 0)

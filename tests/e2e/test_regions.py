@@ -20,29 +20,32 @@ NO_URLS = {"AWS_ENDPOINT_URL_SECRETS_MANAGER": None, "AWS_ENDPOINT_URL_STS": Non
 
 
 class Regions:
-    """open(region) has it answer; close(region): connections are refused there."""
+    """open(region) has it answer; until then, and from close(region) on, it resets connections."""
 
     def __init__(self, directory, up, aws):
         self.network = up(Namespace(directory, addresses=[f"{each}/32" for each in ADDRESSES.values()]))
         self.enter = self.network.enter
-        self._up, self._aws, self._open = up, aws, {}
 
         def say(query):
             found = [ADDRESSES[region] for region in ADDRESSES if f".{region}." in query.name]
             return query.answer([address(query.name, each) for each in found if query.kind == "A"])
 
         up(NameServer(self.network.open("udp", "127.0.0.1", 53), say, self.network.open("tcp", "127.0.0.1", 53)))
+        self._proxies = {
+            region: up(FaultProxy(aws.port, "accept", "reset", listener=self.network.open("tcp", at, 443)))
+            for region, at in ADDRESSES.items()
+        }
 
     def open(self, *names):
         for name in names:
-            listener = self.network.open("tcp", ADDRESSES[name], 443)
-            self._open[name] = self._up(FaultProxy(self._aws.port, listener=listener))
+            self._proxies[name].stage = None
 
     def close(self, name):
-        self._open.pop(name).stop()
+        self._proxies[name].stage = "accept"
 
     def asked(self, name):
-        return self._open[name].connections if name in self._open else 0
+        """Connections that came, to whatever end."""
+        return self._proxies[name].connections
 
 
 @pytest.fixture
