@@ -62,7 +62,8 @@ const struct metric_family metric_families[METRICS] = {
                              .scale = 1,
                              .emf = {EMF_AGE, "TimeSinceSuccess", "Seconds", 1, LABEL_0}},
     [METRIC_WAVE_UNTIL] = {.name = "mtls_agent_wave_until_timestamp_seconds",
-                           .help = "Until when a new version waits for its wave, as Unix time.",
+                           .help =
+                               "When the wave comes that a new version waits for, as Unix time.",
                            .type = METRIC_GAUGE,
                            .labels = {"set"},
                            .scale = 1,

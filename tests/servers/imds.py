@@ -73,6 +73,8 @@ class Imds:
             return text_answer(200, self.region)
         if request.path == "/latest/meta-data/instance-id":
             return text_answer(200, self.instance)
+        if request.path == "/latest/meta-data/services/domain":
+            return text_answer(200, "amazonaws.com")
         if request.path.startswith(CREDENTIALS) and self.faults:
             return self.faults.pop(0)
         if request.path.startswith(CREDENTIALS) and self.role:
