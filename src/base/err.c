@@ -259,18 +259,104 @@ static const struct err_info table[ERR_CODES] = {
                       "Allow more time with --deadline; the log shows where it went."},
 };
 
+/* In the order of enum err_code. What is not said here, the code's row says. */
+static const struct cause {
+    const char *name; /* stable, as a code's is */
+    enum err_code code;
+    const char *remedy;
+} causes[ERR_CAUSES - ERR_CODES] = {
+    [CAUSE_HEAP_FULL - ERR_CODES] = {"heap_full", ERR_MEMORY_FULL,
+                                     "Give the process more memory: its limit of address space, or "
+                                     "the container's."},
+    [CAUSE_REGION_FORM - ERR_CODES] = {"region_form", ERR_REGION_MISSING,
+                                       "Correct it: a region reads like eu-central-1."},
+    [CAUSE_TRISTATE - ERR_CODES] = {"not_true_or_false", ERR_CONFIG,
+                                    "Set it to true or false, in the environment, the file or the "
+                                    "profile."},
+    [CAUSE_SESSION_NAME - ERR_CODES] = {"session_name", ERR_CONFIG,
+                                        "Shorten or correct role_session_name of the profile, or "
+                                        "AWS_ROLE_SESSION_NAME."},
+    [CAUSE_NO_ROUTE_DUAL - ERR_CODES] =
+        {"no_route_ipv4", ERR_NO_ROUTE,
+         "Give the subnet a NAT gateway or a VPC endpoint for Secrets Manager, or set HTTPS_PROXY; "
+         "on a host of IPv6 alone set AWS_USE_DUALSTACK_ENDPOINT=true."},
+    [CAUSE_NOT_AWS - ERR_CODES] =
+        {"not_aws", ERR_AWS_DENIED,
+         "This is no answer of AWS's: have the proxy or firewall on the way let requests to this "
+         "host through, or reach it by a VPC endpoint."},
+    [CAUSE_NOT_SUBSCRIBED - ERR_CODES] = {"not_subscribed", ERR_AWS_DENIED,
+                                          "Enable the service or the region for this account, or "
+                                          "wait until its sign-up is through."},
+    [CAUSE_OTHERS_POLICY - ERR_CODES] = {"policy_of_others", ERR_AWS_DENIED,
+                                         "No policy of the role's decides this: have who manages "
+                                         "the policy or the account that AWS names allow it."},
+    [CAUSE_NOT_MUTUAL - ERR_CODES] = {"not_mutual", ERR_ENCLAVE_REFUSED,
+                                      "Let the enclave ask for a client certificate and demand it; "
+                                      "or accept that it does not by --allow-not-mutual."},
+    [CAUSE_ENCLAVE_CA - ERR_CODES] = {"enclave_ca", ERR_ENCLAVE_UNTRUSTED,
+                                      "Put the CA that signed the enclave's certificate into "
+                                      "ca_cert; let the enclave send its intermediates."},
+    [CAUSE_ENCLAVE_DATES - ERR_CODES] = {"enclave_dates", ERR_ENCLAVE_UNTRUSTED,
+                                         "Renew the certificate at the enclave, or set the clock "
+                                         "that is wrong, here or where it was issued."},
+    [CAUSE_ENCLAVE_NAME - ERR_CODES] =
+        {"enclave_name", ERR_ENCLAVE_UNTRUSTED,
+         "Let the enclave's certificate name the endpoint in its subjectAltName, or write "
+         "--endpoint NAME@ADDRESS:PORT with a name that it has."},
+    [CAUSE_ENCLAVE_CHAIN - ERR_CODES] = {"enclave_chain", ERR_ENCLAVE_UNTRUSTED,
+                                         "Let the enclave send its own certificate and its "
+                                         "intermediates, and nothing else."},
+    [CAUSE_ENCLAVE_CERTIFICATE - ERR_CODES] = {"enclave_certificate", ERR_ENCLAVE_UNTRUSTED,
+                                               "Issue the enclave's certificate, or its CA's, "
+                                               "anew; the reason says what is wrong."},
+};
+
+/* Of a failed system call: what errno says besides. */
+static const struct {
+    enum err_code code;
+    int error;
+    enum err_code cause;
+} telling[] = {
+    {ERR_INSTALL_FAILED, 0, ERR_INSTALL_FAILED},
+};
+
+/* The row of a cause; NULL: a code has none. */
+static const struct cause *find_cause(enum err_code code)
+{
+    return code >= ERR_CODES && code < ERR_CAUSES ? &causes[code - ERR_CODES] : NULL;
+}
+
 static int fill(struct err *err, enum err_code code, const char *subject)
 {
-    err->code = code;
-    err->remedy = NULL;
+    const struct cause *cause = find_cause(code);
+
+    err->code = cause ? cause->code : code;
+    err->cause = code;
     err->young = false;
     (void)snprintf(err->subject, sizeof err->subject, "%s", subject ? subject : "");
     return -1;
 }
 
+/* A code that was set by itself is its own cause. */
+static const struct cause *cause_of(const struct err *err)
+{
+    const struct cause *cause = find_cause(err->cause);
+
+    return cause && cause->code == err->code ? cause : NULL;
+}
+
 const char *err_remedy(const struct err *err)
 {
-    return err->remedy ? err->remedy : err_info(err->code)->remedy;
+    const struct cause *cause = cause_of(err);
+
+    return cause ? cause->remedy : err_info(err->code)->remedy;
+}
+
+const char *err_cause(const struct err *err)
+{
+    const struct cause *cause = cause_of(err);
+
+    return cause ? cause->name : err_info(err->code)->name;
 }
 
 int err_set(struct err *err, enum err_code code, const char *subject, const char *format, ...)
@@ -286,7 +372,7 @@ int err_set(struct err *err, enum err_code code, const char *subject, const char
 int err_set_errno(struct err *err, enum err_code code, const char *subject, const char *format, ...)
 {
     int saved = errno;
-    size_t len;
+    size_t len, i;
     va_list arguments;
 
     va_start(arguments, format);
@@ -294,10 +380,17 @@ int err_set_errno(struct err *err, enum err_code code, const char *subject, cons
     va_end(arguments);
     len = strlen(err->reason);
     (void)snprintf(err->reason + len, sizeof err->reason - len, ": %s", strerror(saved));
+    for (i = 0; i < sizeof telling / sizeof *telling; i++)
+        if (telling[i].code == code && telling[i].error == saved)
+            return fill(err, telling[i].cause, subject);
     return fill(err, saved == EMFILE || saved == ENFILE ? ERR_DESCRIPTORS_FULL : code, subject);
 }
 
 const struct err_info *err_info(enum err_code code)
 {
+    const struct cause *cause = find_cause(code);
+
+    if (cause)
+        code = cause->code;
     return &table[(unsigned)code < ERR_CODES ? code : ERR_SYSTEM];
 }

@@ -46,10 +46,7 @@ bool parse_forgives(struct parse *parse, const struct option *option)
 
 int parse_starved(struct parse *parse)
 {
-    (void)err_set(parse->err, ERR_MEMORY_FULL, parse->place, "no room for the configuration");
-    parse->err->remedy = "Give the process more memory: its limit of address space, or the "
-                         "container's.";
-    return -1;
+    return err_set(parse->err, CAUSE_HEAP_FULL, parse->place, "no room for the configuration");
 }
 
 #pragma GCC diagnostic push
