@@ -37,16 +37,17 @@ static int decode(struct bundle_file *file, const char *path, struct err *err)
             continue;
         }
         if (file->count == ROOTS_MAX)
-            return err_set(err, ERR_CONFIG, path, "it has more than %d certificates", ROOTS_MAX);
+            return err_set(err, CAUSE_CA_BUNDLE, path, "it has more than %d certificates",
+                           ROOTS_MAX);
         file->root[file->count++].len = file->der.len - len;
         len = file->der.len;
     }
     if (found == PEM_NO_ROOM)
         return pem_fail(found, &block, path, err);
     if (found < 0)
-        return err_set(err, ERR_CONFIG, path, "a PEM block of it is damaged");
+        return err_set(err, CAUSE_CA_BUNDLE, path, "a PEM block of it is damaged");
     if (file->count == 0)
-        return err_set(err, ERR_CONFIG, path, "it holds no PEM certificate");
+        return err_set(err, CAUSE_CA_BUNDLE, path, "it holds no PEM certificate");
     for (i = 0, len = 0; i < file->count; len += file->root[i++].len)
         file->root[i].data = file->der.data + len;
     return 0;
@@ -69,7 +70,7 @@ static int read_text(struct bundle_file *file, const char *bundle, struct err *e
         return 0;
     }
     if (trust_read(bundle, &file->text, &trust) < 0)
-        return err_set(err, errno == ENOMEM ? ERR_MEMORY_FULL : ERR_CONFIG, bundle,
+        return err_set(err, errno == ENOMEM ? ERR_MEMORY_FULL : CAUSE_CA_BUNDLE, bundle,
                        "the CA bundle cannot be read: %s", trust.why);
     return 0;
 }
@@ -87,8 +88,8 @@ static struct anchors *read_anchors(struct bundle_file *file, const char *path, 
         return NULL;
     anchors = anchors_new(file->root, file->count, &cause);
     if (anchors == NULL)
-        (void)err_set(err, cause.code == ERR_MEMORY_FULL ? ERR_MEMORY_FULL : ERR_CONFIG, path, "%s",
-                      cause.reason);
+        (void)err_set(err, cause.code == ERR_MEMORY_FULL ? ERR_MEMORY_FULL : CAUSE_CA_BUNDLE, path,
+                      "%s", cause.reason);
     return anchors;
 }
 

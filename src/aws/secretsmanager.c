@@ -2,6 +2,7 @@
 #include "aws/secretsmanager.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "aws/answer.h"
 #include "aws/aws.h"
@@ -17,6 +18,7 @@
 struct secretsmanager {
     const struct aws *aws;
     struct client *client;
+    const char *described; /* the last secret that AWS described: that one exists */
 };
 
 struct operation {
@@ -95,6 +97,28 @@ static int append_body(struct buf *body, const struct operation *operation, cons
     return r < 0 ? -1 : buf_append_text(body, "}");
 }
 
+/* What is missing of a secret that is there, whatever AWS calls it. */
+static enum err_code missing(const struct config *config)
+{
+    const char *stage = config->version_stage ? config->version_stage : "AWSCURRENT";
+
+    if (strcmp(stage, "AWSPENDING") == 0)
+        return ERR_VERSION_PENDING;
+    return config->version_id || strcmp(stage, "AWSCURRENT") != 0 ? ERR_VERSION_UNKNOWN
+                                                                  : ERR_VERSION_MISSING;
+}
+
+static void say_which(struct err *err, const struct config *config)
+{
+    const size_t len = strlen(err->reason);
+
+    (void)snprintf(err->reason + len, sizeof err->reason - len,
+                   "; the secret is there, but no version %s of it",
+                   config->version_id      ? config->version_id
+                   : config->version_stage ? config->version_stage
+                                           : "AWSCURRENT");
+}
+
 /* Asks AWS for one thing. The response's body is the caller's, whatever comes of it. */
 static int ask(struct secretsmanager *manager, const struct operation *operation,
                const char *secret_id, struct http_response *response, struct err *err)
@@ -103,19 +127,27 @@ static int ask(struct secretsmanager *manager, const struct operation *operation
     struct client_refusal refusal;
     struct aws_endpoint endpoint;
     struct client_call call = {operation->target, operation->step, secret_id, &endpoint, {0}};
+    const struct config *config = manager->aws->config;
     char region[REGION_MAX];
+    bool absent;
     int r = -1;
 
     if (region_resolve(manager->aws, secret_id, region, err) < 0 ||
         endpoint_resolve(&endpoint, manager->aws, ENDPOINT_SECRETSMANAGER, region, err) < 0)
         return -1;
-    if (append_body(&body, operation, secret_id, manager->aws->config) < 0) {
+    if (append_body(&body, operation, secret_id, config) < 0) {
         (void)err_set(err, ERR_MEMORY_FULL, secret_id, "no room for the request");
     } else {
         call.body = buf_bytes(&body);
         r = client_perform(manager->client, &call, response, &refusal, err);
+        absent =
+            r > 0 && refusal.error.means == ERR_SECRET_NOT_FOUND && manager->described == secret_id;
+        if (absent)
+            refusal.error.means = missing(config);
         if (r > 0)
             r = refusal_explain(err, &call, &refusal);
+        if (absent)
+            say_which(err, config);
     }
     buf_free(&body);
     return r;
@@ -137,7 +169,10 @@ int secretsmanager_describe(struct secretsmanager *manager, const char *secret_i
     int r;
 
     *version = (struct secret_version){.id = ""};
+    manager->described = NULL;
     r = ask(manager, &describe_secret, secret_id, &response, err);
+    if (r == 0)
+        manager->described = secret_id;
     if (r == 0)
         r = answer_read_version(version, config, buf_bytes(&response.body), secret_id, err);
     else if (is_denied(err) && shortage_look() == before)

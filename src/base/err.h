@@ -8,7 +8,8 @@
  * The one error type. A function that can fail returns 0 or -1 and, on -1, has filled the caller's
  * struct err: a stable code, on what it failed (secret, endpoint, file) and why. What a code means
  * to the user, its exit status (sysexits.h), and the remedy of each cause stand in the tables in
- * err.c. Libraries set errors; only the edge (the commands) prints them, once, through log_error().
+ * err_table.c. Libraries set errors; only the edge (the commands) prints them, once, through
+ * log_error().
  */
 enum err_code {
     ERR_NONE = 0,
@@ -96,7 +97,32 @@ enum err_code {
      * code, which it implies, and has a remedy of its own. An error whose cause is not here has its
      * code for a cause.
      */
-    CAUSE_HEAP_FULL = ERR_CODES,
+    CAUSE_BASE64 = ERR_CODES,
+    CAUSE_UTF16,
+    CAUSE_BINARY,
+    CAUSE_ENCODED_TWICE,
+    CAUSE_FILE_UNREADABLE,
+    CAUSE_ISSUER_IS_NO_CA,
+    CAUSE_WRONG_FIELD,
+    CAUSE_CERTIFICATE_REQUEST,
+    CAUSE_PKCS7,
+    CAUSE_KEY_OPENSSH,
+    CAUSE_KEY_FORM,
+    CAUSE_KEYS_SEVERAL,
+    CAUSE_TRUST_SETTINGS,
+    CAUSE_CERTIFICATES_MANY,
+    CAUSE_LEAF_PURPOSE,
+    CAUSE_CA_EXPIRED,
+    CAUSE_CERTIFICATE_ALTERED,
+    CAUSE_SIGNATURE_UNSUPPORTED,
+    CAUSE_CA_KEY,
+    CAUSE_NAME_CONSTRAINTS,
+    CAUSE_PATH_LENGTH,
+    CAUSE_CRITICAL_EXTENSION,
+    CAUSE_NOT_A_CA,
+    CAUSE_CA_USAGE,
+    CAUSE_HEAP_FULL,
+    CAUSE_CA_BUNDLE,
     CAUSE_REGION_FORM,
     CAUSE_TRISTATE,
     CAUSE_SESSION_NAME,
@@ -110,6 +136,13 @@ enum err_code {
     CAUSE_ENCLAVE_NAME,
     CAUSE_ENCLAVE_CHAIN,
     CAUSE_ENCLAVE_CERTIFICATE,
+    CAUSE_ENCLAVE_PLAIN,
+    CAUSE_ENCLAVE_DNS,
+    CAUSE_OWNER_DENIED,
+    CAUSE_OWNER_UNMAPPED,
+    CAUSE_DIR_DENIED,
+    CAUSE_READ_ONLY,
+    CAUSE_DISK_FULL,
     ERR_CAUSES /* the end of codes and causes */
 };
 

@@ -48,6 +48,9 @@ json_value json_member(const struct json *json, json_value object, const char *n
 /* The same, where null and "" are no value: many writers put them where there is none. */
 json_value json_present(const struct json *json, json_value object, const char *name);
 
+/* Whether a value is none: null, or "". */
+bool json_is_nothing(const struct json *json, json_value value);
+
 /* Walks an object: *name (a string value) and *value from one member to the next; *at is 0 at
  * first. 0 at the end. */
 int json_each(const struct json *json, json_value object, int *at, json_value *name,

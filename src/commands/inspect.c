@@ -104,7 +104,7 @@ static int read_document(const char *path, struct buf *text, struct err *err)
         result = fs_read_stream(STDIN_FILENO, text);
     else
         result = fs_read(AT_FDCWD, path, text);
-    return result < 0 ? err_set_errno(err, ERR_DOCUMENT_INVALID, path, "it cannot be read") : 0;
+    return result < 0 ? err_set_errno(err, CAUSE_FILE_UNREADABLE, path, "it cannot be read") : 0;
 }
 
 static int inspect_document(struct inspection *inspection, const char *path, struct err *err)

@@ -215,7 +215,9 @@ static int refuse(const struct probe_request *all, const struct probe *probes,
     return err_set(err,
                    verdict == PROBE_UNATTESTED  ? probes[i].attested.code
                    : verdict == PROBE_UNTRUSTED ? cause_of(probes[i].verify)
-                                                : codes[verdict],
+                   : (verdict == PROBE_SILENT || verdict == PROBE_UNREACHABLE) && probes[i].cause
+                       ? probes[i].cause
+                       : codes[verdict],
                    all->endpoints[i].text, "%s", probes[i].reason);
 }
 

@@ -50,7 +50,7 @@ static int read_field(const struct place *place, int fd, enum bundle_field field
         return 0;
     if (errno == ENOMEM)
         return err_set(err, ERR_MEMORY_FULL, place->path, "no room for %s", name);
-    if (errno == EINVAL)
+    if (errno == EINVAL || errno == EISDIR)
         return err_set(err, ERR_TARGET_INVALID, place->path, "%s is no regular file", name);
     return err_set_errno(err, ERR_TARGET_INVALID, place->path, "cannot read %s", name);
 }

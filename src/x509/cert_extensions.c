@@ -180,7 +180,7 @@ static bool read_qualifiers(struct cert *cert, struct bytes in)
             return false;
         if ((cert->critical & CERT_EXT_POLICIES) && !bytes_equal(id, statement) &&
             !bytes_equal(id, notice))
-            cert->refused_critical = true;
+            cert->refused_critical = id;
     }
     return true;
 }
@@ -271,7 +271,7 @@ static int read_extension(struct cert *cert, struct bytes oid, bool critical, st
     const struct extension *known = find_extension(oid);
 
     if (critical && (known == NULL || known->flag == 0))
-        cert->refused_critical = true;
+        cert->refused_critical = oid;
     if (known == NULL)
         return 0;
     if (critical)

@@ -67,6 +67,14 @@ static void put_type(struct text *text, struct bytes type)
     }
 }
 
+void cert_oid_text(struct bytes oid, char *out, size_t size)
+{
+    struct text text = {.out = out, .size = size};
+
+    out[0] = '\0';
+    put_type(&text, oid);
+}
+
 /* RFC 4514 2.4. */
 static void put_value(struct text *text, const struct der *value)
 {

@@ -35,6 +35,13 @@ enum pem_found pem_next(struct pem_reader *reader, struct pem_block *block, stru
 int pem_fail(enum pem_found found, const struct pem_block *block, const char *subject,
              struct err *err);
 
+/*
+ * The err of a text in which there is no block of the kind that is wanted; other: the last block
+ * that is there, its label "" where none is. ERR_PEM_INVALID, or what the text is by mistake.
+ */
+int pem_lacks(const char *wanted, const struct pem_block *other, struct bytes text,
+              const char *subject, struct err *err);
+
 /* Whether the label is one of a certificate: also as old OpenSSL and NSS write it. */
 bool pem_is_certificate(const struct pem_block *block);
 

@@ -121,8 +121,8 @@ static enum verify_status refuse(const struct constraints *constraints, const ch
     char title[VERIFY_TITLE_MAX];
 
     verify_title(constraints->issuer, title);
-    return verify_refuse(constraints->reason, VERIFY_USAGE, "the name constraints of %s %s", title,
-                         what);
+    return verify_refuse(constraints->reason, VERIFY_CONSTRAINTS, "the name constraints of %s %s",
+                         title, what);
 }
 
 enum found { FOUND_FORM = 1, FOUND_MATCH = 2 };
