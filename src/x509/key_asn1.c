@@ -298,18 +298,20 @@ static struct key *new_ec(struct bytes in, struct bytes parameters, const struct
     return key;
 }
 
-/* The rest of OneAsymmetricKey (RFC 5958), behind its version. Attributes and public key are left
- * out. */
-static struct key *new_pkcs8(struct bytes in, const struct report *report)
+/* The rest of OneAsymmetricKey (RFC 5958), behind its version, which is 1 where a public key stands
+ * in it. Attributes and public key are left out. */
+static struct key *new_pkcs8(struct bytes in, int version, const struct report *report)
 {
-    struct bytes algorithm, oid, octets, left_out, null;
+    struct bytes algorithm, oid, octets, attributes, public, null;
     size_t i;
 
     if (!der_take(&in, DER_SEQUENCE, &algorithm) || !der_take(&in, DER_OCTET_STRING, &octets) ||
-        !der_take_optional(&in, DER_CONTEXT_CONSTRUCTED | 0, &left_out) ||
-        !der_take_optional(&in, DER_CONTEXT | 1, &left_out) || in.len > 0 ||
+        !der_take_optional(&in, DER_CONTEXT_CONSTRUCTED | 0, &attributes) ||
+        !der_take_optional(&in, DER_CONTEXT | 1, &public) || in.len > 0 ||
         !der_take(&algorithm, DER_OID, &oid))
         return invalid(report, "it is no whole PKCS#8 key");
+    if (version != (public.data ? 1 : 0))
+        return invalid(report, "its version is unknown");
     if (bytes_equal(oid, OID_EC))
         return new_ec(octets, algorithm, report);
     for (i = 0; i < sizeof others / sizeof others[0]; i++)
@@ -345,7 +347,5 @@ struct key *key_new(struct bytes der, const char *subject, struct err *err)
     case DER_SEQUENCE: break;
     default: return invalid(&report, "it is no private key");
     }
-    if (version_of(number) != 0 && version_of(number) != 1)
-        return invalid(&report, "its version is unknown");
-    return new_pkcs8(body, &report);
+    return new_pkcs8(body, version_of(number), &report);
 }
