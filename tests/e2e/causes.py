@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, padding, x25519
 from cryptography.hazmat.primitives.serialization import pkcs12, pkcs7
+from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from servers.aws import aws_error
@@ -448,6 +449,45 @@ def altered(some):
     return pem("CERTIFICATE", data)
 
 
+def ber_signature(some):
+    """The length of its SEQUENCE in a byte more than DER has it."""
+    tbs, algorithm, signature = _elements(body(der(some.pair.cert)))
+    values = body(signature)[1:]
+    return pem("CERTIFICATE", _der(0x30, tbs + algorithm + _der(0x03, b"\0\x30\x81" + values[1:])))
+
+
+def signed_anew(some, change):
+    """The certificate with another body, signed by its CA."""
+    tbs, algorithm, _ = _elements(body(der(some.pair.cert)))
+    tbs = _der(0x30, change(body(tbs)))
+    return pem("CERTIFICATE", _der(0x30, tbs + algorithm + _der(0x03, b"\0" + some.root.key.sign(tbs, ec.ECDSA(hashes.SHA256())))))
+
+
+def unsorted_name(some):
+    unit = _der(0x30, bytes.fromhex("060355040b") + _der(0x0C, b"Longer"))
+    name = _der(0x31, _der(0x30, bytes.fromhex("0603550403") + _der(0x0C, b"Client")))
+    return signed_anew(some, lambda tbs: tbs.replace(_der(0x30, name), _der(0x30, _der(0x31, unit + body(name)))))
+
+
+def zero_octet(some):
+    usage = _der(0x30, bytes.fromhex("0603551d0f") + _der(0x04, bytes.fromhex("0303008000")))
+
+    def change(tbs):
+        *others, extensions = _elements(tbs)
+        return b"".join(others) + _der(0xA3, _der(0x30, body(body(extensions)) + usage))
+
+    return signed_anew(some, change)
+
+
+def excluded_by_another_type(some):
+    """The name that is excluded, as a BMPString."""
+    own = Authority("Own", more=[constraint(excluded=[directory("Client")])])
+    new = new_key("p256")
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "CLIENT", _type=_ASN1Type.BMPString)])
+    made = own._builder(name, new.public_key(), own, (-DAY, DAY)).sign(own.key, hashes.SHA256())
+    return document(Pair(made.public_bytes(serialization.Encoding.PEM).decode(), key_pem(new)), own.pem)
+
+
 def leaf_usage(some):
     return document(
         some.root.issue("Client", more=[x509.KeyUsage(False, False, True, False, False, False, False, False, False)]),
@@ -611,6 +651,9 @@ DOCUMENTS = {
     ),
     # the chain
     "altered": Row(cert(altered), "certificate_altered", "client_cert of", ["was not signed by the key of"]),
+    "a signature in BER": Row(cert(ber_signature), "certificate_altered", "client_cert of", ["was not signed"]),
+    "a name out of order": Row(cert(unsorted_name), "certificate_invalid", "client_cert of", ["name is malformed"]),
+    "a keyUsage that ends with zeros": Row(cert(zero_octet), "certificate_invalid", "client_cert of", ["keyUsage is malformed"]),
     "signed by Ed25519": Row(
         lambda some: some.by(new_key("ed25519")), "signature_unsupported", "client_cert of", ["Ed25519"]),
     "signed by PSS of another salt": Row(
@@ -628,6 +671,7 @@ DOCUMENTS = {
         lambda some: some.by(ec.generate_private_key(ec.SECP256K1())), "ca_key", "ca_cert of", ["another curve"]),
     "an excluded name": Row(
         authority(more=[constraint(excluded=[directory("Client")])]), "name_constraints", "ca_cert of", ["exclude"]),
+    "an excluded name of another type": Row(excluded_by_another_type, "name_constraints", "ca_cert of", ["exclude"]),
     "a name that is not permitted": Row(
         authority(more=[constraint(permitted=[directory("Other")])]), "name_constraints", "ca_cert of", ["do not permit"]),
     "an intermediate's constraint": Row(
