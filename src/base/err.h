@@ -90,6 +90,7 @@ enum err_code {
     ERR_THREADS_FULL,
     ERR_SYSTEM,
     ERR_DEADLINE,
+    ERR_OUTPUT,
     ERR_CODES, /* how many there are; not a code */
 
     /*

@@ -255,6 +255,8 @@ const struct err_info err_codes[ERR_CODES] = {
          "Allow more threads (TasksMax, ulimit -u, the container's pids limit): 16 "
          "or more; or more memory for their stacks."},
     [ERR_SYSTEM] = {"system", EX_OSERR, ERR_OF_HOST, "the system refused", "See the reason."},
+    [ERR_OUTPUT] = {"output_failed", EX_OSFILE, ERR_OF_HOST, "the answer is not whole",
+                    "Free space where it goes, or let its reader read to the end."},
     [ERR_DEADLINE] = {"deadline", EX_TEMPFAIL, ERR_IS_PASSING, "the deadline has passed",
                       "Allow more time with --deadline; the log shows where it went."},
 };

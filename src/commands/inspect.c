@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "commands/commands.h"
 #include "commands/inspect_print.h"
+#include "commands/output.h"
 #include "config/config.h"
 #include "identity/bundle.h"
 #include "identity/report.h"
@@ -177,10 +178,11 @@ static int inspect(const struct work *work)
         json_close(&inspection.writer, ']');
         (void)buf_append_text(&inspection.out, "\n");
     }
-    if (inspection.writer.failed || fs_write_all(STDOUT_FILENO, buf_bytes(&inspection.out)) < 0)
+    if (inspection.writer.failed)
         inspection.good = false;
+    output_write(buf_bytes(&inspection.out));
     buf_free(&inspection.out);
-    return inspection.good ? 0 : NOT_GOOD;
+    return output_status(inspection.good ? 0 : NOT_GOOD);
 }
 
 int command_inspect(const struct config *config, unsigned needs)

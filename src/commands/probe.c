@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "commands/commands.h"
+#include "commands/output.h"
 #include "commands/probe_print.h"
 #include "config/config.h"
 #include "enclave/probe.h"
@@ -102,7 +103,7 @@ static int probe(const struct work *work)
         }
     }
     probe_print_end(&output);
-    return output.failed ? status : 0;
+    return output_status(output.failed ? status : 0);
 }
 
 int command_probe(const struct config *config, unsigned needs)

@@ -165,7 +165,7 @@ const struct option options[] = {
      .most = "36500d", .verbs = VERB_INSPECT | VERB_HEALTHCHECK,
      .help = "inspect and healthcheck fail where a certificate ends within that time"},
     {"json", NULL, set_bool, AT(json),
-     .verbs = VERB_INSPECT | VERB_PROBE | VERB_STATUS | VERB_ATTEST,
+     .verbs = VERB_INSPECT | VERB_PROBE | VERB_STATUS | VERB_HEALTHCHECK | VERB_ATTEST,
      .help = "write standard output as JSON, for programs"},
     {"status-file", "FILE", set_text, AT(status_file), value_path, .flags = OPTION_FIXED,
      .verbs = VERB_RUN | VERB_STATUS | VERB_HEALTHCHECK | VERB_PURGE,
