@@ -68,6 +68,24 @@ static void find_expiring(const struct inspection *inspection, struct report *re
     }
 }
 
+/* What installs sets the modes; who came after may have set others. */
+static void check_modes(const struct config *config, const struct installed *facts,
+                        struct report *report)
+{
+    int i;
+
+    for (i = 0; i < BUNDLE_FIELDS; i++) {
+        const enum bundle_field field = (enum bundle_field)i;
+        const bool secret = field == BUNDLE_CLIENT_KEY || field == BUNDLE_SERVER_KEY;
+        const mode_t wanted = secret ? config->key_mode : config->cert_mode;
+
+        if (facts->modes[i] && facts->modes[i] != wanted)
+            report_add(report, REPORT_WARNING, field, "%s has mode %04o; %s is %04o",
+                       bundle_field_file(field), facts->modes[i], secret ? "key-mode" : "cert-mode",
+                       wanted);
+    }
+}
+
 static int inspect_object(struct inspection *inspection, const struct object *object,
                           struct err *err)
 {
@@ -86,6 +104,7 @@ static int inspect_object(struct inspection *inspection, const struct object *ob
     if (!report)
         return -1;
     mark_kept(report, &object->facts);
+    check_modes(config, &object->facts, report);
     find_expiring(inspection, report);
     if (config->json)
         inspect_print_json(&inspection->writer, &inspected);

@@ -83,6 +83,16 @@ static int read_facts(int fd, const char *name, struct installed *facts)
     return result;
 }
 
+static void read_modes(int fd, struct installed *facts)
+{
+    struct stat status;
+    int field;
+
+    for (field = 0; field < BUNDLE_FIELDS; field++)
+        if (fstatat(fd, bundle_field_file((enum bundle_field)field), &status, 0) == 0)
+            facts->modes[field] = status.st_mode & 07777;
+}
+
 /* Whether a set is still the installed one; while it is, nobody unlinks its files. */
 static bool is_current(const struct place *place, int fd)
 {
@@ -124,6 +134,7 @@ static int read_once(const struct place *place, struct bundle *bundle, struct in
     result = read_fields(place, fd, bundle, err);
     if (result == 0 && read_facts(fd, name, facts) < 0)
         result = err_set(err, ERR_MEMORY_FULL, place->path, "no room for its manifest");
+    read_modes(fd, facts);
     if (!is_current(place, fd))
         result = 1;
     close(fd);

@@ -96,6 +96,12 @@ void cert_subject_text(struct bytes name, char *out, size_t size);
 /* An OID's content as text: "1.2.840.113549", or the short name of an attribute of names. */
 void cert_oid_text(struct bytes oid, char *out, size_t size);
 
+/*
+ * What Go's crypto/x509 has against a certificate that is good here, a clause: programs in Go,
+ * which read these files, would not take it. NULL: nothing.
+ */
+const char *cert_go_flaw(const struct cert *cert);
+
 /* Whether issuer's key made cert's signature (RFC 5280 6.1.3 (a)(1)). */
 bool cert_signed_by(const struct cert *cert, const struct cert *issuer);
 

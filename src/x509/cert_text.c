@@ -135,6 +135,26 @@ void cert_subject_text(struct bytes name, char *out, size_t size)
     }
 }
 
+const char *cert_go_flaw(const struct cert *cert)
+{
+    const struct bytes names[] = {cert->issuer, cert->subject};
+    struct dn_attribute attribute;
+    struct dn_walk walk;
+    size_t i;
+
+    if (cert->serial.data[0] >= 0x80)
+        return "its serial number is negative";
+    for (i = 0; i < sizeof names / sizeof *names; i++)
+        for (walk = dn_walk(names[i]); dn_next(&walk, &attribute);)
+            if (!dn_is_well_formed(&attribute.value))
+                return attribute.value.tag == 0x0C   ? "a name in it is broken UTF-8"
+                       : attribute.value.tag == 0x13 ? "a name in it has a letter that no "
+                                                       "PrintableString has, such as @ or _"
+                                                     : "a name in it has a string type that is not "
+                                                       "read, or letters that its type has not";
+    return NULL;
+}
+
 bool cert_common_name(const struct cert *cert, char *out, size_t size)
 {
     struct dn_walk walk = dn_walk(cert->subject);

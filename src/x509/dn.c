@@ -98,6 +98,11 @@ struct reading {
     bool in_word; /* the character before was no space */
 };
 
+static struct reading start(const struct der *value)
+{
+    return (struct reading){.rest = value->value, .tag = value->tag};
+}
+
 /* How many bytes of UTF-8 begin with this one; 0: none. */
 static size_t utf8_length(uint8_t first)
 {
@@ -112,6 +117,7 @@ static size_t utf8_length(uint8_t first)
 /* What is malformed is a character like no other. */
 static int next_character(struct reading *reading)
 {
+    static const int least[] = {0, 0, 0x80, 0x800, 0x10000};
     const struct bytes in = reading->rest;
     size_t len = reading->tag == BMP_STRING ? 2 : reading->tag == UNIVERSAL_STRING ? 4 : 1, i;
     int c;
@@ -121,7 +127,10 @@ static int next_character(struct reading *reading)
     if (reading->tag == UTF8_STRING && utf8_length(*in.data) > 0)
         len = utf8_length(*in.data);
     if (len > in.len)
-        len = in.len;
+        len = reading->tag == UTF8_STRING ? 1 : in.len;
+    for (i = 1; reading->tag == UTF8_STRING && i < len; i++)
+        if ((in.data[i] & 0xC0) != 0x80)
+            len = 1;
     reading->rest = bytes_of(in.data + len, in.len - len);
     if (reading->tag != UTF8_STRING || len == 1) {
         for (c = 0, i = 0; i < len; i++)
@@ -130,7 +139,41 @@ static int next_character(struct reading *reading)
     }
     for (c = in.data[0] & (0x7F >> len), i = 1; i < len; i++)
         c = c << 6 | (in.data[i] & 0x3F);
-    return c;
+    return c < least[len] ? ODD + c : c;
+}
+
+bool dn_is_well_formed(const struct der *value)
+{
+    struct reading reading = start(value);
+    int c;
+
+    while ((c = next_character(&reading)) != END) {
+        const bool digit = c >= '0' && c <= '9';
+        const bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+
+        switch (value->tag) {
+        case UTF8_STRING:
+            if (c >= ODD || (c >= 0xD800 && c <= 0xDFFF))
+                return false;
+            break;
+        case PRINTABLE_STRING: /* "*" and "&" are none, and let through by many */
+            if (c == 0 || c > 0x7F || !(digit || letter || strchr(" '()+,-./:=?*&", c)))
+                return false;
+            break;
+        case NUMERIC_STRING:
+            if (!digit && c != ' ')
+                return false;
+            break;
+        case IA5_STRING:
+            if (c > 0x7F)
+                return false;
+            break;
+        case T61_STRING:
+        case BMP_STRING: break;
+        default: return false;
+        }
+    }
+    return value->tag != BMP_STRING || value->value.len % 2 == 0;
 }
 
 static bool is_blank(int c)
@@ -158,11 +201,6 @@ static int next_folded(struct reading *reading)
     }
     reading->in_word = true;
     return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
-}
-
-static struct reading start(const struct der *value)
-{
-    return (struct reading){.rest = value->value, .tag = value->tag};
 }
 
 static bool is_ascii(const struct der *value)

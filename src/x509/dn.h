@@ -42,6 +42,10 @@ bool dn_next(struct dn_walk *walk, struct dn_attribute *attribute);
  */
 bool dn_is_text(const struct der *value);
 
+/* Whether a value holds only what its string type may; false also for types that are hardly read:
+ * UniversalString, VisibleString and others. */
+bool dn_is_well_formed(const struct der *value);
+
 extern const struct bytes dn_common_name, dn_email_address;
 
 #endif

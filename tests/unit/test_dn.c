@@ -130,6 +130,40 @@ static void order_in_an_rdn_does_not_count(void **state)
         DN_OTHER);
 }
 
+static bool well(unsigned type, const char *text, size_t len)
+{
+    const struct der value = {.tag = type, .value = bytes_of((const uint8_t *)text, len)};
+
+    return dn_is_well_formed(&value);
+}
+
+#define WELL(type, text) well(type, text, sizeof(text) - 1)
+
+static void letters_are_their_types(void **state)
+{
+    (void)state;
+    assert_true(WELL(UTF8, "M\xC3\xBCller \xE2\x82\xAC \xF0\x9F\x98\x80"));
+    assert_false(WELL(UTF8, "\xC3"));
+    assert_false(WELL(UTF8, "\xE2\x82"));
+    assert_false(WELL(UTF8, "\xE2\x28\xA1"));
+    assert_false(WELL(UTF8, "\xC0\x80")); /* longer than need be */
+    assert_false(WELL(UTF8, "\xE0\x80\x80"));
+    assert_false(WELL(UTF8, "\xED\xA0\x80"));     /* half a pair */
+    assert_false(WELL(UTF8, "\xF4\x90\x80\x80")); /* beyond Unicode */
+    assert_true(WELL(PRINTABLE, "Az 09'()+,-./:=?*&"));
+    assert_false(WELL(PRINTABLE, "a@b"));
+    assert_false(WELL(PRINTABLE, "a_b"));
+    assert_false(WELL(PRINTABLE, "a\0b"));
+    assert_true(WELL(IA5, "a@b"));
+    assert_false(WELL(IA5, "\xE9"));
+    assert_true(WELL(NUMERIC, "1 2"));
+    assert_false(WELL(NUMERIC, "1a"));
+    assert_true(WELL(T61, "\xE9"));
+    assert_true(WELL(BMP, "\0a"));
+    assert_false(WELL(BMP, "\0a\0"));
+    assert_false(WELL(UNIVERSAL, "\0\0\0a"));
+}
+
 static bool valid(struct name name)
 {
     return dn_valid(bytes_of(name.data + 2, name.len - 2));
@@ -159,6 +193,7 @@ int main(void)
         cmocka_unit_test(types_do_not_count),
         cmocka_unit_test(beyond_ascii_it_may_be_the_same),
         cmocka_unit_test(order_in_an_rdn_does_not_count),
+        cmocka_unit_test(letters_are_their_types),
         cmocka_unit_test(sets_are_sorted_and_small),
     };
 
