@@ -32,8 +32,9 @@ struct attesting {
 
 static void fail(struct attesting *attesting, const struct err *err)
 {
-    log_error(err);
-    attesting->status = err_info(err->code)->exit_status;
+    const int status = log_error(err);
+
+    attesting->status = status > attesting->status ? status : attesting->status;
 }
 
 static void show(struct attesting *attesting, const char *source,

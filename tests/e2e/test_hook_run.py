@@ -438,3 +438,16 @@ def test_without_proc(agent, put, good, hook, tmp_path):
     prefix = ["unshare", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]), "--mount", "sh", "-c"]
     prefix += ['mount -t tmpfs none /proc && exec "$@"', "sh"]
     agent.fetch(put(good), hook.option, prefix=prefix).succeeded("hook_done")
+
+
+def test_of_two_sets_a_hook_that_outlives_the_deadline(agent, put, good, tmp_path):
+    """Both are installed, and neither is told of: the status is the hook's."""
+    program = tmp_path / "hook"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    sets = [f"one={put(good)}", f"two={put(good)}"]
+    result = agent.fetch(sets, f"--on-change-exec={program}", deadline="6s")
+    assert result.status == 74, result.stderr
+    assert len(result.all("installed")) == 2
+    errors = result.all("error")
+    assert len(errors) == 2 and {error["code"] for error in errors} == {"hook_failed"}
