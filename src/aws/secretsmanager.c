@@ -120,8 +120,8 @@ static void say_which(struct err *err, const struct config *config)
 }
 
 /* Asks AWS for one thing. The response's body is the caller's, whatever comes of it. */
-static int ask(struct secretsmanager *manager, const struct operation *operation,
-               const char *secret_id, struct http_response *response, struct err *err)
+static int ask_aws(struct secretsmanager *manager, const struct operation *operation,
+                   const char *secret_id, struct http_response *response, struct err *err)
 {
     struct buf body = {.tag = ARENA_WORK};
     struct client_refusal refusal;
@@ -170,7 +170,7 @@ int secretsmanager_describe(struct secretsmanager *manager, const char *secret_i
 
     *version = (struct secret_version){.id = ""};
     manager->described = NULL;
-    r = ask(manager, &describe_secret, secret_id, &response, err);
+    r = ask_aws(manager, &describe_secret, secret_id, &response, err);
     if (r == 0)
         manager->described = secret_id;
     if (r == 0)
@@ -195,7 +195,7 @@ int secretsmanager_get(struct secretsmanager *manager, const char *secret_id, st
     int r;
 
     *secret = (struct secret){0};
-    r = ask(manager, &get_secret_value, secret_id, &response, err);
+    r = ask_aws(manager, &get_secret_value, secret_id, &response, err);
     if (r == 0)
         r = answer_read(secret, manager->aws->config, buf_bytes(&response.body), secret_id, err);
     if (r < 0)

@@ -92,38 +92,26 @@ static int check_complete(const struct reading *reading)
                    bundle->strange[0] ? "; found " : "", bundle->strange);
 }
 
-/* Decodes a field's certificates into der; only their lengths are put into list. How many, or -1.
- */
+/* Decodes a field's certificates into der, and views into it into list. How many, or -1. */
 static int decode_certificates(const struct reading *reading, enum bundle_field field,
-                               struct buf *der, struct bytes *list, size_t max)
+                               struct buf *der, struct bytes *certs, size_t max)
 {
     const struct bytes text = buf_bytes(&reading->bundle->field[field]);
-    struct pem_reader reader = {text};
-    struct pem_block block, other = {0};
+    struct pem_list list = {.cert = certs, .max = max};
+    const enum pem_found found = pem_certificates(&list, text, der);
     char subject[ERR_SUBJECT_MAX];
-    size_t count = 0, len = 0;
-    enum pem_found found;
 
-    while ((found = pem_next(&reader, &block, der)) > 0) {
-        if (pem_is_private_key(&block))
-            return fail(reading, field, CAUSE_WRONG_FIELD, "a private key stands in it");
-        if (!pem_is_certificate(&block)) {
-            other = block;
-            der->len = len;
-            continue;
-        }
-        if (count == max)
-            return fail(reading, field, CAUSE_CERTIFICATES_MANY,
-                        "it holds more than %zu certificates", max);
-        list[count++] = bytes_of(NULL, der->len - len);
-        len = der->len;
-    }
+    if (list.private_key)
+        return fail(reading, field, CAUSE_WRONG_FIELD, "a private key stands in it");
+    if (found == PEM_BLOCK)
+        return fail(reading, field, CAUSE_CERTIFICATES_MANY, "it holds more than %zu certificates",
+                    max);
     if (found < 0)
-        return pem_fail(found, &block, subject_of(reading, field, subject), reading->err);
-    if (count == 0)
-        return pem_lacks("CERTIFICATE", &other, text, subject_of(reading, field, subject),
+        return pem_fail(found, &list.bad, subject_of(reading, field, subject), reading->err);
+    if (list.count == 0)
+        return pem_lacks("CERTIFICATE", &list.other, text, subject_of(reading, field, subject),
                          reading->err);
-    return (int)count;
+    return (int)list.count;
 }
 
 /* Reads a field's certificates in their order, one that is there twice once. How many, or -1. */
@@ -134,11 +122,9 @@ static int read_certificates(const struct reading *reading, enum bundle_field fi
     char reason[CERT_REASON_MAX];
     struct bytes item;
     struct cert cert;
-    size_t at = 0;
 
     for (i = 0; i < count; i++) {
-        item = bytes_of(der->data + at, list[i].len);
-        at += item.len;
+        item = list[i];
         if (cert_parse(&cert, item, reason) < 0)
             return fail(reading, field,
                         strcmp(reason, CERT_TRAILING) == 0 ? CAUSE_TRUST_SETTINGS

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/decimal.h"
 #include "base/err.h"
 #include "base/fs.h"
 #include "base/json.h"
@@ -86,7 +87,8 @@ static int parse(struct status *status, struct err *err)
         return err_set(err, ERR_NO_STATUS, status->path, "it holds a private key");
     status->json = json_parse_public(buf_bytes(&status->text), reason);
     if (!status->json)
-        return err_set(err, ERR_NO_STATUS, status->path, "%s", reason);
+        return err_set(err, strcmp(reason, JSON_NO_MEMORY) == 0 ? ERR_MEMORY_FULL : ERR_NO_STATUS,
+                       status->path, "%s", reason);
     if (status_number(status, 0, "format") != STATUS_FORMAT)
         return err_set(err, ERR_NO_STATUS, status->path, "it is no status of format %d",
                        STATUS_FORMAT);
@@ -139,7 +141,8 @@ int status_open(struct status *status, const struct config *config, struct err *
         return parse(status, err);
     if (errno == ENOENT || errno == ENOTDIR)
         return err_set(err, ERR_NO_STATUS, status->path, "no agent has written it");
-    return err_set_errno(err, ERR_SYSTEM, status->path, "cannot read the status");
+    return err_set_errno(err, errno == ENOMEM ? ERR_MEMORY_FULL : ERR_SYSTEM, status->path,
+                         "cannot read the status");
 }
 
 void status_close(struct status *status)
@@ -167,16 +170,9 @@ int64_t status_number(const struct status *status, int object, const char *name)
 {
     json_value value = json_member(status->json, object, name);
     struct bytes raw = {0};
-    int64_t number = 0;
+    int64_t number;
 
     if (json_type(status->json, value) == JSON_NUMBER)
         raw = json_raw(status->json, value);
-    if (raw.len == 0 || raw.len > 15)
-        return -1;
-    for (; raw.len > 0; raw.data++, raw.len--) {
-        if (*raw.data < '0' || *raw.data > '9')
-            return -1;
-        number = number * 10 + (*raw.data - '0');
-    }
-    return number;
+    return raw.len > 0 && raw.len <= 15 && decimal_read(raw, &number) == raw.len ? number : -1;
 }

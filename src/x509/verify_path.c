@@ -31,8 +31,8 @@ struct search {
     char *reason;
 };
 
-static void fail(struct search *search, enum rank rank, enum verify_role blamed,
-                 enum verify_status status, const char *reason)
+static void search_fail(struct search *search, enum rank rank, enum verify_role blamed,
+                        enum verify_status status, const char *reason)
 {
     if (rank <= search->rank)
         return;
@@ -55,7 +55,7 @@ static void fail_no_issuer(struct search *search, const struct cert *cert)
         (void)verify_refuse(reason, VERIFY_NO_ISSUER,
                             "the issuer of %s, \"%s\", is neither sent nor a trust anchor", title,
                             issuer);
-    fail(search, RANK_NO_ISSUER, VERIFY_LEAF, VERIFY_NO_ISSUER, reason);
+    search_fail(search, RANK_NO_ISSUER, VERIFY_LEAF, VERIFY_NO_ISSUER, reason);
 }
 
 static bool is_anchor(const struct search *search, const struct cert *cert)
@@ -100,18 +100,18 @@ static bool signature_good(struct search *search, const struct cert *issuer, enu
     if (cert->signature_key == 0 || cert->signature_hash == br_sha1_ID) {
         status = verify_refuse(reason, VERIFY_WEAK, "%s is signed by %s, which is not accepted",
                                title, cert->signature_name);
-        fail(search, RANK_ISSUER, signed_role, status, reason);
+        search_fail(search, RANK_ISSUER, signed_role, status, reason);
     } else if ((status = verify_key(issuer, reason))) {
-        fail(search, RANK_ISSUER, role, status, reason);
+        search_fail(search, RANK_ISSUER, role, status, reason);
     } else if (search->signatures == VERIFY_SIGNATURES_MAX) {
-        fail(search, RANK_LIMIT, signed_role, VERIFY_LIMIT, "too many signatures to check");
+        search_fail(search, RANK_LIMIT, signed_role, VERIFY_LIMIT, "too many signatures to check");
     } else {
         search->signatures++;
         if (cert_signed_by(cert, issuer))
             return true;
         status = verify_refuse(reason, VERIFY_BAD_SIGNATURE, "%s was not signed by the key of %s",
                                title, issuer_title);
-        fail(search, RANK_BAD_SIGNATURE, signed_role, status, reason);
+        search_fail(search, RANK_BAD_SIGNATURE, signed_role, status, reason);
     }
     return false;
 }
@@ -154,7 +154,8 @@ static bool extend(struct search *search, const struct cert *issuer, bool anchor
         (status =
              verify_constraints(search->request, path, issuer, &search->constraints, reason))) {
         if (anchor || !is_of_dates(status) || !has_valid_twin(search, issuer))
-            fail(search, search->constraints == 0 ? RANK_LIMIT : RANK_ISSUER, role, status, reason);
+            search_fail(search, search->constraints == 0 ? RANK_LIMIT : RANK_ISSUER, role, status,
+                        reason);
         return false;
     }
     search->next[path->count] = 0;
@@ -163,7 +164,7 @@ static bool extend(struct search *search, const struct cert *issuer, bool anchor
 }
 
 /* Tries the next candidate for the top of the path; true once the path is whole. */
-static bool step(struct search *search)
+static bool search_step(struct search *search)
 {
     size_t anchors = anchors_count(search->request->anchors);
     size_t candidates = anchors + search->chain_count - 1; /* all but the leaf */
@@ -197,7 +198,7 @@ enum verify_status verify_find_path(const struct verify_request *request, const 
     if (is_anchor(&search, chain))
         return VERIFY_OK;
     while (path->count > 0 && search.rank < RANK_LIMIT)
-        if (step(&search))
+        if (search_step(&search))
             return VERIFY_OK;
     if (request->blamed != NULL)
         *request->blamed = search.blamed;

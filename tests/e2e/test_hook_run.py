@@ -451,3 +451,17 @@ def test_of_two_sets_a_hook_that_outlives_the_deadline(agent, put, good, tmp_pat
     assert len(result.all("installed")) == 2
     errors = result.all("error")
     assert len(errors) == 2 and {error["code"] for error in errors} == {"hook_failed"}
+
+
+@pytest.mark.parametrize("ends", ["kill -9 $PPID; sleep 60", "kill -9 $PPID"])
+def test_fetch_whose_runner_dies(agent, put, good, hook, ends):
+    """Nobody knows whether somebody was told, so that this is no success; and the next fetch tells."""
+    arn = put(good)
+    hook.fail_by(ends)
+    error = agent.fetch(arn, hook.option).failed(74, "hook_failed")
+    assert "runner is gone" in error["reason"]
+    hook.recover()
+    agent.fetch(arn, hook.option).succeeded("unchanged", "hook_done")
+    assert [each["EVENT"] for each in hook.told] == ["installed", "pending"]
+    agent.fetch(arn, hook.option).succeeded("unchanged")
+    assert len(hook.told) == 2

@@ -274,6 +274,7 @@ static void log_lines_cannot_be_forged(void **state)
 
 static void a_huge_field_does_not_break_a_line(void **state)
 {
+    static const char next[] = "...\",\"next\":\"one\"}\n"; /* it is cut, the next one is not */
     struct log_options options = {LOG_LEVEL_INFO, LOG_FORMAT_JSON, "log"};
     struct buf out = {.tag = ARENA_DOCUMENT};
     char huge[5000];
@@ -289,8 +290,11 @@ static void a_huge_field_does_not_break_a_line(void **state)
     assert_true(dup2(kept, STDERR_FILENO) >= 0);
     close(kept);
     read_log(&out);
+    assert_int_equal(log_open(&(struct log_options){LOG_LEVEL_INFO, LOG_FORMAT_TEXT, NULL}, &err),
+                     0);
     assert_true(out.len < 2049);
-    assert_string_equal((char *)out.data + out.len - 3, "\"}\n");
+    assert_string_equal((char *)out.data + out.len - strlen(next), next);
+    assert_non_null(strstr((char *)out.data, "\"huge\":\"\\u0001\\u0001"));
     buf_free(&out);
     assert_int_equal(unlink("log"), 0);
 }
