@@ -116,7 +116,7 @@ static void take_cycle(struct service *service)
     metrics_observe(service->publisher.metrics, METRIC_FETCH_DURATION, NULL,
                     now - service->worker.since);
     due_plan_cycle(&service->due, failed, now);
-    if (!service->reload.unanswered || service->reload.asked) /* another's file is not read yet */
+    if (!service->reload.unanswered || service->reload.asked) /* a second SIGHUP waits */
         return;
     service->reload.unanswered = false;
     service->due.round_at = 0; /* endpoints that are new are not left to the interval of before */

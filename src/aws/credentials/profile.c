@@ -70,7 +70,7 @@ static struct sts_role role_of(const struct aws *aws, const char *profile)
 }
 
 static int begin_profile(const struct aws *aws, const struct profile_chain *chain,
-                 struct credentials *credentials, struct err *err)
+                         struct credentials *credentials, struct err *err)
 {
     struct sts_role role;
 
