@@ -279,6 +279,7 @@ static int perform(struct client *client, const struct client_call *call,
     } while (again);
     refusal->credentials = client->credentials->source;
     refusal->tries = retry.attempt;
+    refusal->down = class & (RETRY_TRANSIENT | RETRY_ROUND);
     return 1;
 }
 

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/secrecy.h"
 #include "commands/commands.h"
+#include "commands/output.h"
 #include "config/config.h"
 #include "install/install_run_lock.h"
 #include "process/supervise.h"
@@ -90,6 +91,8 @@ static void put_set(struct view *view, int set)
     put_member(view, set, "outcome", "last outcome");
     put_member(view, set, "last_fetch", "last fetch");
     put_member(view, set, "last_success", "last success");
+    put_member(view, set, "region", "region");
+    put_member(view, set, "waits_until", "waits until");
     put_error(view, set, "error", "error");
     put_member(view, set, "on_change", "on change");
     put_error(view, set, "on_change_error", "");
@@ -153,14 +156,12 @@ static int status(const struct work *work)
     } else {
         if (!work->config->json)
             put_all(&view, alive);
-        if (fs_write_all(STDOUT_FILENO, buf_bytes(work->config->json ? &status.text : &view.out)) ==
-                0 &&
-            alive)
-            result = 0;
+        output_write(buf_bytes(work->config->json ? &status.text : &view.out));
+        result = alive ? 0 : NOT_GOOD;
     }
     buf_free(&view.out);
     status_close(&status);
-    return result;
+    return output_status(result);
 }
 
 int command_status(const struct config *config, unsigned needs)

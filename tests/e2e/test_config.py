@@ -109,6 +109,17 @@ def test_a_mistake_in_what_is_not_needed(agent, tmp_path, put, good, command):
     assert agent.run(command, f"--config={path}").status in (0, 1, 69)
 
 
+@pytest.mark.parametrize("line", ["key-mode = 0777", "cert-mode = x", "dir-mode = 0", "log-level = loud", "log-format = xml"])
+def test_a_mode_that_is_wrong_keeps_nobody_from_asking(agent, tmp_path, put, good, enclave, line):
+    """Nor from removing: what is written has that mode, and nothing is."""
+    agent.fetch(put(good)).succeeded("installed")
+    path = config_file(tmp_path, f"dir = {agent.dir}\n{line}\n")
+    asked = agent.run("probe", f"--config={path}", f"--endpoint={enclave.endpoint}")
+    assert asked.status == 0 and "accepted" in asked.stdout and "config_mistake" in asked.stderr
+    assert agent.run("purge", f"--config={path}").status == 0 and not list(agent.dir.glob("client.*"))
+    assert agent.run("fetch", f"--config={path}", f"--secret={put(good)}").status == 78
+
+
 def config_file(tmp_path, text):
     path = tmp_path / "agent.conf"
     path.write_text(text)
@@ -240,3 +251,27 @@ def test_a_plaintext_endpoint_on_loopback_when_told(agent, aws, put, good, up):
     agent.fetch(
         put(good), f"--endpoint-url=http://127.0.0.1:{plain.port}", "--allow-plaintext-endpoint"
     ).succeeded("installed")
+
+
+def test_the_place_of_the_file(agent, tmp_path):
+    """In a directory of its own, or where it was before; of both the log says which one counts."""
+    etc = tmp_path / "etc"
+    new, old = etc / "mtls-agent" / "agent.conf", etc / "mtls-agent.conf"
+    new.parent.mkdir(parents=True)
+    for path in (new, old):
+        path.write_text("log-format = json\n")
+        path.chmod(0o644)
+    mounts = ["unshare", "--mount", "sh", "-c", f'mount --bind {etc} /etc && exec "$@"', "sh"]
+
+    def probe():
+        return agent.probe("localhost:1", prefix=mounts)
+
+    both = probe()
+    assert both.event("config_read")["file"] == "/etc/mtls-agent/agent.conf"
+    ignored = both.event("config_ignored")
+    assert (ignored["file"], ignored["read"]) == ("/etc/mtls-agent.conf", "/etc/mtls-agent/agent.conf")
+    new.unlink()
+    before = probe()
+    assert before.event("config_read")["file"] == "/etc/mtls-agent.conf" and not before.all("config_ignored")
+    old.rename(new)
+    assert probe().event("config_read")["file"] == "/etc/mtls-agent/agent.conf"

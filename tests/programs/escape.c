@@ -34,8 +34,8 @@
 #include "hook/hook.h"
 #include "process/confine.h"
 #include "process/process.h"
+#include "run/change_hook.h"
 #include "run/sd_notify.h"
-#include "run/tell.h"
 #include "sandbox/sandbox.h"
 
 static const char *operand;
@@ -323,7 +323,7 @@ static int open_others(const struct config *config, struct confine_options *opti
     if (!(options->needs & NEED_RELOAD))
         return 0;
     sd_notify_open(&notify);
-    if (tell_open(&hook, config, err) < 0)
+    if (change_hook_open(&hook, config, err) < 0)
         return -1;
     options->notify = notify.fd;
     options->runner = hook.pid;
