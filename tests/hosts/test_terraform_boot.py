@@ -6,10 +6,10 @@ import subprocess
 import pytest
 
 from agent import wait_for
-from machine import leave_commands, user_data
+from machine import AMAZON_COMMANDS, leave_commands, user_data
 from release import BUCKET, KEY
 from servers.aws import REGION
-from test_cloud_init import AGENT, AMAZON_COMMANDS, FETCH, PATIENCE_S
+from test_cloud_init import AGENT, FETCH, PATIENCE_S
 from tofu import TERRAFORM, Host, Tofu
 
 LOOK = TERRAFORM / "confidential-container/modules/push/look.sh"
