@@ -32,9 +32,9 @@ def test_another_path(host, place, release, secret, render, up):
         up(server)
     host.config(secret)
     lines = dict(
-        line.split(" = ") for line in machine.path("/etc/mtls-agent.conf").read_text().splitlines() if line
+        line.split(" = ") for line in machine.path("/etc/mtls-agent/agent.conf").read_text().splitlines() if line
     )
-    machine.path("/etc/mtls-agent.conf").unlink()
+    machine.path("/etc/mtls-agent/agent.conf").unlink()
     source = {"bucket": BUCKET, "key": KEY, "sha256": release.sha256, "region": REGION}
     told = render(
         agent_source={"s3": source, "image": None},
