@@ -31,9 +31,9 @@ struct outlet {
         char path[LOG_PATH_MAX];
     } next;             /* opened, and in use once who asked for it agrees: it may have given up */
     atomic_bool agreed; /* to next */
-    bool full;               /* nobody reads */
-    bool torn;               /* the last line is there in part */
-    atomic_size_t lost;      /* lines, since the last one that went out there */
+    bool full;          /* nobody reads */
+    bool torn;          /* the last line is there in part */
+    atomic_size_t lost; /* lines, since the last one that went out there */
 };
 
 static struct outlet standard_error = {.aside = ASIDE, .fd = STDERR_FILENO, .next.fd = -1};
@@ -362,9 +362,9 @@ int log_error(const struct err *err)
 {
     const struct err_info *info = err_info(err->code);
 
-    log_event(LOG_LEVEL_ERROR, "error", log_s("code", info->name), log_s("what", info->what),
-              log_s("subject", err->subject[0] ? err->subject : NULL),
-              log_s("reason", err->reason[0] ? err->reason : NULL),
-              log_s("remedy", err_remedy(err)));
+    log_event(
+        LOG_LEVEL_ERROR, "error", log_s("code", info->name), log_s("what", info->what),
+        log_s("cause", err_cause(err)), log_s("subject", err->subject[0] ? err->subject : NULL),
+        log_s("reason", err->reason[0] ? err->reason : NULL), log_s("remedy", err_remedy(err)));
     return info->exit_status;
 }
