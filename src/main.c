@@ -9,6 +9,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "commands/commands.h"
+#include "commands/output.h"
 #include "config/config.h"
 #include "process/confine.h"
 #include "process/lookout.h"
@@ -18,10 +19,10 @@ enum { STACK_NEED = 256 * 1024, FIRST_MS = 60 * 1000 };
 
 static void print(const char *text)
 {
-    (void)fs_write_all(STDOUT_FILENO, bytes_of_text(text));
+    output_write(bytes_of_text(text));
 }
 
-static int help(void)
+static void print_commands(void)
 {
     const struct command *command;
     char line[128];
@@ -33,11 +34,41 @@ static int help(void)
         (void)snprintf(line, sizeof line, "  %-11s %s\n", command->name, command->help);
         print(line);
     }
-    print("  version     print the version\n  help        print this\n\n"
-          "Options, each also as a line of the configuration file and as a variable\n"
+    print(
+        "  version     print the version\n  help        print this; help COMMAND: its options\n\n");
+}
+
+/* command NULL: of all. */
+static int help(const struct command *command)
+{
+    char line[192];
+
+    if (command) {
+        (void)snprintf(line, sizeof line, "Usage: mtls-agent %s [OPTION]...%s\n\n  %s\n\n",
+                       command->name, command->takes_operand ? " [FILE]" : "", command->help);
+        print(line);
+    } else {
+        print_commands();
+    }
+    print("Options, each also as a line of the configuration file and as a variable\n"
           "(--key-mode, key-mode =, MTLS_AGENT_KEY_MODE):\n");
-    config_help(STDOUT_FILENO);
-    return 0;
+    output_check(config_help(STDOUT_FILENO, command ? command->name : NULL));
+    return output_status(0);
+}
+
+/* "help VERB", "VERB --help", or help alone. */
+static int help_asked(int argc, char *const argv[])
+{
+    const struct command *command = NULL;
+    struct err err;
+    int i;
+
+    for (i = 1; i < argc && !command; i++)
+        command = command_find(argv[i]);
+    if (command || argc < 3 || strcmp(argv[1], "help") != 0 || argv[2][0] == '-')
+        return help(command);
+    (void)err_set(&err, ERR_USAGE, "help", "there is no such command");
+    return log_error(&err);
 }
 
 static int start(const struct command *command, const struct config *config)
@@ -58,6 +89,9 @@ static int open_log(const struct config *config, const struct command *command, 
 
     if (command && options.level < command->least)
         options.level = command->least;
+    if (command && command->answers && options.level == LOG_LEVEL_INFO && !options.file &&
+        isatty(STDOUT_FILENO) && isatty(STDERR_FILENO))
+        options.level = LOG_LEVEL_WARNING; /* they would come between */
     if (log_open(&options, err) == 0)
         return 0;
     options.file = NULL;
@@ -115,14 +149,31 @@ static int asks_for(int argc, char *const argv[], const char *verb, const char *
     return 0;
 }
 
+/* What is said of a command that a file system keeps from its work, and how it ends. */
+static void look_out_for(const char *name)
+{
+    const struct command *command = name ? command_find(name) : NULL;
+
+    if (!command)
+        return;
+    if (command->fail)
+        lookout_fail_by(command->fail);
+    lookout_stays(command->needs & NEED_RELOAD);
+}
+
+/* Flags and environment may read files themselves, and the command mostly comes first. */
 static void look_out(int argc, char *const argv[])
 {
-    const struct command *command = argc > 1 ? command_find(argv[1]) : NULL;
+    struct config *first;
 
-    if (command && command->fail)
-        lookout_fail_by(command->fail);
-    lookout_begin(command && command->needs & NEED_RELOAD, FIRST_MS);
-    lookout_limit(config_deadline(argc, argv)); /* which may read files itself */
+    lookout_begin(FIRST_MS);
+    look_out_for(argc > 1 ? argv[1] : NULL);
+    first = config_first(argc, argv);
+    if (first) {
+        look_out_for(first->command);
+        lookout_limit(first->deadline_ms);
+    }
+    config_free(first);
 }
 
 int main(int argc, char *argv[])
@@ -132,10 +183,10 @@ int main(int argc, char *argv[])
     int status;
 
     if (asks_for(argc, argv, "help", "--help") || asks_for(argc, argv, "help", "-h"))
-        return help();
+        return help_asked(argc, argv);
     if (asks_for(argc, argv, "version", "--version")) {
         print("mtls-agent " MTLS_AGENT_VERSION "\n");
-        return 0;
+        return output_status(0);
     }
     if (!make_room())
         return err_info(ERR_SYSTEM)->exit_status;
@@ -144,6 +195,7 @@ int main(int argc, char *argv[])
     log_start();
     if (config_parse(argc, argv, &config, &err) < 0)
         return log_error(&err);
+    look_out_for(config->command);
     lookout_limit(config->deadline_ms);
     status = run(config);
     config_free(config);

@@ -16,8 +16,10 @@ struct identity;
 enum untried {
     UNTRIED_UNKNOWN, /* not looked at yet */
     UNTRIED_NO,
-    UNTRIED_REFUSED, /* it failed not long ago */
-    UNTRIED_HELD     /* it was rolled back */
+    UNTRIED_REFUSED,   /* it failed not long ago */
+    UNTRIED_HELD_BACK, /* it was rolled back */
+    UNTRIED_REPLICA,   /* a replica, which may be behind, has it in place of what is installed */
+    UNTRIED_WAITING    /* its wave has not come yet */
 };
 
 /* One set on its way through the cycle. */
@@ -25,12 +27,13 @@ struct delivery {
     struct agent *agent;
     const struct config *config;
     const struct config_set *set;
-    struct agent_set *told; /* what comes of it */
+    struct agent_set *record; /* what comes of it */
     struct install_target target;
     struct secret_version *origins; /* one for each secret of the set */
     char version[65];               /* of all of them; "" while one is not known */
     bool recalled;                  /* it is what is installed */
     bool describe_denied;
+    const struct err *replica; /* why a replica was asked; NULL: none was */
     enum untried untried;
     bool again; /* it was rolled back by itself, and may have another chance by a rehearsal */
     struct bundle bundle;
@@ -67,17 +70,26 @@ const char *version_forbidden(const struct config *config, const struct installe
  * disk is better than a host that does not come up, unless it is of other secrets, which err then
  * says too. keep_unproven(): no enclave could be asked: 1 where it stays, 0, or -1 with err.
  * keep_from(): the version is one not to be tried, with the error of one that failed.
- * keep_held(): whether what stands in place of a version that is held back may stay, else why not.
- * keep_back(): one that was rolled back by itself has had its chance, and is refused still.
+ * keep_held_back(): whether what stands in place of a version that is held back may stay, else why
+ * not. keep_back(): one that was rolled back by itself has had its chance, and is refused still.
  */
 bool keep_stale(const struct delivery *delivery, struct err *err);
 int keep_unproven(const struct delivery *delivery, struct err *err);
 enum untried keep_from(struct delivery *delivery);
-int keep_held(const struct delivery *delivery, struct err *err);
+int keep_held_back(const struct delivery *delivery, struct err *err);
 bool keep_back(const struct delivery *delivery, const struct err *err);
 
-/* Whether what is installed will serve for a while yet. */
-bool keep_serves(const struct delivery *delivery);
+/* Whether what is installed will serve for so many seconds, and a while more. */
+bool keep_serves(const struct delivery *delivery, int64_t seconds);
+
+/*
+ * agent_wave.c: in run, a version waits for its wave (wave.h) where what is installed serves on.
+ * wave_waits(): whether it does, which is noted beside the set. wave_log(): for the log.
+ * wave_end(): what is installed is what is to be; nothing waits.
+ */
+bool wave_waits(const struct delivery *delivery);
+void wave_log(const struct delivery *delivery);
+void wave_end(const struct delivery *delivery);
 
 /*
  * agent_young.c: a first install waits for a role, a policy or a secret that was made a minute ago
@@ -96,6 +108,6 @@ bool young_sleep(struct young *young, const struct agent *agent);
 void young_explain(const struct young *young, struct err *err);
 
 /* Remembers a version that failed, so that it is not tried in each cycle. */
-void keep_in_mind(const struct delivery *delivery, const struct err *err);
+void remember_failure(const struct delivery *delivery, const struct err *err);
 
 #endif

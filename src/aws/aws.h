@@ -17,9 +17,10 @@ struct aws {
     const struct environment *environment; /* the environment's secrets, taken into the arena */
     const struct anchors *anchors;         /* Amazon's roots, or AWS_CA_BUNDLE's */
     enum verify_profile profile;           /* how strictly those verify */
-    int64_t deadline;                      /* on clock_ms(): nothing goes on beyond it */
-    const struct profiles *profiles;       /* the SDKs' shared files; NULL: none */
-    struct aws_kept *kept;                 /* from one conversation to the next; NULL: nothing */
+    const char *region; /* asked whatever is configured, with AWS's own endpoints; NULL: none */
+    int64_t deadline;   /* on clock_ms(): nothing goes on beyond it */
+    const struct profiles *profiles; /* the SDKs' shared files; NULL: none */
+    struct aws_kept *kept;           /* from one conversation to the next; NULL: nothing */
     char
         *instance_region; /* REGION_MAX bytes of the user's, "" until it is known; NULL: ask anew */
 };

@@ -57,7 +57,7 @@ static enum err_code cause_of(const struct err *why)
     const enum err_class class = err_info(why->code)->class;
 
     return class == ERR_IS_PASSING || class == ERR_OF_HOST || why->code == ERR_CONFIG
-               ? why->code
+               ? why->cause
                : ERR_REGION_MISSING;
 }
 
@@ -97,8 +97,6 @@ static int ask_imds(const struct aws *aws, const char *secret_id, char out[REGIO
                   "the region is not in the ARN, --region, AWS_REGION, AWS_DEFAULT_REGION or the "
                   "profile; instance metadata: %s",
                   why.reason);
-    if (err->code != ERR_REGION_MISSING)
-        err->remedy = why.remedy;
     return shortage_blame(before, secret_id, err);
 }
 
@@ -121,20 +119,17 @@ static int read_chosen(const struct aws *aws, char out[REGION_MAX], struct err *
         if (!places[i].value)
             continue;
         why = copy(out, bytes_of_text(places[i].value));
-        if (why) {
-            (void)err_set(err, ERR_REGION_MISSING, NULL, "%s%s: %s %s", places[i].name,
-                          i == 2 ? ", or the profile's region" : "",
-                          secrecy_quoted(shown, places[i].value), why);
-            err->remedy = "Correct it: a region reads like eu-central-1.";
-            return -1;
-        }
+        if (why)
+            return err_set(err, CAUSE_REGION_FORM, NULL, "%s%s: %s %s", places[i].name,
+                           i == 2 ? ", or the profile's region" : "",
+                           secrecy_quoted(shown, places[i].value), why);
         return 1;
     }
     return 0;
 }
 
-static int choose(const struct aws *aws, const char *secret_id, char out[REGION_MAX],
-                  struct err *err)
+static int choose_region(const struct aws *aws, const char *secret_id, char out[REGION_MAX],
+                         struct err *err)
 {
     int r = read_chosen(aws, out, err);
 
@@ -143,11 +138,27 @@ static int choose(const struct aws *aws, const char *secret_id, char out[REGION_
     return r < 0 ? -1 : 0;
 }
 
+void region_move(char *out, size_t size, const char *secret_id, const char *region)
+{
+    const struct bytes old = region_of_arn(secret_id);
+    const char *rest = old.data ? (const char *)old.data + old.len : "";
+
+    if (old.data)
+        (void)snprintf(out, size, "%.*s%s%s", (int)((const char *)old.data - secret_id), secret_id,
+                       region, rest);
+    else
+        (void)snprintf(out, size, "%s", secret_id);
+}
+
 int region_resolve(const struct aws *aws, const char *secret_id, char out[REGION_MAX],
                    struct err *err)
 {
+    if (aws->region) {
+        (void)snprintf(out, REGION_MAX, "%s", aws->region);
+        return 0;
+    }
     if (strncmp(secret_id, "arn:", 4) != 0)
-        return choose(aws, secret_id, out, err);
+        return choose_region(aws, secret_id, out, err);
     if (copy(out, region_of_arn(secret_id)))
         return err_set(err, ERR_REGION_MISSING, secret_id, "the ARN names no region");
     return 0;
@@ -168,8 +179,11 @@ static const char *first_arn(const struct config *config)
 int region_of_session(const struct aws *aws, char out[REGION_MAX], struct err *err)
 {
     const char *arn = first_arn(aws->config);
-    int r = read_chosen(aws, out, err);
+    int r;
 
+    if (aws->region)
+        return region_resolve(aws, aws->region, out, err);
+    r = read_chosen(aws, out, err);
     if (r != 0)
         return r < 0 ? -1 : 0;
     if (arn)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aws/sts.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,9 +13,9 @@
 #include "aws/error.h"
 #include "aws/kept.h"
 #include "aws/percent.h"
+#include "aws/post.h"
 #include "aws/proxy.h"
 #include "aws/retry.h"
-#include "aws/sigv4.h"
 #include "aws/sts_answer.h"
 #include "aws/text.h"
 #include "aws/token_file.h"
@@ -26,15 +27,7 @@
 #include "config/config_values.h"
 #include "net/http.h"
 
-enum {
-    ANSWER_MAX = 65536,
-    TOKEN_MAX = 20000,
-    CONNECT_MS = 5000,
-    TOTAL_MS = 15000,
-    SESSION_NAME_MAX = 65
-};
-
-#define CONTENT_TYPE "application/x-www-form-urlencoded; charset=utf-8"
+enum { ANSWER_MAX = 65536, TOKEN_MAX = 20000, SESSION_NAME_MAX = 65 };
 
 /* One request, the same for all of its tries. */
 struct call {
@@ -71,7 +64,7 @@ static int append_token(struct call *call, struct err *err)
 
     buf_free(token);
     if (token_file_read(call->token_file, token, why) < 0)
-        return err_set(err, ERR_TOKEN_FILE_MISSING, call->token_file,
+        return err_set(err, err_of_errno(errno, ERR_TOKEN_FILE_MISSING), call->token_file,
                        "the web identity token cannot be read: %s", why);
     text_trim(token);
     if (!text_is_graphic(buf_bytes(token)) || secrecy_holds_key(buf_bytes(token)))
@@ -97,75 +90,27 @@ static int make_body(struct call *call, struct err *err)
     return call->token_file ? append_token(call, err) : 0;
 }
 
-static int sign(const struct call *call, struct sigv4_result *signature, struct err *err)
-{
-    const struct url *url = &call->endpoint.url;
-    const struct sigv4_header headers[] = {
-        {bytes_of_text("Host"), bytes_of_text(url->host)},
-        {bytes_of_text("Content-Type"), bytes_of_text(CONTENT_TYPE)},
-    };
-    const struct sigv4_request request = {
-        .method = bytes_of_text("POST"),
-        .path = bytes_of_text(*url->path ? url->path : "/"),
-        .headers = headers,
-        .header_count = sizeof headers / sizeof headers[0],
-        .body = buf_bytes(&call->body),
-        .normalize_path = true,
-    };
-    const struct sigv4_scope scope = {.region = call->endpoint.region,
-                                      .service = "sts",
-                                      .time = clock_wall() + call->clock.skew_s};
-
-    if (call->credentials && sigv4_sign(signature, &request, call->credentials, &scope) < 0)
-        return err_set(err, ERR_MEMORY_FULL, call->role->arn, "no room for the signature");
-    return 0;
-}
-
-static int post(const struct call *call, const struct sigv4_result *signature,
-                struct http_response *response, struct err *err)
-{
-    const struct url *url = &call->endpoint.url;
-    const char *session = call->credentials ? call->credentials->session_token : NULL;
-    const struct http_header headers[] = {
-        {"Host", url->host},
-        {"Content-Type", CONTENT_TYPE},
-        {"Accept", "application/json"},
-        {"X-Amz-Date", signature->date},
-        {"Authorization", (const char *)signature->authorization.data},
-        {"X-Amz-Security-Token", session},
-    };
-    const struct tls_policy tls = {
-        .name = url->name, .anchors = call->aws->anchors, .profile = call->aws->profile};
-    const struct http_request request = {
-        .method = "POST",
-        .url = call->endpoint.text,
-        .headers = headers,
-        .header_count = call->credentials ? 5 + (session != NULL) : 3,
-        .body = buf_bytes(&call->body),
-        .tls = url->tls ? &tls : NULL,
-        .proxy = proxy_for(&call->proxy, url),
-        .address_allowed = url->tls ? NULL : url_address_is_loopback,
-        .body_max = ANSWER_MAX,
-        .connect_ms = CONNECT_MS,
-        .total_ms = TOTAL_MS,
-        .deadline = call->aws->deadline,
-    };
-
-    return http_perform(call->http, &request, response, 1, err);
-}
-
 /* One try, with the token and the time of its own moment. */
 static int try_once(struct call *call, struct http_response *response, struct err *err)
 {
-    struct sigv4_result signature = {0};
-    int r = make_body(call, err);
+    struct post request = {
+        .aws = call->aws,
+        .http = call->http,
+        .proxy = &call->proxy,
+        .endpoint = &call->endpoint,
+        .service = "sts",
+        .content_type = "application/x-www-form-urlencoded; charset=utf-8",
+        .accept = "application/json",
+        .credentials = call->credentials,
+        .skew_s = call->clock.skew_s,
+        .answer_max = ANSWER_MAX,
+        .object = call->role->arn,
+    };
 
-    if (r == 0)
-        r = sign(call, &signature, err);
-    if (r == 0)
-        r = post(call, &signature, response, err);
-    sigv4_free(&signature);
-    return r;
+    if (make_body(call, err) < 0)
+        return -1;
+    request.body = buf_bytes(&call->body);
+    return post(&request, response, err);
 }
 
 static enum retry_class classify(const struct http_response *response, const char *code)
@@ -242,14 +187,10 @@ static int name_session(struct call *call, struct err *err)
     const char *name = call->role->session_name;
     const char *why = name ? value_role_session_name(name) : NULL;
 
-    if (why) {
-        (void)err_set(err, ERR_CONFIG, call->role->arn,
-                      "its session name \"%.80s%s\" (%zu bytes) %s", name,
-                      strlen(name) > 80 ? "..." : "", strlen(name), why);
-        err->remedy = "Shorten or correct role_session_name of the profile, or "
-                      "AWS_ROLE_SESSION_NAME.";
-        return -1;
-    }
+    if (why)
+        return err_set(err, CAUSE_SESSION_NAME, call->role->arn,
+                       "its session name \"%.80s%s\" (%zu bytes) %s", name,
+                       strlen(name) > 80 ? "..." : "", strlen(name), why);
     if (name)
         (void)snprintf(call->session_name, sizeof call->session_name, "%s", name);
     else
@@ -258,7 +199,7 @@ static int name_session(struct call *call, struct err *err)
     return 0;
 }
 
-static int ask(struct call *call, struct credentials *credentials, struct err *err)
+static int ask_sts(struct call *call, struct credentials *credentials, struct err *err)
 {
     struct credentials next = {0};
     struct http_response response = {0};
@@ -294,7 +235,7 @@ int sts_assume_role(const struct aws *aws, const struct sts_role *role,
         .body.tag = ARENA_DOCUMENT,
     };
 
-    return ask(&call, credentials, err);
+    return ask_sts(&call, credentials, err);
 }
 
 int sts_assume_with_token(const struct aws *aws, const struct sts_role *role,
@@ -310,5 +251,5 @@ int sts_assume_with_token(const struct aws *aws, const struct sts_role *role,
         .body.tag = ARENA_DOCUMENT,
     };
 
-    return ask(&call, credentials, err);
+    return ask_sts(&call, credentials, err);
 }

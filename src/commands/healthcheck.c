@@ -10,14 +10,15 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/json.h"
+#include "base/json_write.h"
 #include "base/log.h"
 #include "base/secrecy.h"
 #include "commands/commands.h"
 #include "config/config.h"
-#include "install/install_hold.h"
+#include "install/install_run_lock.h"
 #include "process/supervise.h"
 #include "run/status.h"
-#include "run/survey.h"
+#include "run/target_state.h"
 
 enum { UNHEALTHY = 1, SAY_MS = 1000, HOUR_S = 3600 };
 
@@ -52,9 +53,9 @@ static bool lasts(struct health *health, const char *which, int64_t end)
 
 /* What was installed was valid then: where it is not valid yet, the clock went back, and no restart
  * would mend that. */
-static bool is_good(const struct survey *survey)
+static bool is_good(const struct target_state *state)
 {
-    return survey->err.code == ERR_NONE || survey->err.code == ERR_CERTIFICATE_NOT_YET_VALID;
+    return state->err.code == ERR_NONE || state->err.code == ERR_CERTIFICATE_NOT_YET_VALID;
 }
 
 /* There, whole, and not expired. */
@@ -63,14 +64,14 @@ static bool check_set(struct health *health, const struct config_set *set)
 {
     const char *sub = set ? set->sub : "";
     const struct install_target target = agent_target(health->config, sub, health->deadline);
-    struct survey survey;
+    struct target_state state;
 
-    survey_target(&target, set, &survey);
-    if (!is_good(&survey))
+    target_state_read(&target, set, &state);
+    if (!is_good(&state))
         return fail(health, "%s%s%s: %s: %s", health->config->dir, *sub ? "/" : "", sub,
-                    err_info(survey.err.code)->what, survey.err.reason);
-    return lasts(health, "the certificate", survey.not_after) &&
-           lasts(health, "a certificate of ca.crt", survey.ca_not_after);
+                    err_info(state.err.code)->what, state.err.reason);
+    return lasts(health, "the certificate", state.not_after) &&
+           lasts(health, "a certificate of ca.crt", state.ca_not_after);
 }
 
 static bool check_sets(struct health *health)
@@ -91,9 +92,9 @@ static bool check_alive(struct health *health)
 {
     const struct install_target target = agent_target(health->config, "", health->deadline);
 
-    switch (install_held(&target)) {
-    case INSTALL_HELD_YES: return true;
-    case INSTALL_HELD_NO: return fail(health, "mtls-agent run is not alive");
+    switch (install_run_lock_holder(&target)) {
+    case INSTALL_LOCK_HELD: return true;
+    case INSTALL_LOCK_FREE: return fail(health, "mtls-agent run is not alive");
     default: return fail(health, "whether mtls-agent run is alive cannot be told by this user");
     }
 }
@@ -205,19 +206,37 @@ static int put_line(void *unused, struct bytes line)
     return fs_write_all(STDOUT_FILENO, line);
 }
 
+static bool as_json; /* also where it takes too long */
+
+static void put_json(const struct health *health, struct buf *out)
+{
+    struct json_writer writer = {.out = out};
+
+    json_open(&writer, NULL, '{');
+    json_put_bool(&writer, "healthy", !health->bad);
+    json_put_text(&writer, "reason", health->bad ? health->reason : NULL);
+    json_close(&writer, '}');
+    (void)buf_append_text(out, "\n");
+}
+
 /* Where nobody reads it, the exit status alone says it. */
 static int say(const struct health *health)
 {
     static struct aside aside = ASIDE;
+    struct buf json = {.public = true};
     char line[sizeof health->reason + 16], shown[sizeof health->reason];
 
-    if (health->bad)
+    if (as_json)
+        put_json(health, &json);
+    else if (health->bad)
         (void)snprintf(line, sizeof line, "unhealthy: %s\n",
                        secrecy_shown(health->reason, shown, sizeof shown));
     else
         (void)snprintf(line, sizeof line, "healthy\n");
     aside_start(&aside);
-    (void)aside_do(&aside, put_line, NULL, bytes_of_text(line), SAY_MS);
+    (void)aside_do(&aside, put_line, NULL, as_json ? buf_bytes(&json) : bytes_of_text(line),
+                   SAY_MS);
+    buf_free(&json);
     return health->bad ? UNHEALTHY : 0;
 }
 
@@ -241,5 +260,6 @@ int healthcheck_fail(const struct err *err)
 
 int command_healthcheck(const struct config *config, unsigned needs)
 {
+    as_json = config->json;
     return supervise(config, needs, healthcheck, NULL) == 0 ? 0 : UNHEALTHY;
 }

@@ -10,8 +10,9 @@
 #include "base/log.h"
 #include "base/secrecy.h"
 #include "commands/commands.h"
+#include "commands/output.h"
 #include "config/config.h"
-#include "install/install_hold.h"
+#include "install/install_run_lock.h"
 #include "process/supervise.h"
 #include "run/status.h"
 
@@ -90,6 +91,8 @@ static void put_set(struct view *view, int set)
     put_member(view, set, "outcome", "last outcome");
     put_member(view, set, "last_fetch", "last fetch");
     put_member(view, set, "last_success", "last success");
+    put_member(view, set, "region", "region");
+    put_member(view, set, "waits_until", "waits until");
     put_error(view, set, "error", "error");
     put_member(view, set, "on_change", "on change");
     put_error(view, set, "on_change_error", "");
@@ -142,7 +145,7 @@ static void put_all(struct view *view, bool alive)
 static int status(const struct work *work)
 {
     const struct install_target target = agent_target(work->config, "", work->deadline);
-    const bool alive = install_held(&target) != INSTALL_HELD_NO;
+    const bool alive = install_run_lock_holder(&target) != INSTALL_LOCK_FREE;
     struct status status;
     struct view view = {.status = &status, .out = {.public = true}};
     struct err err;
@@ -153,14 +156,12 @@ static int status(const struct work *work)
     } else {
         if (!work->config->json)
             put_all(&view, alive);
-        if (fs_write_all(STDOUT_FILENO, buf_bytes(work->config->json ? &status.text : &view.out)) ==
-                0 &&
-            alive)
-            result = 0;
+        output_write(buf_bytes(work->config->json ? &status.text : &view.out));
+        result = alive ? 0 : NOT_GOOD;
     }
     buf_free(&view.out);
     status_close(&status);
-    return result;
+    return output_status(result);
 }
 
 int command_status(const struct config *config, unsigned needs)

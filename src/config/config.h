@@ -16,18 +16,17 @@ struct err;
  * the one table in options.c. It holds no secret, is parsed on the ordinary heap before the arena
  * exists, is valid as a whole or does not exist, and never changes afterwards.
  */
-#define CONFIG_SETS_MAX        16
-#define CONFIG_SECRETS_MAX     16
-#define CONFIG_ENDPOINTS_MAX   1024
-#define CONFIG_SUB_MAX         64
-#define CONFIG_EXPECT_SANS_MAX 16
-#define CONFIG_EXPECT_CAS_MAX  16
-#define CONFIG_FORBIDDEN_MAX   16
-#define CONFIG_WORDS_MAX       32
-#define CONFIG_SIGNALS_MAX     8
-#define CONFIG_PCR_SETS_MAX    16
-#define CONFIG_ROOTS_MAX       8
-#define CONFIG_ROOT_SIZE       32 /* a SHA-256 */
+#define CONFIG_SETS_MAX       16
+#define CONFIG_SECRETS_MAX    16
+#define CONFIG_ENDPOINTS_MAX  1024
+#define CONFIG_SUB_MAX        64
+#define CONFIG_EXPECT_CAS_MAX 16
+#define CONFIG_TEXTS_MAX      16 /* of an option whose values add up */
+#define CONFIG_WORDS_MAX      32
+#define CONFIG_SIGNALS_MAX    8
+#define CONFIG_WAVES_MAX      8
+#define CONFIG_ROOTS_MAX      8
+#define CONFIG_ROOT_SIZE      32 /* a SHA-256 */
 
 /* Secrets that make one installed set. Sets stand in the order of their first secret. */
 struct config_set {
@@ -45,6 +44,12 @@ struct endpoint {
                           with a final dot, which this has and the name has not */
     uint16_t port;
     char path[256]; /* "": config->health_path */
+};
+
+/* So many of a hundred hosts, those of the waves before it included, wait so long. */
+struct wave {
+    unsigned percent;
+    int64_t delay_ms;
 };
 
 /* Whom to signal when a set has changed. */
@@ -95,6 +100,9 @@ struct config {
     bool allow_plaintext_endpoint;
     const char *proxy, *no_proxy; /* for AWS; NULL: as the variables say */
     const char *ca_bundle;        /* for AWS: a file's path, or PEM; NULL: as the SDKs choose it */
+    /* Asked in place of a secret's own, in this order. */
+    const char *fallback_regions[CONFIG_TEXTS_MAX];
+    size_t fallback_region_count;
     bool owner_set;
     uid_t owner;
     gid_t group;
@@ -109,7 +117,7 @@ struct config {
     bool keep_if_unreachable;  /* if-unreachable */
     bool require_client_chain; /* client-chain */
     enum attest_policy attest;
-    const char *attest_pcrs[CONFIG_PCR_SETS_MAX]; /* "0:HEX+3:HEX" */
+    const char *attest_pcrs[CONFIG_TEXTS_MAX]; /* "0:HEX+3:HEX" */
     size_t attest_pcr_count;
     enum attest_convention attest_profile;
     const char *attest_path, *attest_field; /* generic: "/path?nonce={nonce}"; NULL: a known one */
@@ -123,18 +131,20 @@ struct config {
     int64_t at;                 /* attest: seconds since 1970, or CONFIG_NOW */
     bool attested;              /* healthcheck */
     const char *expect_subject; /* NULL: any */
-    const char *expect_sans[CONFIG_EXPECT_SANS_MAX];
+    const char *expect_sans[CONFIG_TEXTS_MAX];
     size_t expect_san_count;
     const char *expect_cas[CONFIG_EXPECT_CAS_MAX]; /* SHA-256 in lower-case hexadecimal */
     size_t expect_ca_count;
-    const char *forbidden[CONFIG_FORBIDDEN_MAX]; /* ids of versions */
+    const char *forbidden[CONFIG_TEXTS_MAX]; /* ids of versions */
     size_t forbidden_count;
     int64_t ca_overlap_ms;
     bool dry_run;
-    bool rollback;             /* fetch goes back to the previous set */
-    int64_t deadline_ms;       /* of fetch, and of each cycle of run */
-    int64_t interval_ms;       /* run: the most between two cycles */
-    int64_t probe_interval_ms; /* run: between two rounds of probes; 0: none */
+    bool rollback;                       /* fetch goes back to the previous set */
+    int64_t deadline_ms;                 /* of fetch, and of each cycle of run */
+    int64_t interval_ms;                 /* run: the most between two cycles */
+    int64_t probe_interval_ms;           /* run: between two rounds of probes; 0: none */
+    struct wave waves[CONFIG_WAVES_MAX]; /* run; the last one's are a hundred */
+    size_t wave_count;
     enum rollback_policy rollback_on_failure;
     const char *on_change_exec[CONFIG_WORDS_MAX + 1]; /* a program and its arguments, then NULL */
     struct change_signal on_change_signals[CONFIG_SIGNALS_MAX];
@@ -167,14 +177,18 @@ struct config {
 int config_parse(int argc, char *const argv[], struct config **out, struct err *err);
 void config_free(struct config *config);
 
-/* The deadline as far as flags and environment tell it, before a file is read. */
-int64_t config_deadline(int argc, char *const argv[]);
+/* What flags and environment tell, as far as they are right, before a file is read: the command or
+ * NULL, and a deadline. NULL without memory. For config_free(). */
+struct config *config_first(int argc, char *const argv[]);
 
 /*
  * Reads the same sources again, the file as it is now. ERR_CONFIG also where an option differs that
  * cannot change while the process runs.
  */
 int config_reload(const struct config *current, struct config **out, struct err *err);
+
+/* What a set is called in log and metrics: its subdirectory, else the directory. */
+const char *config_set_name(const struct config *config, size_t set);
 
 /*
  * A variable of the SDKs or of proxies by its own name: the environment's value, else the file's
@@ -184,8 +198,9 @@ int config_reload(const struct config *current, struct config **out, struct err 
  */
 const char *config_variable(const struct config *config, const char *name);
 
-/* The options' part of --help, and of the man page, one row an option, on fd. */
-void config_help(int fd);
+/* The options' part of --help on fd, one row an option: those of a command; NULL: all. 0; -1 with
+ * errno. */
+int config_help(int fd, const char *command);
 
 /* Logs, once the log is open, the file read, one ignored, a mistake that the command does without,
  * and unknown MTLS_AGENT_ variables. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/secrecy.h"
 #include "config/config_values.h"
 #include "config/option_setters.h"
@@ -29,6 +30,9 @@ const struct option options[] = {
      .help = "where agents that share dir lock it, instead of /run/mtls-agent or dir itself"},
     {"region", "REGION", set_text, AT(region), value_region, .flags = OPTION_OPAQUE,
      .verbs = FETCHES, .help = "AWS region of secrets given by name"},
+    {"fallback-region", "REGION", set_texts, AT(fallback_regions), value_region,
+     .flags = OPTION_LIST | OPTION_OPAQUE, .verbs = FETCHES,
+     .help = "where replicas are asked for while the secret's own region cannot be reached"},
     {"profile", "NAME", set_text, AT(profile), value_profile, .flags = OPTION_OPAQUE,
      .verbs = FETCHES, .help = "profile of the AWS config and credentials files"},
     {"role-arn", "ARN", set_text, AT(role_arn), value_role_arn, .flags = OPTION_OPAQUE,
@@ -57,12 +61,13 @@ const struct option options[] = {
     {"owner", "UID[:GID]", set_owner, .flags = OPTION_PLAIN,
      .help = "owner of what is installed, by number or name"},
     {"key-mode", "MODE", set_mode, AT(key_mode), .fallback = "0600", .least = "0400",
-     .most = "0770", .flags = OPTION_PLAIN,
+     .most = "0770", .flags = OPTION_PLAIN | OPTION_SPARE,
      .help = "mode of private keys; 0640 where owner names another group"},
     {"cert-mode", "MODE", set_mode, AT(cert_mode), .fallback = "0644", .least = "0400",
-     .most = "0775", .flags = OPTION_PLAIN, .help = "mode of certificates"},
+     .most = "0775", .flags = OPTION_PLAIN | OPTION_SPARE, .help = "mode of certificates"},
     {"dir-mode", "MODE", set_mode, AT(dir_mode), .fallback = "0755", .least = "0700",
-     .most = "0775", .flags = OPTION_PLAIN, .help = "mode of directories that are created"},
+     .most = "0775", .flags = OPTION_PLAIN | OPTION_SPARE,
+     .help = "mode of directories that are created"},
     {"health-path", "PATH", set_text, AT(health_path), value_request_path, .fallback = "/health",
      .verbs = FETCHES | VERB_PROBE, .help = "what is asked of an enclave"},
     {"allow-cn", NULL, set_bool, AT(allow_cn), .verbs = ATTESTS,
@@ -87,8 +92,8 @@ const struct option options[] = {
      .help = "when ca_cert does not hold the issuer of the certificate"},
     {"attest", "off|report|require", set_choice, AT(attest), .fallback = "off", .verbs = ATTESTS,
      .help = "whether enclaves have to prove what they are; require: else they do not count"},
-    {"attest-pcr", "N:HEX[+N:HEX...]", set_pcrs, .flags = OPTION_LIST, .verbs = ATTESTS,
-     .help = "an image that may answer, by PCR0 and others that it has"},
+    {"attest-pcr", "N:HEX[+N:HEX...]", set_texts, AT(attest_pcrs), value_pcrs, .flags = OPTION_LIST,
+     .verbs = ATTESTS, .help = "an image that may answer, by PCR0 and others that it has"},
     {"attest-profile", "nautilus|nitriding|evervault|opensecret|marlin|generic", set_choice,
      AT(attest_profile), .fallback = "generic", .verbs = ATTESTS,
      .help = "where and how enclaves show it"},
@@ -108,7 +113,7 @@ const struct option options[] = {
      .help = "run: between two attestations of an enclave"},
     {"attest-root", "FILE", set_roots, .flags = OPTION_NOT_IN_ENVIRONMENT, .verbs = ATTESTS,
      .help = "a file of root's: believe these roots too, by their SHA-256"},
-    {"attest-pins", "FILE", set_text, AT(attest_pins), value_path, .verbs = FETCHES,
+    {"attest-pins", "FILE", set_text, AT(attest_pins), value_path, .verbs = FETCHES | VERB_PURGE,
      .help = "write the attested keys there, for clients to pin"},
     {"attested", NULL, set_bool, AT(attested), .verbs = VERB_HEALTHCHECK,
      .help = "healthcheck fails unless enclaves are attested"},
@@ -117,11 +122,13 @@ const struct option options[] = {
     {"expect-subject", "NAME", set_text, AT(expect_subject), value_expected,
      .verbs = FETCHES | VERB_INSPECT,
      .help = "install no identity but one of this subject, \"CN=ECS-Client\", or common name"},
-    {"expect-san", "NAME", set_expect_san, .flags = OPTION_LIST, .verbs = FETCHES | VERB_INSPECT,
+    {"expect-san", "NAME", set_texts, AT(expect_sans), value_expected, .flags = OPTION_LIST,
+     .verbs = FETCHES | VERB_INSPECT,
      .help = "nor one whose subjectAltName lacks this DNS name, IP address or URI"},
     {"expect-ca", "SHA256", set_expect_ca, .flags = OPTION_LIST, .verbs = FETCHES | VERB_INSPECT,
      .help = "nor one whose ca_cert holds another CA than those of these fingerprints"},
-    {"forbid-version", "ID", set_forbidden, .flags = OPTION_LIST, .verbs = FETCHES,
+    {"forbid-version", "ID", set_texts, AT(forbidden), value_version_id, .flags = OPTION_LIST,
+     .verbs = FETCHES,
      .help = "never install this version of a secret, nor keep it for another one, nor go back to "
              "it"},
     {"ca-overlap", "DURATION", set_duration, AT(ca_overlap_ms), .fallback = "0s", .least = "0s",
@@ -138,6 +145,9 @@ const struct option options[] = {
     {"probe-interval", "DURATION", set_duration, AT(probe_interval_ms), .fallback = "60s",
      .least = "0s", .most = "1d", .verbs = VERB_RUN,
      .help = "run: between two probes of each enclave; 0s: none"},
+    {"wave", "PERCENT%:DURATION", set_wave, .flags = OPTION_LIST, .verbs = VERB_RUN,
+     .help = "run: how long how many of all hosts, by chance, wait with a new version: "
+             "10%:0s,50%:10m,100%:1h"},
     {"rollback-on-failure", NULL, set_rollback, AT(rollback_on_failure), .verbs = VERB_RUN,
      .help = "run: back to the previous set when the enclaves refuse a new one after all; "
              "=authenticated: when nobody on the way could have forged that"},
@@ -165,7 +175,7 @@ const struct option options[] = {
      .most = "36500d", .verbs = VERB_INSPECT | VERB_HEALTHCHECK,
      .help = "inspect and healthcheck fail where a certificate ends within that time"},
     {"json", NULL, set_bool, AT(json),
-     .verbs = VERB_INSPECT | VERB_PROBE | VERB_STATUS | VERB_ATTEST,
+     .verbs = VERB_INSPECT | VERB_PROBE | VERB_STATUS | VERB_HEALTHCHECK | VERB_ATTEST,
      .help = "write standard output as JSON, for programs"},
     {"status-file", "FILE", set_text, AT(status_file), value_path, .flags = OPTION_FIXED,
      .verbs = VERB_RUN | VERB_STATUS | VERB_HEALTHCHECK | VERB_PURGE,
@@ -186,13 +196,13 @@ const struct option options[] = {
      .flags = OPTION_PLAIN | OPTION_FIXED,
      .help = "off: keep all rights, to find out whether the sandbox is in the way"},
     {"log-level", "debug|info|warning|error", set_choice, AT(log.level), .fallback = "info",
-     .flags = OPTION_PLAIN, .help = "least level that is logged"},
+     .flags = OPTION_PLAIN | OPTION_SPARE, .help = "least level that is logged"},
     {"log-format", "text|json", set_choice, AT(log.format), .fallback = "text",
-     .flags = OPTION_PLAIN, .help = "one line an event, for people or programs"},
-    {"log-file", "FILE", set_text, AT(log.file), value_path, .flags = OPTION_PLAIN,
+     .flags = OPTION_PLAIN | OPTION_SPARE, .help = "one line an event, for people or programs"},
+    {"log-file", "FILE", set_text, AT(log.file), value_path, .flags = OPTION_PLAIN | OPTION_SPARE,
      .help = "log there too, not only on standard error"},
     {"config", "FILE", set_text, AT(file), .flags = OPTION_NOT_IN_FILE,
-     .help = "read options from FILE instead of /etc/mtls-agent.conf"},
+     .help = "read options from FILE instead of /etc/mtls-agent/agent.conf"},
     {"command", "COMMAND", set_text, AT(command), value_command,
      .flags = OPTION_FILE_ONLY | OPTION_FIXED,
      .help = "what to do where the command line names no command"},
@@ -233,19 +243,12 @@ enum source option_source(const struct parse *parse, const char *name)
     return parse->set_by[option_find(name) - options];
 }
 
-/* FNV-1a of a value and its end: enough to tell whether it is another one. */
-static void digest(uint64_t *digest, const char *value)
-{
-    do {
-        *digest = (*digest ^ (unsigned char)*value) * 0x100000001B3;
-    } while (*value++);
-}
-
 static int set_one(struct parse *parse, const struct option *option, const char *text, size_t len)
 {
     static const char space[] = " \t\r\n";
     char word[QUOTED_MAX];
     const char *value, *why;
+    uint64_t *digest;
 
     while (len > 0 && strchr(space, text[len - 1]))
         len--;
@@ -254,7 +257,8 @@ static int set_one(struct parse *parse, const struct option *option, const char 
     value = parse_keep(parse, text, len);
     if (!value)
         return -1;
-    digest(&parse->store->digests[option - options], value);
+    digest = &parse->store->digests[option - options]; /* with its end: whether it changes */
+    *digest = hash_fnv(*digest, value, strlen(value) + 1);
     parse->sound = false;
     why = option->set(parse, option, value);
     if (!why)

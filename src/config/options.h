@@ -19,6 +19,7 @@ enum option_flags {
     OPTION_PEM = 32,        /* in the file its value may be blocks of PEM, of many lines */
     OPTION_PLAIN = 64,      /* who only looks does without it where it is wrong */
     OPTION_NOT_IN_ENVIRONMENT = 128,
+    OPTION_SPARE = 256, /* so do purge, probe and attest */
 };
 
 /* The commands, as sets. */

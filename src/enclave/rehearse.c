@@ -85,7 +85,7 @@ static void add_reason(struct probe *probe, enum probe_verdict verdict, const ch
  * and so does an application that refuses everybody. The identity in use tells them apart: what
  * accepts it has refused the next one, what does not says nothing about either.
  */
-static void settle(struct probe *probe, const struct probe *with_installed)
+static void settle_probe(struct probe *probe, const struct probe *with_installed)
 {
     if (with_installed->verdict == PROBE_ACCEPTED || with_installed->verdict == PROBE_UNATTESTED)
         add_reason(probe, PROBE_REFUSED, "accepted there");
@@ -126,7 +126,7 @@ static int compare(const struct probe_request *all, const struct install_target 
             continue;
         if (installed) {
             result = ask_with(installed, all, i, &with_installed, err);
-            settle(&probes[i], &with_installed);
+            settle_probe(&probes[i], &with_installed);
         } else if (verdict == PROBE_DOUBTED) {
             probes[i].verdict = PROBE_REFUSED;
         }
@@ -183,26 +183,18 @@ static int ask_all(const struct probe_request *all, const struct install_target 
     }
 }
 
-/* What to do about an enclave's certificate that we do not accept. */
-static const char *remedy_of(enum verify_status status)
+/* Why we do not accept an enclave's certificate. */
+static enum err_code cause_of(enum verify_status status)
 {
     switch (status) {
     case VERIFY_NO_ISSUER:
-    case VERIFY_BAD_SIGNATURE:
-        return "Put the CA that signed the enclave's certificate into ca_cert; let the enclave "
-               "send its intermediates.";
+    case VERIFY_BAD_SIGNATURE: return CAUSE_ENCLAVE_CA;
     case VERIFY_EXPIRED:
-    case VERIFY_NOT_YET_VALID:
-        return "Renew the certificate at the enclave, or set the clock that is wrong, here or "
-               "where it was issued.";
+    case VERIFY_NOT_YET_VALID: return CAUSE_ENCLAVE_DATES;
     case VERIFY_NAME_MISMATCH:
-    case VERIFY_COMMON_NAME_ONLY:
-        return "Let the enclave's certificate name the endpoint in its subjectAltName, or write "
-               "--endpoint NAME@ADDRESS:PORT with a name that it has.";
-    case VERIFY_LIMIT:
-        return "Let the enclave send its own certificate and its intermediates, and nothing else.";
-    default:
-        return "Issue the enclave's certificate, or its CA's, anew; the reason says what is wrong.";
+    case VERIFY_COMMON_NAME_ONLY: return CAUSE_ENCLAVE_NAME;
+    case VERIFY_LIMIT: return CAUSE_ENCLAVE_CHAIN;
+    default: return CAUSE_ENCLAVE_CERTIFICATE;
     }
 }
 
@@ -210,19 +202,23 @@ static int refuse(const struct probe_request *all, const struct probe *probes,
                   enum probe_verdict verdict, struct err *err)
 {
     static const enum err_code codes[PROBE_VERDICTS] = {
-        [PROBE_UNASKED] = ERR_DEADLINE,           [PROBE_REFUSED] = ERR_ENCLAVE_REFUSED,
-        [PROBE_NOT_MUTUAL] = ERR_ENCLAVE_REFUSED, [PROBE_UNTRUSTED] = ERR_ENCLAVE_UNTRUSTED,
-        [PROBE_SILENT] = ERR_ENCLAVE_UNREACHABLE, [PROBE_UNREACHABLE] = ERR_ENCLAVE_UNREACHABLE,
+        [PROBE_UNASKED] = ERR_DEADLINE,
+        [PROBE_REFUSED] = ERR_ENCLAVE_REFUSED,
+        [PROBE_NOT_MUTUAL] = CAUSE_NOT_MUTUAL,
+        [PROBE_SILENT] = ERR_ENCLAVE_UNREACHABLE,
+        [PROBE_UNREACHABLE] = ERR_ENCLAVE_UNREACHABLE,
     };
     size_t i = 0;
 
     while (probes[i].verdict != verdict)
         i++;
-    (void)err_set(err, verdict == PROBE_UNATTESTED ? probes[i].attested.code : codes[verdict],
-                  all->endpoints[i].text, "%s", probes[i].reason);
-    if (verdict == PROBE_UNTRUSTED)
-        err->remedy = remedy_of(probes[i].verify);
-    return -1;
+    return err_set(err,
+                   verdict == PROBE_UNATTESTED  ? probes[i].attested.code
+                   : verdict == PROBE_UNTRUSTED ? cause_of(probes[i].verify)
+                   : (verdict == PROBE_SILENT || verdict == PROBE_UNREACHABLE) && probes[i].cause
+                       ? probes[i].cause
+                       : codes[verdict],
+                   all->endpoints[i].text, "%s", probes[i].reason);
 }
 
 static int decide(const struct probe_request *all, const struct probe *probes, enum rehearsal *out,

@@ -56,10 +56,10 @@ struct install_target {
 bool install_lock_directory(const struct install_target *target, bool change,
                             const char **directory);
 
-enum install_held {
-    INSTALL_HELD_NO,
-    INSTALL_HELD_YES,
-    INSTALL_HELD_UNKNOWN /* the file cannot be opened, or is not the agent's */
+enum install_lock_holder {
+    INSTALL_LOCK_FREE,
+    INSTALL_LOCK_HELD,
+    INSTALL_LOCK_UNKNOWN /* the file cannot be opened, or is not the agent's */
 };
 
 struct install_overlap { /* an anchor in ca.crt that ca_cert no longer holds */
@@ -112,6 +112,7 @@ struct installed {
     size_t version_count;
     struct install_overlap overlap[INSTALL_OVERLAP_MAX];
     size_t overlap_count;
+    mode_t modes[INSTALL_FILES_MAX]; /* by enum bundle_field, of install_read() alone; 0: none */
 };
 
 /*
@@ -152,5 +153,9 @@ bool install_recall(const struct install_target *target, const struct install_so
  */
 int install_read(const struct install_target *target, struct bundle *bundle,
                  struct installed *facts, struct err *err);
+
+/* The same of ca.crt alone, whatever is wrong with the rest. */
+int install_read_ca(const struct install_target *target, struct bundle *bundle,
+                    struct installed *facts, struct err *err);
 
 #endif

@@ -19,11 +19,11 @@ struct watch {
     struct probe *probes; /* of all endpoints for the first set, then for the next one; public */
     struct attested *attested; /* of each endpoint, for all sets; NULL: attestation is off */
     size_t endpoints;
-    size_t accepted[CONFIG_SETS_MAX]; /* how many endpoints accepted the set */
-    size_t first[CONFIG_SETS_MAX];    /* the endpoint that is asked first: no turn came before */
-    bool spared[CONFIG_SETS_MAX];     /* in: it was rehearsed just now, and is not asked again */
-    bool asked[CONFIG_SETS_MAX];      /* it has a client identity that is valid */
-    bool retreated[CONFIG_SETS_MAX];  /* and was rolled back */
+    size_t accepted[CONFIG_SETS_MAX];  /* how many endpoints accepted the set */
+    size_t first[CONFIG_SETS_MAX];     /* the endpoint that is asked first: no turn came before */
+    bool spared[CONFIG_SETS_MAX];      /* in: it was rehearsed just now, and is not asked again */
+    bool asked[CONFIG_SETS_MAX];       /* it has a client identity that is valid */
+    bool rolled_back[CONFIG_SETS_MAX]; /* and was rolled back */
     struct suspicion suspicions[CONFIG_SETS_MAX]; /* from round to round */
 };
 
@@ -37,6 +37,9 @@ void watch_close(struct watch *watch);
  * interval, where that is shorter) is taken back to the one before it.
  */
 void watch_round(struct watch *watch, struct agent *agent, int64_t deadline);
+
+/* Whether enclaves have refused a set in the last round, and none has accepted it. */
+bool watch_refused(const struct watch *watch, size_t set);
 
 /* When a set under suspicion is to be asked again, on clock_ms(); INT64_MAX: none is. */
 int64_t watch_next(const struct watch *watch, const struct config *config);

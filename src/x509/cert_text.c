@@ -28,7 +28,7 @@ struct text {
     bool full;
 };
 
-static void put(struct text *text, const char *piece)
+static void put_text(struct text *text, const char *piece)
 {
     size_t len = strlen(piece);
 
@@ -49,7 +49,7 @@ static void put_type(struct text *text, struct bytes type)
 
     for (i = 0; i < sizeof type_names / sizeof type_names[0]; i++)
         if (bytes_equal(type, type_names[i].type)) {
-            put(text, type_names[i].name);
+            put_text(text, type_names[i].name);
             return;
         }
     for (i = 0; i < type.len && !text->full; i++) {
@@ -61,10 +61,18 @@ static void put_type(struct text *text, struct bytes type)
                            (unsigned long long)(arc < 80 ? arc % 40 : arc - 80));
         else
             (void)snprintf(number, sizeof number, ".%llu", (unsigned long long)arc);
-        put(text, number);
+        put_text(text, number);
         first = false;
         arc = 0;
     }
+}
+
+void cert_oid_text(struct bytes oid, char *out, size_t size)
+{
+    struct text text = {.out = out, .size = size};
+
+    out[0] = '\0';
+    put_type(&text, oid);
 }
 
 /* RFC 4514 2.4. */
@@ -76,7 +84,7 @@ static void put_value(struct text *text, const struct der *value)
     size_t i;
 
     if (!is_text)
-        put(text, "#");
+        put_text(text, "#");
     for (i = 0; i < shown.len && !text->full; i++) {
         uint8_t c = shown.data[i];
 
@@ -89,7 +97,7 @@ static void put_value(struct text *text, const struct der *value)
             (void)snprintf(piece, sizeof piece, "\\%c", c);
         else
             (void)snprintf(piece, sizeof piece, "%c", c);
-        put(text, piece);
+        put_text(text, piece);
     }
 }
 
@@ -100,9 +108,9 @@ static void put_rdn(struct text *text, struct bytes rdn)
     const char *separator = text->len > 0 ? "," : "";
 
     while (!text->full && dn_next(&walk, &attribute)) {
-        put(text, separator);
+        put_text(text, separator);
         put_type(text, attribute.type);
-        put(text, "=");
+        put_text(text, "=");
         put_value(text, &attribute.value);
         separator = "+";
     }
@@ -125,6 +133,26 @@ void cert_subject_text(struct bytes name, char *out, size_t size)
             (void)der_take(&rest, DER_SET, &rdn);
         put_rdn(&text, rdn);
     }
+}
+
+const char *cert_go_flaw(const struct cert *cert)
+{
+    const struct bytes names[] = {cert->issuer, cert->subject};
+    struct dn_attribute attribute;
+    struct dn_walk walk;
+    size_t i;
+
+    if (cert->serial.data[0] >= 0x80)
+        return "its serial number is negative";
+    for (i = 0; i < sizeof names / sizeof *names; i++)
+        for (walk = dn_walk(names[i]); dn_next(&walk, &attribute);)
+            if (!dn_is_well_formed(&attribute.value))
+                return attribute.value.tag == 0x0C   ? "a name in it is broken UTF-8"
+                       : attribute.value.tag == 0x13 ? "a name in it has a letter that no "
+                                                       "PrintableString has, such as @ or _"
+                                                     : "a name in it has a string type that is not "
+                                                       "read, or letters that its type has not";
+    return NULL;
 }
 
 bool cert_common_name(const struct cert *cert, char *out, size_t size)

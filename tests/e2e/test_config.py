@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from agent import snapshot
+from agent import PROGRAM, snapshot
 from servers.proxy import FaultProxy
 
 
@@ -109,6 +109,17 @@ def test_a_mistake_in_what_is_not_needed(agent, tmp_path, put, good, command):
     assert agent.run(command, f"--config={path}").status in (0, 1, 69)
 
 
+@pytest.mark.parametrize("line", ["key-mode = 0777", "cert-mode = x", "dir-mode = 0", "log-level = loud", "log-format = xml"])
+def test_a_mode_that_is_wrong_keeps_nobody_from_asking(agent, tmp_path, put, good, enclave, line):
+    """Nor from removing: what is written has that mode, and nothing is."""
+    agent.fetch(put(good)).succeeded("installed")
+    path = config_file(tmp_path, f"dir = {agent.dir}\n{line}\n")
+    asked = agent.run("probe", f"--config={path}", f"--endpoint={enclave.endpoint}")
+    assert asked.status == 0 and "accepted" in asked.stdout and "config_mistake" in asked.stderr
+    assert agent.run("purge", f"--config={path}").status == 0 and not list(agent.dir.glob("client.*"))
+    assert agent.run("fetch", f"--config={path}", f"--secret={put(good)}").status == 78
+
+
 def config_file(tmp_path, text):
     path = tmp_path / "agent.conf"
     path.write_text(text)
@@ -140,6 +151,40 @@ def test_everything_from_a_file(agent, tmp_path, aws, put, good, enclave):
     )
     result = agent.run(f"--config={path}", env={name: None for name in aws.place()})
     result.succeeded("handshake", "installed")
+
+
+OF_BOTTLEROCKET = [f".bottlerocket/{kind}-containers/current/user-data" for kind in ("bootstrap", "host")]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a root of its own")
+@pytest.mark.parametrize("name", [*OF_BOTTLEROCKET, "etc/mtls-agent.conf"])
+def test_command_of_a_default_file(agent, tmp_path, put, good, name):
+    """Bottlerocket's stands in for the command of an image that says `fetch` and nothing else; all else outweighs a file's."""
+    root, other = tmp_path / "root", tmp_path / "other.conf"
+    seen = [tmp_path.parents[-2], PROGRAM.parent]  # /tmp, and the program
+    for path in (*seen, f"/{name}"):
+        (root / str(path).lstrip("/")).mkdir(parents=True)
+    file = root / name
+    file.rmdir()
+    mounts = " && ".join(f"mount --bind {path} {root}{path}" for path in seen)
+    there = ["unshare", "--mount", "sh", "-c", f'{mounts} && exec /usr/sbin/chroot {root} "$@"', "sh"]
+    lines = f"dir = {agent.dir}\nlog-format = json\nsecret = {put(good)}\n"
+
+    def does(*arguments):
+        """Of fetch and inspect, each of which leaves its mark."""
+        result = agent.run(*arguments, prefix=there)
+        assert result.status == 0, result.stderr
+        return "inspect" if "CN=ECS-Client" in result.stdout else "fetch" if result.all("finished") else None
+
+    file.write_text(lines)
+    assert does("fetch") == "fetch" and does("inspect") == "inspect"
+    file.write_text(f"command = inspect\n{lines}")
+    other.write_text(file.read_text())
+    assert does("fetch") == ("inspect" if name in OF_BOTTLEROCKET else "fetch")
+    assert does() == does("inspect") == "inspect"
+    assert does("fetch", "--log-level=debug") == does("fetch", f"--config={other}") == "fetch"
+    file.write_text(f"command = fetch\n{lines}")
+    assert does("inspect") == "inspect" and does() == "fetch"
 
 
 def test_flags_win_over_environment_over_file(agent, tmp_path, put, good):
@@ -206,3 +251,27 @@ def test_a_plaintext_endpoint_on_loopback_when_told(agent, aws, put, good, up):
     agent.fetch(
         put(good), f"--endpoint-url=http://127.0.0.1:{plain.port}", "--allow-plaintext-endpoint"
     ).succeeded("installed")
+
+
+def test_the_place_of_the_file(agent, tmp_path):
+    """In a directory of its own, or where it was before; of both the log says which one counts."""
+    etc = tmp_path / "etc"
+    new, old = etc / "mtls-agent" / "agent.conf", etc / "mtls-agent.conf"
+    new.parent.mkdir(parents=True)
+    for path in (new, old):
+        path.write_text("log-format = json\n")
+        path.chmod(0o644)
+    mounts = ["unshare", "--mount", "sh", "-c", f'mount --bind {etc} /etc && exec "$@"', "sh"]
+
+    def probe():
+        return agent.probe("localhost:1", prefix=mounts)
+
+    both = probe()
+    assert both.event("config_read")["file"] == "/etc/mtls-agent/agent.conf"
+    ignored = both.event("config_ignored")
+    assert (ignored["file"], ignored["read"]) == ("/etc/mtls-agent.conf", "/etc/mtls-agent/agent.conf")
+    new.unlink()
+    before = probe()
+    assert before.event("config_read")["file"] == "/etc/mtls-agent.conf" and not before.all("config_ignored")
+    old.rename(new)
+    assert probe().event("config_read")["file"] == "/etc/mtls-agent/agent.conf"

@@ -438,3 +438,45 @@ def test_without_proc(agent, put, good, hook, tmp_path):
     prefix = ["unshare", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]), "--mount", "sh", "-c"]
     prefix += ['mount -t tmpfs none /proc && exec "$@"', "sh"]
     agent.fetch(put(good), hook.option, prefix=prefix).succeeded("hook_done")
+
+
+def test_run_without_proc(serve, agent, aws, put, good, authority, hook, enclave):
+    """Signals, changes, probes and hooks as anywhere else."""
+    prefix = ["unshare", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]), "--mount", "sh", "-c"]
+    prefix += ['mount -t tmpfs none /proc && exec "$@"', "sh"]
+    arn = put(good)
+    service = serve(arn, hook.option, EACH_CYCLE, endpoint=enclave.endpoint, prefix=prefix)
+    service.wait("hook_done")
+    _, pair = rotate(aws, arn, authority)
+    service.send(signal.SIGHUP)
+    service.wait("hook_done", 2)
+    service.more("handshake", result="accepted")
+    assert agent.file("client.crt") == pair.cert and len(hook.told) == 2
+    assert service.stop()[0] == 0 and not service.all("error")
+
+
+def test_of_two_sets_a_hook_that_outlives_the_deadline(agent, put, good, tmp_path):
+    """Both are installed, and neither is told of: the status is the hook's."""
+    program = tmp_path / "hook"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    sets = [f"one={put(good)}", f"two={put(good)}"]
+    result = agent.fetch(sets, f"--on-change-exec={program}", deadline="6s")
+    assert result.status == 74, result.stderr
+    assert len(result.all("installed")) == 2
+    errors = result.all("error")
+    assert len(errors) == 2 and {error["code"] for error in errors} == {"hook_failed"}
+
+
+@pytest.mark.parametrize("ends", ["kill -9 $PPID; sleep 60", "kill -9 $PPID"])
+def test_fetch_whose_runner_dies(agent, put, good, hook, ends):
+    """Nobody knows whether somebody was told, so that this is no success; and the next fetch tells."""
+    arn = put(good)
+    hook.fail_by(ends)
+    error = agent.fetch(arn, hook.option).failed(74, "hook_failed")
+    assert "runner is gone" in error["reason"]
+    hook.recover()
+    agent.fetch(arn, hook.option).succeeded("unchanged", "hook_done")
+    assert [each["EVENT"] for each in hook.told] == ["installed", "pending"]
+    agent.fetch(arn, hook.option).succeeded("unchanged")
+    assert len(hook.told) == 2

@@ -274,6 +274,7 @@ static void log_lines_cannot_be_forged(void **state)
 
 static void a_huge_field_does_not_break_a_line(void **state)
 {
+    static const char next[] = "...\",\"next\":\"one\"}\n"; /* it is cut, the next one is not */
     struct log_options options = {LOG_LEVEL_INFO, LOG_FORMAT_JSON, "log"};
     struct buf out = {.tag = ARENA_DOCUMENT};
     char huge[5000];
@@ -292,7 +293,8 @@ static void a_huge_field_does_not_break_a_line(void **state)
     assert_int_equal(log_open(&(struct log_options){LOG_LEVEL_INFO, LOG_FORMAT_TEXT, NULL}, &err),
                      0);
     assert_true(out.len < 2049);
-    assert_string_equal((char *)out.data + out.len - 3, "\"}\n");
+    assert_string_equal((char *)out.data + out.len - strlen(next), next);
+    assert_non_null(strstr((char *)out.data, "\"huge\":\"\\u0001\\u0001"));
     buf_free(&out);
     assert_int_equal(unlink("log"), 0);
 }
@@ -308,6 +310,17 @@ static void every_error_is_explained(void **state)
         assert_non_null(info->name);
         assert_true(info->exit_status >= 64 && info->exit_status <= 78);
         assert_true(strlen(info->what) > 0 && strlen(info->remedy) > 0);
+    }
+    for (code = ERR_CODES; code < ERR_CAUSES; code++) {
+        struct err err;
+
+        (void)err_set(&err, (enum err_code)code, "x", "y");
+        assert_true(err.code > ERR_NONE && err.code < ERR_CODES);
+        assert_ptr_equal(err_info((enum err_code)code), err_info(err.code));
+        assert_string_not_equal(err_cause(&err), err_info(err.code)->name);
+        assert_string_not_equal(err_remedy(&err), err_info(err.code)->remedy);
+        err.code = err.code == ERR_SYSTEM ? ERR_CONFIG : ERR_SYSTEM; /* whatever the cause was */
+        assert_string_equal(err_cause(&err), err_info(err.code)->name);
     }
 }
 
