@@ -80,6 +80,8 @@ static int find(const struct aws *aws, struct credentials *credentials, struct e
 
     if (walk_chain(aws, credentials, looked, err) != SOURCE_FOUND)
         return -1;
+    if (aws->skipped)
+        (void)snprintf(aws->skipped, ERR_REASON_MAX, "%s", looked);
     log_event(
         LOG_LEVEL_INFO, "credentials", log_s("source", credentials->source),
         log_s("profile", strcmp(credentials->source, "profile") == 0 ? aws->profiles->name : NULL),

@@ -152,8 +152,10 @@ static int ask(struct imds *imds, const char *method, const char *path,
                const struct http_header *header, struct http_response *response,
                struct aws_error *error, struct err *err)
 {
-    struct retry retry = {
-        .step = "instance_metadata", .object = path, .deadline = imds->aws->deadline};
+    struct retry retry = {.step = "instance_metadata",
+                          .object = path,
+                          .deadline = imds->aws->deadline,
+                          .once = imds->aws->once};
     enum retry_class class;
 
     do {

@@ -257,6 +257,28 @@ static const struct err_info table[ERR_CODES] = {
     [ERR_SYSTEM] = {"system", EX_OSERR, ERR_OF_HOST, "the system refused", "See the reason."},
     [ERR_DEADLINE] = {"deadline", EX_TEMPFAIL, ERR_IS_PASSING, "the deadline has passed",
                       "Allow more time with --deadline; the log shows where it went."},
+    [ERR_ENCLAVE_PLAINTEXT] =
+        {"enclave_plaintext", EX_PROTOCOL, ERR_OF_ENCLAVE, "the enclave speaks HTTP without TLS",
+         "Turn on TLS with client certificates in the enclave's own server; it must not end "
+         "outside of the enclave."},
+    [ERR_CERTIFICATE_ENDS] = {"certificate_ends", EX_DATAERR, ERR_LASTING,
+                              "a certificate ends soon",
+                              "Issue a new one and put it into the secret."},
+    [ERR_READER_DENIED] =
+        {"reader_denied", EX_NOPERM, ERR_LASTING, "a reader cannot read the identity",
+         "Let the agent install it with --owner UID:GID of the reader, and key-mode 0640 for the "
+         "group."},
+    [ERR_LABEL] = {"selinux_label", EX_NOPERM, ERR_LASTING,
+                   "SELinux keeps containers from the identity",
+                   "Run: chcon -R -t container_file_t DIR, or mount it with the option z."},
+    [ERR_NOT_WRITABLE] = {"not_writable", EX_CANTCREAT, ERR_LASTING,
+                          "a file that is configured cannot be written",
+                          "Make its directory, and let the agent's user write there; in a unit, "
+                          "ReadWritePaths=."},
+    [ERR_RUN_UNHEALTHY] = {"run_unhealthy", EX_UNAVAILABLE, ERR_LASTING,
+                           "mtls-agent run is not as it should be",
+                           "See mtls-agent status, and its log; then systemctl restart "
+                           "mtls-agent."},
 };
 
 static int fill(struct err *err, enum err_code code, const char *subject)

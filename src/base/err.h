@@ -89,6 +89,12 @@ enum err_code {
     ERR_THREADS_FULL,
     ERR_SYSTEM,
     ERR_DEADLINE,
+    ERR_ENCLAVE_PLAINTEXT,
+    ERR_CERTIFICATE_ENDS,
+    ERR_READER_DENIED,
+    ERR_LABEL,
+    ERR_NOT_WRITABLE,
+    ERR_RUN_UNHEALTHY,
     ERR_CODES /* how many there are; not a code */
 };
 

@@ -4,8 +4,8 @@
 
 #include "config/options.h"
 
-static const char *const names[] = {"fetch",  "inspect",     "probe", "run",
-                                    "status", "healthcheck", "purge", "attest"};
+static const char *const names[] = {"fetch",       "inspect", "probe",  "run",    "status",
+                                    "healthcheck", "purge",   "attest", "doctor", "check-config"};
 enum { NAMES = sizeof names / sizeof names[0] };
 
 unsigned verb_of(const char *name)
@@ -34,5 +34,5 @@ const char *value_command(const char *text)
 {
     return verb_of(text) ? NULL
                          : "is no command: fetch, inspect, probe, run, status, healthcheck, purge, "
-                           "attest, version, help";
+                           "attest, doctor, check-config, version, help";
 }

@@ -36,6 +36,13 @@ static const char *clause(struct parse *parse, const char *format, ...)
     return parse->why;
 }
 
+/* One more of a list, where nothing is wrong with it. */
+static const char *counted(const char *why, size_t *count)
+{
+    *count += why == NULL;
+    return why;
+}
+
 static void *field(struct parse *parse, const struct option *option)
 {
     return (char *)&parse->store->config + option->field;
@@ -148,6 +155,19 @@ const char *set_owner(struct parse *parse, const struct option *option, const ch
     return NULL;
 }
 
+const char *set_reader(struct parse *parse, const struct option *option, const char *text)
+{
+    struct config *config = &parse->store->config;
+    struct value_owner value;
+    const char *why = value_owner(text, &value);
+
+    (void)option;
+    config->reader_set = !why;
+    config->reader = value.owner;
+    config->reader_group = value.group_named ? value.group : (gid_t)value.owner;
+    return why;
+}
+
 static struct config_set *find_set(struct config *config, const char *sub)
 {
     struct config_set *set = config->sets;
@@ -209,7 +229,8 @@ const char *set_endpoint(struct parse *parse, const struct option *option, const
         return setter_no_memory;
     config->endpoints = endpoints;
     config->endpoints[config->endpoint_count] = (struct endpoint){0};
-    return value_endpoint(text, &config->endpoints[config->endpoint_count++]);
+    return counted(value_endpoint(text, &config->endpoints[config->endpoint_count]),
+                   &config->endpoint_count);
 }
 
 const char *set_expect_san(struct parse *parse, const struct option *option, const char *text)
@@ -219,8 +240,8 @@ const char *set_expect_san(struct parse *parse, const struct option *option, con
     (void)option;
     if (config->expect_san_count == CONFIG_EXPECT_SANS_MAX)
         return clause(parse, "is one too many: at most %d", CONFIG_EXPECT_SANS_MAX);
-    config->expect_sans[config->expect_san_count++] = text;
-    return value_expected(text);
+    config->expect_sans[config->expect_san_count] = text;
+    return counted(value_expected(text), &config->expect_san_count);
 }
 
 const char *set_expect_ca(struct parse *parse, const struct option *option, const char *text)
@@ -234,8 +255,8 @@ const char *set_expect_ca(struct parse *parse, const struct option *option, cons
     copy = (char *)parse_keep(parse, text, strlen(text));
     if (!copy)
         return setter_no_memory;
-    config->expect_cas[config->expect_ca_count++] = copy;
-    return value_fingerprint(copy);
+    config->expect_cas[config->expect_ca_count] = copy;
+    return counted(value_fingerprint(copy), &config->expect_ca_count);
 }
 
 const char *set_forbidden(struct parse *parse, const struct option *option, const char *text)
@@ -245,8 +266,8 @@ const char *set_forbidden(struct parse *parse, const struct option *option, cons
     (void)option;
     if (config->forbidden_count == CONFIG_FORBIDDEN_MAX)
         return clause(parse, "is one too many: at most %d", CONFIG_FORBIDDEN_MAX);
-    config->forbidden[config->forbidden_count++] = text;
-    return value_version_id(text);
+    config->forbidden[config->forbidden_count] = text;
+    return counted(value_version_id(text), &config->forbidden_count);
 }
 
 const char *set_pcrs(struct parse *parse, const struct option *option, const char *text)
@@ -256,8 +277,8 @@ const char *set_pcrs(struct parse *parse, const struct option *option, const cha
     (void)option;
     if (config->attest_pcr_count == CONFIG_PCR_SETS_MAX)
         return clause(parse, "is one too many: at most %d", CONFIG_PCR_SETS_MAX);
-    config->attest_pcrs[config->attest_pcr_count++] = text;
-    return value_pcrs(text);
+    config->attest_pcrs[config->attest_pcr_count] = text;
+    return counted(value_pcrs(text), &config->attest_pcr_count);
 }
 
 /* In the order of enum attest_binding. */
@@ -314,5 +335,6 @@ const char *set_signal(struct parse *parse, const struct option *option, const c
     (void)option;
     if (config->on_change_signal_count == CONFIG_SIGNALS_MAX)
         return clause(parse, "is one too many: at most %d", CONFIG_SIGNALS_MAX);
-    return value_signal(text, &config->on_change_signals[config->on_change_signal_count++]);
+    return counted(value_signal(text, &config->on_change_signals[config->on_change_signal_count]),
+                   &config->on_change_signal_count);
 }

@@ -190,7 +190,7 @@ static const char *remedy_of(enum verify_status status)
     case VERIFY_NO_ISSUER:
     case VERIFY_BAD_SIGNATURE:
         return "Put the CA that signed the enclave's certificate into ca_cert; let the enclave "
-               "send its intermediates.";
+               "send its intermediates, and a load balancer pass TLS through.";
     case VERIFY_EXPIRED:
     case VERIFY_NOT_YET_VALID:
         return "Renew the certificate at the enclave, or set the clock that is wrong, here or "
@@ -206,23 +206,35 @@ static const char *remedy_of(enum verify_status status)
     }
 }
 
+int probe_blame(const struct endpoint *endpoint, const struct probe *probe, struct err *err)
+{
+    static const enum err_code codes[PROBE_VERDICTS] = {
+        [PROBE_UNASKED] = ERR_DEADLINE,
+        [PROBE_REFUSED] = ERR_ENCLAVE_REFUSED,
+        [PROBE_DOUBTED] = ERR_ENCLAVE_REFUSED,
+        [PROBE_NOT_MUTUAL] = ERR_ENCLAVE_REFUSED,
+        [PROBE_UNTRUSTED] = ERR_ENCLAVE_UNTRUSTED,
+        [PROBE_SILENT] = ERR_ENCLAVE_UNREACHABLE,
+        [PROBE_UNREACHABLE] = ERR_ENCLAVE_UNREACHABLE,
+    };
+
+    const bool attests = probe->verdict == PROBE_UNATTESTED || probe->verdict == PROBE_ACCEPTED;
+
+    (void)err_set(err, attests ? probe->attested.code : codes[probe->verdict], endpoint->text, "%s",
+                  probe->reason);
+    if (probe->verdict == PROBE_UNTRUSTED)
+        err->remedy = remedy_of(probe->verify);
+    return -1;
+}
+
 static int refuse(const struct probe_request *all, const struct probe *probes,
                   enum probe_verdict verdict, struct err *err)
 {
-    static const enum err_code codes[PROBE_VERDICTS] = {
-        [PROBE_UNASKED] = ERR_DEADLINE,           [PROBE_REFUSED] = ERR_ENCLAVE_REFUSED,
-        [PROBE_NOT_MUTUAL] = ERR_ENCLAVE_REFUSED, [PROBE_UNTRUSTED] = ERR_ENCLAVE_UNTRUSTED,
-        [PROBE_SILENT] = ERR_ENCLAVE_UNREACHABLE, [PROBE_UNREACHABLE] = ERR_ENCLAVE_UNREACHABLE,
-    };
     size_t i = 0;
 
     while (probes[i].verdict != verdict)
         i++;
-    (void)err_set(err, verdict == PROBE_UNATTESTED ? probes[i].attested.code : codes[verdict],
-                  all->endpoints[i].text, "%s", probes[i].reason);
-    if (verdict == PROBE_UNTRUSTED)
-        err->remedy = remedy_of(probes[i].verify);
-    return -1;
+    return probe_blame(&all->endpoints[i], &probes[i], err);
 }
 
 static int decide(const struct probe_request *all, const struct probe *probes, enum rehearsal *out,

@@ -437,8 +437,10 @@ static void test_options_of_other_commands(void **state)
         const char *line, *subject, *reason;
     } cases[] = {
         {"fetch --secret a --count 5", "--count", "count means nothing to fetch: it is for probe"},
-        {"fetch --secret a --json", "--json", "it is for inspect, probe, status and attest"},
-        {"healthcheck --json", "--json", "it is for inspect, probe, status and attest"},
+        {"fetch --secret a --json", "--json",
+         "it is for inspect, probe, status, attest, doctor and check-config"},
+        {"healthcheck --json", "--json",
+         "it is for inspect, probe, status, attest, doctor and check-config"},
         {"healthcheck --attest report", "--attest", "attest means nothing to healthcheck"},
         {"probe --endpoint a:1 --interval 5m", "--interval", "it is for fetch and run"},
         {"status --region eu-west-1", "--region", "it is for fetch and run"},
@@ -495,7 +497,7 @@ static void test_mistakes_in_what_is_not_needed(void **state)
     assert_parses("healthcheck --config CONF");
     assert_string_equal(config->dir, "/d");
     assert_int_equal(config->deadline_ms, 60000);
-    assert_non_null(strstr(config->mistake, "line 2: endpoint"));
+    assert_non_null(strstr(config->mistakes[0].reason, "line 2: endpoint"));
     assert_parses("status --config CONF");
     assert_parses("inspect - --config CONF");
     assert_refused("purge --config CONF", ERR_CONFIG, conf, "line 4: deadline");

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "doctor/doctor.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "commands/commands.h"
+#include "config/config.h"
+#include "process/supervise.h"
+
+static struct doctor doctor; /* what was found is told at the deadline, too, by whoever is left */
+
+static int examine(const struct work *work)
+{
+    doctor.environment = work->environment;
+    doctor.deadline = work->deadline;
+    doctor_examine(&doctor, false);
+    return 0;
+}
+
+int doctor_fail(const struct err *err)
+{
+    doctor_find(&doctor, DOCTOR_PROBLEM, err);
+    return doctor_print(&doctor, doctor.config && doctor.config->json);
+}
+
+/* Where no memory can be locked, what needs no secret is looked at all the same. */
+int command_doctor(const struct config *config, unsigned needs)
+{
+    struct config unlocked = *config;
+
+    doctor.config = config;
+    doctor.runs = healthcheck_runs;
+    doctor.deadline = clock_ms() + config->deadline_ms;
+    doctor_examine(&doctor, true);
+    unlocked.memory_lock_preferred = true;
+    (void)supervise(doctor.locks ? config : &unlocked, needs, examine, NULL);
+    return doctor_print(&doctor, config->json);
+}
+
+int command_check_config(const struct config *config, unsigned needs)
+{
+    (void)needs;
+    doctor.config = config;
+    doctor_check_config(&doctor);
+    return doctor_print(&doctor, config->json);
+}
