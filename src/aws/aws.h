@@ -21,7 +21,8 @@ struct aws {
     int64_t deadline;                      /* on clock_ms(): nothing goes on beyond it */
     const struct profiles *profiles;       /* the SDKs' shared files; NULL: none */
     bool once;                             /* nothing is asked twice */
-    char *skipped; /* ERR_REASON_MAX bytes, for why other sources of credentials gave none; NULL */
+    char *found; /* ERR_REASON_MAX bytes, for which source of credentials it was, and why those
+                    before it gave none; NULL */
     struct aws_kept *kept; /* from one conversation to the next; NULL: nothing */
     char
         *instance_region; /* REGION_MAX bytes of the user's, "" until it is known; NULL: ask anew */

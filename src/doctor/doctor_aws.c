@@ -237,14 +237,14 @@ static void ask_aws(struct visit *visit)
 
 void doctor_aws(struct doctor *doctor)
 {
-    char skipped[ERR_REASON_MAX] = "", region[REGION_MAX] = "";
+    char found[ERR_REASON_MAX] = "", region[REGION_MAX] = "";
     struct aws_kept kept = {0};
     struct aws aws = {
         .config = doctor->config,
         .environment = doctor->environment,
         .deadline = clock_share(doctor->deadline, AWS_SHARE),
         .once = true,
-        .skipped = skipped,
+        .found = found,
         .kept = &kept,
         .instance_region = region,
     };
@@ -267,10 +267,8 @@ void doctor_aws(struct doctor *doctor)
     else
         doctor_find(doctor, DOCTOR_PROBLEM, &err);
     look_at_clock(doctor, kept.skew_s);
-    if (kept.credentials)
-        doctor_say(doctor, "credentials by %s", kept.credentials->source);
-    if (skipped[0])
-        doctor_say(doctor, "before that %s", skipped);
+    if (found[0])
+        doctor_say(doctor, "credentials of %s", found);
     credentials_free(kept.credentials);
     anchors_free(anchors);
     profiles_free(profiles);

@@ -268,8 +268,7 @@ void confine(const struct config *config, const struct confine_options *options)
 
 void confine_job(const struct config *config, bool starting)
 {
-    const unsigned needs =
-        confinement.needs & ~(unsigned)(NEED_RELOAD | NEED_STATUS | NEED_PUBLISH);
+    const unsigned needs = confinement.needs & ~(unsigned)(NEED_RELOAD | NEED_PUBLISH);
     struct sandbox_paths paths = {0};
 
     if (!confinement.on)
