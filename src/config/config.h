@@ -83,6 +83,7 @@ struct config_mistake {
 struct config {
     const char *command;      /* the verb, of the command line, else of the file; NULL: none */
     const char *operand;      /* the word behind it, or NULL */
+    const char *other;        /* inspect: the word behind that */
     const char *file;         /* the configuration file read, NULL: none */
     const char *file_ignored; /* a second one that was found and not read, or NULL */
     const char *view;         /* check-config: the verb that all is looked at for */

@@ -16,10 +16,11 @@ static int read_word(struct parse *parse, const char *word)
         parse->collects = verb_of(word) & (VERB_DOCTOR | VERB_CHECK_CONFIG);
         return option_set(parse, command, word);
     }
-    if (config->operand)
+    if (config->operand && (config->other || verb_of(config->command) != VERB_INSPECT))
         return parse_refuse(parse, "unexpected word %s", quoted_name(shown, word));
-    config->operand = parse_keep(parse, word, strlen(word));
-    return config->operand ? 0 : -1;
+    word = parse_keep(parse, word, strlen(word));
+    *(config->operand ? &config->other : &config->operand) = word;
+    return word ? 0 : -1;
 }
 
 static bool is_flag(const char *argument)

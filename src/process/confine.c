@@ -195,6 +195,8 @@ static bool allow(struct sandbox_paths *paths, const struct config *config, unsi
         sandbox_allow_file(paths, config->attest_pins, SANDBOX_READ | SANDBOX_REPLACE);
     if (needs & NEED_OPERAND && config->operand && strcmp(config->operand, "-") != 0)
         allow_named(paths, config->operand);
+    if (needs & NEED_OPERAND)
+        allow_named(paths, config->other);
     allow_locks(paths, config, needs); /* which makes the directory that a status may lie in */
     allow_status(paths, config, needs);
     return standing;
