@@ -38,12 +38,11 @@ WARN     := -Wall -Wextra -Wshadow -Wconversion -Werror -Wvla -Wformat=2 -Wstric
 # No _FORTIFY_SOURCE: musl's headers have no checks for it to switch on.
 HARDEN   := -fPIE -fstack-protector-strong -fstack-clash-protection -ftrivial-auto-var-init=zero
 SMALL    := -Oz -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables
-# As in third_party/build. GNU ld before 2.42 cannot pack its relocations, and pads the file to its pages of 64 KiB.
-CFLAGS_aarch64  := -mno-outline-atomics -mcmodel=tiny -fomit-frame-pointer
-LDFLAGS_aarch64 := -fuse-ld=lld -B/usr/lib/llvm-19/bin -Wl,-O2
+# As in third_party/build.
+CFLAGS_aarch64 := -mno-outline-atomics -mcmodel=tiny -fomit-frame-pointer
 CFLAGS   := -std=c11 $(WARN) $(HARDEN) $(SMALL) '-ffile-prefix-map=$(CURDIR)=.' $(CFLAGS_$(ARCH))
-LDFLAGS  := -static-pie -Wl,--gc-sections,--build-id=none,--hash-style=gnu \
-            -Wl,-z,relro,-z,now,-z,noexecstack,-z,pack-relative-relocs $(LDFLAGS_$(ARCH))
+LDFLAGS  := -static-pie -fuse-ld=lld -B/usr/lib/llvm-19/bin -Wl,-O2,--gc-sections,--build-id=none,--hash-style=gnu \
+            -Wl,-z,relro,-z,now,-z,noexecstack,-z,pack-relative-relocs
 LDLIBS   := -lcurl -lbearssl -pthread
 WATCHED  := $(if $(FOREIGN),tools/emulated $(ARCH))
 ifneq ($(SANITIZE),)
@@ -199,6 +198,14 @@ $(TESTS)/bogo-shim: $(OUT)/obj/tests/bogo/shim.o $(AGENT) $(LINKED)
 	@echo "  LINK  $@"
 	$(V)$(CC) $(LDFLAGS) $(linked) $(LDLIBS) -o $@
 
+# valgrind's requests are macros in headers of this machine's.
+$(OUT)/obj/tests/constant-time/constant_time.o: CPPFLAGS += -idirafter /usr/include
+$(TESTS)/constant-time: $(OUT)/obj/tests/constant-time/constant_time.o $(AGENT) $(LINKED)
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(V)$(CC) $(LDFLAGS) $(addprefix -Wl$(comma)--wrap=,br_rsa_i62_public br_ecdsa_i31_vrfy_asn1 \
+	    br_i31_bit_length) $(linked) -lcmocka $(LDLIBS) -o $@
+
 $(TESTS)/fleet: $(OUT)/obj/tests/fleet/fleet.o $(AGENT) $(LINKED)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
@@ -229,7 +236,7 @@ $(TESTS)/%: $(OUT)/obj/tests/programs/%.o $(AGENT) $(LINKED)
 
 # Side by side: most of them wait for servers, hosts and clocks. The long ones come first.
 TESTED := test-e2e test-hosts test-containers check test-valgrind test-memory test-aarch64 fuzz test-sanitized test-faults \
-          test-dist analyse test-unit conformance fleet test-bearssl
+          test-dist analyse test-unit conformance fleet test-bearssl constant-time
 
 test: ## everything: bootstrap, build, then the tests and checks of each kind; what each prints comes when it has ended
 	tools/bootstrap
@@ -267,6 +274,11 @@ test-images: images venv ## the images in containers that are given no more than
 
 test-unit: $(UNIT) ## tests of single rooms, in C
 	@$(WATCHED) tools/run-unit $^
+
+CONSTANT := valgrind -q --vgdb=no --suppressions=tests/constant-time/suppressions
+constant-time: $(TESTS)/constant-time ## that signatures, key exchange, key schedule and records take no way that a secret chooses
+	@tools/bootstrap --check valgrind
+	@TEST_UNDER="$(CONSTANT)" tools/run-unit $<
 
 test-bearssl: $(TP).stamp ## BearSSL's own certificate chains, over the patched library
 	@tools/run-bearssl $(TP)/share/bearssl

@@ -203,11 +203,11 @@ static void describe_overlap(const struct delivery *delivery)
     }
 }
 
-/* Notes and logs how it ended: "installed". */
-static void conclude_delivery(const struct delivery *delivery, const char *outcome)
+/* Notes and logs how it ended. */
+static void conclude_delivery(const struct delivery *delivery, enum outcome outcome)
 {
     delivery->told->outcome = outcome;
-    log_event(LOG_LEVEL_INFO, outcome, log_s("set", delivery_name(delivery)),
+    log_event(LOG_LEVEL_INFO, outcome_info(outcome)->name, log_s("set", delivery_name(delivery)),
               log_s("dir", delivery->target.dir),
               log_s("fingerprint", delivery->identity ? delivery->identity->fingerprint : NULL));
 }
@@ -225,10 +225,10 @@ static void lift_hold(const struct delivery *delivery)
 
 static int install(const struct delivery *delivery, struct err *err)
 {
-    static const char *const events[] = {
-        [INSTALL_DONE] = "installed",      [INSTALL_ADOPTED] = "adopted",
-        [INSTALL_UNCHANGED] = "unchanged", [INSTALL_OVERLAP_ENDED] = "ca_overlap_ended",
-        [INSTALL_HEALED] = "healed",
+    static const enum outcome outcomes[] = {
+        [INSTALL_DONE] = OUTCOME_INSTALLED,      [INSTALL_ADOPTED] = OUTCOME_ADOPTED,
+        [INSTALL_UNCHANGED] = OUTCOME_UNCHANGED, [INSTALL_OVERLAP_ENDED] = OUTCOME_OVERLAP_ENDED,
+        [INSTALL_HEALED] = OUTCOME_HEALED,
     };
     struct install_source sources[CONFIG_SECRETS_MAX];
     struct installing what = {
@@ -248,7 +248,7 @@ static int install(const struct delivery *delivery, struct err *err)
     atomic_store(&delivery->agent->writing, false);
     if (result < 0)
         return -1;
-    conclude_delivery(delivery, events[outcome]);
+    conclude_delivery(delivery, outcomes[outcome]);
     delivery->told->rehearsed = delivery->rehearsal != REHEARSAL_SKIPPED;
     if (outcome == INSTALL_DONE)
         lift_hold(delivery);
@@ -272,7 +272,7 @@ static int set_aside(const struct delivery *delivery, struct err *err)
     if (delivery->untried == UNTRIED_HELD) {
         if (keep_held(delivery, err) < 0)
             return -1;
-        conclude_delivery(delivery, "held_back");
+        conclude_delivery(delivery, OUTCOME_HELD_BACK);
         return 0;
     }
     *err = delivery->told->refused.err;
@@ -338,7 +338,7 @@ static int deliver(struct delivery *delivery, struct secretsmanager *manager, st
     if (try_out(delivery, err) < 0) {
         if (!keep_back(delivery, err))
             return -1;
-        conclude_delivery(delivery, "held_back");
+        conclude_delivery(delivery, OUTCOME_HELD_BACK);
         return 0;
     }
     if (delivery->config->dry_run)

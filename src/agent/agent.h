@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "agent/outcome.h"
 #include "aws/kept.h"
 #include "aws/region.h"
 #include "base/err.h"
@@ -15,10 +16,10 @@ struct probe;
 
 /* How the last cycle ended for one set, and what the next one must know of it. */
 struct agent_set {
-    const char *outcome; /* static: "installed", "unchanged", "kept_stale"...; "failed" */
-    bool rehearsed;      /* what is installed now was, in this cycle: the agent's probes hold how */
-    struct err err;      /* why it failed, or what was wrong though it was kept; else ERR_NONE */
-    struct {             /* a version that failed */
+    enum outcome outcome; /* of the last cycle that ended */
+    bool rehearsed; /* what is installed now was, in this cycle: the agent's probes hold how */
+    struct err err; /* why it failed, or what was wrong though it was kept; else ERR_NONE */
+    struct {        /* a version that failed */
         char version[65];
         struct err err;
         unsigned times;

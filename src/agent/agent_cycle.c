@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <string.h>
-
 #include "agent/agent_parts.h"
 #include "aws/aws.h"
 #include "aws/credentials.h"
@@ -20,7 +18,7 @@ static int conclude(struct agent_set *told, const struct young *young)
 {
     if (!told->failed)
         return 0;
-    told->outcome = "failed";
+    told->outcome = OUTCOME_FAILED;
     young_explain(young, &told->err);
     return log_error(&told->err);
 }
@@ -41,7 +39,7 @@ static bool deliver_by(struct agent *agent, size_t i, struct secretsmanager *man
     if (told->failed)
         /* A turn that the deadline cut short says nothing new. */
         told->err = before.young && !err.young && clock_left(deadline) == 0 ? before : err;
-    else if (!told->outcome || strncmp(told->outcome, "kept", 4) != 0)
+    else if (!outcome_info(told->outcome)->kept)
         return false;
     return !told->due && deadline - end > MARGIN_MS &&
            clock_left(end) <= MARGIN_MS + share / REST_SHARE;
@@ -111,7 +109,7 @@ static int fail_all(struct agent *agent, const struct err *err)
     size_t i;
 
     for (i = 0; i < agent->config->set_count; i++) {
-        agent->sets[i].outcome = "failed";
+        agent->sets[i].outcome = OUTCOME_FAILED;
         agent->sets[i].err = *err;
         agent->sets[i].failed = true;
     }

@@ -113,7 +113,7 @@ bool keep_stale(const struct delivery *delivery, struct err *err)
         explain_unfit(&unfit, err);
         return false;
     }
-    delivery->told->outcome = "kept_stale";
+    delivery->told->outcome = OUTCOME_KEPT_STALE;
     delivery->told->err = *err;
     log_event(LOG_LEVEL_WARNING, "kept_stale", log_s("set", delivery_name(delivery)),
               log_s("fingerprint", identity->fingerprint), log_s("code", err_info(err->code)->name),
@@ -146,7 +146,7 @@ int keep_unproven(const struct delivery *delivery, struct err *err)
         return -1;
     }
     if (keep)
-        delivery->told->outcome = "kept_unproven";
+        delivery->told->outcome = OUTCOME_KEPT_UNPROVEN;
     log_event(LOG_LEVEL_WARNING, keep ? "kept_unproven" : "unproven",
               log_s("set", delivery_name(delivery)),
               log_s("fingerprint", keep ? installed->fingerprint : NULL),

@@ -148,7 +148,7 @@ int agent_rollback(struct agent *agent, int64_t deadline)
         };
 
         if (go_back(&retreat, &err) == 0) {
-            agent->sets[i].outcome = "rolled_back";
+            agent->sets[i].outcome = OUTCOME_ROLLED_BACK;
             continue;
         }
         status = log_error(&err);

@@ -14,7 +14,7 @@ enum { WAITED_MAX = 32 };
 /* In `run` later cycles come by themselves; and who has something good has no need to wait. */
 bool young_waits(const struct delivery *delivery, const struct err *err)
 {
-    return err->young && !delivery->config->dry_run && !delivery->told->outcome &&
+    return err->young && !delivery->config->dry_run && delivery->told->outcome == OUTCOME_NONE &&
            !keep_serves(delivery);
 }
 

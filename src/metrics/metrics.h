@@ -34,6 +34,7 @@ enum metric {
     METRIC_CERTIFICATE_NOT_BEFORE, /* set, certificate ("leaf", "ca"); seconds since 1970 */
     METRIC_CERTIFICATE_NOT_AFTER,  /* the same */
     METRIC_HANDSHAKES,             /* endpoint, result, alert; by metrics_event() */
+    METRIC_HANDSHAKES_COMPLETED,   /* endpoint, version, group, handshake; by metrics_event() */
     METRIC_HANDSHAKE_DURATION,     /* endpoint; ms; by metrics_event() */
     METRIC_ATTESTATIONS,           /* endpoint, result; by metrics_event() */
     METRIC_ATTESTED,               /* endpoint; 1 or 0 */

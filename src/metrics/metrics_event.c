@@ -37,6 +37,11 @@ static void on_handshake(struct metrics *metrics, const struct log_field *fields
 
     metrics_add(metrics, METRIC_HANDSHAKES,
                 METRICS_LABELS(endpoint, text_of(fields, "result"), text_of(fields, "alert")), 1);
+    if (text_of(fields, "handshake"))
+        metrics_add(metrics, METRIC_HANDSHAKES_COMPLETED,
+                    METRICS_LABELS(endpoint, text_of(fields, "tls"), text_of(fields, "group"),
+                                   text_of(fields, "handshake")),
+                    1);
     if (text_of(fields, "attestation"))
         metrics_add(metrics, METRIC_ATTESTATIONS,
                     METRICS_LABELS(endpoint, text_of(fields, "attestation")), 1);

@@ -98,6 +98,11 @@ const struct metric_family metric_families[METRICS] = {
                            .labels = {"endpoint", "result", "alert"},
                            .scale = 1,
                            .emf = {EMF_ALWAYS, "Handshakes", "Count", 1, LABEL_0 | LABEL_1}},
+    [METRIC_HANDSHAKES_COMPLETED] = {.name = "mtls_agent_handshakes_completed_total",
+                                     .help = "Those that were completed, by what was agreed on.",
+                                     .type = METRIC_COUNTER,
+                                     .labels = {"endpoint", "version", "group", "handshake"},
+                                     .scale = 1},
     [METRIC_HANDSHAKE_DURATION] =
         {.name = "mtls_agent_handshake_duration_seconds",
          .help = "How long TCP and TLS took until the handshake was complete.",

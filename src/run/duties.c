@@ -223,12 +223,6 @@ int64_t duties_next(const struct service *service)
 
 /* ---- what comes of it ---- */
 
-/* Whether a cycle learned from AWS what should be there, and it is there. */
-static bool is_success(const struct agent_set *told)
-{
-    return told->err.code == ERR_NONE && strcmp(told->outcome, "kept_unproven") != 0;
-}
-
 static int64_t latency(const struct probe *probe)
 {
     return probe->tls_ms < 0 ? -1 : (probe->tcp_ms > 0 ? probe->tcp_ms : 0) + probe->tls_ms;
@@ -272,21 +266,21 @@ static void take_set(struct service *service, size_t i, int64_t now)
 {
     const struct agent_set *told = &service->agent.sets[i];
     struct service_set *set = &service->sets[i];
+    const struct outcome_info *outcome = outcome_info(told->outcome);
     const char *name = service_set_name(service, i);
 
     set->outcome = told->outcome;
     set->err = told->err;
     memcpy(set->left, set->survey.facts.set, sizeof set->left);
     set->fetched_at = now;
-    if (is_success(told))
+    if (outcome->success)
         set->succeeded_at = now;
-    metrics_add(service->metrics, METRIC_FETCHES, METRICS_LABELS(name, told->outcome), 1);
+    metrics_add(service->metrics, METRIC_FETCHES, METRICS_LABELS(name, outcome->name), 1);
     if (told->err.code != ERR_NONE)
         metrics_add(service->metrics, METRIC_FETCH_ERRORS,
                     METRICS_LABELS(name, err_info(told->err.code)->name), 1);
-    if (strcmp(told->outcome, "installed") == 0 || strcmp(told->outcome, "adopted") == 0 ||
-        strcmp(told->outcome, "healed") == 0 || strcmp(told->outcome, "ca_overlap_ended") == 0) {
-        metrics_add(service->metrics, METRIC_INSTALLS, METRICS_LABELS(name, told->outcome), 1);
+    if (outcome->change) {
+        metrics_add(service->metrics, METRIC_INSTALLS, METRICS_LABELS(name, outcome->name), 1);
         set->tell_at = 0; /* of another one than before, whom it failed to tell of */
         if (!told->rehearsed || !take_rehearsed(service, i, now))
             service->probe_at = 0; /* what is new is looked at at once */
@@ -302,7 +296,7 @@ static void take_cycle(struct service *service)
 
     for (i = 0; i < service->config->set_count; i++) {
         take_set(service, i, wall);
-        failed = failed || !is_success(&service->agent.sets[i]);
+        failed = failed || !outcome_info(service->sets[i].outcome)->success;
     }
     metrics_observe(service->metrics, METRIC_FETCH_DURATION, NULL, now - service->busy_since);
     random_bytes(&random, sizeof random);
@@ -344,7 +338,7 @@ static void take_watched(struct service *service, size_t i, int64_t now, int64_t
         take_probes(service, i, wall);
     if (watch->retreated[i]) {
         set->rehearsed_at = 0;
-        set->outcome = "rolled_back";
+        set->outcome = OUTCOME_ROLLED_BACK;
         memcpy(set->left, set->survey.facts.set, sizeof set->left);
         metrics_add(service->metrics, METRIC_ROLLBACKS,
                     METRICS_LABELS(service_set_name(service, i)), 1);

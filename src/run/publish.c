@@ -137,7 +137,7 @@ void publish_event(void *user, const char *event, const struct log_field *fields
 static void measure_zeroes(const struct service *service)
 {
     static const char *const told[] = {"done", "failed", "timeout"};
-    static const char *const fetched[] = {"installed", "unchanged", "failed"};
+    static const enum outcome fetched[] = {OUTCOME_INSTALLED, OUTCOME_UNCHANGED, OUTCOME_FAILED};
     static const char *const shaken[] = {"accepted", "refused", "untrusted", "unreachable",
                                          "unattested"};
     const struct config *config = service->config;
@@ -151,8 +151,9 @@ static void measure_zeroes(const struct service *service)
         metrics_add(service->metrics, METRIC_ROLLBACKS,
                     METRICS_LABELS(service_set_name(service, i)), 0);
         for (w = 0; w < sizeof fetched / sizeof *fetched; w++)
-            metrics_add(service->metrics, METRIC_FETCHES,
-                        METRICS_LABELS(service_set_name(service, i), fetched[w]), 0);
+            metrics_add(
+                service->metrics, METRIC_FETCHES,
+                METRICS_LABELS(service_set_name(service, i), outcome_info(fetched[w])->name), 0);
     }
     for (i = 0; i < config->endpoint_count; i++)
         for (w = 0; w < sizeof shaken / sizeof *shaken - (config->attest == ATTEST_OFF); w++)
@@ -332,7 +333,7 @@ static size_t accepting_endpoints(const struct service *service)
 
 static void tell_manager(const struct service *service)
 {
-    const char *outcome = service->sets[0].outcome;
+    const char *outcome = outcome_info(service->sets[0].outcome)->name;
     const int64_t end = service->sets[0].survey.not_after;
     char until[CLOCK_TEXT_MAX];
 
@@ -378,7 +379,7 @@ static void log_set(const struct service *service, size_t i)
     clock_format(until, set->survey.not_after);
     clock_format(success, set->succeeded_at);
     log_event(LOG_LEVEL_INFO, "status_set", log_s("set", service_set_name(service, i)),
-              log_s("outcome", set->outcome ? set->outcome : "none_yet"),
+              log_s("outcome", set->outcome ? outcome_info(set->outcome)->name : "none_yet"),
               log_s("code", set->err.code ? err_info(set->err.code)->name : NULL),
               log_s("problem", set->survey.err.code ? err_info(set->survey.err.code)->name : NULL),
               log_s("fingerprint", set->survey.fingerprint[0] ? set->survey.fingerprint : NULL),

@@ -29,7 +29,7 @@ enum duty { DUTY_NONE, DUTY_SURVEY, DUTY_CYCLE, DUTY_PROBE };
 
 struct service_set {
     struct survey survey;         /* as of the last job */
-    const char *outcome;          /* of the last cycle, or of a roll-back since */
+    enum outcome outcome;         /* of the last cycle, or of a roll-back since */
     struct err err;               /* its error */
     char left[INSTALL_NAME_SIZE]; /* the set that was installed after that */
     char told[INSTALL_NAME_SIZE]; /* the last set that was told of */

@@ -116,7 +116,7 @@ static void put_set(struct json_writer *writer, const struct service *service, s
 
     json_open(writer, NULL, '{');
     json_put_text(writer, "set", service->config->sets[i].sub);
-    json_put_text(writer, "outcome", set->outcome);
+    json_put_text(writer, "outcome", outcome_info(set->outcome)->name);
     put_err(writer, "error", &set->err);
     put_time(writer, "last_fetch", set->fetched_at);
     put_time(writer, "last_success", set->succeeded_at);

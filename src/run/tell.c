@@ -85,27 +85,15 @@ void tell_release(int *claim)
     *claim = -1;
 }
 
-/* Where this cycle changed nothing, one before it did, and did not come to tell. */
-static const char *event_of(const char *outcome)
-{
-    static const char *const changes[] = {"installed", "adopted", "healed", "ca_overlap_ended",
-                                          "rolled_back"};
-    size_t i;
-
-    for (i = 0; outcome && i < sizeof changes / sizeof *changes; i++)
-        if (strcmp(outcome, changes[i]) == 0)
-            return outcome;
-    return "pending";
-}
-
 int tell_ask(struct hook *hook, const struct telling *telling, struct err *err)
 {
     const struct config *config = telling->config;
     const struct survey *survey = telling->survey;
     const char *sub = config->sets[telling->set].sub;
     char dir[2 * 1024 + CONFIG_SUB_MAX], not_after[CLOCK_TEXT_MAX];
+    const struct outcome_info *outcome = outcome_info(telling->outcome);
     const struct hook_change change = {
-        .event = event_of(telling->outcome),
+        .event = outcome->change ? outcome->name : "pending",
         .set = sub,
         .dir = dir,
         .fingerprint = survey->fingerprint,

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/outcome.h"
+
 struct agent;
 struct config;
 struct err;
@@ -38,8 +40,7 @@ void tell_release(int *claim);
 struct telling {
     const struct config *config;
     size_t set;
-    const char
-        *outcome; /* of the cycle, "installed"; of one that changed nothing: an earlier one did */
+    enum outcome outcome; /* of the cycle; where it changed nothing, an earlier one did */
     const struct survey *survey;
     int64_t limit_ms;
 };

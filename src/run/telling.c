@@ -143,10 +143,10 @@ static void end_telling(struct service *service, bool failed)
     publish(service);
 }
 
-/* How this set came into place; NULL: by another process. */
-static const char *origin(const struct service_set *set)
+/* How this set came into place; OUTCOME_NONE: by another process. */
+static enum outcome origin(const struct service_set *set)
 {
-    return strcmp(set->left, set->survey.facts.set) == 0 ? set->outcome : NULL;
+    return strcmp(set->left, set->survey.facts.set) == 0 ? set->outcome : OUTCOME_NONE;
 }
 
 static void start_telling(struct service *service, size_t set)

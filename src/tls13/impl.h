@@ -81,8 +81,7 @@ void schedule_expand(const struct tls13 *tls, const uint8_t *secret, const char 
 void schedule_begin(struct tls13 *tls, const uint8_t *psk);
 /* The proof of that key in a ClientHello (4.2.11.2), whose transcript ends before it. */
 void schedule_binder(const struct tls13 *tls, uint8_t out[TLS13_HASH_MAX]);
-/* The secret of tickets, with the transcript up to our Finished; and a ticket's key by its nonce.
- */
+/* The secret of tickets, with the transcript up to our Finished; a ticket's key by its nonce. */
 void schedule_resumption(struct tls13 *tls);
 void schedule_ticket(const struct tls13 *tls, const uint8_t *nonce, size_t len,
                      uint8_t out[TLS13_HASH_MAX]);

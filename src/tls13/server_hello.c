@@ -76,8 +76,11 @@ static void take_limit_out(struct tls13 *tls, struct view extensions)
         body = view_vector(&rest, 2);
         if (rest.bad || size != EXT_RECORD_SIZE_LIMIT || body.len != 2)
             continue;
-        if (get16(body.data) >= RECORD_LIMIT_MIN)
-            record_limit(tls->engine, get16(body.data));
+        if (get16(body.data) < RECORD_LIMIT_MIN) {
+            tls13_fail(tls, BR_ERR_INVALID_ALGORITHM);
+            return;
+        }
+        record_limit(tls->engine, get16(body.data));
         memmove((uint8_t *)(uintptr_t)at, rest.data, rest.len);
         tls->reader.have = (uint16_t)(tls->reader.have - 6);
         put24(message + 1, (size_t)tls->reader.have - HEADER_SIZE);
@@ -101,8 +104,11 @@ static void go_back(struct tls13 *tls, struct view extensions)
     }
     tls->state = TLS13_LEGACY;
     wipe(tls->scalar, sizeof tls->scalar);
+    wipe(tls->secret, sizeof tls->secret); /* of a session that was offered */
     br_multihash_update(&transcript, tls->reader.item, whole);
     take_limit_out(tls, extensions);
+    if (br_ssl_engine_last_error(engine) != BR_ERR_OK)
+        return;
     engine->hbuf_in = tls->reader.item;
     engine->hlen_in = tls->reader.have;
     br_ssl_engine_run_handshake(engine);

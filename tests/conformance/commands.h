@@ -25,7 +25,7 @@ int conformance_chain(int argc, char **argv);
 int conformance_retry(int argc, char **argv);
 int conformance_error(int argc, char **argv);
 int conformance_limbo(int argc, char **argv);
-int conformance_pss(int argc, char **argv);
+int conformance_primitive(int argc, char **argv);
 int conformance_nitro(int argc, char **argv);
 int conformance_nitro_mutants(int argc, char **argv);
 

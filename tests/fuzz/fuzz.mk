@@ -17,6 +17,7 @@ PARTS_secretsmanager := answers
 PARTS_status         := supervise
 PARTS_sts            := answers
 PARTS_tls            := peer client
+PARTS_tls13          := peer client
 WRAP_fuzz            := heap_alloc heap_realloc malloc calloc realloc clock_ms clock_wall clock_left clock_sleep \
                         random_bytes getentropy kill
 WRAP_answers         := http_perform

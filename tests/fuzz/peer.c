@@ -7,7 +7,7 @@
 #include "identity/identity.h"
 #include "x509/key_impl.h"
 
-enum { HEADER = 5, MESSAGE_HEADER = 4, CHANGE = 5 };
+enum { HEADER = 5, MESSAGE_HEADER = 4 };
 enum { CHANGE_CIPHER_SPEC = 20, HANDSHAKE = 22 };
 
 /* Sessions that clients resume. */
@@ -225,27 +225,33 @@ static void put_record(struct peer *peer, unsigned type, const uint8_t *data, si
     put(peer, data, len);
 }
 
+unsigned peer_change(struct bytes changes, unsigned number, unsigned *type, uint8_t *message,
+                     size_t *len)
+{
+    bool twice = false;
+
+    for (; changes.len >= PEER_CHANGE; changes.data += PEER_CHANGE, changes.len -= PEER_CHANGE) {
+        if (changes.data[0] % 16 != number % 16 || *len > PEER_MESSAGE_MAX - 512)
+            continue;
+        change(changes.data, message, len);
+        twice = twice || changes.data[0] & 0x40;
+        if (changes.data[0] & 0x80)
+            *type = changes.data[4] % 24;
+    }
+    return twice ? 2 : 1;
+}
+
 /* Sends a message, changed as the input says; twice, where it says so. */
 static void send_message(struct peer *peer, unsigned type, const uint8_t *data, size_t len)
 {
-    uint8_t message[18000];
-    struct bytes changes = peer->changes;
-    bool twice = false;
+    uint8_t message[PEER_MESSAGE_MAX];
+    unsigned times;
 
     memcpy(message, data, len);
-    for (; changes.len >= CHANGE; changes.data += CHANGE, changes.len -= CHANGE) {
-        if (changes.data[0] % 16 != peer->messages % 16 || len > sizeof message - 512)
-            continue;
-        change(changes.data, message, &len);
-        twice = twice || changes.data[0] & 0x40;
-        if (changes.data[0] & 0x80)
-            type = changes.data[4] % 24;
-    }
-    peer->messages++;
-    if (len > 0)
-        put_record(peer, type, message, len);
-    if (twice && len > 0)
-        put_record(peer, type, message, len);
+    for (times = peer_change(peer->changes, peer->messages++, &type, message, &len); times > 0;
+         times--)
+        if (len > 0)
+            put_record(peer, type, message, len);
 }
 
 /* Messages of the handshake one by one, each in a record of its own; other records as a whole. */

@@ -35,6 +35,14 @@ struct peer {
 void peer_open(struct peer *peer, unsigned kind, unsigned choices, struct bytes changes,
                struct bytes text);
 
+/*
+ * Changes the message of that number as these changes say, in a buffer of PEER_MESSAGE_MAX bytes,
+ * and perhaps the type of its record: how often it is sent.
+ */
+enum { PEER_CHANGE = 5, PEER_MESSAGE_MAX = 18000 };
+unsigned peer_change(struct bytes changes, unsigned number, unsigned *type, uint8_t *message,
+                     size_t *len);
+
 /* Forgets the sessions that clients may resume: before each input. */
 void peer_forget(void);
 

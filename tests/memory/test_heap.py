@@ -65,7 +65,7 @@ def places(program):
     """(start, end, object) of all code, by the linker's map."""
     found = []
     text = (program.parent / f"{program.name}.map").read_text()
-    for match in re.finditer(r"^ \.text\S*\s+0x([0-9a-f]+)\s+0x([0-9a-f]+)\s+(\S+)$", text, re.M):
+    for match in re.finditer(r"^ *([0-9a-f]+) +[0-9a-f]+ +([0-9a-f]+) +\d+ {9}(\S+):\(\.text\S*\)$", text, re.M):
         start, size = int(match[1], 16), int(match[2], 16)
         if size:
             archive = re.fullmatch(r".*/(lib\w+\.a)\(([^)]*)\)", match[3])

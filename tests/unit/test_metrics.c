@@ -259,8 +259,10 @@ static void events_of_the_log_are_counted(void **state)
     (void)state;
     event("retry", fields(log_s("step", "get_secret_value"), log_n("attempt", 1)));
     event("attempt", fields(log_s("step", "get_secret_value")));
-    event("handshake", fields(log_s("endpoint", "a:443"), log_s("result", "accepted"),
-                              log_s("alert", NULL), log_n("tcp_ms", 20), log_n("tls_ms", 40)));
+    event("handshake",
+          fields(log_s("endpoint", "a:443"), log_s("result", "accepted"), log_s("tls", "1.3"),
+                 log_s("group", "X25519"), log_s("handshake", "resumed"), log_s("alert", NULL),
+                 log_n("tcp_ms", 20), log_n("tls_ms", 40)));
     event("handshake",
           fields(log_s("endpoint", "a:443"), log_s("result", "refused"),
                  log_s("alert", "unknown_ca"), log_n("tcp_ms", 20), log_n("tls_ms", -1)));
@@ -269,6 +271,8 @@ static void events_of_the_log_are_counted(void **state)
         "mtls_agent_handshakes_total{endpoint=\"a:443\",result=\"accepted\",alert=\"\"} 1\n"
         "mtls_agent_handshakes_total{endpoint=\"a:443\",result=\"refused\",alert=\"unknown_ca\"} "
         "1\n");
+    assert_shows("mtls_agent_handshakes_completed_total{endpoint=\"a:443\",version=\"1.3\",group="
+                 "\"X25519\",handshake=\"resumed\"} 1\n# ");
     assert_shows("mtls_agent_handshake_duration_seconds_sum{endpoint=\"a:443\"} 0.06\n"
                  "mtls_agent_handshake_duration_seconds_count{endpoint=\"a:443\"} 1\n");
 }
