@@ -5,12 +5,22 @@
 #include "base/log.h"
 #include "commands/commands.h"
 #include "config/config.h"
+#include "process/confine.h"
 #include "process/supervise.h"
 
 static struct doctor doctor; /* what was found is told at the deadline, too, by whoever is left */
 
 static int examine(const struct work *work)
 {
+    char absent[CONFINE_ABSENT_MAX];
+
+    confine_absent(absent);
+    doctor.room = DOCTOR_HOST;
+    doctor_say(&doctor, "sandbox: %s%s",
+               work->config->sandbox_off ? "off"
+               : absent[0]               ? "without "
+                                         : "all of it",
+               absent);
     doctor.environment = work->environment;
     doctor.deadline = work->deadline;
     doctor_examine(&doctor, false);

@@ -162,7 +162,7 @@ const struct option options[] = {
     {"show-chain", NULL, set_bool, AT(show_chain), .verbs = VERB_PROBE,
      .help = "probe: print the certificates that a failing server sent"},
     {"expires-within", "DURATION", set_duration, AT(expires_within_ms), .least = "0s",
-     .most = "36500d", .verbs = VERB_INSPECT | VERB_HEALTHCHECK,
+     .most = "36500d", .verbs = VERB_INSPECT | VERB_HEALTHCHECK | VERB_DOCTOR,
      .help = "inspect and healthcheck fail where a certificate ends within that time"},
     {"as-user", "UID[:GID]", set_reader, .verbs = VERB_DOCTOR,
      .help = "doctor: whether that user can read what is installed"},

@@ -57,7 +57,8 @@ void doctor_check_config(struct doctor *doctor);
 /* As text of 80 columns, the worst first, or as one JSON document. 0: nothing was found; 1. */
 int doctor_print(const struct doctor *doctor, bool json);
 
-/* For the rooms. */
+/* For the rooms, and for who knows more of the host. */
+enum { DOCTOR_HOST = 1 }; /* as room */
 
 /* Notes a finding, unless one with the same code and reason is there. */
 void doctor_find(struct doctor *doctor, enum doctor_level level, const struct err *err);

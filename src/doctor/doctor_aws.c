@@ -20,7 +20,7 @@
 #include "identity/identity.h"
 #include "net/resolve.h"
 
-enum { SKEW_S = 30, AWS_SHARE = 2, NAMES_MAX = 8 };
+enum { SKEW_S = 30, AWS_SHARE = 2, NAMES_MAX = 8, PATIENCE_S = 2 };
 
 /* ---- names */
 
@@ -37,59 +37,69 @@ static bool is_sound(enum dns_said said)
     return said == DNS_UNASKED || said == DNS_FOUND || said == DNS_NO_ADDRESS;
 }
 
-/* One server by itself, of a name that has an address. */
-static void ask_server(struct doctor *doctor, const struct resolv_conf *conf, size_t i,
-                       const char *name)
-{
-    struct resolv_conf *one = malloc(sizeof *one);
-    struct resolved *resolved = malloc(sizeof *resolved);
+/* What one server says to a name; by itself, where it is one of several. */
+struct asked {
+    struct resolv_conf conf;
+    struct resolved resolved;
     char said[RESOLVE_TEXT_MAX];
+};
+
+static void ask(struct asked *asked, const char *name)
+{
+    resolve_by(&asked->conf, name, asked->conf.no_aaaa ? AF_INET : AF_UNSPEC, NULL,
+               &asked->resolved);
+    resolve_explain(&asked->resolved, asked->said);
+}
+
+/* Each server of a name that has an address. */
+static void ask_each(struct doctor *doctor, struct asked *asked, const char *name)
+{
+    const struct resolv_conf all = asked->conf;
+    struct err err;
+    size_t i;
+
+    asked->conf.count = 1;
+    for (i = 0; i < all.count; i++) {
+        asked->conf.servers[0] = all.servers[i];
+        ask(asked, name);
+        if (is_sound(asked->resolved.servers[0].said[0]) &&
+            is_sound(asked->resolved.servers[0].said[1]))
+            continue;
+        (void)err_set(&err, ERR_DNS_FAILED, name, "%s", asked->said);
+        doctor_advise(doctor, DOCTOR_WARNING, &err,
+                      "Ask it: dig @%s %s AAAA. Mend that server, or take it out of "
+                      "/etc/resolv.conf.",
+                      all.servers[i].text, name);
+    }
+}
+
+static bool look_up(struct doctor *doctor, struct asked *asked, const char *name)
+{
     struct err err;
 
-    if (one && resolved) {
-        *one = *conf;
-        one->servers[0] = conf->servers[i];
-        one->count = one->attempts = 1;
-        resolve_by(one, name, AF_UNSPEC, NULL, resolved);
-        resolve_explain(resolved, said);
-        if (!is_sound(resolved->servers[0].said[0]) || !is_sound(resolved->servers[0].said[1])) {
-            (void)err_set(&err, ERR_DNS_FAILED, name, "%s", said);
-            doctor_advise(doctor, DOCTOR_WARNING, &err,
-                          "Ask it: dig @%s %s A; dig @%s %s AAAA. Mend that server, or take it out "
-                          "of /etc/resolv.conf.",
-                          conf->servers[i].text, name, conf->servers[i].text, name);
-        }
+    hosts_read("/etc/hosts", name, AF_UNSPEC, &asked->resolved.found);
+    if (asked->resolved.found.count > 0)
+        return true;
+    resolv_conf_read(&asked->conf, "/etc/resolv.conf");
+    asked->conf.attempts = 1; /* others have to be looked at, too */
+    if (asked->conf.timeout_s > PATIENCE_S)
+        asked->conf.timeout_s = PATIENCE_S;
+    ask(asked, name);
+    if (asked->resolved.found.count > 0) {
+        ask_each(doctor, asked, name);
+        return true;
     }
-    free(one);
-    free(resolved);
+    (void)err_set(&err, ERR_DNS_FAILED, name, "%s", asked->said);
+    doctor_find(doctor, DOCTOR_PROBLEM, &err);
+    return false;
 }
 
 bool doctor_look_up(struct doctor *doctor, const char *name)
 {
-    struct resolved *resolved = malloc(sizeof *resolved);
-    struct resolv_conf *conf = malloc(sizeof *conf);
-    char said[RESOLVE_TEXT_MAX];
-    struct err err;
-    bool found = false;
-    size_t i;
+    struct asked *asked = is_address(name) ? NULL : calloc(1, sizeof *asked);
+    const bool found = !asked || look_up(doctor, asked, name);
 
-    if (resolved && conf && !is_address(name)) {
-        resolve(name, AF_UNSPEC, NULL, resolved);
-        resolve_explain(resolved, said);
-        found = resolved->found.count > 0;
-        if (!found) {
-            (void)err_set(&err, ERR_DNS_FAILED, name, "%s", said[0] ? said : "nobody was asked");
-            doctor_find(doctor, DOCTOR_PROBLEM, &err);
-        } else {
-            resolv_conf_read(conf, "/etc/resolv.conf");
-            for (i = 0; resolved->name[0] && i < conf->count; i++)
-                ask_server(doctor, conf, i, name);
-        }
-    } else {
-        found = is_address(name);
-    }
-    free(conf);
-    free(resolved);
+    free(asked);
     return found;
 }
 

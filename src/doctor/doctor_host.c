@@ -73,6 +73,10 @@ void doctor_config(struct doctor *doctor)
                       config->mistakes[i].reason);
         doctor_find(doctor, DOCTOR_PROBLEM, &err);
     }
+    if (!config->view && config->set_count == 0 && config->endpoint_count == 0) {
+        (void)err_set(&err, ERR_CONFIG, "secret", "neither a secret nor an endpoint is named");
+        doctor_find(doctor, DOCTOR_PROBLEM, &err);
+    }
     config_review(config, told, doctor);
     if (installed_life(config) * 1000 / 2 < config->interval_ms && installed_life(config) > 0)
         told(doctor, "interval",
@@ -188,9 +192,11 @@ static void look_as_reader(struct doctor *doctor, const char *directory)
  */
 static bool is_readable_type(const char *label)
 {
-    static const char *const types[] = {
-        ":container_", ":svirt_sandbox_file_t", ":etc_t:", ":usr_t:", ":local_t:", ":cache_t:",
-        ":data_t:",    ":unlabeled_t"};
+    static const char *const types[] = {":container_", ":svirt_sandbox_file_t",
+                                        ":etc_t:",     ":usr_t:",
+                                        ":local_t:",   ":cache_t:",
+                                        ":state_t:",   ":data_t:",
+                                        ":unlabeled_t"};
     size_t i;
 
     for (i = 0; i < sizeof types / sizeof *types; i++)

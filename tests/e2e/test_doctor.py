@@ -23,6 +23,7 @@ from servers.imds import Imds
 from servers.more import Plain
 from servers.names import NameServer, address
 from servers.namespace import Disk, Namespace
+from servers.nitro import DEBUG, Attested, Hardware, pcr_set
 from servers.pki import DAY, Authority, Pair, document, new_key, key_pem
 from servers.process import free_port
 from servers.proxy import FaultProxy
@@ -792,6 +793,27 @@ def test_no_route_to_aws(host, place):
     host.endpoint = None
     (found,) = told(host.examine("--deadline=20s"), ["no_route"])
     assert found["room"] == "aws"
+
+
+def test_an_enclave_in_debug_mode(host):
+    """As with nitro-cli run-enclave --debug-mode: its parent reads along."""
+    hardware = Hardware()
+    (host.tmp / "roots").write_text(hardware.fingerprint + "\n")
+    server = host.authority.issue("localhost", names=["localhost"])
+    debug = host.up(Attested(host.tmp / "debug", server, host.authority.pem, hardware))
+    debug.options = {"pcrs": DEBUG}
+    host.endpoint = debug.endpoint
+    image = f"--attest-pcr={pcr_set(numbers=(0, 3))}"
+    for policy, level in (("report", "warning"), ("require", "problem")):
+        words = [f"--attest={policy}", image, f"--attest-root={host.tmp}/roots"]
+        (found,) = told(host.examine(*words), ["attested_debug"])
+        assert found["level"] == level and "--debug-mode" in found["remedy"]
+
+
+def test_nothing_is_configured(host):
+    host.secret = host.endpoint = None
+    host.unset()
+    assert told(host.examine(), ["config"])[0]["subject"] == "secret"
 
 
 # ---- run
