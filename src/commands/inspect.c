@@ -186,7 +186,7 @@ static void inspect_all(struct inspection *inspection, const struct work *work)
     int result;
 
     for (i = 0; i < count; i++) {
-        if (config->other)
+        if (config->operand && config->other)
             result = compare_documents(inspection, &err);
         else if (config->operand)
             result = inspect_document(inspection, config->operand, &err);

@@ -141,13 +141,15 @@ static int check_files(struct parse *parse)
     for (size_t i = 1; i < count; i++) {
         if (!files[i].path)
             continue;
-        if (is_of_set(config, files[i].path))
-            return refuse_option(parse, files[i].name, "is a file of the installed set");
+        if (is_of_set(config, files[i].path) &&
+            refuse_option(parse, files[i].name, "is a file of the installed set"))
+            return -1;
         for (size_t j = 0; j < i; j++) {
             if (!files[j].path || strcmp(files[i].path, files[j].path) != 0)
                 continue;
             (void)snprintf(why, sizeof why, "is the file of %s as well", files[j].name);
-            return refuse_option(parse, files[i].name, why);
+            if (refuse_option(parse, files[i].name, why))
+                return -1;
         }
     }
     return 0;
@@ -187,6 +189,66 @@ static int check_healthcheck(struct parse *parse)
     return refuse_option(parse, "min-endpoints", "is more than there are endpoints");
 }
 
+/* What means nothing together. */
+static int check_together(struct parse *parse)
+{
+    const struct config *config = &parse->store->config;
+    const bool runs = is_command(config, "run");
+    const struct {
+        bool wrong;
+        const char *option, *why;
+    } flaws[] = {
+        {config->version_id && config->set_count > 0 &&
+             (config->set_count > 1 || config->sets[0].secret_count > 1),
+         "version-id", "is of one secret, and there are several"},
+        {config->endpoint_url && strncasecmp(config->endpoint_url, "http://", 7) == 0 &&
+             !config->allow_plaintext_endpoint,
+         "endpoint-url",
+         "is http://, over which keys travel in the clear; for a test on this machine there is "
+         "allow-plaintext-endpoint"},
+        {config->role_session_name && !config->role_arn, "role-session-name",
+         "names the session of no role-arn"},
+        {config->role_external_id && !config->role_arn, "role-external-id",
+         "is given to no role-arn"},
+        {config->rehearse == REHEARSE_REQUIRE && config->endpoint_count == 0, "rehearse",
+         "is \"require\", and there is no endpoint to ask"},
+        {config->dry_run && (config->endpoint_count == 0 || config->rehearse == REHEARSE_OFF),
+         "dry-run", "proves nothing without an endpoint to ask"},
+        {config->rollback && config->dry_run, "rollback",
+         "changes what is installed, and dry-run does not"},
+        {runs && config->dry_run, "dry-run", "is for fetch, once; run stays"},
+        {runs && config->rollback, "rollback", "is for fetch, once; run stays"},
+    };
+
+    for (size_t i = 0; i < sizeof flaws / sizeof flaws[0]; i++)
+        if (flaws[i].wrong && refuse_option(parse, flaws[i].option, flaws[i].why))
+            return -1;
+    return 0;
+}
+
+static int check_attest(struct parse *parse, const char *option, const char *why)
+{
+    const int refused = why ? refuse_option(parse, option, why) : 0;
+
+    if (why && strcmp(option, "attest") == 0) /* a policy, wherever its parts are from */
+        parse->err->code = ERR_CONFIG;
+    return refused;
+}
+
+static int check_secret(struct parse *parse)
+{
+    const struct config *config = &parse->store->config;
+
+    if (!(is_command(config, "fetch") || is_command(config, "run")) || config->set_count > 0)
+        return 0;
+    (void)err_set(
+        parse->err, is_configured(parse) ? ERR_CONFIG : ERR_USAGE, config->file,
+        "%s needs a secret: --secret, MTLS_AGENT_SECRET, or a line \"secret = ...\" in the "
+        "configuration file",
+        config->command);
+    return parse_collects(parse, NULL) ? 0 : -1;
+}
+
 static int check_whole(struct parse *parse)
 {
     struct config *config = &parse->store->config;
@@ -202,53 +264,12 @@ static int check_whole(struct parse *parse)
         return -1;
     if (only_looks(config))
         return 0;
-    if (check_files(parse) || (is_command(config, "run") && check_rollback(parse)))
-        return -1;
-    if ((config->version_id && config->set_count > 0 &&
-         (config->set_count > 1 || config->sets[0].secret_count > 1)) &&
-        refuse_option(parse, "version-id", "is of one secret, and there are several"))
+    if (check_files(parse) || (is_command(config, "run") && check_rollback(parse)) ||
+        check_together(parse))
         return -1;
     if (config->version_id && option_source(parse, "version-stage") == SOURCE_DEFAULT)
         config->version_stage = NULL;
-    if (config->endpoint_url && strncasecmp(config->endpoint_url, "http://", 7) == 0 &&
-        !config->allow_plaintext_endpoint)
-        return refuse_option(parse, "endpoint-url",
-                             "is http://, over which keys travel in the clear; for a test on this "
-                             "machine there is allow-plaintext-endpoint");
-    if (config->role_session_name && !config->role_arn &&
-        refuse_option(parse, "role-session-name", "names the session of no role-arn"))
-        return -1;
-    if (config->role_external_id && !config->role_arn &&
-        refuse_option(parse, "role-external-id", "is given to no role-arn"))
-        return -1;
-    if (config->rehearse == REHEARSE_REQUIRE && config->endpoint_count == 0 &&
-        refuse_option(parse, "rehearse", "is \"require\", and there is no endpoint to ask"))
-        return -1;
-    if ((config->dry_run && (config->endpoint_count == 0 || config->rehearse == REHEARSE_OFF)) &&
-        refuse_option(parse, "dry-run", "proves nothing without an endpoint to ask"))
-        return -1;
-    if (config->rollback && config->dry_run &&
-        refuse_option(parse, "rollback", "changes what is installed, and dry-run does not"))
-        return -1;
-    if (is_command(config, "run") && (config->dry_run || config->rollback))
-        return refuse_option(parse, config->dry_run ? "dry-run" : "rollback",
-                             "is for fetch, once; run stays");
-    if (why) {
-        const int refused = refuse_option(parse, option, why);
-
-        if (strcmp(option, "attest") == 0) /* a policy, wherever its parts are from */
-            parse->err->code = ERR_CONFIG;
-        if (refused)
-            return -1;
-    }
-    if ((is_command(config, "fetch") || is_command(config, "run")) && config->set_count == 0) {
-        (void)err_set(parse->err, is_configured(parse) ? ERR_CONFIG : ERR_USAGE, config->file,
-                      "%s needs a secret: --secret, MTLS_AGENT_SECRET, or a line "
-                      "\"secret = ...\" in the configuration file",
-                      config->command);
-        return parse_collects(parse, NULL) ? 0 : -1;
-    }
-    return 0;
+    return check_attest(parse, option, why) || check_secret(parse) ? -1 : 0;
 }
 
 /* check-config: the verb whose view is taken is the one behind it, else the file's, else run. */

@@ -38,7 +38,7 @@ static void told(void *user, const char *subject, const char *reason)
 /* Of the certificate that is installed, as anybody may read it: how long it was made to live. */
 static int64_t installed_life(const struct config *config)
 {
-    struct buf text = {.public = true, .max = 64 * 1024}, der = {.public = true};
+    struct buf text = {.public = true, .max = (size_t)64 * 1024}, der = {.public = true};
     char path[PATH_MAX_], reason[CERT_REASON_MAX];
     struct pem_reader reader;
     struct pem_block block;
