@@ -11,6 +11,7 @@
 #include "enclave/probe.h"
 #include "enclave/rehearse.h"
 #include "identity/identity.h"
+#include "install/install_hold.h"
 #include "install/installed.h"
 #include "net/http.h"
 #include "run/status.h"
@@ -325,6 +326,7 @@ static void look_at_hook(struct doctor *doctor, const struct status *status)
 
 void doctor_run(struct doctor *doctor)
 {
+    const struct install_target target = agent_target(doctor->config, "", doctor->deadline);
     struct status status;
     char reason[ERR_REASON_MAX] = "";
     struct err err;
@@ -332,6 +334,8 @@ void doctor_run(struct doctor *doctor)
 
     if (!ran) {
         doctor_say(doctor, "mtls-agent run has left no status: it is not in use here");
+    } else if (install_held(&target) == INSTALL_HELD_UNKNOWN) {
+        doctor_say(doctor, "only root can tell whether mtls-agent run is alive");
     } else if (!doctor->runs(doctor->config, doctor->deadline, reason, sizeof reason)) {
         (void)err_set(&err, ERR_RUN_UNHEALTHY, status.path, "%s", reason);
         doctor_find(doctor, DOCTOR_PROBLEM, &err);
