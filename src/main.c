@@ -115,14 +115,31 @@ static int asks_for(int argc, char *const argv[], const char *verb, const char *
     return 0;
 }
 
+/* What is said of a command that a file system keeps from its work, and how it ends. */
+static void look_out_for(const char *name)
+{
+    const struct command *command = name ? command_find(name) : NULL;
+
+    if (!command)
+        return;
+    if (command->fail)
+        lookout_fail_by(command->fail);
+    lookout_stays(command->needs & NEED_RELOAD);
+}
+
+/* Flags and environment may read files themselves, and the command mostly comes first. */
 static void look_out(int argc, char *const argv[])
 {
-    const struct command *command = argc > 1 ? command_find(argv[1]) : NULL;
+    struct config *first;
 
-    if (command && command->fail)
-        lookout_fail_by(command->fail);
-    lookout_begin(command && command->needs & NEED_RELOAD, FIRST_MS);
-    lookout_limit(config_deadline(argc, argv)); /* which may read files itself */
+    lookout_begin(FIRST_MS);
+    look_out_for(argc > 1 ? argv[1] : NULL);
+    first = config_first(argc, argv);
+    if (first) {
+        look_out_for(first->command);
+        lookout_limit(first->deadline_ms);
+    }
+    config_free(first);
 }
 
 int main(int argc, char *argv[])
@@ -144,6 +161,7 @@ int main(int argc, char *argv[])
     log_start();
     if (config_parse(argc, argv, &config, &err) < 0)
         return log_error(&err);
+    look_out_for(config->command);
     lookout_limit(config->deadline_ms);
     status = run(config);
     config_free(config);

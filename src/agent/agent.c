@@ -12,14 +12,14 @@
 #include "base/log.h"
 #include "enclave/probe.h"
 #include "identity/identity.h"
-#include "install/install_memory.h"
+#include "install/install_state.h"
 #include "install/installed.h"
 
 enum { CLOCK_WAIT_MS = 1000, DENIED_MS = 24 * 60 * 60 * 1000 /* policies may change */ };
 
 const char *delivery_name(const struct delivery *delivery)
 {
-    return delivery->set->sub[0] ? delivery->set->sub : delivery->target.dir;
+    return config_set_name(delivery->config, (size_t)(delivery->set - delivery->config->sets));
 }
 
 void set_sources(const struct config_set *set, const struct secret_version *origins,
@@ -56,7 +56,7 @@ static int recall(struct delivery *delivery, struct secretsmanager *manager, str
     size_t i;
     int described;
 
-    if (clock_left(delivery->told->describe_after) > 0 ||
+    if (clock_left(delivery->record->describe_after) > 0 ||
         !install_facts(&delivery->target, &facts) || facts.version_count != set->secret_count)
         return 0;
     for (i = 0; i < set->secret_count; i++) {
@@ -106,7 +106,7 @@ static int obtain(struct delivery *delivery, struct secretsmanager *manager, str
         return -1;
     /* Where everything is denied for a while, nothing is known of DescribeSecret alone. */
     if (delivery->describe_denied)
-        delivery->told->describe_after = clock_ms() + DENIED_MS;
+        delivery->record->describe_after = clock_ms() + DENIED_MS;
     return name_version(delivery, err);
 }
 
@@ -206,20 +206,20 @@ static void describe_overlap(const struct delivery *delivery)
 /* Notes and logs how it ended. */
 static void conclude_delivery(const struct delivery *delivery, enum outcome outcome)
 {
-    delivery->told->outcome = outcome;
+    delivery->record->outcome = outcome;
     log_event(LOG_LEVEL_INFO, outcome_info(outcome)->name, log_s("set", delivery_name(delivery)),
               log_s("dir", delivery->target.dir),
               log_s("fingerprint", delivery->identity ? delivery->identity->fingerprint : NULL));
 }
 
 /* Another version has come: what was rolled back by hand may come again. */
-static void lift_hold(const struct delivery *delivery)
+static void clear_held_back(const struct delivery *delivery)
 {
-    const struct install_memory_change change = {.held = ""};
+    const struct install_state_change change = {.held_back = ""};
     struct err err;
 
-    if (install_memory_update(&delivery->target, &change, &err) < 0)
-        log_event(LOG_LEVEL_WARNING, "hold_not_lifted", log_s("set", delivery_name(delivery)),
+    if (install_state_update(&delivery->target, &change, &err) < 0)
+        log_event(LOG_LEVEL_WARNING, "still_held_back", log_s("set", delivery_name(delivery)),
                   log_s("reason", err.reason));
 }
 
@@ -249,9 +249,9 @@ static int install(const struct delivery *delivery, struct err *err)
     if (result < 0)
         return -1;
     conclude_delivery(delivery, outcomes[outcome]);
-    delivery->told->rehearsed = delivery->rehearsal != REHEARSAL_SKIPPED;
+    delivery->record->rehearsed = delivery->rehearsal != REHEARSAL_SKIPPED;
     if (outcome == INSTALL_DONE)
-        lift_hold(delivery);
+        clear_held_back(delivery);
     if (outcome != INSTALL_UNCHANGED)
         describe_overlap(delivery);
     return 0;
@@ -269,13 +269,13 @@ static int require_proof(const struct delivery *delivery, struct err *err)
 /* A version that is not to be tried: a failure goes on, a roll-back is a state of peace. */
 static int set_aside(const struct delivery *delivery, struct err *err)
 {
-    if (delivery->untried == UNTRIED_HELD) {
-        if (keep_held(delivery, err) < 0)
+    if (delivery->untried == UNTRIED_HELD_BACK) {
+        if (keep_held_back(delivery, err) < 0)
             return -1;
         conclude_delivery(delivery, OUTCOME_HELD_BACK);
         return 0;
     }
-    *err = delivery->told->refused.err;
+    *err = delivery->record->refused.err;
     return -1;
 }
 
@@ -302,7 +302,7 @@ static int refuse_forbidden(const struct delivery *delivery, struct err *err)
 static int try_out(struct delivery *delivery, struct err *err)
 {
     const struct agent *agent = delivery->agent;
-    const size_t set = (size_t)(delivery->told - agent->sets);
+    const size_t set = (size_t)(delivery->record - agent->sets);
     struct rehearsed rehearsed = {
         .pins = !agent->stays && !delivery->config->dry_run,
         .probes = agent->probes ? agent->probes + set * agent->config->endpoint_count : NULL};
@@ -369,13 +369,13 @@ int deliver_set(struct agent *agent, size_t i, struct secretsmanager *manager, i
         .agent = agent,
         .config = config,
         .set = set,
-        .told = &agent->sets[i],
+        .record = &agent->sets[i],
         .target = agent_target(config, set->sub, deadline),
         .origins = arena_alloc(set->secret_count * sizeof *delivery.origins, ARENA_WORK),
     };
     int result = -1;
 
-    delivery.told->rehearsed = false;
+    delivery.record->rehearsed = false;
     if (delivery.origins)
         result = deliver(&delivery, manager, err);
     else
@@ -385,7 +385,7 @@ int deliver_set(struct agent *agent, size_t i, struct secretsmanager *manager, i
     else if (result == 0 || err->code != ERR_TARGET_INVALID)
         install_sweep(&delivery.target);
     if (result < 0)
-        keep_in_mind(&delivery, err);
+        remember_failure(&delivery, err);
     agent->sets[i].due = result < 0 && young_waits(&delivery, err);
     bundle_free(&delivery.bundle);
     identity_free(delivery.identity);

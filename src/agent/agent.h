@@ -64,6 +64,6 @@ int agent_rollback(struct agent *agent, int64_t deadline);
  * The same for one set, by the agent itself: once for a version (ERR_NO_PREVIOUS the second time),
  * and only where an enclave accepts the previous set now (ERR_ENCLAVE_REFUSED).
  */
-int agent_retreat(struct agent *agent, size_t set, int64_t deadline, struct err *err);
+int agent_rollback_set(struct agent *agent, size_t set, int64_t deadline, struct err *err);
 
 #endif

@@ -14,13 +14,13 @@ enum {
 };
 
 /* The edge: an error is printed here, and becomes an exit status. */
-static int conclude(struct agent_set *told, const struct young *young)
+static int conclude(struct agent_set *record, const struct young *young)
 {
-    if (!told->failed)
+    if (!record->failed)
         return 0;
-    told->outcome = OUTCOME_FAILED;
-    young_explain(young, &told->err);
-    return log_error(&told->err);
+    record->outcome = OUTCOME_FAILED;
+    young_explain(young, &record->err);
+    return log_error(&record->err);
 }
 
 /*
@@ -31,17 +31,17 @@ static bool deliver_by(struct agent *agent, size_t i, struct secretsmanager *man
                        int64_t deadline)
 {
     const int64_t share = clock_left(end);
-    struct agent_set *told = &agent->sets[i];
-    struct err err, before = told->err;
+    struct agent_set *record = &agent->sets[i];
+    struct err err, before = record->err;
 
-    told->err.code = ERR_NONE;
-    told->failed = deliver_set(agent, i, manager, end, &err) < 0;
-    if (told->failed)
+    record->err.code = ERR_NONE;
+    record->failed = deliver_set(agent, i, manager, end, &err) < 0;
+    if (record->failed)
         /* A turn that the deadline cut short says nothing new. */
-        told->err = before.young && !err.young && clock_left(deadline) == 0 ? before : err;
-    else if (!outcome_info(told->outcome)->kept)
+        record->err = before.young && !err.young && clock_left(deadline) == 0 ? before : err;
+    else if (!outcome_info(record->outcome)->kept)
         return false;
-    return !told->due && deadline - end > MARGIN_MS &&
+    return !record->due && deadline - end > MARGIN_MS &&
            clock_left(end) <= MARGIN_MS + share / REST_SHARE;
 }
 

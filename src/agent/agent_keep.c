@@ -6,8 +6,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "identity/identity.h"
-#include "install/install_memory.h"
 #include "install/install_rollback.h"
+#include "install/install_state.h"
 #include "install/installed.h"
 
 enum {
@@ -113,8 +113,8 @@ bool keep_stale(const struct delivery *delivery, struct err *err)
         explain_unfit(&unfit, err);
         return false;
     }
-    delivery->told->outcome = OUTCOME_KEPT_STALE;
-    delivery->told->err = *err;
+    delivery->record->outcome = OUTCOME_KEPT_STALE;
+    delivery->record->err = *err;
     log_event(LOG_LEVEL_WARNING, "kept_stale", log_s("set", delivery_name(delivery)),
               log_s("fingerprint", identity->fingerprint), log_s("code", err_info(err->code)->name),
               log_s("subject", err->subject), log_s("reason", err->reason));
@@ -146,7 +146,7 @@ int keep_unproven(const struct delivery *delivery, struct err *err)
         return -1;
     }
     if (keep)
-        delivery->told->outcome = OUTCOME_KEPT_UNPROVEN;
+        delivery->record->outcome = OUTCOME_KEPT_UNPROVEN;
     log_event(LOG_LEVEL_WARNING, keep ? "kept_unproven" : "unproven",
               log_s("set", delivery_name(delivery)),
               log_s("fingerprint", keep ? installed->fingerprint : NULL),
@@ -170,10 +170,10 @@ static bool serves_instead(const struct delivery *delivery)
 }
 
 /* Whether a version that was rolled back by itself was not tried for long. */
-static bool is_due(const struct delivery *delivery, const struct install_memory *memory)
+static bool is_due(const struct delivery *delivery, const struct install_state *state)
 {
     const int64_t intervals = AGAIN_MAX * delivery->config->interval_ms;
-    const int64_t since = clock_wall() - memory->tried;
+    const int64_t since = clock_wall() - state->tried;
 
     return since < 0 || since * 1000 >= (intervals < CHANCE_MS ? intervals : CHANCE_MS);
 }
@@ -181,34 +181,34 @@ static bool is_due(const struct delivery *delivery, const struct install_memory 
 /* Noted before it is done: a chance that cannot be noted would be one in each cycle. */
 static bool take_chance(struct delivery *delivery)
 {
-    const struct install_memory_change change = {.rolled_back = delivery->version,
-                                                 .tried = clock_wall()};
+    const struct install_state_change change = {.rolled_back = delivery->version,
+                                                .tried = clock_wall()};
     struct err err;
 
-    delivery->again = install_memory_update(&delivery->target, &change, &err) == 0;
+    delivery->again = install_state_update(&delivery->target, &change, &err) == 0;
     if (delivery->again)
         log_event(LOG_LEVEL_INFO, "tried_again", log_s("set", delivery_name(delivery)));
     return delivery->again;
 }
 
-/* Whether the agent's memory keeps a version from being tried. */
-static bool is_held(struct delivery *delivery)
+/* Whether the agent's state keeps a version from being tried. */
+static bool is_held_back(struct delivery *delivery)
 {
-    struct install_memory memory;
+    struct install_state state;
     struct installed facts;
     struct err none;
 
     /* What is installed already is looked at, and healed, as any other. */
     if (install_facts(&delivery->target, &facts) && strcmp(facts.version, delivery->version) == 0)
         return false;
-    if (install_memory_read(&delivery->target, &memory, &none) < 0)
+    if (install_state_read(&delivery->target, &state, &none) < 0)
         return false;
-    if (strcmp(memory.held, delivery->version) == 0)
+    if (strcmp(state.held_back, delivery->version) == 0)
         return true;
-    if (strcmp(memory.rolled_back, delivery->version) != 0)
+    if (strcmp(state.rolled_back, delivery->version) != 0)
         return false;
     if (serves_instead(delivery))
-        return !(is_due(delivery, &memory) && take_chance(delivery));
+        return !(is_due(delivery, &state) && take_chance(delivery));
     delivery->again = keep_serves(delivery); /* forward only where an enclave accepts it */
     return false;
 }
@@ -233,7 +233,7 @@ bool keep_back(const struct delivery *delivery, const struct err *err)
     return true;
 }
 
-int keep_held(const struct delivery *delivery, struct err *err)
+int keep_held_back(const struct delivery *delivery, struct err *err)
 {
     struct identity *identity = sound_identity(delivery, err);
     const size_t len = identity ? 0 : strlen(err->reason);
@@ -253,12 +253,12 @@ enum untried keep_from(struct delivery *delivery)
     if (delivery->untried != UNTRIED_UNKNOWN)
         return delivery->untried;
     delivery->untried = UNTRIED_NO;
-    if (delivery->told->refused.times > 0 &&
-        strcmp(delivery->told->refused.version, version) == 0 &&
-        clock_left(delivery->told->refused.until) > 0)
+    if (delivery->record->refused.times > 0 &&
+        strcmp(delivery->record->refused.version, version) == 0 &&
+        clock_left(delivery->record->refused.until) > 0)
         delivery->untried = UNTRIED_REFUSED;
-    else if (!delivery->config->version_id && !delivery->config->dry_run && is_held(delivery))
-        delivery->untried = UNTRIED_HELD;
+    else if (!delivery->config->version_id && !delivery->config->dry_run && is_held_back(delivery))
+        delivery->untried = UNTRIED_HELD_BACK;
     return delivery->untried;
 }
 
@@ -271,23 +271,23 @@ static bool is_final(const struct err *err)
            (class == ERR_OF_IDENTITY || class == ERR_OF_ENCLAVE);
 }
 
-void keep_in_mind(const struct delivery *delivery, const struct err *err)
+void remember_failure(const struct delivery *delivery, const struct err *err)
 {
-    struct agent_set *told = delivery->told;
+    struct agent_set *record = delivery->record;
     int64_t intervals = 1;
     unsigned i;
 
     if (!delivery->agent->stays || !delivery->version[0] || delivery->recalled ||
         delivery->untried == UNTRIED_REFUSED || !is_final(err))
         return;
-    if (strcmp(told->refused.version, delivery->version) != 0)
-        told->refused.times = 0;
-    for (i = 0; i < told->refused.times && intervals < AGAIN_MAX; i++)
+    if (strcmp(record->refused.version, delivery->version) != 0)
+        record->refused.times = 0;
+    for (i = 0; i < record->refused.times && intervals < AGAIN_MAX; i++)
         intervals *= 2;
     if (intervals > AGAIN_MAX)
         intervals = AGAIN_MAX;
-    memcpy(told->refused.version, delivery->version, sizeof told->refused.version);
-    told->refused.err = *err;
-    told->refused.times++;
-    told->refused.until = clock_ms() + intervals * delivery->config->interval_ms;
+    memcpy(record->refused.version, delivery->version, sizeof record->refused.version);
+    record->refused.err = *err;
+    record->refused.times++;
+    record->refused.until = clock_ms() + intervals * delivery->config->interval_ms;
 }

@@ -16,8 +16,8 @@ struct identity;
 enum untried {
     UNTRIED_UNKNOWN, /* not looked at yet */
     UNTRIED_NO,
-    UNTRIED_REFUSED, /* it failed not long ago */
-    UNTRIED_HELD     /* it was rolled back */
+    UNTRIED_REFUSED,  /* it failed not long ago */
+    UNTRIED_HELD_BACK /* it was rolled back */
 };
 
 /* One set on its way through the cycle. */
@@ -25,7 +25,7 @@ struct delivery {
     struct agent *agent;
     const struct config *config;
     const struct config_set *set;
-    struct agent_set *told; /* what comes of it */
+    struct agent_set *record; /* what comes of it */
     struct install_target target;
     struct secret_version *origins; /* one for each secret of the set */
     char version[65];               /* of all of them; "" while one is not known */
@@ -67,13 +67,13 @@ const char *version_forbidden(const struct config *config, const struct installe
  * disk is better than a host that does not come up, unless it is of other secrets, which err then
  * says too. keep_unproven(): no enclave could be asked: 1 where it stays, 0, or -1 with err.
  * keep_from(): the version is one not to be tried, with the error of one that failed.
- * keep_held(): whether what stands in place of a version that is held back may stay, else why not.
- * keep_back(): one that was rolled back by itself has had its chance, and is refused still.
+ * keep_held_back(): whether what stands in place of a version that is held back may stay, else why
+ * not. keep_back(): one that was rolled back by itself has had its chance, and is refused still.
  */
 bool keep_stale(const struct delivery *delivery, struct err *err);
 int keep_unproven(const struct delivery *delivery, struct err *err);
 enum untried keep_from(struct delivery *delivery);
-int keep_held(const struct delivery *delivery, struct err *err);
+int keep_held_back(const struct delivery *delivery, struct err *err);
 bool keep_back(const struct delivery *delivery, const struct err *err);
 
 /* Whether what is installed will serve for a while yet. */
@@ -96,6 +96,6 @@ bool young_sleep(struct young *young, const struct agent *agent);
 void young_explain(const struct young *young, struct err *err);
 
 /* Remembers a version that failed, so that it is not tried in each cycle. */
-void keep_in_mind(const struct delivery *delivery, const struct err *err);
+void remember_failure(const struct delivery *delivery, const struct err *err);
 
 #endif

@@ -14,24 +14,23 @@ enum { WAITED_MAX = 32 };
 /* In `run` later cycles come by themselves; and who has something good has no need to wait. */
 bool young_waits(const struct delivery *delivery, const struct err *err)
 {
-    return err->young && !delivery->config->dry_run && delivery->told->outcome == OUTCOME_NONE &&
+    return err->young && !delivery->config->dry_run && delivery->record->outcome == OUTCOME_NONE &&
            !keep_serves(delivery);
 }
 
-static void tell(const struct agent *agent, int64_t left)
+static void log_waits(const struct agent *agent, int64_t left)
 {
     size_t i;
 
     for (i = 0; i < agent->config->set_count; i++) {
-        const struct agent_set *told = &agent->sets[i];
-        const char *sub = agent->config->sets[i].sub;
-        const struct err_info *info = err_info(told->err.code);
+        const struct agent_set *record = &agent->sets[i];
+        const struct err_info *info = err_info(record->err.code);
 
-        if (told->due)
-            log_event(LOG_LEVEL_WARNING, "aws_wait", log_s("set", *sub ? sub : agent->config->dir),
-                      log_s("code", info->name), log_s("what", info->what),
-                      log_s("subject", told->err.subject), log_s("reason", told->err.reason),
-                      log_n("left_ms", left));
+        if (record->due)
+            log_event(LOG_LEVEL_WARNING, "aws_wait",
+                      log_s("set", config_set_name(agent->config, i)), log_s("code", info->name),
+                      log_s("what", info->what), log_s("subject", record->err.subject),
+                      log_s("reason", record->err.reason), log_n("left_ms", left));
     }
 }
 
@@ -57,7 +56,7 @@ bool young_sleep(struct young *young, const struct agent *agent)
         young->until = young->since + RETRY_YOUNG_MS;
         if (young->until > young->deadline)
             young->until = young->deadline;
-        tell(agent, clock_left(young->until));
+        log_waits(agent, clock_left(young->until));
     }
     random_bytes(&random, sizeof random);
     delay = retry_young_ms(young->tries, clock_left(young->until), random);

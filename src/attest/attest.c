@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/decimal.h"
 #include "base/err.h"
 #include "x509/cert.h"
 #include "x509/verify.h"
@@ -123,13 +124,11 @@ static int hex_digit(char c)
 static bool set_met(const struct attest_document *document, const char *set)
 {
     for (;;) {
-        unsigned number = 0;
+        int64_t number;
         size_t i;
 
-        for (; *set != ':'; set++)
-            number = number * 10 + (unsigned)(*set - '0');
-        set++;
-        if (number >= ATTEST_PCRS || !attest_pcr_set(document, number))
+        set += decimal_read(bytes_of_text(set), &number) + 1;
+        if (number < 0 || number >= ATTEST_PCRS || !attest_pcr_set(document, (unsigned)number))
             return false;
         for (i = 0; i < ATTEST_PCR_SIZE; i++, set += 2)
             if (document->pcr[number].data[i] !=

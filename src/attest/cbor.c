@@ -3,7 +3,7 @@
 
 enum { ONE_BYTE = 24, EIGHT_BYTES = 27, INDEFINITE = 31, BREAK = 0xFF };
 
-static struct bytes behind(struct bytes in, size_t len)
+static struct bytes skip_bytes(struct bytes in, size_t len)
 {
     return bytes_of(in.data + len, in.len - len);
 }
@@ -21,7 +21,7 @@ static bool take_number(struct bytes *in, unsigned low, uint64_t *number)
         return false;
     for (*number = i = 0; i < len; i++)
         *number = *number << 8 | in->data[i];
-    *in = behind(*in, len);
+    *in = skip_bytes(*in, len);
     return true;
 }
 
@@ -34,7 +34,7 @@ bool cbor_take(struct bytes *in, struct cbor *item)
         return false;
     *item = (struct cbor){.type = (enum cbor_type)(rest.data[0] >> 5)};
     low = rest.data[0] & 31U;
-    rest = behind(rest, 1);
+    rest = skip_bytes(rest, 1);
     item->open = low == INDEFINITE && (item->type == CBOR_ARRAY || item->type == CBOR_MAP);
     if (!item->open && !take_number(&rest, low, &item->number))
         return false;
@@ -42,7 +42,7 @@ bool cbor_take(struct bytes *in, struct cbor *item)
         if (item->number > rest.len)
             return false;
         item->text = bytes_of(rest.data, (size_t)item->number);
-        rest = behind(rest, item->text.len);
+        rest = skip_bytes(rest, item->text.len);
     }
     *in = rest;
     return true;
@@ -59,6 +59,6 @@ bool cbor_more(struct bytes *in, const struct cbor *list, uint64_t *taken)
         return (*taken)++ < list->number;
     if (in->len == 0 || in->data[0] != BREAK)
         return true;
-    *in = behind(*in, 1);
+    *in = skip_bytes(*in, 1);
     return false;
 }

@@ -59,7 +59,7 @@ static int read_text(struct buf *out, struct bytes text)
 }
 
 /* The one member of that name, or of the first known one that is there. */
-static json_value find(const struct json *json, const char *field)
+static json_value find_document(const struct json *json, const char *field)
 {
     static const char *const names[] = {"attestation", "attestation_doc", "attestation_document",
                                         "document"};
@@ -81,7 +81,7 @@ static int read_json(struct buf *out, struct bytes text, const char *field)
     int result = -1;
 
     if (json && json_type(json, 0) == JSON_OBJECT &&
-        json_string(json, find(json, field), &value) == 0)
+        json_string(json, find_document(json, field), &value) == 0)
         result = read_text(out, buf_bytes(&value));
     json_free(json);
     buf_free(&value);

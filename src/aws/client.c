@@ -2,7 +2,6 @@
 #include "aws/client.h"
 
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "aws/aws.h"
@@ -16,6 +15,7 @@
 #include "aws/sigv4.h"
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/decimal.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/secrecy.h"
@@ -56,15 +56,15 @@ int client_attempts(const struct aws *aws, unsigned *attempts, struct err *err)
 {
     const char *mode = profile_setting(aws, "AWS_RETRY_MODE", "retry_mode");
     const char *text = profile_setting(aws, "AWS_MAX_ATTEMPTS", "max_attempts");
-    size_t len = text ? strspn(text, "0123456789") : 0;
+    const int64_t number = text ? decimal_number(text, 999999) : MAX_ATTEMPTS;
     char shown[SECRECY_QUOTED_MAX];
 
     if (mode && strcmp(mode, "standard") != 0 && strcmp(mode, "adaptive") != 0 &&
         strcmp(mode, "legacy") != 0)
         return err_set(err, ERR_CONFIG, "AWS_RETRY_MODE",
                        "%s is none of standard, adaptive and legacy", secrecy_quoted(shown, mode));
-    *attempts = text ? (unsigned)strtoul(text, NULL, 10) : MAX_ATTEMPTS;
-    if (text && (len == 0 || len > 6 || text[len] != '\0' || *attempts == 0))
+    *attempts = (unsigned)number;
+    if (number < 1)
         return err_set(err, ERR_CONFIG, "AWS_MAX_ATTEMPTS", "%s is no number from 1 on",
                        secrecy_quoted(shown, text));
     return 0;

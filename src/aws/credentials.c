@@ -15,23 +15,28 @@
 #include "base/log.h"
 #include "config/config.h"
 
+/* A source of credentials, and what it reads beside the shared files, for the sandbox: by the
+ * variable, and by the property of a profile, that name a file. */
 static const struct source {
     const char *name;
     enum source_state (*resolve)(const struct aws *aws, struct credentials *credentials,
                                  struct err *err);
+    struct credentials_file file;
 } sources[] = {
-    {"profile", source_named_profile}, /* who names one means it */
-    {"environment", source_environment},
-    {"web_identity", source_web_identity},
-    {"profile", source_default_profile},
-    {"container", source_container},
-    {"imds", source_imds},
+    {"profile", source_named_profile, {NULL, NULL}}, /* who names one means it */
+    {"environment", source_environment, {NULL, NULL}},
+    {"web_identity",
+     source_web_identity,
+     {"AWS_WEB_IDENTITY_TOKEN_FILE", "web_identity_token_file"}},
+    {"profile", source_default_profile, {NULL, NULL}},
+    {"container", source_container, {"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", NULL}},
+    {"imds", source_imds, {NULL, NULL}},
 };
 
 enum { SOURCES = sizeof sources / sizeof sources[0] };
 
 /* Adds "name: why" to what was looked at, where there is a reason. */
-static void note(char *looked, size_t size, const char *name, const char *why)
+static void note_skipped(char *looked, size_t size, const char *name, const char *why)
 {
     size_t len = strlen(looked);
 
@@ -57,7 +62,7 @@ static enum source_state walk_chain(const struct aws *aws, struct credentials *c
         credentials->source = sources[i].name;
         state = sources[i].resolve(aws, credentials, err);
         if (state == SOURCE_NOT_CONFIGURED)
-            note(looked, ERR_REASON_MAX, sources[i].name, err->reason);
+            note_skipped(looked, ERR_REASON_MAX, sources[i].name, err->reason);
     }
     if (state == SOURCE_NOT_CONFIGURED) {
         bool young = err->young;
@@ -68,7 +73,7 @@ static enum source_state walk_chain(const struct aws *aws, struct credentials *c
     return state;
 }
 
-static int find(const struct aws *aws, struct credentials *credentials, struct err *err)
+static int find_credentials(const struct aws *aws, struct credentials *credentials, struct err *err)
 {
     const struct config *config = aws->config;
     const struct sts_role role = {
@@ -104,7 +109,7 @@ int credentials_resolve(const struct aws *aws, struct credentials **out, struct 
     credentials = arena_alloc(sizeof *credentials, ARENA_WORK);
     if (!credentials)
         return err_set(err, ERR_MEMORY_FULL, NULL, "no room for credentials");
-    if (find(aws, credentials, err) < 0) {
+    if (find_credentials(aws, credentials, err) < 0) {
         credentials_free(credentials);
         return -1;
     }
@@ -127,4 +132,9 @@ void credentials_free(struct credentials *credentials)
         return;
     credentials_clear(credentials);
     arena_free(credentials);
+}
+
+const struct credentials_file *credentials_file(size_t source)
+{
+    return source < SOURCES ? &sources[source].file : NULL;
 }

@@ -2,6 +2,7 @@
 #ifndef AWS_CREDENTIALS_H
 #define AWS_CREDENTIALS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct aws;
@@ -27,6 +28,15 @@ struct credentials {
  */
 int credentials_resolve(const struct aws *aws, struct credentials **out, struct err *err);
 void credentials_free(struct credentials *credentials);
+
+/*
+ * What a source reads beside the SDKs' shared files: a file that a variable names, or a property of
+ * a profile. NULL: it has none. Of the sources from 0 on; NULL behind the last one.
+ */
+struct credentials_file {
+    const char *variable, *property;
+};
+const struct credentials_file *credentials_file(size_t source);
 
 /* Frees what it holds, but not itself. */
 void credentials_clear(struct credentials *credentials);

@@ -36,7 +36,7 @@ static int keep_as(char **field, const char *value, enum arena_tag tag)
 
 /* Moves a variable's first value into *field. Every entry of that name is zeroed and removed,
  * whatever fails. */
-static int take(const char *name, char **field, enum arena_tag tag)
+static int take_variable(const char *name, char **field, enum arena_tag tag)
 {
     char **from = environ, **to = environ, *value;
     int r = 0;
@@ -68,7 +68,7 @@ static int take_proxy(const char *name, char **proxy, char **password)
 
     if (!value || !strchr(value, '@'))
         return 0;
-    r = take(name, &url, ARENA_CREDENTIALS);
+    r = take_variable(name, &url, ARENA_CREDENTIALS);
     if (!url)
         return r;
     at = strrchr(url, '@');
@@ -89,7 +89,7 @@ static int take_others(struct environment *environment)
     static const char *const names[] = {"http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"};
     char *proxy = NULL;
     size_t i;
-    int r = take("AWS_SECRET_KEY", &environment->legacy_key, ARENA_CREDENTIALS);
+    int r = take_variable("AWS_SECRET_KEY", &environment->legacy_key, ARENA_CREDENTIALS);
 
     for (i = 0; i < sizeof names / sizeof *names; i++) {
         r |= take_proxy(names[i], &proxy, &environment->other_password);
@@ -104,12 +104,13 @@ int environment_take(struct environment *environment, struct err *err)
     int r;
 
     *environment = (struct environment){0};
-    r = take("AWS_ACCESS_KEY_ID", &environment->access_key_id, ARENA_CREDENTIALS);
-    r |= take("AWS_SECRET_ACCESS_KEY", &environment->secret_access_key, ARENA_CREDENTIALS);
-    r |= take("AWS_SESSION_TOKEN", &environment->session_token, ARENA_CREDENTIALS);
-    r |= take("AWS_SECURITY_TOKEN", &environment->session_token,
-              ARENA_CREDENTIALS); /* its older name */
-    r |= take("AWS_CONTAINER_AUTHORIZATION_TOKEN", &environment->container_token, ARENA_TOKEN);
+    r = take_variable("AWS_ACCESS_KEY_ID", &environment->access_key_id, ARENA_CREDENTIALS);
+    r |= take_variable("AWS_SECRET_ACCESS_KEY", &environment->secret_access_key, ARENA_CREDENTIALS);
+    r |= take_variable("AWS_SESSION_TOKEN", &environment->session_token, ARENA_CREDENTIALS);
+    r |= take_variable("AWS_SECURITY_TOKEN", &environment->session_token,
+                       ARENA_CREDENTIALS); /* its older name */
+    r |= take_variable("AWS_CONTAINER_AUTHORIZATION_TOKEN", &environment->container_token,
+                       ARENA_TOKEN);
     r |= take_proxy("https_proxy", &environment->proxy, &environment->proxy_password);
     r |= take_proxy("HTTPS_PROXY", &environment->proxy, &environment->proxy_password);
     r |= take_others(environment);

@@ -17,18 +17,6 @@
 
 enum { MESSAGE_MAX = 201, CLOCK_TOLERANCE_S = 240, CLOCK_WAIT_MS = 1000, LEARNED_MAX = 2 };
 
-/* Appends the first string that there is under any of the names, which NULL ends. */
-static void take_string(const struct json *json, json_value object, const char *const *names,
-                        struct buf *out)
-{
-    for (; *names && out->len == 0; names++) {
-        const json_value value = json_present(json, object, *names);
-
-        if (value >= 0)
-            (void)json_string(json, value, out);
-    }
-}
-
 /* What STS writes to who does not ask for JSON. */
 static void read_xml(struct bytes body, struct buf *code, struct buf *message)
 {
@@ -45,8 +33,6 @@ static void read_xml(struct bytes body, struct buf *code, struct buf *message)
  */
 static void read_known(struct bytes body, struct buf *code, struct buf *message)
 {
-    static const char *const codes[] = {"__type", "code", "Code", NULL};
-    static const char *const messages[] = {"message", "Message", NULL};
     char reason[JSON_REASON_MAX];
     struct json *json = json_parse(body, reason);
     json_value object = 0;
@@ -58,8 +44,8 @@ static void read_known(struct bytes body, struct buf *code, struct buf *message)
     if (json_type(json, json_member(json, 0, "Error")) == JSON_OBJECT)
         object = json_member(json, 0, "Error");
     if (json_type(json, object) == JSON_OBJECT) {
-        take_string(json, object, codes, code);
-        take_string(json, object, messages, message);
+        (void)json_text(json, object, JSON_NAMES("__type", "code", "Code"), code);
+        (void)json_text(json, object, JSON_NAMES("message", "Message"), message);
     }
     json_free(json);
 }

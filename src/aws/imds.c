@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -16,6 +15,7 @@
 #include "aws/url.h"
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/decimal.h"
 #include "base/err.h"
 #include "base/secrecy.h"
 #include "config/config.h"
@@ -49,14 +49,11 @@ static int read_number(const struct aws *aws, const char *const name[2], unsigne
                        unsigned *out, struct err *err)
 {
     const char *text = profile_setting(aws, name[0], name[1]);
-    size_t len = text ? strspn(text, "0123456789") : 0;
+    const int64_t number = text ? decimal_number(text, 3600) : usual;
     char shown[SECRECY_QUOTED_MAX];
 
-    *out = usual;
-    if (!text)
-        return 0;
-    *out = len > 0 && len <= 4 && text[len] == '\0' ? (unsigned)strtoul(text, NULL, 10) : 0;
-    if (*out < 1 || *out > 3600)
+    *out = (unsigned)number;
+    if (text && number < 1)
         return err_set(err, ERR_CONFIG, name[0], "%s is no number from 1 to 3600",
                        secrecy_quoted(shown, text));
     return 0;
@@ -148,9 +145,9 @@ static bool may_try_again(const struct imds *imds, const struct http_response *r
 }
 
 /* Asks until a final answer comes, or none will. Unless it is_ok(), error tells of it. */
-static int ask(struct imds *imds, const char *method, const char *path,
-               const struct http_header *header, struct http_response *response,
-               struct aws_error *error, struct err *err)
+static int ask_imds(struct imds *imds, const char *method, const char *path,
+                    const struct http_header *header, struct http_response *response,
+                    struct aws_error *error, struct err *err)
 {
     struct retry retry = {.step = "instance_metadata",
                           .object = path,
@@ -224,7 +221,7 @@ static enum imds_state get_token(struct imds *imds, struct err *err)
     struct aws_error error;
     int r;
 
-    if (ask(imds, "PUT", "api/token", &ttl, &response, &error, err) < 0)
+    if (ask_imds(imds, "PUT", "api/token", &ttl, &response, &error, err) < 0)
         return IMDS_FAILED;
     if (!is_ok(&response))
         return refused_token(imds, &response, &error, err);
@@ -292,7 +289,7 @@ enum imds_state imds_get(struct imds *imds, const char *path, struct buf *out, s
     for (;; renewed = true) {
         struct http_header header = {"X-aws-ec2-metadata-token", imds->token};
 
-        if (ask(imds, "GET", full, &header, &response, &error, err) < 0)
+        if (ask_imds(imds, "GET", full, &header, &response, &error, err) < 0)
             return IMDS_FAILED;
         if (renewed || response.status != 401)
             break;

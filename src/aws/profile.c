@@ -98,7 +98,7 @@ static int read_file(struct buf *text, const char *path, bool named, struct err 
     } else if (is_absent(path, named)) {
         return 0;
     }
-    return err_set(err, ERR_CONFIG, path, "it cannot be read: %s", trust.why);
+    return err_set(err, err_of_errno(errno, ERR_CONFIG), path, "it cannot be read: %s", trust.why);
 }
 
 static int load(struct profile_file *file, enum profile_file_kind kind, const struct config *config,

@@ -18,7 +18,7 @@ static const char *get(const struct walk *walk, const char *profile, const char 
     return profile_get(walk->profiles, profile, property);
 }
 
-static enum source_state fail(const struct walk *walk, const char *profile, const char *why)
+static enum source_state fail_profile(const struct walk *walk, const char *profile, const char *why)
 {
     (void)err_set(walk->err, ERR_CREDENTIALS_FAILED, profile, "profile %s %s", profile, why);
     return SOURCE_FAILED;
@@ -53,20 +53,20 @@ static enum source_state find_base(const struct walk *walk, const char *profile)
     if (get(walk, profile, "web_identity_token_file"))
         return get(walk, profile, "role_arn")
                    ? found(walk, PROFILE_BASE_TOKEN, profile)
-                   : fail(walk, profile, "has web_identity_token_file, but no role_arn");
+                   : fail_profile(walk, profile, "has web_identity_token_file, but no role_arn");
     if (needs_sso(walk, profile))
-        return fail(walk, profile, "needs SSO, which is not supported");
+        return fail_profile(walk, profile, "needs SSO, which is not supported");
     if (id && key)
         return found(walk, PROFILE_BASE_KEYS, profile);
     if (id || key)
-        return fail(walk, profile,
-                    id ? "has aws_access_key_id, but no aws_secret_access_key"
-                       : "has aws_secret_access_key, but no aws_access_key_id");
+        return fail_profile(walk, profile,
+                            id ? "has aws_access_key_id, but no aws_secret_access_key"
+                               : "has aws_secret_access_key, but no aws_access_key_id");
     if (get(walk, profile, "login_session"))
-        return fail(walk, profile, "needs login_session, which is not supported");
+        return fail_profile(walk, profile, "needs login_session, which is not supported");
     if (get(walk, profile, "credential_process"))
-        return fail(walk, profile, "needs credential_process, which is not supported");
-    (void)fail(walk, profile, "holds no credentials");
+        return fail_profile(walk, profile, "needs credential_process, which is not supported");
+    (void)fail_profile(walk, profile, "holds no credentials");
     return walk->chain->role_count > 0 ? SOURCE_FAILED : SOURCE_NOT_CONFIGURED;
 }
 
@@ -90,7 +90,7 @@ static bool is_over_another(const struct walk *walk, const char *profile)
 }
 
 /* Notes *profile's role and moves to its source: true; false with *state where this is the end. */
-static bool step(const struct walk *walk, const char **profile, enum source_state *state)
+static bool follow_source(const struct walk *walk, const char **profile, enum source_state *state)
 {
     const char *source = get(walk, *profile, "source_profile");
     const char *named = get(walk, *profile, "credential_source"), *why = NULL;
@@ -104,7 +104,7 @@ static bool step(const struct walk *walk, const char **profile, enum source_stat
     else if (walk->chain->role_count == PROFILE_ROLES_MAX)
         why = "is one role too many";
     if (why) {
-        *state = fail(walk, *profile, why);
+        *state = fail_profile(walk, *profile, why);
         return false;
     }
     walk->chain->roles[walk->chain->role_count++] = *profile;
@@ -114,7 +114,7 @@ static bool step(const struct walk *walk, const char **profile, enum source_stat
     }
     *state = SOURCE_FAILED;
     if (was_visited(walk->chain, source))
-        (void)fail(walk, *profile, "has a source_profile that leads back to it");
+        (void)fail_profile(walk, *profile, "has a source_profile that leads back to it");
     else if (!profile_exists(walk->profiles, source))
         (void)err_set(walk->err, ERR_CREDENTIALS_FAILED, *profile,
                       "profile %s has source_profile %s, which does not exist", *profile, source);
@@ -133,7 +133,7 @@ enum source_state profile_chain_resolve(struct profile_chain *chain,
 
     *chain = (struct profile_chain){0};
     while (is_over_another(&walk, name))
-        if (!step(&walk, &name, &state))
+        if (!follow_source(&walk, &name, &state))
             return state;
     return chain->role_count > 0 && has_keys(&walk, name) ? found(&walk, PROFILE_BASE_KEYS, name)
                                                           : find_base(&walk, name);

@@ -71,7 +71,7 @@ static void cut_comment(char *line, bool behind_blank)
     }
 }
 
-static const char *add(struct reader *reader, const struct profile_line *line)
+static const char *add_line(struct reader *reader, const struct profile_line *line)
 {
     if (profile_file_count(reader->file) == LINES_MAX)
         return "is one too many";
@@ -79,7 +79,7 @@ static const char *add(struct reader *reader, const struct profile_line *line)
 }
 
 /* What stands behind a section's prefix, "profile NAME"; NULL: the prefix is another. */
-static char *behind(char *text, const char *prefix)
+static char *behind_prefix(char *text, const char *prefix)
 {
     size_t len = strlen(prefix);
 
@@ -92,7 +92,7 @@ static char *behind(char *text, const char *prefix)
 static const char *config_section(struct reader *reader, char *text)
 {
     static const char *const kinds[] = {"services", "sso-session"};
-    char *name = behind(text, "profile");
+    char *name = behind_prefix(text, "profile");
     size_t i;
 
     if (strcmp(text, bare_default) == 0)
@@ -102,7 +102,7 @@ static const char *config_section(struct reader *reader, char *text)
         return is_name(name) ? name : "";
     }
     for (i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        name = behind(text, kinds[i]);
+        name = behind_prefix(text, kinds[i]);
         if (!name || !is_name(name))
             continue;
         text[strlen(kinds[i])] = ' ';
@@ -130,7 +130,7 @@ static const char *read_section(struct reader *reader, char *line)
         reader->section = is_name(name) ? name : "";
     reader->in_section = true;
     reader->in_property = false;
-    return add(reader, &(struct profile_line){.section = reader->section});
+    return add_line(reader, &(struct profile_line){.section = reader->section});
 }
 
 static void to_lower(char *text)
@@ -159,7 +159,8 @@ static const char *read_property(struct reader *reader, char *line)
     reader->in_property = true;
     reader->nested = !*value;
     reader->value_end = value + strlen(value);
-    return add(reader, &(struct profile_line){is_name(name) ? reader->section : "", name, value});
+    return add_line(reader,
+                    &(struct profile_line){is_name(name) ? reader->section : "", name, value});
 }
 
 /* Moves a line up to the end of the value that it continues: there is room, since it was indented.

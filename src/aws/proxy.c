@@ -32,7 +32,7 @@ static const char *variable(const struct aws *aws, const char *lower, const char
 }
 
 /* The proxy's URL as the user wrote it; *password where it came with one. NULL: none. */
-static const char *choose(const struct aws *aws, const char **password)
+static const char *choose_proxy(const struct aws *aws, const char **password)
 {
     const struct environment *environment = aws->environment;
 
@@ -46,7 +46,7 @@ static const char *choose(const struct aws *aws, const char **password)
 }
 
 /* An entry that is not understood fits nothing, and is not passed over in silence. */
-static void tell_strange(const char *list)
+static void log_ignored(const char *list)
 {
     char shown[64], entry[64];
     const char *at;
@@ -61,7 +61,7 @@ static void tell_strange(const char *list)
 
 int proxy_read(struct proxy *proxy, const struct aws *aws, struct err *err)
 {
-    const char *text = choose(aws, &proxy->http.password), *why, *end;
+    const char *text = choose_proxy(aws, &proxy->http.password), *why, *end;
     char shown[256];
     struct url url;
     size_t len;
@@ -86,7 +86,7 @@ int proxy_read(struct proxy *proxy, const struct aws *aws, struct err *err)
     proxy->except = aws->config->no_proxy;
     if (!proxy->except)
         proxy->except = variable(aws, "no_proxy", "NO_PROXY");
-    tell_strange(proxy->except);
+    log_ignored(proxy->except);
     return 0;
 }
 

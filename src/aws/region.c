@@ -133,8 +133,8 @@ static int read_chosen(const struct aws *aws, char out[REGION_MAX], struct err *
     return 0;
 }
 
-static int choose(const struct aws *aws, const char *secret_id, char out[REGION_MAX],
-                  struct err *err)
+static int choose_region(const struct aws *aws, const char *secret_id, char out[REGION_MAX],
+                         struct err *err)
 {
     int r = read_chosen(aws, out, err);
 
@@ -147,7 +147,7 @@ int region_resolve(const struct aws *aws, const char *secret_id, char out[REGION
                    struct err *err)
 {
     if (strncmp(secret_id, "arn:", 4) != 0)
-        return choose(aws, secret_id, out, err);
+        return choose_region(aws, secret_id, out, err);
     if (copy(out, region_of_arn(secret_id)))
         return err_set(err, ERR_REGION_MISSING, secret_id, "the ARN names no region");
     return 0;

@@ -2,10 +2,10 @@
 #include "aws/retry.h"
 
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/decimal.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "net/http.h"
@@ -182,7 +182,7 @@ void retry_begin(const struct retry *retry)
 bool retry_wait(struct retry *retry, enum retry_class class, const struct http_response *response,
                 const char *cause)
 {
-    int64_t hint = strtoll(response->retry_after, NULL, 10);
+    const int64_t hint = decimal_number(response->retry_after, INT64_MAX);
     int64_t left = clock_left(retry->deadline), delay;
     uint32_t random;
 

@@ -16,39 +16,27 @@
 
 enum { FILE_MAX = 1 << 20, ROOTS_MAX = 512 };
 
-/* A PEM file's certificates: views into der, once all are read. Public, so on the ordinary heap. */
+/* A PEM file's certificates, views into der. Public, so on the ordinary heap. */
 struct bundle_file {
     struct buf text, der;
     struct bytes root[ROOTS_MAX];
     size_t count;
 };
 
-/* Blocks of other kinds are left out, as OpenSSL does. */
 static int decode(struct bundle_file *file, const char *path, struct err *err)
 {
-    struct pem_reader reader = {buf_bytes(&file->text)};
-    struct pem_block block;
-    enum pem_found found;
-    size_t len = 0, i;
+    struct pem_list list = {.cert = file->root, .max = ROOTS_MAX};
+    const enum pem_found found = pem_certificates(&list, buf_bytes(&file->text), &file->der);
 
-    while ((found = pem_next(&reader, &block, &file->der)) > 0) {
-        if (!pem_is_certificate(&block)) {
-            file->der.len = len;
-            continue;
-        }
-        if (file->count == ROOTS_MAX)
-            return err_set(err, ERR_CONFIG, path, "it has more than %d certificates", ROOTS_MAX);
-        file->root[file->count++].len = file->der.len - len;
-        len = file->der.len;
-    }
+    file->count = list.count;
+    if (found == PEM_BLOCK)
+        return err_set(err, ERR_CONFIG, path, "it has more than %d certificates", ROOTS_MAX);
     if (found == PEM_NO_ROOM)
-        return pem_fail(found, &block, path, err);
+        return pem_fail(found, &list.bad, path, err);
     if (found < 0)
         return err_set(err, ERR_CONFIG, path, "a PEM block of it is damaged");
     if (file->count == 0)
         return err_set(err, ERR_CONFIG, path, "it holds no PEM certificate");
-    for (i = 0, len = 0; i < file->count; len += file->root[i++].len)
-        file->root[i].data = file->der.data + len;
     return 0;
 }
 
@@ -69,8 +57,8 @@ static int read_text(struct bundle_file *file, const char *bundle, struct err *e
         return 0;
     }
     if (trust_read(bundle, &file->text, &trust) < 0)
-        return err_set(err, errno == ENOMEM ? ERR_MEMORY_FULL : ERR_CONFIG, bundle,
-                       "the CA bundle cannot be read: %s", trust.why);
+        return err_set(err, errno == ENOMEM ? ERR_MEMORY_FULL : err_of_errno(errno, ERR_CONFIG),
+                       bundle, "the CA bundle cannot be read: %s", trust.why);
     return 0;
 }
 

@@ -66,21 +66,6 @@ static struct bytes find_title(struct bytes body)
     return bytes_of(NULL, 0);
 }
 
-/* The text of the first member that such messages have. */
-static void take_member(const struct json *json, struct buf *out)
-{
-    static const char *const names[] = {
-        "error_description", "errorMessage", "error", "Error", "detail", "reason", "title"};
-    size_t i;
-
-    for (i = 0; i < sizeof names / sizeof names[0] && out->len == 0; i++) {
-        const json_value value = json_present(json, 0, names[i]);
-
-        if (json_type(json, value) == JSON_STRING)
-            (void)json_string(json, value, out);
-    }
-}
-
 void said_read(struct bytes body, struct buf *out)
 {
     char reason[JSON_REASON_MAX];
@@ -97,7 +82,10 @@ void said_read(struct bytes body, struct buf *out)
     }
     json = json_parse(body, reason);
     if (json && json_type(json, 0) == JSON_OBJECT)
-        take_member(json, out);
+        (void)json_text(json, 0,
+                        JSON_NAMES("error_description", "errorMessage", "error", "Error", "detail",
+                                   "reason", "title"),
+                        out);
     else
         take_text(body, false, out);
     json_free(json);

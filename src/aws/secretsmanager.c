@@ -96,8 +96,8 @@ static int append_body(struct buf *body, const struct operation *operation, cons
 }
 
 /* Asks AWS for one thing. The response's body is the caller's, whatever comes of it. */
-static int ask(struct secretsmanager *manager, const struct operation *operation,
-               const char *secret_id, struct http_response *response, struct err *err)
+static int ask_aws(struct secretsmanager *manager, const struct operation *operation,
+                   const char *secret_id, struct http_response *response, struct err *err)
 {
     struct buf body = {.tag = ARENA_WORK};
     struct client_refusal refusal;
@@ -137,7 +137,7 @@ int secretsmanager_describe(struct secretsmanager *manager, const char *secret_i
     int r;
 
     *version = (struct secret_version){.id = ""};
-    r = ask(manager, &describe_secret, secret_id, &response, err);
+    r = ask_aws(manager, &describe_secret, secret_id, &response, err);
     if (r == 0)
         r = answer_read_version(version, config, buf_bytes(&response.body), secret_id, err);
     else if (is_denied(err) && shortage_look() == before)
@@ -160,7 +160,7 @@ int secretsmanager_get(struct secretsmanager *manager, const char *secret_id, st
     int r;
 
     *secret = (struct secret){0};
-    r = ask(manager, &get_secret_value, secret_id, &response, err);
+    r = ask_aws(manager, &get_secret_value, secret_id, &response, err);
     if (r == 0)
         r = answer_read(secret, manager->aws->config, buf_bytes(&response.body), secret_id, err);
     if (r < 0)

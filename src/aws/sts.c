@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aws/sts.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -71,7 +72,7 @@ static int append_token(struct call *call, struct err *err)
 
     buf_free(token);
     if (token_file_read(call->token_file, token, why) < 0)
-        return err_set(err, ERR_TOKEN_FILE_MISSING, call->token_file,
+        return err_set(err, err_of_errno(errno, ERR_TOKEN_FILE_MISSING), call->token_file,
                        "the web identity token cannot be read: %s", why);
     text_trim(token);
     if (!text_is_graphic(buf_bytes(token)) || secrecy_holds_key(buf_bytes(token)))
@@ -260,7 +261,7 @@ static int name_session(struct call *call, struct err *err)
     return 0;
 }
 
-static int ask(struct call *call, struct credentials *credentials, struct err *err)
+static int ask_sts(struct call *call, struct credentials *credentials, struct err *err)
 {
     struct credentials next = {0};
     struct http_response response = {0};
@@ -296,7 +297,7 @@ int sts_assume_role(const struct aws *aws, const struct sts_role *role,
         .body.tag = ARENA_DOCUMENT,
     };
 
-    return ask(&call, credentials, err);
+    return ask_sts(&call, credentials, err);
 }
 
 int sts_assume_with_token(const struct aws *aws, const struct sts_role *role,
@@ -312,5 +313,5 @@ int sts_assume_with_token(const struct aws *aws, const struct sts_role *role,
         .body.tag = ARENA_DOCUMENT,
     };
 
-    return ask(&call, credentials, err);
+    return ask_sts(&call, credentials, err);
 }

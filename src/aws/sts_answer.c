@@ -39,8 +39,6 @@ static int read_value(const struct answer *answer, const char *name, struct buf 
         return xml_text(answer->text, path, out) == 1 ? 0 : -1;
     }
     value = json_present(answer->json, answer->credentials, name);
-    if (value < 0)
-        return -1;
     if (json_type(answer->json, value) != JSON_NUMBER)
         return json_string(answer->json, value, out);
     raw = json_raw(answer->json, value);

@@ -4,12 +4,12 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
 
 #include "aws/text.h"
+#include "base/decimal.h"
 
 /* Copies the host, out of its brackets if it has any; what follows it, or NULL. */
 static const char *read_name(const char *at, char *name, size_t size)
@@ -32,16 +32,14 @@ static const char *read_name(const char *at, char *name, size_t size)
 /* Reads ":port" where there is one; what follows it, or NULL. *port stays where there is none. */
 static const char *read_port(const char *at, unsigned *port)
 {
-    size_t len;
+    int64_t number;
 
     if (*at != ':')
         return at;
     at++;
-    len = strspn(at, "0123456789");
-    if (len == 0 || len > 5)
-        return NULL;
-    *port = (unsigned)strtoul(at, NULL, 10);
-    return *port >= 1 && *port <= 65535 ? at + len : NULL;
+    at += decimal_read(bytes_of_text(at), &number);
+    *port = (unsigned)number;
+    return number >= 1 && number <= 65535 ? at : NULL;
 }
 
 int url_parse(struct url *url, const char *text)

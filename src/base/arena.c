@@ -250,9 +250,11 @@ int arena_open(const struct arena_options *options, struct err *err)
     arena.lock_preferred = options->lock_preferred;
     if (back_stack(err) < 0)
         return -1;
-    /* Whether a fetch's need can be locked is told at the start, not found out in the middle. */
-    if (arena.lock_preferred && heap_reserve(&arena.heap, HEAP_NEED) < 0)
-        return err_set_errno(err, ERR_SYSTEM, "memory", "cannot map the heap");
+    /* Whether a fetch's need can be locked is told at the start, not found out in the middle. A
+     * segment at a time, so that those within the limit are. */
+    while (arena.lock_preferred && arena.heap.size < HEAP_NEED)
+        if (heap_reserve(&arena.heap, arena.heap.size + 1) < 0)
+            return err_set_errno(err, ERR_SYSTEM, "memory", "cannot map the heap");
     return 0;
 }
 

@@ -95,8 +95,8 @@ static int keep_data(struct aside *aside, struct bytes data)
 }
 
 /* Under the mutex: 0; -1 with errno. */
-static int ask(struct aside *aside, aside_work *work, void *user, struct bytes data,
-               const struct timespec *end)
+static int ask_thread(struct aside *aside, aside_work *work, void *user, struct bytes data,
+                      const struct timespec *end)
 {
     while (aside->state != ASIDE_IDLE)
         if (aside->abandoned || !wait_until(aside, end)) {
@@ -135,7 +135,7 @@ int aside_do(struct aside *aside, aside_work *work, void *user, struct bytes dat
     }
     pthread_mutex_lock(&aside->mutex);
     if (aside->running)
-        result = ask(aside, work, user, data, &end);
+        result = ask_thread(aside, work, user, data, &end);
     else
         result = work(user, data);
     saved = errno;

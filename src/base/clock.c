@@ -6,6 +6,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/bytes.h"
+#include "base/decimal.h"
+
 static int64_t read_ms(clockid_t id)
 {
     struct timespec now = {0};
@@ -111,16 +114,11 @@ void clock_format(char out[CLOCK_TEXT_MAX], int64_t seconds)
 }
 
 /* Reads count digits at text, or -1. */
-static int digits(const char *text, int count)
+static int digits(const char *text, size_t count)
 {
-    int value = 0, i;
+    int64_t value;
 
-    for (i = 0; i < count; i++) {
-        if (text[i] < '0' || text[i] > '9')
-            return -1;
-        value = value * 10 + (text[i] - '0');
-    }
-    return value;
+    return decimal_read(bytes_of(text, count), &value) == count ? (int)value : -1;
 }
 
 static int seconds_of(const struct civil *civil, int64_t *seconds)

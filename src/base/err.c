@@ -305,6 +305,11 @@ int err_set(struct err *err, enum err_code code, const char *subject, const char
     return fill(err, code, subject);
 }
 
+enum err_code err_of_errno(int error, enum err_code otherwise)
+{
+    return error == EMFILE || error == ENFILE ? ERR_DESCRIPTORS_FULL : otherwise;
+}
+
 int err_set_errno(struct err *err, enum err_code code, const char *subject, const char *format, ...)
 {
     int saved = errno;
@@ -316,7 +321,7 @@ int err_set_errno(struct err *err, enum err_code code, const char *subject, cons
     va_end(arguments);
     len = strlen(err->reason);
     (void)snprintf(err->reason + len, sizeof err->reason - len, ": %s", strerror(saved));
-    return fill(err, saved == EMFILE || saved == ENFILE ? ERR_DESCRIPTORS_FULL : code, subject);
+    return fill(err, err_of_errno(saved, code), subject);
 }
 
 const struct err_info *err_info(enum err_code code)

@@ -120,6 +120,9 @@ const char *err_remedy(const struct err *err);
 int err_set(struct err *err, enum err_code code, const char *subject, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* What a system call's error means: a shortage of the process's own, whatever it was to do. */
+enum err_code err_of_errno(int error, enum err_code otherwise);
+
 /* As err_set(), with ": " and the text of errno (as it was on entry) behind the reason. */
 int err_set_errno(struct err *err, enum err_code code, const char *subject, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

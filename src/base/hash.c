@@ -43,6 +43,15 @@ size_t hash_sha2(unsigned bits, const struct bytes *parts, size_t count, uint8_t
     return bits / 8;
 }
 
+uint64_t hash_fnv(uint64_t hash, const void *data, size_t len)
+{
+    const unsigned char *at = data;
+
+    for (; len > 0; len--)
+        hash = (hash ^ *at++) * 0x100000001B3;
+    return hash;
+}
+
 void hash_hex(char out[HASH_HEX_SIZE], const uint8_t hash[HASH_SIZE])
 {
     static const char digits[] = "0123456789abcdef";

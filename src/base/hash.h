@@ -22,6 +22,10 @@ void hash_hmac(uint8_t out[HASH_SIZE], struct bytes key, struct bytes data);
 size_t hash_sha2(unsigned bits, const struct bytes *parts, size_t count,
                  uint8_t out[HASH_SIZE_MAX]);
 
+/* FNV-1a over more bytes, from HASH_FNV on: tells texts apart that nobody chose to collide. */
+#define HASH_FNV UINT64_C(0xCBF29CE484222325)
+uint64_t hash_fnv(uint64_t hash, const void *data, size_t len);
+
 /* Lower-case hexadecimal of a hash, NUL-terminated. */
 void hash_hex(char out[HASH_HEX_SIZE], const uint8_t hash[HASH_SIZE]);
 

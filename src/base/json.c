@@ -10,11 +10,13 @@
 #define JSMN_PARENT_LINKS
 #include <jsmn.h>
 
+#include "base/json_scan.h"
+
 /*
  * Two steps. A recogniser holds the text to RFC 8259's grammar; jsmn then divides what is known to
  * be JSON into tokens, so that nothing which jsmn lets pass can reach a caller. Neither recurses.
  */
-enum { DEPTH_MAX = 64, VALUES_MAX = 4096, PUBLIC_VALUES_MAX = 128 * 1024 };
+enum { VALUES_MAX = 4096, PUBLIC_VALUES_MAX = 128 * 1024 };
 
 struct json {
     const char *text;
@@ -23,227 +25,10 @@ struct json {
     jsmntok_t tokens[];
 };
 
-struct scanner {
-    struct bytes text;
-    size_t at;
-    unsigned depth;
-    uint64_t kinds; /* of the open containers, the innermost in bit 0: 1 for an object */
-};
-
-/* The next byte, or -1 at the end. */
-static int peek(const struct scanner *scanner)
-{
-    return scanner->at < scanner->text.len ? scanner->text.data[scanner->at] : -1;
-}
-
-static int accept(struct scanner *scanner, int c)
-{
-    if (peek(scanner) != c)
-        return 0;
-    scanner->at++;
-    return 1;
-}
-
-static void skip_space(struct scanner *scanner)
-{
-    while (accept(scanner, ' ') || accept(scanner, '\t') || accept(scanner, '\n') ||
-           accept(scanner, '\r'))
-        ;
-}
-
-static size_t skip_digits(struct scanner *scanner)
-{
-    size_t start = scanner->at;
-
-    while (peek(scanner) >= '0' && peek(scanner) <= '9')
-        scanner->at++;
-    return scanner->at - start;
-}
-
-static const char *scan_number(struct scanner *scanner)
-{
-    accept(scanner, '-');
-    if (!accept(scanner, '0') && skip_digits(scanner) == 0)
-        return "a value that is none of JSON's";
-    if (accept(scanner, '.') && skip_digits(scanner) == 0)
-        return "a number without its fraction";
-    if (accept(scanner, 'e') || accept(scanner, 'E')) {
-        if (!accept(scanner, '+'))
-            accept(scanner, '-');
-        if (skip_digits(scanner) == 0)
-            return "a number without its exponent";
-    }
-    return NULL;
-}
-
-static const char *scan_word(struct scanner *scanner, const char *word)
-{
-    for (; *word; word++)
-        if (!accept(scanner, *word))
-            return "a value that is none of JSON's";
-    return NULL;
-}
-
-/* The length of the UTF-8 sequence that text begins with (RFC 3629 section 4); 0: none. */
-static size_t utf8_length(const uint8_t *text, size_t len)
-{
-    static const struct {
-        uint8_t first_low, first_high, second_low, second_high, length;
-    } forms[] = {
-        {0xC2, 0xDF, 0x80, 0xBF, 2}, {0xE0, 0xE0, 0xA0, 0xBF, 3}, {0xE1, 0xEC, 0x80, 0xBF, 3},
-        {0xED, 0xED, 0x80, 0x9F, 3}, {0xEE, 0xEF, 0x80, 0xBF, 3}, {0xF0, 0xF0, 0x90, 0xBF, 4},
-        {0xF1, 0xF3, 0x80, 0xBF, 4}, {0xF4, 0xF4, 0x80, 0x8F, 4},
-    };
-    size_t i, k;
-
-    if (text[0] < 0x80)
-        return 1;
-    for (i = 0; i < sizeof forms / sizeof forms[0]; i++) {
-        if (text[0] < forms[i].first_low || text[0] > forms[i].first_high)
-            continue;
-        if (len < forms[i].length || text[1] < forms[i].second_low ||
-            text[1] > forms[i].second_high)
-            return 0;
-        for (k = 2; k < forms[i].length; k++)
-            if ((text[k] & 0xC0) != 0x80)
-                return 0;
-        return forms[i].length;
-    }
-    return 0;
-}
-
-static int hex_digit(int c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return -1;
-}
-
-/* What follows a backslash. */
-static const char *scan_escape(struct scanner *scanner)
-{
-    int c = peek(scanner), i;
-
-    if (c <= 0 || !strchr("\"\\/bfnrtu", c))
-        return "a bad escape";
-    scanner->at++;
-    for (i = 0; c == 'u' && i < 4; i++, scanner->at++)
-        if (hex_digit(peek(scanner)) < 0)
-            return "a bad escape";
-    return NULL;
-}
-
-static const char *scan_string(struct scanner *scanner)
-{
-    const char *wrong;
-    size_t length;
-    int c;
-
-    if (!accept(scanner, '"'))
-        return "a string is missing";
-    while ((c = peek(scanner)) != '"') {
-        if (c < 0)
-            return "a string without its end";
-        if (c < 0x20)
-            return "a control byte in a string";
-        length = utf8_length(scanner->text.data + scanner->at, scanner->text.len - scanner->at);
-        if (length == 0)
-            return "bytes that are not UTF-8";
-        scanner->at += length;
-        if (c == '\\' && (wrong = scan_escape(scanner)))
-            return wrong;
-    }
-    scanner->at++;
-    return NULL;
-}
-
-/* A member's name and its colon. */
-static const char *scan_name(struct scanner *scanner)
-{
-    const char *wrong;
-
-    skip_space(scanner);
-    if ((wrong = scan_string(scanner)))
-        return wrong;
-    skip_space(scanner);
-    return accept(scanner, ':') ? NULL : "a colon is missing";
-}
-
-/* Opens the container that starts here; *due tells whether a value follows: it is not empty. */
-static const char *scan_open(struct scanner *scanner, int *due)
-{
-    int is_object = peek(scanner) == '{';
-
-    if (scanner->depth == DEPTH_MAX)
-        return "nested too deeply";
-    scanner->at++;
-    skip_space(scanner);
-    if (accept(scanner, is_object ? '}' : ']'))
-        return NULL;
-    scanner->kinds = scanner->kinds << 1 | (uint64_t)is_object;
-    scanner->depth++;
-    *due = 1;
-    return is_object ? scan_name(scanner) : NULL;
-}
-
-static const char *scan_value(struct scanner *scanner, int *due)
-{
-    *due = 0;
-    skip_space(scanner);
-    switch (peek(scanner)) {
-    case '{':
-    case '[': return scan_open(scanner, due);
-    case '"': return scan_string(scanner);
-    case 't': return scan_word(scanner, "true");
-    case 'f': return scan_word(scanner, "false");
-    case 'n': return scan_word(scanner, "null");
-    case -1: return "a value is missing";
-    default: return scan_number(scanner);
-    }
-}
-
-/* What follows a value: the ends of containers, then perhaps a comma, after which a value is due.
- */
-static const char *scan_after_value(struct scanner *scanner, int *due)
-{
-    while (scanner->depth > 0) {
-        int is_object = scanner->kinds & 1;
-
-        skip_space(scanner);
-        if (accept(scanner, ',')) {
-            *due = 1;
-            return is_object ? scan_name(scanner) : NULL;
-        }
-        if (!accept(scanner, is_object ? '}' : ']'))
-            return "a comma or a closing bracket is missing";
-        scanner->kinds >>= 1;
-        scanner->depth--;
-    }
-    skip_space(scanner);
-    return scanner->at == scanner->text.len ? NULL : "text behind the document";
-}
-
-/* NULL where the text is JSON, else what is wrong at scanner->at. */
-static const char *scan_document(struct scanner *scanner)
-{
-    const char *wrong;
-    int due = 1;
-
-    while (due)
-        if ((wrong = scan_value(scanner, &due)) ||
-            (!due && (wrong = scan_after_value(scanner, &due))))
-            return wrong;
-    return NULL;
-}
-
 static struct json *parse(struct bytes text, bool public, char reason[JSON_REASON_MAX])
 {
-    struct scanner scanner = {.text = text};
-    const char *wrong = text.len > INT_MAX ? "too long" : scan_document(&scanner);
+    size_t at = 0;
+    const char *wrong = text.len > INT_MAX ? "too long" : json_scan(text, &at);
     struct json *json = NULL;
     jsmn_parser parser;
     int count = 0;
@@ -256,7 +41,7 @@ static struct json *parse(struct bytes text, bool public, char reason[JSON_REASO
             wrong = "too many values";
     }
     if (wrong) {
-        (void)snprintf(reason, JSON_REASON_MAX, "%s (byte %zu)", wrong, scanner.at);
+        (void)snprintf(reason, JSON_REASON_MAX, "%s (byte %zu)", wrong, at);
         return NULL;
     }
     size = sizeof *json + (size_t)count * sizeof json->tokens[0];
@@ -321,7 +106,7 @@ enum json_type json_type(const struct json *json, json_value value)
 }
 
 /* The place of what follows a value, and all within it. */
-static int behind(const struct json *json, json_value value)
+static int end_of(const struct json *json, json_value value)
 {
     int i = value + 1;
 
@@ -350,7 +135,7 @@ int json_each(const struct json *json, json_value object, int *at, json_value *n
         return 0;
     *name = i++;
     *value = i;
-    *at = behind(json, i);
+    *at = end_of(json, i);
     return 1;
 }
 
@@ -362,7 +147,7 @@ int json_item(const struct json *json, json_value array, int *at, json_value *va
         json->tokens[i].start >= json->tokens[array].end)
         return 0;
     *value = i;
-    *at = behind(json, i);
+    *at = end_of(json, i);
     return 1;
 }
 
@@ -373,7 +158,8 @@ static uint32_t read_hex(const uint8_t *digits)
     int i;
 
     for (i = 0; i < 4; i++)
-        value = value << 4 | (uint32_t)hex_digit(digits[i]);
+        value = value << 4 |
+                (uint32_t)(digits[i] <= '9' ? digits[i] - '0' : (digits[i] | 0x20) - 'a' + 10);
     return value;
 }
 
@@ -476,6 +262,19 @@ int json_string(const struct json *json, json_value value, struct buf *out)
         }
     }
     return 0;
+}
+
+int json_text(const struct json *json, json_value object, const char *const *names, struct buf *out)
+{
+    int result = 0;
+
+    for (; *names && result < 1; names++) {
+        const json_value value = json_present(json, object, *names);
+
+        if (value != JSON_ABSENT)
+            result = json_string(json, value, out) == 0 ? 1 : -1;
+    }
+    return result;
 }
 
 struct bytes json_raw(const struct json *json, json_value value)

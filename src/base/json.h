@@ -48,6 +48,14 @@ json_value json_member(const struct json *json, json_value object, const char *n
 /* The same, where null and "" are no value: many writers put them where there is none. */
 json_value json_present(const struct json *json, json_value object, const char *name);
 
+/*
+ * Appends the first member of an object that is a string, under one of the names, which NULL ends:
+ * 1. 0: none of them is present. -1: what is, is no string, stands there twice, or has no room.
+ */
+#define JSON_NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
+int json_text(const struct json *json, json_value object, const char *const *names,
+              struct buf *out);
+
 /* Walks an object: *name (a string value) and *value from one member to the next; *at is 0 at
  * first. 0 at the end. */
 int json_each(const struct json *json, json_value object, int *at, json_value *name,

@@ -8,7 +8,7 @@
 /* Of a text that must not be shown as it is. */
 enum { SHOWN_MAX = 1024 };
 
-static void put(struct json_writer *writer, const char *text)
+static void put_raw(struct json_writer *writer, const char *text)
 {
     if (!writer->failed && buf_append_text(writer->out, text) < 0)
         writer->failed = true;
@@ -36,7 +36,7 @@ static void put_string(struct json_writer *writer, const char *text)
     char piece[8];
     size_t len;
 
-    put(writer, "\"");
+    put_raw(writer, "\"");
     for (; *text; text += len ? len : 1) {
         const unsigned char c = (unsigned char)*text;
 
@@ -49,29 +49,29 @@ static void put_string(struct json_writer *writer, const char *text)
             (void)snprintf(piece, sizeof piece, "\\u%04x", c);
         else
             (void)snprintf(piece, sizeof piece, "%.*s", (int)len, text);
-        put(writer, piece);
+        put_raw(writer, piece);
     }
-    put(writer, "\"");
+    put_raw(writer, "\"");
 }
 
 /* What stands before a value. */
-static void begin(struct json_writer *writer, const char *name)
+static void begin_value(struct json_writer *writer, const char *name)
 {
     if (writer->again)
-        put(writer, ",");
+        put_raw(writer, ",");
     writer->again = true;
     if (!name)
         return;
     put_string(writer, name);
-    put(writer, ":");
+    put_raw(writer, ":");
 }
 
 void json_open(struct json_writer *writer, const char *name, char bracket)
 {
     const char text[] = {bracket, '\0'};
 
-    begin(writer, name);
-    put(writer, text);
+    begin_value(writer, name);
+    put_raw(writer, text);
     writer->again = false;
 }
 
@@ -79,7 +79,7 @@ void json_close(struct json_writer *writer, char bracket)
 {
     const char text[] = {bracket, '\0'};
 
-    put(writer, text);
+    put_raw(writer, text);
     writer->again = true;
 }
 
@@ -87,24 +87,24 @@ void json_put_text(struct json_writer *writer, const char *name, const char *tex
 {
     char shown[SHOWN_MAX];
 
-    begin(writer, name);
+    begin_value(writer, name);
     if (text)
         put_string(writer, secrecy_shown(text, shown, sizeof shown));
     else
-        put(writer, "null");
+        put_raw(writer, "null");
 }
 
 void json_put_number(struct json_writer *writer, const char *name, int64_t number)
 {
     char text[24];
 
-    begin(writer, name);
+    begin_value(writer, name);
     (void)snprintf(text, sizeof text, "%lld", (long long)number);
-    put(writer, text);
+    put_raw(writer, text);
 }
 
 void json_put_bool(struct json_writer *writer, const char *name, bool value)
 {
-    begin(writer, name);
-    put(writer, value ? "true" : "false");
+    begin_value(writer, name);
+    put_raw(writer, value ? "true" : "false");
 }

@@ -13,14 +13,10 @@
 #include "base/aside.h"
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/secrecy.h"
+#include "base/hash.h"
+#include "base/log_line.h"
 
-/*
- * A line longer than this is cut: an event is a fact, not a dump. It is no longer than PIPE_BUF, so
- * that who may write to a pipe may write all of it, and no other line comes between. A field that
- * is too long is cut, so that those behind it find room.
- */
-enum { LINE_MAX_BYTES = 4096, FIELD_MAX = 1280, LINE_END = 4, PATIENCE_MS = 1000 };
+enum { PATIENCE_MS = 1000 }; /* with who reads */
 
 /* How long a thread waits for a line to get out, once: a little more than its reader is given. */
 enum { ASIDE_MS = PATIENCE_MS + 500, OPEN_MS = 3000, LOG_PATH_MAX = 1024 };
@@ -30,13 +26,18 @@ struct outlet {
     struct aside aside;
     int fd;                  /* -1: none */
     char path[LOG_PATH_MAX]; /* to be opened again after it was renamed; "": never */
+    struct next {
+        int fd;
+        char path[LOG_PATH_MAX];
+    } next;             /* opened, and in use once who asked for it agrees: it may have given up */
+    atomic_bool agreed; /* to next */
     bool full;               /* nobody reads */
     bool torn;               /* the last line is there in part */
     atomic_size_t lost;      /* lines, since the last one that went out there */
 };
 
-static struct outlet standard_error = {.aside = ASIDE, .fd = STDERR_FILENO};
-static struct outlet file = {.aside = ASIDE, .fd = -1};
+static struct outlet standard_error = {.aside = ASIDE, .fd = STDERR_FILENO, .next.fd = -1};
+static struct outlet file = {.aside = ASIDE, .fd = -1, .next.fd = -1};
 
 static struct {
     struct log_options options;
@@ -47,126 +48,6 @@ static struct {
 } sink = {.options = {.level = LOG_LEVEL_INFO}};
 
 static _Thread_local struct log_memory *remembered;
-
-struct line {
-    char text[LINE_MAX_BYTES];
-    size_t len;
-    bool full;
-};
-
-static const char *const level_names[] = {
-    [LOG_LEVEL_DEBUG] = "debug",
-    [LOG_LEVEL_INFO] = "info",
-    [LOG_LEVEL_WARNING] = "warning",
-    [LOG_LEVEL_ERROR] = "error",
-};
-
-static void put(struct line *line, const char *text)
-{
-    size_t len = strlen(text), room = sizeof line->text - LINE_END - line->len;
-
-    if (len > room) {
-        line->full = true;
-        return;
-    }
-    memcpy(line->text + line->len, text, len);
-    line->len += len;
-}
-
-static void put_number(struct line *line, int64_t number)
-{
-    char text[24];
-
-    (void)snprintf(text, sizeof text, "%lld", (long long)number);
-    put(line, text);
-}
-
-/* Quotes as a JSON string; the text format uses the same where a value needs quotes. */
-static void put_quoted(struct line *line, const char *text)
-{
-    const size_t room = sizeof line->text - LINE_END - line->len;
-    const size_t end = line->len + (room < FIELD_MAX ? room : FIELD_MAX);
-    char escape[8];
-
-    put(line, "\"");
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-
-        if (c == '"' || c == '\\')
-            (void)snprintf(escape, sizeof escape, "\\%c", c);
-        else if (c < 0x20 || c > 0x7E)
-            (void)snprintf(escape, sizeof escape, "\\u%04x", c);
-        else
-            (void)snprintf(escape, sizeof escape, "%c", c);
-        if (line->len + strlen(escape) + sizeof "...\"" > end) {
-            put(line, "...");
-            break;
-        }
-        put(line, escape);
-    }
-    put(line, "\"");
-}
-
-static int needs_quotes(const char *text)
-{
-    if (*text == '\0' || strlen(text) > 1024) /* what does not fit is cut in quotes only */
-        return 1;
-    for (; *text; text++)
-        if (*text <= ' ' || *text > '~' || *text == '"' || *text == '=' || *text == '\\')
-            return 1;
-    return 0;
-}
-
-/* Puts a field or none of it, where the line has no room even for a cut one. */
-static void put_field(struct line *line, enum log_format format, const struct log_field *field)
-{
-    char room[FIELD_MAX];
-    const char *text = field->text ? secrecy_shown(field->text, room, sizeof room) : NULL;
-    size_t start = line->len;
-
-    line->full = false;
-    if (format == LOG_FORMAT_JSON) {
-        put(line, ",\"");
-        put(line, field->key);
-        put(line, "\":");
-    } else {
-        put(line, " ");
-        put(line, field->key);
-        put(line, "=");
-    }
-    if (!text)
-        put_number(line, field->number);
-    else if (format == LOG_FORMAT_JSON || needs_quotes(text))
-        put_quoted(line, text);
-    else
-        put(line, text);
-    if (line->full)
-        line->len = start;
-}
-
-static void put_end(struct line *line, enum log_format format)
-{
-    const char *end = format == LOG_FORMAT_JSON ? "}\n" : "\n";
-
-    memcpy(line->text + line->len, end, strlen(end));
-    line->len += strlen(end);
-}
-
-static void put_head(struct line *line, enum log_format format, enum log_level level,
-                     const char *event)
-{
-    int json = format == LOG_FORMAT_JSON;
-    char now[CLOCK_TEXT_MAX];
-
-    clock_format(now, clock_wall());
-    put(line, json ? "{\"time\":\"" : "");
-    put(line, now);
-    put(line, json ? "\",\"level\":\"" : " ");
-    put(line, level_names[level]);
-    put(line, json ? "\",\"event\":\"" : " ");
-    put(line, event);
-    put(line, json ? "\"" : "");
-}
 
 /* As the umask of the beginning wants it: the agent sets another one for what it installs. */
 static mode_t file_mode(void)
@@ -258,14 +139,14 @@ static int put_out(struct outlet *outlet, struct bytes text)
 }
 
 /* That lines are missing is said where they are missing, before the next one. */
-static int tell_lost(struct outlet *outlet, size_t lost)
+static int put_lost(struct outlet *outlet, size_t lost)
 {
     const struct log_field lines = log_n("lines", (int64_t)lost);
-    struct line line = {.len = 0};
+    struct log_line line = {.len = 0};
 
-    put_head(&line, sink.options.format, LOG_LEVEL_WARNING, "log_lines_lost");
-    put_field(&line, sink.options.format, &lines);
-    put_end(&line, sink.options.format);
+    log_line_head(&line, sink.options.format, LOG_LEVEL_WARNING, "log_lines_lost");
+    log_line_field(&line, sink.options.format, &lines);
+    log_line_end(&line, sink.options.format);
     if (put_out(outlet, bytes_of(line.text, line.len)) < 0)
         return -1;
     atomic_fetch_sub(&outlet->lost, lost);
@@ -274,49 +155,65 @@ static int tell_lost(struct outlet *outlet, size_t lost)
 
 /* ---- aside, where they may hang ---- */
 
+static int settle(void *user, struct bytes unused)
+{
+    struct outlet *outlet = user;
+    const int before = outlet->fd;
+
+    (void)unused;
+    if (!atomic_exchange(&outlet->agreed, false))
+        return 0;
+    outlet->fd = outlet->next.fd;
+    outlet->next.fd = -1;
+    outlet->full = outlet->torn = false;
+    memcpy(outlet->path, outlet->next.path, sizeof outlet->path);
+    if (before >= 0)
+        close(before);
+    return 0;
+}
+
 static int write_line(void *user, struct bytes line)
 {
     struct outlet *outlet = user;
     const size_t lost = atomic_load(&outlet->lost);
 
+    (void)settle(outlet, line);
     if (outlet->path[0])
         follow_rename(outlet);
-    if (outlet->fd < 0 || (lost > 0 && tell_lost(outlet, lost) < 0))
+    if (outlet->fd < 0 || (lost > 0 && put_lost(outlet, lost) < 0))
         return -1;
     return put_out(outlet, line);
 }
 
-/* From now on that path; the empty one: no file any more. */
-static int use_path(void *user, struct bytes path)
+/* Opens what is to be used next; the empty path: no file any more. */
+static int open_next(void *user, struct bytes path)
 {
     struct outlet *outlet = user;
-    char name[LOG_PATH_MAX] = "";
-    int fd = -1;
+    struct next *next = &outlet->next;
 
-    if (path.len >= sizeof name) {
+    (void)settle(outlet, path);
+    if (path.len >= sizeof next->path) {
         errno = ENAMETOOLONG;
         return -1;
     }
+    if (next->fd >= 0)
+        close(next->fd);
+    next->fd = -1;
     if (path.len > 0)
-        memcpy(name, path.data, path.len);
-    name[path.len] = '\0';
-    if (log_is_stdout(name))
-        fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-    else if (*name)
-        fd = open_regular(name);
-    if (*name && fd < 0)
-        return -1;
-    if (outlet->fd >= 0)
-        close(outlet->fd);
-    outlet->fd = fd;
-    outlet->full = outlet->torn = false;
-    memcpy(outlet->path, log_is_stdout(name) ? "" : name, log_is_stdout(name) ? 1 : path.len + 1);
-    return 0;
+        memcpy(next->path, path.data, path.len);
+    next->path[path.len] = '\0';
+    if (log_is_stdout(next->path)) {
+        next->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+        next->path[0] = '\0';
+    } else if (path.len > 0) {
+        next->fd = open_regular(next->path);
+    }
+    return path.len > 0 && next->fd < 0 ? -1 : 0;
 }
 
 /* ---- for those who log ---- */
 
-static void send_to(struct outlet *outlet, const struct line *line)
+static void send_to(struct outlet *outlet, const struct log_line *line)
 {
     if (aside_do(&outlet->aside, write_line, outlet, bytes_of(line->text, line->len), ASIDE_MS) ==
         0)
@@ -325,7 +222,7 @@ static void send_to(struct outlet *outlet, const struct line *line)
     atomic_fetch_add(&sink.dropped, 1);
 }
 
-static void send(const struct line *line)
+static void send(const struct log_line *line)
 {
     send_to(&standard_error, line);
     if (atomic_load(&sink.to_file))
@@ -338,16 +235,31 @@ bool log_is_stdout(const char *path)
            strcmp(path, "/proc/self/fd/1") == 0;
 }
 
+/* Where the file in use hangs, it is still the one to be used. */
+static bool is_in_use(const char *path)
+{
+    return atomic_load(&sink.to_file) && sink.options.file && strcmp(path, sink.options.file) == 0;
+}
+
+static int use_file(const char *path, struct err *err)
+{
+    if (aside_do(&file.aside, open_next, &file, bytes_of_text(path), OPEN_MS) == 0) {
+        atomic_store(&file.agreed, true);
+        (void)aside_do(&file.aside, settle, &file, (struct bytes){0}, OPEN_MS);
+        return 0;
+    }
+    if (errno == ETIMEDOUT && is_in_use(path))
+        return 0;
+    if (errno == EINVAL)
+        return err_set(err, ERR_CONFIG, path, "the log file is no regular file");
+    return err_set_errno(err, ERR_CONFIG, path, "the log file cannot be opened");
+}
+
 int log_open(const struct log_options *options, struct err *err)
 {
-    const char *path = options->file ? options->file : "";
-
     if ((options->file || atomic_load(&sink.to_file)) &&
-        aside_do(&file.aside, use_path, &file, bytes_of_text(path), OPEN_MS) < 0) {
-        if (errno == EINVAL)
-            return err_set(err, ERR_CONFIG, path, "the log file is no regular file");
-        return err_set_errno(err, ERR_CONFIG, path, "the log file cannot be opened");
-    }
+        use_file(options->file ? options->file : "", err) < 0)
+        return -1;
     atomic_store(&sink.to_file, options->file != NULL);
     sink.options = *options;
     return 0;
@@ -387,20 +299,16 @@ void log_remember(struct log_memory *memory)
     memory->now_count = 0;
 }
 
-/* FNV-1a, over the end of the text too. */
 static uint64_t hash_text(uint64_t hash, const char *text)
 {
-    do {
-        hash = (hash ^ (unsigned char)*text) * 0x100000001B3;
-    } while (*text++);
-    return hash;
+    return hash_fnv(hash, text, strlen(text) + 1);
 }
 
 /* What an event says, without what differs each time. */
 static uint64_t meaning(const char *event, const struct log_field *fields)
 {
     static const char *const fleeting[] = {"reason", "cause", "peer"};
-    uint64_t hash = hash_text(0xCBF29CE484222325, event);
+    uint64_t hash = hash_text(HASH_FNV, event);
     size_t i;
 
     for (; fields->key; fields++) {
@@ -434,7 +342,7 @@ static bool repeats(const char *event, const struct log_field *fields)
 void log_write(enum log_level level, const char *event, const struct log_field *fields)
 {
     enum log_format format = sink.options.format;
-    struct line line = {.len = 0};
+    struct log_line line = {.len = 0};
 
     if (sink.observer)
         sink.observer(sink.user, event, fields);
@@ -442,11 +350,11 @@ void log_write(enum log_level level, const char *event, const struct log_field *
         level = LOG_LEVEL_DEBUG;
     if (level < sink.options.level)
         return;
-    put_head(&line, format, level, event);
+    log_line_head(&line, format, level, event);
     for (; fields->key; fields++)
         if (fields->text || fields->number != INT64_MIN)
-            put_field(&line, format, fields);
-    put_end(&line, format);
+            log_line_field(&line, format, fields);
+    log_line_end(&line, format);
     send(&line);
 }
 

@@ -166,7 +166,7 @@ static int missing(struct trust_walk *walk, int error)
 }
 
 /* Takes one name: 0, or -1. */
-static int take(struct trust_walk *walk)
+static int take_step(struct trust_walk *walk)
 {
     int fd, result;
     struct stat status;
@@ -216,7 +216,7 @@ static int walk_on(struct trust_walk *walk)
     while ((more = next_name(walk)) > 0) {
         if (is_file(walk))
             return 0;
-        if (take(walk) < 0)
+        if (take_step(walk) < 0)
             return -1;
         if (strlen(walk->pending) <= walk->behind_link)
             walk->link[0] = '\0';
@@ -235,8 +235,8 @@ int trust_walk(struct trust_walk *walk)
     walk->why[0] = '\0';
     if (walk->path[0] != '/' && !getcwd(cwd, sizeof cwd))
         return trust_end(walk, errno, "the working directory cannot be told: %s", strerror(errno));
-    if (snprintf(walk->pending, sizeof walk->pending, "%s/%s", cwd, walk->path) >=
-        (int)sizeof walk->pending)
+    if (snprintf(walk->pending, sizeof walk->pending, "%s%s%s", cwd, cwd[0] ? "/" : "",
+                 walk->path) >= (int)sizeof walk->pending)
         return trust_end(walk, ENAMETOOLONG, "the path is too long");
     if (reach_root(walk) == 0 && walk_on(walk) == 0)
         return walk->at.fd;
@@ -248,7 +248,7 @@ int trust_walk(struct trust_walk *walk)
 }
 
 /* Whether what is open could have been changed by a stranger: 0, or -1. */
-static int judge(struct trust *trust, int fd, const struct stat *status, const char *path)
+static int judge_file(struct trust *trust, int fd, const struct stat *status, const char *path)
 {
     const mode_t writers = trust_writers(fd, status);
     const bool strange = !trust_owner(status->st_uid, trust->also);
@@ -272,7 +272,7 @@ static int judge(struct trust *trust, int fd, const struct stat *status, const c
 
 static int judge_step(struct trust_walk *walk, const struct trust_step *step)
 {
-    return judge(walk->context, step->fd, &step->status, step->path);
+    return judge_file(walk->context, step->fd, &step->status, step->path);
 }
 
 /* Opens the file that the walk led to, and judges it. */
@@ -287,7 +287,7 @@ static int open_last(const struct trust_walk *walk, int at, int flags, struct tr
         return -1;
     }
     (void)snprintf(path, sizeof path, "%.*s/%s", TRUST_PATH_MAX - 1, walk->reached, walk->name);
-    if (fstat(fd, &status) == 0 && judge(trust, fd, &status, path) == 0)
+    if (fstat(fd, &status) == 0 && judge_file(trust, fd, &status, path) == 0)
         return fd;
     saved = errno;
     close(fd);

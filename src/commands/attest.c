@@ -29,7 +29,7 @@ struct attesting {
     int status;
 };
 
-static void fail(struct attesting *attesting, const struct err *err)
+static void fail_attest(struct attesting *attesting, const struct err *err)
 {
     log_error(err);
     attesting->status = err_info(err->code)->exit_status;
@@ -53,21 +53,21 @@ static void judge_file(struct attesting *attesting, const char *path)
 
     if ((stream ? fs_read_stream(STDIN_FILENO, &text) : fs_read(AT_FDCWD, path, &text)) < 0) {
         (void)err_set_errno(&err, ERR_ATTEST_MALFORMED, source, "it cannot be read");
-        fail(attesting, &err);
+        fail_attest(attesting, &err);
     } else {
         (void)attestation_judge(attesting->config, NULL, NULL, buf_bytes(&text), &attestation);
         show(attesting, source, &attestation, false);
         if (attestation.err.code != ERR_NONE) {
             (void)err_set(&err, attestation.err.code, source, "%s", attestation.err.reason);
-            fail(attesting, &err);
+            fail_attest(attesting, &err);
         }
     }
     attestation_free(&attestation);
     buf_free(&text);
 }
 
-static void take(void *user, const struct endpoint *endpoint, const struct probe *probe,
-                 const struct probe_answer *answer)
+static void take_probe(void *user, const struct endpoint *endpoint, const struct probe *probe,
+                       const struct probe_answer *answer)
 {
     struct attesting *attesting = user;
     const struct attestation *attestation = answer->attestation;
@@ -83,7 +83,7 @@ static void take(void *user, const struct endpoint *endpoint, const struct probe
     if (attestation->err.code == ERR_NONE)
         return;
     (void)err_set(&err, attestation->err.code, endpoint->text, "%s", attestation->err.reason);
-    fail(attesting, &err);
+    fail_attest(attesting, &err);
 }
 
 /* With the identity that is installed: the way there is mutual TLS. */
@@ -102,7 +102,7 @@ static void judge_endpoints(struct attesting *attesting, int64_t deadline)
         .attests = true,
         .parallel = PARALLEL,
         .deadline = deadline,
-        .told = take,
+        .told = take_probe,
         .user = attesting,
     };
     struct probe *probes = calloc(request.count, sizeof *probes); /* public, and may be many */
@@ -114,7 +114,7 @@ static void judge_endpoints(struct attesting *attesting, int64_t deadline)
     else if (identity)
         (void)probe_endpoints(&request, probes, &err);
     if (err.code != ERR_NONE)
-        fail(attesting, &err);
+        fail_attest(attesting, &err);
     free(probes);
     identity_free(identity);
 }

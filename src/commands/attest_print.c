@@ -27,7 +27,7 @@ struct sheet {
     bool json;
 };
 
-static void put(const struct sheet *sheet, const char *name, const char *value)
+static void put_row(const struct sheet *sheet, const char *name, const char *value)
 {
     char line[1024];
 
@@ -44,7 +44,7 @@ static void put_flag(const struct sheet *sheet, const char *name, bool value)
     if (sheet->json)
         json_put_bool(sheet->writer, name, value);
     else
-        put(sheet, name, value ? "yes" : "no");
+        put_row(sheet, name, value ? "yes" : "no");
 }
 
 static void put_time(const struct sheet *sheet, const char *name, int64_t seconds)
@@ -52,7 +52,7 @@ static void put_time(const struct sheet *sheet, const char *name, int64_t second
     char text[CLOCK_TEXT_MAX];
 
     clock_format(text, seconds);
-    put(sheet, name, text);
+    put_row(sheet, name, text);
 }
 
 /* For people its beginning; absent is not empty. */
@@ -64,7 +64,7 @@ static void put_bytes(const struct sheet *sheet, const char *name, struct bytes 
 
     for (i = 0; i < data.len && i < most; i++)
         (void)snprintf(hex + 2 * i, 3, "%02x", data.data[i]);
-    put(sheet, name, data.data ? hex : NULL);
+    put_row(sheet, name, data.data ? hex : NULL);
 }
 
 static void put_pcrs(const struct sheet *sheet, const struct attest_document *document)
@@ -89,9 +89,9 @@ static void put_document(const struct sheet *sheet, const struct attestation *at
     const struct attest_document *document = &attestation->document;
 
     put_flag(sheet, "genuine", attestation->genuine);
-    put(sheet, "root", attestation->root.fingerprint);
+    put_row(sheet, "root", attestation->root.fingerprint);
     put_flag(sheet, "other_root", attestation->root.other);
-    put(sheet, "module", document->module);
+    put_row(sheet, "module", document->module);
     put_time(sheet, "made", document->timestamp_ms / 1000);
     put_pcrs(sheet, document);
     put_flag(sheet, "instance", document->instance);
@@ -112,14 +112,14 @@ void attest_print(struct json_writer *writer, const struct attested_view *view)
 
     if (sheet.json)
         json_open(writer, NULL, '{');
-    put(&sheet, "source", view->source);
-    put(&sheet, "result", attestation_word(view->config, err->code, attestation->root.other));
-    put(&sheet, "reason", proved ? NULL : err->reason);
+    put_row(&sheet, "source", view->source);
+    put_row(&sheet, "result", attestation_word(view->config, err->code, attestation->root.other));
+    put_row(&sheet, "reason", proved ? NULL : err->reason);
     if (view->config->at != CONFIG_NOW)
         put_time(&sheet, sheet.json ? "at" : "AS OF (--at)", view->config->at);
     put_flag(&sheet, "image_compared", view->config->attest_pcr_count > 0);
     put_flag(&sheet, "nonce_is_ours", view->online && proved && attestation->document.nonce.data);
-    put(&sheet, "binding", view->online && proved ? bindings[attestation->binding] : NULL);
+    put_row(&sheet, "binding", view->online && proved ? bindings[attestation->binding] : NULL);
     if (attestation->read)
         put_document(&sheet, attestation);
     if (sheet.json)

@@ -7,7 +7,7 @@
 #include "config/config.h"
 #include "hook/hook.h"
 #include "process/supervise.h"
-#include "run/tell.h"
+#include "run/change_hook.h"
 
 static int fetch(const struct work *work)
 {
@@ -26,7 +26,7 @@ static int fetch(const struct work *work)
     else
         status = agent_cycle(agent, work->deadline);
     if (!work->config->dry_run)
-        told = tell_all(work->hook, agent, work->deadline);
+        told = change_hook_run_all(work->hook, agent, work->deadline);
     free(agent);
     return status ? status : told; /* a hook's failure hides no other */
 }
@@ -37,7 +37,7 @@ int command_fetch(const struct config *config, unsigned needs)
     struct err err;
     int status;
 
-    if (tell_open(&hook, config, &err) < 0)
+    if (change_hook_open(&hook, config, &err) < 0)
         return log_error(&err);
     status = supervise(config, needs, fetch, &hook);
     if (hook.pid > 0)

@@ -14,10 +14,10 @@
 #include "base/secrecy.h"
 #include "commands/commands.h"
 #include "config/config.h"
-#include "install/install_hold.h"
+#include "install/install_run_lock.h"
 #include "process/supervise.h"
 #include "run/status.h"
-#include "run/survey.h"
+#include "run/target_state.h"
 
 enum { UNHEALTHY = 1, SAY_MS = 1000, HOUR_S = 3600 };
 
@@ -52,9 +52,9 @@ static bool lasts(struct health *health, const char *which, int64_t end)
 
 /* What was installed was valid then: where it is not valid yet, the clock went back, and no restart
  * would mend that. */
-static bool is_good(const struct survey *survey)
+static bool is_good(const struct target_state *state)
 {
-    return survey->err.code == ERR_NONE || survey->err.code == ERR_CERTIFICATE_NOT_YET_VALID;
+    return state->err.code == ERR_NONE || state->err.code == ERR_CERTIFICATE_NOT_YET_VALID;
 }
 
 /* There, whole, and not expired. */
@@ -63,14 +63,14 @@ static bool check_set(struct health *health, const struct config_set *set)
 {
     const char *sub = set ? set->sub : "";
     const struct install_target target = agent_target(health->config, sub, health->deadline);
-    struct survey survey;
+    struct target_state state;
 
-    survey_target(&target, set, &survey);
-    if (!is_good(&survey))
+    target_state_read(&target, set, &state);
+    if (!is_good(&state))
         return fail(health, "%s%s%s: %s: %s", health->config->dir, *sub ? "/" : "", sub,
-                    err_info(survey.err.code)->what, survey.err.reason);
-    return lasts(health, "the certificate", survey.not_after) &&
-           lasts(health, "a certificate of ca.crt", survey.ca_not_after);
+                    err_info(state.err.code)->what, state.err.reason);
+    return lasts(health, "the certificate", state.not_after) &&
+           lasts(health, "a certificate of ca.crt", state.ca_not_after);
 }
 
 static bool check_sets(struct health *health)
@@ -91,9 +91,9 @@ static bool check_alive(struct health *health)
 {
     const struct install_target target = agent_target(health->config, "", health->deadline);
 
-    switch (install_held(&target)) {
-    case INSTALL_HELD_YES: return true;
-    case INSTALL_HELD_NO: return fail(health, "mtls-agent run is not alive");
+    switch (install_run_lock_holder(&target)) {
+    case INSTALL_LOCK_HELD: return true;
+    case INSTALL_LOCK_FREE: return fail(health, "mtls-agent run is not alive");
     default: return fail(health, "whether mtls-agent run is alive cannot be told by this user");
     }
 }

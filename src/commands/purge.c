@@ -25,10 +25,8 @@ static int purge_sets(const struct work *work, struct purged *purged, struct err
     return result;
 }
 
-static int remove_metrics(const struct config *config, struct err *err)
+static int remove_file(const char *file, struct err *err)
 {
-    const char *file = config->metrics_file;
-
     if (!file || fs_remove(file) == 0)
         return 0;
     return err_set_errno(err, ERR_INSTALL_FAILED, file, "cannot be removed");
@@ -41,9 +39,8 @@ static int purge(const struct work *work)
     struct err err;
 
     if (purge_sets(work, &purged, &err) < 0 || status_remove(config, &err) < 0 ||
-        remove_metrics(config, &err) < 0) {
+        remove_file(config->metrics_file, &err) < 0 || remove_file(config->attest_pins, &err) < 0)
         return log_error(&err);
-    }
     log_event(LOG_LEVEL_INFO, "purged", log_s("dir", config->dir),
               log_n("removed", (int64_t)purged.removed), log_n("left", (int64_t)purged.left));
     return 0;

@@ -11,7 +11,7 @@
 #include "base/secrecy.h"
 #include "commands/commands.h"
 #include "config/config.h"
-#include "install/install_hold.h"
+#include "install/install_run_lock.h"
 #include "process/supervise.h"
 #include "run/status.h"
 
@@ -142,7 +142,7 @@ static void put_all(struct view *view, bool alive)
 static int status(const struct work *work)
 {
     const struct install_target target = agent_target(work->config, "", work->deadline);
-    const bool alive = install_held(&target) != INSTALL_HELD_NO;
+    const bool alive = install_run_lock_holder(&target) != INSTALL_LOCK_FREE;
     struct status status;
     struct view view = {.status = &status, .out = {.public = true}};
     struct err err;

@@ -249,6 +249,22 @@ static int check_secret(struct parse *parse)
     return parse_collects(parse, NULL) ? 0 : -1;
 }
 
+/* Nothing is begun that would end at a path. */
+static int check_dir(struct parse *parse)
+{
+    enum { PATH_LENGTH_MAX = 1023 };
+    const struct config *config = &parse->store->config;
+    const size_t len = strlen(config->root) + strlen(config->dir);
+    size_t longest = 0;
+
+    for (size_t i = 0; i < config->set_count; i++)
+        if (strlen(config->sets[i].sub) > longest)
+            longest = strlen(config->sets[i].sub);
+    if (len + (longest > 0) + longest <= PATH_LENGTH_MAX)
+        return 0;
+    return refuse_option(parse, "dir", "is too long, with root and the names of sets");
+}
+
 static int check_whole(struct parse *parse)
 {
     struct config *config = &parse->store->config;
@@ -260,7 +276,7 @@ static int check_whole(struct parse *parse)
     if (option_source(parse, "key-mode") == SOURCE_DEFAULT && parse->group_named &&
         config->group != getegid())
         config->key_mode = 0640;
-    if (check_flags(parse) || check_healthcheck(parse))
+    if (check_flags(parse) || check_healthcheck(parse) || check_dir(parse))
         return -1;
     if (only_looks(config))
         return 0;
@@ -323,18 +339,19 @@ int config_parse(int argc, char *const argv[], struct config **out, struct err *
     return 0;
 }
 
-int64_t config_deadline(int argc, char *const argv[])
+struct config *config_first(int argc, char *const argv[])
 {
     struct store *store = calloc(1, sizeof *store);
     struct err ignored;
     struct parse parse = {.store = store, .err = &ignored};
-    int64_t deadline = DEADLINE_MS;
 
-    if (store && config_flags_read(&parse, argc, argv) == 0 && config_env_read(&parse) == 0 &&
-        store->config.deadline_ms > 0)
-        deadline = store->config.deadline_ms;
-    config_free(store ? &store->config : NULL);
-    return deadline;
+    if (!store)
+        return NULL;
+    if (config_flags_read(&parse, argc, argv) == 0)
+        (void)config_env_read(&parse);
+    if (store->config.deadline_ms <= 0)
+        store->config.deadline_ms = DEADLINE_MS;
+    return &store->config;
 }
 
 int config_reload(const struct config *current, struct config **out, struct err *err)
@@ -392,4 +409,11 @@ void config_log(const struct config *config)
         log_mistake(&config->mistakes[0]);
     config_env_log();
     config_attest_log(config);
+}
+
+const char *config_set_name(const struct config *config, size_t set)
+{
+    const char *sub = config->sets[set].sub;
+
+    return *sub ? sub : config->dir;
 }

@@ -190,14 +190,18 @@ void config_review(const struct config *config, config_told *told, void *user);
 #define CONFIG_SOURCES_MAX 320
 void config_sources(const struct config *config, char out[CONFIG_SOURCES_MAX]);
 
-/* The deadline as far as flags and environment tell it, before a file is read. */
-int64_t config_deadline(int argc, char *const argv[]);
+/* What flags and environment tell, as far as they are right, before a file is read: the command or
+ * NULL, and a deadline. NULL without memory. For config_free(). */
+struct config *config_first(int argc, char *const argv[]);
 
 /*
  * Reads the same sources again, the file as it is now. ERR_CONFIG also where an option differs that
  * cannot change while the process runs.
  */
 int config_reload(const struct config *current, struct config **out, struct err *err);
+
+/* What a set is called in log and metrics: its subdirectory, else the directory. */
+const char *config_set_name(const struct config *config, size_t set);
 
 /*
  * A variable of the SDKs or of proxies by its own name: the environment's value, else the file's

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/decimal.h"
 #include "base/trust.h"
 #include "config/config_values.h"
 #include "config/options.h"
@@ -16,18 +17,15 @@ enum { PCR_DIGITS = 96, PCRS = 32, ROOTS_FILE_MAX = 8192 };
 /* NUMBER:HEX at *text, which moves behind it; -1: it is none, -2: it is zero. */
 static int read_pcr(const char **text)
 {
-    const char *at = *text;
-    int number = 0;
+    int64_t number;
+    const size_t digits = decimal_read(bytes_of_text(*text), &number);
+    const char *at = *text + digits;
 
-    if (strspn(at, "0123456789") == 0 || strspn(at, "0123456789") > 2 ||
-        (at[0] == '0' && at[1] != ':'))
-        return -1;
-    for (; *at != ':' && *at >= '0' && *at <= '9'; at++)
-        number = number * 10 + (*at - '0');
-    if (*at++ != ':' || number >= PCRS || strspn(at, HEX) != PCR_DIGITS)
+    if (digits == 0 || (digits > 1 && **text == '0') || *at++ != ':' || number < 0 ||
+        number >= PCRS || strspn(at, HEX) != PCR_DIGITS)
         return -1;
     *text = at + PCR_DIGITS;
-    return strspn(at, "0") == PCR_DIGITS ? -2 : number;
+    return strspn(at, "0") == PCR_DIGITS ? -2 : (int)number;
 }
 
 const char *value_pcrs(const char *text)

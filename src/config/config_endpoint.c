@@ -2,10 +2,10 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/decimal.h"
 #include "config/config_values.h"
 #include "config/no_proxy.h"
 
@@ -70,10 +70,9 @@ static const char *check_name(const char *host)
 
 static const char *read_port(const char *text, uint16_t *port)
 {
-    size_t len = strlen(text);
-    unsigned long value = len <= 5 ? strtoul(text, NULL, 10) : 0;
+    const int64_t value = decimal_number(text, UINT16_MAX);
 
-    if (strspn(text, "0123456789") != len || value < 1 || value > UINT16_MAX)
+    if (value < 1)
         return "has no port from 1 to 65535";
     *port = (uint16_t)value;
     return NULL;

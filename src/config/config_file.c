@@ -53,7 +53,8 @@ static int open_file(const struct parse *parse, const char *path)
         return fd;
     if (errno == EPERM)
         return err_set(parse->err, ERR_CONFIG, path, "%s", trust.why);
-    return err_set(parse->err, ERR_CONFIG, path, "cannot be opened: %s", trust.why);
+    return err_set(parse->err, err_of_errno(errno, ERR_CONFIG), path, "cannot be opened: %s",
+                   trust.why);
 }
 
 static int check_kind(struct parse *parse, int fd)

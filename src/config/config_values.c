@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/decimal.h"
 #include "base/fs.h"
 
 #define LOWER  "abcdefghijklmnopqrstuvwxyz"
@@ -36,12 +37,8 @@ const char *value_bool(const char *text, bool *value)
 
 const char *value_number(const char *text, int64_t *number)
 {
-    size_t digits = strspn(text, DIGITS);
-
-    if (digits == 0 || digits > 9 || text[digits] != '\0')
-        return "is not a number";
-    *number = strtol(text, NULL, 10);
-    return NULL;
+    *number = decimal_number(text, 999999999);
+    return *number < 0 ? "is not a number" : NULL;
 }
 
 /* Milliseconds of a duration's unit; 0: it is none. */
@@ -60,19 +57,14 @@ static int64_t unit_ms(const char *unit)
 
 const char *value_duration(const char *text, int64_t *ms)
 {
-    size_t digits = strspn(text, DIGITS);
-    int64_t unit = unit_ms(text + digits);
-    bool overflow = false;
+    const size_t digits = decimal_read(bytes_of_text(text), ms);
+    const int64_t unit = unit_ms(text + digits);
 
     if (digits == 0)
         return "is not a duration, such as 500ms, 90s, 5m, 1h or 2d";
     if (unit == 0)
         return "does not end with one of the units ms, s, m, h, d";
-    *ms = 0;
-    for (size_t i = 0; i < digits && !overflow; i++)
-        overflow =
-            __builtin_mul_overflow(*ms, 10, ms) || __builtin_add_overflow(*ms, text[i] - '0', ms);
-    return overflow || __builtin_mul_overflow(*ms, unit, ms) ? "is too large" : NULL;
+    return *ms < 0 || __builtin_mul_overflow(*ms, unit, ms) ? "is too large" : NULL;
 }
 
 const char *value_mode(const char *text, mode_t *mode)
@@ -93,10 +85,10 @@ static bool is_number(const char *text)
 /* A user's or group's number. The largest one means "leave as it is" to chown(2). */
 static const char *read_id(const char *text, uint32_t *id)
 {
-    unsigned long long value = strtoull(text, NULL, 10);
+    const int64_t value = decimal_number(text, UINT32_MAX - 1);
 
     *id = (uint32_t)value;
-    return strlen(text) <= 10 && value < UINT32_MAX ? NULL : "has too large a number";
+    return value >= 0 ? NULL : "has too large a number";
 }
 
 /*

@@ -56,7 +56,7 @@ enum { SECRET = sizeof secret / sizeof secret[0] };
 static const char *const lower[] = {"https_proxy", "no_proxy"};
 enum { LOWER = sizeof lower / sizeof lower[0] };
 
-static const char *find(const char *const names[], size_t count, const char *name)
+static const char *find_name(const char *const names[], size_t count, const char *name)
 {
     for (size_t i = 0; i < count; i++)
         if (strcmp(names[i], name) == 0)
@@ -127,11 +127,11 @@ int config_variables_check(struct parse *parse)
 int config_variable_set(struct parse *parse, const char *name, const char *value)
 {
     struct config_variable *variable = parse->store->variables;
-    const char *known = find(honoured, HONOURED, canonical(name));
+    const char *known = find_name(honoured, HONOURED, canonical(name));
     const char *why;
     char word[QUOTED_MAX];
 
-    if (find(secret, SECRET, name))
+    if (find_name(secret, SECRET, name))
         return parse_refuse(parse,
                             "%s may not stand in a file, where a secret would stay on disk; "
                             "give the agent a role, or set it in the agent's environment",

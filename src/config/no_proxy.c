@@ -3,9 +3,10 @@
 
 #include <arpa/inet.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#include "base/decimal.h"
 
 #define SPACE   " \t\r\n"
 #define DIGITS  "0123456789"
@@ -36,10 +37,10 @@ static bool read_address(const char *text, uint8_t address[ADDRESS])
 
 static bool read_number(const char *text, unsigned most, unsigned *number)
 {
-    size_t len = strspn(text, DIGITS);
+    const int64_t value = decimal_number(text, most);
 
-    *number = len > 0 && len <= 5 ? (unsigned)strtoul(text, NULL, 10) : most + 1;
-    return text[len] == '\0' && *number <= most;
+    *number = (unsigned)value;
+    return value >= 0;
 }
 
 static enum kind read_network(struct entry *entry, char *text, char *slash)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/secrecy.h"
 #include "config/config_values.h"
 #include "config/option_setters.h"
@@ -108,7 +109,8 @@ const struct option options[] = {
      .help = "run: between two attestations of an enclave"},
     {"attest-root", "FILE", set_roots, .flags = OPTION_NOT_IN_ENVIRONMENT, .verbs = ATTESTS,
      .help = "a file of root's: believe these roots too, by their SHA-256"},
-    {"attest-pins", "FILE", set_text, AT(attest_pins), value_path, .verbs = FETCHES,
+    {"attest-pins", "FILE", set_text, AT(attest_pins), value_path,
+     .verbs = FETCHES | VERB_PURGE,
      .help = "write the attested keys there, for clients to pin"},
     {"attested", NULL, set_bool, AT(attested), .verbs = VERB_HEALTHCHECK,
      .help = "healthcheck fails unless enclaves are attested"},
@@ -236,19 +238,12 @@ enum source option_source(const struct parse *parse, const char *name)
     return parse->store->set_by[option_find(name) - options];
 }
 
-/* FNV-1a of a value and its end: enough to tell whether it is another one. */
-static void digest(uint64_t *digest, const char *value)
-{
-    do {
-        *digest = (*digest ^ (unsigned char)*value) * 0x100000001B3;
-    } while (*value++);
-}
-
 static int set_one(struct parse *parse, const struct option *option, const char *text, size_t len)
 {
     static const char space[] = " \t\r\n";
     char word[QUOTED_MAX];
     const char *value, *why;
+    uint64_t *digest;
 
     while (len > 0 && strchr(space, text[len - 1]))
         len--;
@@ -257,7 +252,8 @@ static int set_one(struct parse *parse, const struct option *option, const char 
     value = parse_keep(parse, text, len);
     if (!value)
         return -1;
-    digest(&parse->store->digests[option - options], value);
+    digest = &parse->store->digests[option - options]; /* with its end: whether it changes */
+    *digest = hash_fnv(*digest, value, strlen(value) + 1);
     parse->sound = false;
     why = option->set(parse, option, value);
     if (!why)

@@ -11,11 +11,11 @@
 #include "enclave/probe.h"
 #include "enclave/rehearse.h"
 #include "identity/identity.h"
-#include "install/install_hold.h"
+#include "install/install_run_lock.h"
 #include "install/installed.h"
 #include "net/http.h"
 #include "run/status.h"
-#include "run/survey.h"
+#include "run/target_state.h"
 #include "x509/cert.h"
 #include "x509/verify.h"
 
@@ -76,18 +76,18 @@ static void look_at_installed(struct doctor *doctor, size_t i)
     const struct identity *secret = doctor->secret[i];
     const struct install_target target =
         agent_target(config, set ? set->sub : "", doctor->deadline);
-    struct survey survey;
+    struct target_state state;
 
-    survey_target(&target, set, &survey);
-    doctor->installed[i] = survey.err.code == ERR_NONE;
-    if (survey.err.code == ERR_NO_IDENTITY && doctor_found(doctor, ERR_NONE, NULL)) {
+    target_state_read(&target, set, &state);
+    doctor->installed[i] = state.err.code == ERR_NONE;
+    if (state.err.code == ERR_NO_IDENTITY && doctor_found(doctor, ERR_NONE, NULL)) {
         doctor_say(doctor, "nothing is installed, as what is said above is in the way");
-    } else if (survey.err.code != ERR_NONE) {
-        if (!doctor_found(doctor, survey.err.code, NULL))
-            doctor_find(doctor, DOCTOR_PROBLEM, &survey.err);
+    } else if (state.err.code != ERR_NONE) {
+        if (!doctor_found(doctor, state.err.code, NULL))
+            doctor_find(doctor, DOCTOR_PROBLEM, &state.err);
     } else {
-        doctor_say(doctor, "%s, %s, %.16s", survey.subject, survey.key_text, survey.fingerprint);
-        if (secret && strcmp(secret->fingerprint, survey.fingerprint) != 0)
+        doctor_say(doctor, "%s, %s, %.16s", state.subject, state.key_text, state.fingerprint);
+        if (secret && strcmp(secret->fingerprint, state.fingerprint) != 0)
             doctor_say(doctor, "the secret holds another one by now, %.16s", secret->fingerprint);
     }
 }
@@ -334,7 +334,7 @@ void doctor_run(struct doctor *doctor)
 
     if (!ran) {
         doctor_say(doctor, "mtls-agent run has left no status: it is not in use here");
-    } else if (install_held(&target) == INSTALL_HELD_UNKNOWN) {
+    } else if (install_run_lock_holder(&target) == INSTALL_LOCK_UNKNOWN) {
         doctor_say(doctor, "only root can tell whether mtls-agent run is alive");
     } else if (!doctor->runs(doctor->config, doctor->deadline, reason, sizeof reason)) {
         (void)err_set(&err, ERR_RUN_UNHEALTHY, status.path, "%s", reason);

@@ -52,8 +52,8 @@ void attestation_ask(const struct config *config, struct attestation_question *o
                    at + strlen(NONCE));
 }
 
-static int judge(const struct config *config, const struct attestation_question *question,
-                 const struct attestation_channel *channel, struct attestation *out)
+static int judge_document(const struct config *config, const struct attestation_question *question,
+                          const struct attestation_channel *channel, struct attestation *out)
 {
     const struct attest_document *document = &out->document;
     struct attest_peer peer = {.binding = out->binding};
@@ -95,7 +95,7 @@ int attestation_judge(const struct config *config, const struct attestation_ques
     if (result < 0)
         return -1;
     out->read = true;
-    return judge(config, question, channel, out);
+    return judge_document(config, question, channel, out);
 }
 
 void attestation_free(struct attestation *attestation)

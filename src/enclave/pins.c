@@ -42,12 +42,13 @@ void pins_write(const struct config *config, const struct attested *attested)
 {
     struct buf text = {.public = true}, before = {.public = true, .max = PINS_MAX};
 
-    if (!config->attest_pins || !attested)
+    if (!config->attest_pins || !attested || config->dry_run)
         return;
     if (put_keys(&text, config, attested) < 0)
         text.len = 0;
     if (text.len > 0 && (fs_read(AT_FDCWD, config->attest_pins, &before) < 0 ||
                          !bytes_equal(buf_bytes(&before), buf_bytes(&text)))) {
+        (void)fs_sweep(config->attest_pins);
         if (fs_replace(config->attest_pins, buf_bytes(&text), PINS_MODE) < 0)
             log_event(LOG_LEVEL_WARNING, "pins_unwritten", log_s("file", config->attest_pins),
                       log_s("reason", strerror(errno)));

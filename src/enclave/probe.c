@@ -57,8 +57,8 @@ static enum tls_versions versions_of(const struct config *config)
     return TLS_12_OR_13;
 }
 
-static void ask(const struct probe_request *request, const struct endpoint *endpoint,
-                struct question *question, struct http_request *http)
+static void ask_endpoint(const struct probe_request *request, const struct endpoint *endpoint,
+                         struct question *question, struct http_request *http)
 {
     question->policy = (struct tls_policy){
         .name = endpoint->name,
@@ -117,6 +117,18 @@ static bool status_doubts(int status)
     return status == 400 || status == 401 || status == 403 || status == 495 || status == 496;
 }
 
+/*
+ * Whether who says nothing may do so because of our certificate: it has it, and the handshake is
+ * not over, or in TLS 1.3 not for the server before it answers.
+ */
+static bool silence_doubts(const struct http_response *response)
+{
+    const struct tls_record *tls = &response->tls;
+
+    return tls->certificate_left && !tls->answered &&
+           (response->stage < HTTP_STAGE_ANSWER || tls->version == TLS_VERSION_13);
+}
+
 /* Of an exchange that came through the handshake. */
 static enum probe_verdict judge_answer(const struct config *config,
                                        const struct http_response *response)
@@ -133,7 +145,8 @@ static enum probe_verdict judge_answer(const struct config *config,
 }
 
 /* The table of verdicts in docs/verification.md, row by row. */
-static enum probe_verdict judge(const struct config *config, const struct http_response *response)
+static enum probe_verdict judge_response(const struct config *config,
+                                         const struct http_response *response)
 {
     const struct tls_record *tls = &response->tls;
     bool shaking = response->stage < HTTP_STAGE_ANSWER;
@@ -146,7 +159,7 @@ static enum probe_verdict judge(const struct config *config, const struct http_r
         if (response->status)
             return judge_answer(config, response);
         return alert_refuses(response) ? PROBE_REFUSED : PROBE_UNREACHABLE;
-    case HTTP_TIMEOUT: return shaking && tls->certificate_left ? PROBE_SILENT : PROBE_UNREACHABLE;
+    case HTTP_TIMEOUT: return silence_doubts(response) ? PROBE_SILENT : PROBE_UNREACHABLE;
     case HTTP_CLOSED: /* in 1.3 the server looks at our certificate after its Finished */
         return shaking && tls->version != TLS_VERSION_13 ? PROBE_REFUSED
                                                          : judge_answer(config, response);
@@ -208,7 +221,7 @@ static void read_answer(const struct config *config, const struct http_response 
     const struct http_timing *timing = &response->timing;
     const struct tls_record *tls = &response->tls;
 
-    probe->verdict = judge(config, response);
+    probe->verdict = judge_response(config, response);
     probe->authenticated = probe->verdict == PROBE_REFUSED
                                ? response->result == HTTP_ALERT && tls->version == TLS_VERSION_13
                                : probe->verdict == PROBE_DOUBTED && response->result != HTTP_CLOSED;
@@ -273,7 +286,7 @@ static bool next(void *user, struct http_request *http, void *note)
         (batch->probes[question->index].attest_next || probe_attest_due(request, question->index));
     if (question->attests)
         attestation_ask(request->config, &question->attestation);
-    ask(request, &request->endpoints[question->index], question, http);
+    ask_endpoint(request, &request->endpoints[question->index], question, http);
     return true;
 }
 
@@ -302,7 +315,7 @@ static bool is_to_be_confirmed(const struct probe_request *request,
 }
 
 /* Nothing is known of it, and it is nobody's fault. */
-static void leave(struct probe *probe, const char *reason)
+static void leave_unasked(struct probe *probe, const char *reason)
 {
     *probe = (struct probe){
         .verdict = PROBE_UNASKED, .dns_ms = -1, .tcp_ms = -1, .tls_ms = -1, .first_byte_ms = -1};
@@ -335,11 +348,11 @@ static void done(void *user, struct http_response *response, void *note)
         batch->starved++;
         batch->lack = response->result;
         batch->lack_error = response->os_error;
-        leave(probe, http_result_text(response->result));
+        leave_unasked(probe, http_result_text(response->result));
         return;
     }
     if (response->cut) {
-        leave(probe, "the time was up before it had answered");
+        leave_unasked(probe, "the time was up before it had answered");
         return;
     }
     read_answer(request->config, response, probe);
@@ -368,7 +381,7 @@ static size_t count_unasked(const struct probe_request *request, const struct pr
 }
 
 /* Whose turn did not come, or not for long enough. */
-static void tell_unasked(const struct probe_request *request, struct probe *probes)
+static void log_unasked(const struct probe_request *request, struct probe *probes)
 {
     static const struct probe_answer none = {.date = ""};
     const size_t count = count_unasked(request, probes);
@@ -380,7 +393,7 @@ static void tell_unasked(const struct probe_request *request, struct probe *prob
         if (probes[i].verdict != PROBE_UNASKED)
             continue;
         if (!probes[i].reason[0])
-            leave(&probes[i], "the time was up before it was asked");
+            leave_unasked(&probes[i], "the time was up before it was asked");
         if (request->told)
             request->told(request->user, &request->endpoints[i], &probes[i], &none);
     }
@@ -424,7 +437,7 @@ int probe_endpoints(const struct probe_request *request, struct probe *probes, s
     if (result == 0 && batch.asked > 0 && batch.starved == batch.asked)
         return lacks_all(&batch, err);
     if (result == 0)
-        tell_unasked(request, probes);
+        log_unasked(request, probes);
     return result;
 }
 

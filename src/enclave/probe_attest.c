@@ -33,7 +33,7 @@ bool probe_attest_due(const struct probe_request *request, size_t index)
     return true;
 }
 
-static void judge(const struct probe_attest *answer, struct attestation *out)
+static void judge_answer(const struct probe_attest *answer, struct attestation *out)
 {
     const struct http_response *response = answer->response;
     struct attestation_channel channel = {{0}, {0}};
@@ -105,7 +105,7 @@ bool probe_attest_take(const struct probe_attest *answer, struct probe *probe,
         return false;
     }
     if (answer->question) {
-        judge(answer, out);
+        judge_answer(answer, out);
         conclude(answer, probe, out);
         return false;
     }

@@ -85,7 +85,7 @@ static void add_reason(struct probe *probe, enum probe_verdict verdict, const ch
  * and so does an application that refuses everybody. The identity in use tells them apart: what
  * accepts it has refused the next one, what does not says nothing about either.
  */
-static void settle(struct probe *probe, const struct probe *with_installed)
+static void settle_probe(struct probe *probe, const struct probe *with_installed)
 {
     if (with_installed->verdict == PROBE_ACCEPTED || with_installed->verdict == PROBE_UNATTESTED)
         add_reason(probe, PROBE_REFUSED, "accepted there");
@@ -126,7 +126,7 @@ static int compare(const struct probe_request *all, const struct install_target 
             continue;
         if (installed) {
             result = ask_with(installed, all, i, &with_installed, err);
-            settle(&probes[i], &with_installed);
+            settle_probe(&probes[i], &with_installed);
         } else if (verdict == PROBE_DOUBTED) {
             probes[i].verdict = PROBE_REFUSED;
         }

@@ -4,15 +4,16 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/decimal.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "hook/hook_internal.h"
@@ -32,7 +33,7 @@ static int seal_by_proc(void)
     if (!dir)
         return -1;
     while (result == 0 && (entry = readdir(dir))) {
-        int fd = (int)strtol(entry->d_name, NULL, 10);
+        const int fd = (int)decimal_number(entry->d_name, INT_MAX);
 
         if (fd > STDERR_FILENO)
             result = fcntl(fd, F_SETFD, FD_CLOEXEC);
@@ -76,8 +77,8 @@ int hook_open(struct hook *hook, const struct hook_options *options, struct err 
     return pid < 0 ? -1 : 0;
 }
 
-int hook_tell(struct hook *hook, const struct hook_change *change, int64_t limit_ms,
-              struct err *err)
+int hook_start(struct hook *hook, const struct hook_change *change, int64_t limit_ms,
+               struct err *err)
 {
     const char *facts[HOOK_FACTS] = {change->event,       change->set,       change->dir,
                                      change->fingerprint, change->not_after, change->version_id};

@@ -84,8 +84,8 @@ int hook_open(struct hook *hook, const struct hook_options *options, struct err 
  * if that is less. One at a time: the result of the one before must have been taken. 0, or -1 with
  * ERR_SYSTEM.
  */
-int hook_tell(struct hook *hook, const struct hook_change *change, int64_t limit_ms,
-              struct err *err);
+int hook_start(struct hook *hook, const struct hook_change *change, int64_t limit_ms,
+               struct err *err);
 
 /* 1: *result is filled. 0: not yet. -1: the runner is gone; hook_close() is all that is left. */
 int hook_take(struct hook *hook, struct hook_result *result);

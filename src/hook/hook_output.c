@@ -35,7 +35,7 @@ static void end_line(struct hook_output *output)
         log_event(LOG_LEVEL_INFO, "hook_output", log_s("line", hidden ? shown : output->line));
 }
 
-static void put(struct hook_output *output, char c)
+static void put_char(struct hook_output *output, char c)
 {
     if (c == '\n')
         end_line(output);
@@ -50,7 +50,7 @@ static bool read_some(struct hook_output *output)
     ssize_t n = read(output->fd, data, sizeof data), i;
 
     for (i = 0; i < n; i++)
-        put(output, data[i]);
+        put_char(output, data[i]);
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
         close(output->fd);
         output->fd = -1;

@@ -119,7 +119,7 @@ static void on_deadline(struct run *run)
 }
 
 /* Waits for something to happen. Without the agent the time is over. */
-static void step(struct run *run, const struct hook_program *program)
+static void program_step(struct run *run, const struct hook_program *program)
 {
     /* Not POLLIN: only the end of the agent's side, not a request that waits there. */
     struct pollfd fds[] = {{run->alone ? -1 : program->agent, POLLRDHUP, 0},
@@ -142,8 +142,8 @@ static void step(struct run *run, const struct hook_program *program)
         on_deadline(run);
 }
 
-static void judge(const struct run *run, const struct hook_program *program,
-                  struct hook_result *result)
+static void judge_exit(const struct run *run, const struct hook_program *program,
+                       struct hook_result *result)
 {
     const char *name = program->argv[0];
     int status = 0;
@@ -220,11 +220,11 @@ static int run_to_end(struct run *run, const struct hook_program *program,
         return 0;
     }
     while (!is_over(run))
-        step(run, program);
+        program_step(run, program);
     if (run->killed > 0)
         signal_group(run, SIGKILL);
     hook_output_end(run->output);
-    judge(run, program, result);
+    judge_exit(run, program, result);
     return run->alone ? -1 : 0;
 }
 

@@ -70,7 +70,7 @@ static void forget_environment(void)
 }
 
 /* Signals meant to end the service come to its whole group; when to end is the agent's decision. */
-static int settle(struct runner *runner)
+static int settle_runner(struct runner *runner)
 {
     static const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE};
     sigset_t set;
@@ -171,7 +171,8 @@ static int run_program(struct runner *runner, const struct request *request,
 }
 
 /* Tells all, whoever of them fails. 0, or -1 where the agent is gone. */
-static int tell(struct runner *runner, const struct request *request, struct hook_result *result)
+static int notify_all(struct runner *runner, const struct request *request,
+                      struct hook_result *result)
 {
     const struct hook_options *options = runner->options;
     size_t i;
@@ -200,7 +201,7 @@ static int serve(struct runner *runner)
         return -1;
     if ((message.msg_flags & MSG_TRUNC) || parse(&request, n) < 0)
         hook_fail(&result, HOOK_FAILED, "the agent asked for something else");
-    else if (tell(runner, &request, &result) < 0)
+    else if (notify_all(runner, &request, &result) < 0)
         return -1;
     result.ms = clock_ms() - started;
     return send(runner->agent, &result, sizeof result, MSG_NOSIGNAL) < 0 ? -1 : 0;
@@ -226,7 +227,7 @@ static void read_outputs(struct runner *runner, const struct pollfd fds[2 + OUTP
             hook_output_read(&runner->outputs[i]);
 }
 
-static bool is_held(const struct runner *runner)
+static bool is_held_back(const struct runner *runner)
 {
     size_t i = 0;
 
@@ -259,13 +260,13 @@ _Noreturn static void leave(struct runner *runner)
     struct pollfd fds[2 + OUTPUTS];
     size_t i;
 
-    if (!is_held(runner) || fork() != 0)
+    if (!is_held_back(runner) || fork() != 0)
         _exit(0);
     let_go(runner);
     for (i = 0; i < OUTPUTS; i++)
         runner->outputs[i].lines = INT32_MAX; /* none of them is logged */
     runner->agent = runner->children = -1;
-    while (is_held(runner)) {
+    while (is_held_back(runner)) {
         watch(runner, fds);
         if (poll(fds, 2 + OUTPUTS, -1) < 0 && errno != EINTR)
             break;
@@ -283,7 +284,7 @@ _Noreturn void hook_runner(int agent, const struct hook_options *options)
     for (i = 0; i < OUTPUTS; i++)
         runner.outputs[i].fd = -1;
     forget_environment();
-    if (settle(&runner) < 0)
+    if (settle_runner(&runner) < 0)
         _exit(1);
     for (;;) {
         reap(&runner); /* also after a program, whose wait may have eaten the signal */

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/decimal.h"
 #include "base/log.h"
 #include "base/trust.h"
 #include "hook/hook_internal.h"
@@ -32,7 +33,7 @@ static const char *read_number(int fd, pid_t *pid)
     const char *number, *rest;
     struct stat status;
     size_t digits;
-    long long value;
+    int64_t value;
     ssize_t len;
 
     if (fstat(fd, &status) == 0 && !S_ISREG(status.st_mode))
@@ -44,13 +45,11 @@ static const char *read_number(int fd, pid_t *pid)
         return strerror(errno);
     text[len] = '\0';
     number = text + strspn(text, " \t");
-    digits = strspn(number, "0123456789");
-    if (len > PID_FILE_MAX || digits == 0 || digits > PID_DIGITS_MAX)
-        return "it holds no process number";
-    value = strtoll(number, NULL, 10);
+    digits = decimal_read(bytes_of_text(number), &value);
     rest = number + digits;
     rest += strspn(rest, " \t\r\n");
-    if (rest != text + len || value <= 0 || value > INT_MAX)
+    if (len > PID_FILE_MAX || digits > PID_DIGITS_MAX || rest != text + len || value <= 0 ||
+        value > INT_MAX)
         return "it holds no process number";
     *pid = (pid_t)value;
     return NULL;
@@ -106,7 +105,7 @@ static bool runs(pid_t pid)
 }
 
 /* Held from before it is looked at: its number may be given to another process at any time. */
-static void hold(struct target *target)
+static void hold_process(struct target *target)
 {
     target->fd = (int)syscall(PIDFD_OPEN, target->pid, 0U);
     if (target->fd < 0 && !runs(target->pid))
@@ -120,7 +119,7 @@ static void let_go(const struct target *target)
 }
 
 /* Finds the process of a file: NULL, or why it is not signalled. */
-static const char *find(const char *path, struct target *target, struct trust *trust)
+static const char *find_process(const char *path, struct target *target, struct trust *trust)
 {
     const char *trouble = read_file(path, trust, &target->pid);
 
@@ -129,7 +128,7 @@ static const char *find(const char *path, struct target *target, struct trust *t
     if (target->pid == INIT)
         return "it holds 1: the process to be told is in another PID namespace (pidMode), or is "
                "the first one of all, which is named by its number";
-    hold(target);
+    hold_process(target);
     if (target->pid == NOBODY || trust->stranger == TRUST_NOBODY ||
         may_signal(trust->stranger, target->pid))
         return NULL;
@@ -183,7 +182,7 @@ void hook_signal_send(const struct hook_signal *signal, pid_t agent, struct hook
     (void)snprintf(whom, sizeof whom, "process %ld", (long)signal->pid);
     if (signal->pid_file) {
         (void)snprintf(whom, sizeof whom, "the process of %s", signal->pid_file);
-        trouble = find(signal->pid_file, &target, &trust);
+        trouble = find_process(signal->pid_file, &target, &trust);
     }
     if (!trouble)
         trouble = send_to(&target, signal->number, agent);

@@ -12,7 +12,7 @@ struct anchors {
 };
 
 /* Copies one certificate behind the others, where its views stay good. */
-static int add(struct anchors *anchors, struct bytes der, size_t *used, struct err *err)
+static int add_anchor(struct anchors *anchors, struct bytes der, size_t *used, struct err *err)
 {
     struct cert *cert = &anchors->cert[anchors->count];
     char reason[CERT_REASON_MAX];
@@ -40,7 +40,7 @@ struct anchors *anchors_new(const struct bytes *der, size_t count, struct err *e
         goto fail;
     }
     for (i = 0; i < count; i++)
-        if (add(anchors, der[i], &used, err) < 0)
+        if (add_anchor(anchors, der[i], &used, err) < 0)
             goto fail;
     return anchors;
 fail:

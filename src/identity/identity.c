@@ -86,35 +86,25 @@ static int check_complete(const struct reading *reading)
     return 0;
 }
 
-/* Decodes a field's certificates into der; only their lengths are put into list. How many, or -1.
- */
+/* Decodes a field's certificates into der, and views into it into list. How many, or -1. */
 static int decode_certificates(const struct reading *reading, enum bundle_field field,
-                               struct buf *der, struct bytes *list, size_t max)
+                               struct buf *der, struct bytes *certs, size_t max)
 {
-    struct pem_reader reader = {buf_bytes(&reading->bundle->field[field])};
-    struct pem_block block;
+    struct pem_list list = {.cert = certs, .max = max};
+    const enum pem_found found =
+        pem_certificates(&list, buf_bytes(&reading->bundle->field[field]), der);
     char subject[ERR_SUBJECT_MAX];
-    size_t count = 0, len = 0;
-    enum pem_found found;
 
-    while ((found = pem_next(&reader, &block, der)) > 0) {
-        if (pem_is_private_key(&block))
-            return fail(reading, field, ERR_PEM_INVALID, "a private key stands in it");
-        if (!pem_is_certificate(&block)) {
-            der->len = len;
-            continue;
-        }
-        if (count == max)
-            return fail(reading, field, ERR_CERTIFICATE_INVALID,
-                        "it holds more than %zu certificates", max);
-        list[count++] = bytes_of(NULL, der->len - len);
-        len = der->len;
-    }
+    if (list.private_key)
+        return fail(reading, field, ERR_PEM_INVALID, "a private key stands in it");
+    if (found == PEM_BLOCK)
+        return fail(reading, field, ERR_CERTIFICATE_INVALID, "it holds more than %zu certificates",
+                    max);
     if (found < 0)
-        return pem_fail(found, &block, subject_of(reading, field, subject), reading->err);
-    if (count == 0)
+        return pem_fail(found, &list.bad, subject_of(reading, field, subject), reading->err);
+    if (list.count == 0)
         return fail(reading, field, ERR_PEM_INVALID, "it holds no PEM block CERTIFICATE");
-    return (int)count;
+    return (int)list.count;
 }
 
 /* Reads a field's certificates in their order, one that is there twice once. How many, or -1. */
@@ -125,11 +115,9 @@ static int read_certificates(const struct reading *reading, enum bundle_field fi
     char reason[CERT_REASON_MAX];
     struct bytes item;
     struct cert cert;
-    size_t at = 0;
 
     for (i = 0; i < count; i++) {
-        item = bytes_of(der->data + at, list[i].len);
-        at += item.len;
+        item = list[i];
         if (cert_parse(&cert, item, reason) < 0)
             return fail(reading, field, ERR_CERTIFICATE_INVALID, "certificate %d of %d: %s", i + 1,
                         count, reason);

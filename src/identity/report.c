@@ -65,29 +65,23 @@ void report_add(struct report *report, enum report_level level, enum bundle_fiel
 static int decode(struct report *report, const struct bundle *bundle, enum bundle_field field,
                   struct err *err)
 {
-    struct pem_reader reader = {buf_bytes(&bundle->field[field])};
-    struct pem_block block;
-    size_t len = report->der.len;
-    enum pem_found found = PEM_END;
+    struct bytes certs[REPORT_CERTS_MAX];
+    struct pem_list list = {.cert = certs, .max = REPORT_CERTS_MAX - report->cert_count};
+    const enum pem_found found =
+        pem_certificates(&list, buf_bytes(&bundle->field[field]), &report->der);
+    size_t i;
 
-    while (report->cert_count < REPORT_CERTS_MAX &&
-           (found = pem_next(&reader, &block, &report->der)) > 0) {
-        if (pem_is_certificate(&block)) {
-            report->certs[report->cert_count].field = field;
-            report->certs[report->cert_count++].cert.der.len = report->der.len - len;
-            len = report->der.len;
-            continue;
-        }
-        if (pem_is_private_key(&block))
-            report_add(report, REPORT_PROBLEM, field, "a private key stands in it");
-        wipe(report->der.data + len, report->der.len - len);
-        report->der.len = len;
+    for (i = 0; i < list.count; i++) {
+        report->certs[report->cert_count].field = field;
+        report->certs[report->cert_count++].cert.der.len = certs[i].len;
     }
+    if (list.private_key)
+        report_add(report, REPORT_PROBLEM, field, "a private key stands in it");
     if (found == PEM_NO_ROOM)
-        return pem_fail(found, &block, NULL, err);
+        return pem_fail(found, &list.bad, NULL, err);
     if (found == PEM_DAMAGED)
         report_add(report, REPORT_PROBLEM, field, "the PEM block %s is damaged",
-                   pem_label_name(&block));
+                   pem_label_name(&list.bad));
     if (found == PEM_BLOCK)
         report_add(report, REPORT_PROBLEM, field, "there are more than %d certificates",
                    REPORT_CERTS_MAX);
@@ -221,7 +215,7 @@ static enum bundle_field field_of(const struct err *err)
 }
 
 /* Asks those who decide. */
-static int judge(struct report *report, const struct report_request *request, struct err *err)
+static int judge_side(struct report *report, const struct report_request *request, struct err *err)
 {
     const struct identity_policy policy = {.require_chain = request->require_chain,
                                            .now = request->now};
@@ -254,7 +248,7 @@ static int read_all(struct report *report, const struct report_request *request,
 {
     int i;
 
-    if (judge(report, request, err) < 0 ||
+    if (judge_side(report, request, err) < 0 ||
         decode(report, request->bundle, BUNDLE_CLIENT_CERT, err) < 0 ||
         decode(report, request->bundle, BUNDLE_SERVER_CERT, err) < 0 ||
         decode(report, request->bundle, BUNDLE_CA_CERT, err) < 0)

@@ -18,7 +18,7 @@
 
 /* From the installed ca.crt to the next one. */
 struct transition {
-    const struct installed *facts;
+    struct installed *facts;
     const struct expected *expected;
     struct identity *next;
     size_t own; /* how many anchors next has of ca_cert */
@@ -37,7 +37,7 @@ static bool is_own(const struct transition *transition, struct bytes der)
     return false;
 }
 
-static const struct install_overlap *find(const struct installed *facts, const char *digest)
+static const struct install_overlap *find_overlap(const struct installed *facts, const char *digest)
 {
     size_t i;
 
@@ -70,7 +70,7 @@ static int keep(struct transition *transition, const struct cert *cert, struct e
 
     hash_sha256(digest, cert->der);
     hash_hex(entry.digest, digest);
-    known = find(transition->facts, entry.digest);
+    known = find_overlap(transition->facts, entry.digest);
     if (known && known->until < entry.until) /* later than that only after the clock was set back */
         entry.until = known->until;
     if (cert->not_after < entry.until)
@@ -96,6 +96,15 @@ static int keep(struct transition *transition, const struct cert *cert, struct e
     return 0;
 }
 
+/* What would be kept is not known: those who still need it learn it here first. */
+static int lose(const struct ca_overlap_request *request, const char *reason)
+{
+    log_event(LOG_LEVEL_WARNING, "ca_overlap_lost", log_s("dir", request->target->dir),
+              log_s("reason", reason));
+    return 0;
+}
+
+/* 0; -1; 1 where something in it is no certificate. */
 static int walk(struct transition *transition, struct bytes pem, struct err *err)
 {
     struct buf der = {.tag = ARENA_DOCUMENT};
@@ -104,6 +113,7 @@ static int walk(struct transition *transition, struct bytes pem, struct err *err
     struct pem_block block;
     enum pem_found found;
     struct cert cert;
+    bool damaged = false;
     int result = 0;
 
     while (result == 0 && (found = pem_next(&reader, &block, &der)) != PEM_END) {
@@ -113,9 +123,11 @@ static int walk(struct transition *transition, struct bytes pem, struct err *err
             transition->shared++;
         else if (cert_parse(&cert, buf_bytes(&der), reason) == 0)
             result = keep(transition, &cert, err);
+        else
+            damaged = true;
         buf_free(&der);
     }
-    return result;
+    return result < 0 ? -1 : damaged;
 }
 
 bool ca_overlap_holds(const struct installed *facts, struct bytes der)
@@ -125,7 +137,7 @@ bool ca_overlap_holds(const struct installed *facts, struct bytes der)
 
     hash_sha256(digest, der);
     hash_hex(hex, digest);
-    return find(facts, hex) != NULL;
+    return find_overlap(facts, hex) != NULL;
 }
 
 int ca_overlap_strip(const struct installed *facts, struct buf *ca)
@@ -149,17 +161,37 @@ int ca_overlap_strip(const struct installed *facts, struct buf *ca)
     return result;
 }
 
-/* Whether the installed set was made of the request's secrets: 0; 1: no; -1: there is no memory to
- * find out. */
-static int same_secrets(const struct ca_overlap_request *request)
+static int lack_memory(const struct ca_overlap_request *request, struct err *err)
+{
+    return err_set(err, ERR_MEMORY_FULL, request->target->dir, "no memory for what is installed");
+}
+
+static int apply(const struct ca_overlap_request *request, struct transition *transition,
+                 struct bundle *bundle, struct err *err)
 {
     char other[INSTALL_OTHER_MAX];
+    const enum install_origin origin = install_origin(request->target, NULL, request->sources,
+                                                      request->source_count, other);
+    const bool starved = origin == INSTALL_OF_UNKNOWN && errno == ENOMEM;
+    struct installed *facts = transition->facts;
+    struct err unread;
+    int result;
 
-    switch (install_origin(request->target, NULL, request->sources, request->source_count, other)) {
-    case INSTALL_OF_THESE: return 0;
-    case INSTALL_OF_UNKNOWN: return errno == ENOMEM ? -1 : 1;
-    default: return 1;
+    if (starved)
+        return lack_memory(request, err);
+    if (origin == INSTALL_OF_OTHERS)
+        return 0;
+    if (install_read_ca(request->target, bundle, facts, &unread) < 0) {
+        if (unread.code == ERR_MEMORY_FULL)
+            return lack_memory(request, err);
+        if (unread.code != ERR_NO_IDENTITY)
+            return lose(request, unread.reason);
+        return origin == INSTALL_OF_UNKNOWN ? 0 : lose(request, "ca.crt is not there");
     }
+    if (origin == INSTALL_OF_UNKNOWN)
+        return lose(request, "no manifest says of which secrets ca.crt is");
+    result = walk(transition, buf_bytes(&bundle->field[BUNDLE_CA_CERT]), err);
+    return result > 0 ? lose(request, "a certificate in ca.crt is damaged") : result;
 }
 
 int ca_overlap_apply(const struct ca_overlap_request *request, struct identity *next,
@@ -176,23 +208,14 @@ int ca_overlap_apply(const struct ca_overlap_request *request, struct identity *
         .length = request->length_ms / 1000,
         .overlap = overlap,
     };
-    struct err unread;
-    int result = 0;
+    int result;
 
     *overlap = (struct ca_overlap){0};
     if (request->length_ms == 0 || !next->anchors)
         return 0;
-    if (install_read(request->target, &bundle, &facts, &unread) < 0)
-        result = unread.code == ERR_MEMORY_FULL ? -1 : 1;
-    else
-        result = same_secrets(request);
-    if (result == 0)
-        result = walk(&transition, buf_bytes(&bundle.field[BUNDLE_CA_CERT]), err);
-    else if (result < 0)
-        (void)err_set(err, ERR_MEMORY_FULL, request->target->dir,
-                      "no memory for what is installed");
+    result = apply(request, &transition, &bundle, err);
     overlap->only_ended =
         transition.ended > 0 && transition.changed == 0 && transition.shared == transition.own;
     bundle_free(&bundle);
-    return result < 0 ? -1 : 0;
+    return result;
 }

@@ -117,8 +117,8 @@ static enum install_outcome outcome_of(const struct current *current, const stru
 }
 
 /* Compares what stands with what should, and changes what differs. */
-static int settle(const struct place *place, const struct current *current, struct change *change,
-                  enum install_outcome *outcome, struct err *err)
+static int settle_set(const struct place *place, const struct current *current,
+                      struct change *change, enum install_outcome *outcome, struct err *err)
 {
     const struct manifest *old = &current->manifest, *new = &change->manifest;
     const bool same = same_text(old, old->own_len, new, new->own_len);
@@ -146,7 +146,7 @@ static int install_locked(const struct place *place, struct change *change,
 
     if (data_read(place, current.name, err) == 0 && open_current(place, &current, err) == 0 &&
         links_check(place, change->set, current.name[0] != '\0', &current.links, err) == 0)
-        result = settle(place, &current, change, outcome, err);
+        result = settle_set(place, &current, change, outcome, err);
     manifest_free(&current.manifest);
     if (current.fd >= 0)
         close(current.fd);

@@ -56,10 +56,10 @@ struct install_target {
 bool install_lock_directory(const struct install_target *target, bool change,
                             const char **directory);
 
-enum install_held {
-    INSTALL_HELD_NO,
-    INSTALL_HELD_YES,
-    INSTALL_HELD_UNKNOWN /* the file cannot be opened, or is not the agent's */
+enum install_lock_holder {
+    INSTALL_LOCK_FREE,
+    INSTALL_LOCK_HELD,
+    INSTALL_LOCK_UNKNOWN /* the file cannot be opened, or is not the agent's */
 };
 
 struct install_overlap { /* an anchor in ca.crt that ca_cert no longer holds */
@@ -159,5 +159,9 @@ bool install_recall(const struct install_target *target, const struct install_so
  */
 int install_read(const struct install_target *target, struct bundle *bundle,
                  struct installed *facts, struct err *err);
+
+/* The same of ca.crt alone, whatever is wrong with the rest. */
+int install_read_ca(const struct install_target *target, struct bundle *bundle,
+                    struct installed *facts, struct err *err);
 
 #endif

@@ -226,7 +226,8 @@ static int walk_to(struct opening *opening)
     const int at = trust_walk(&walk);
 
     if (at < 0 && walk.why[0])
-        (void)err_set(opening->err, errno == ENOENT ? ERR_NO_IDENTITY : ERR_TARGET_INVALID,
+        (void)err_set(opening->err,
+                      errno == ENOENT ? ERR_NO_IDENTITY : err_of_errno(errno, ERR_TARGET_INVALID),
                       place->path, "%s", walk.why);
     return at;
 }

@@ -60,7 +60,7 @@ enum lock_kind { LOCK_INSTALL, LOCK_RUN, LOCK_TELL };
  * ERR_DEADLINE, for LOCK_RUN ERR_ALREADY_RUNNING; ERR_TARGET_INVALID, ERR_INSTALL_FAILED. */
 int lock_take(const struct place *place, enum lock_kind kind, int64_t deadline, int *fd,
               struct err *err);
-enum install_held lock_look(const struct place *place, enum lock_kind kind);
+enum install_lock_holder lock_look(const struct place *place, enum lock_kind kind);
 
 /* Removes a lock's file in the target, unless another process holds it; own: one that we hold. */
 void lock_remove(const struct place *place, enum lock_kind kind, int own);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/decimal.h"
 #include "base/hash.h"
 #include "install/install_internal.h"
 
@@ -50,14 +51,7 @@ bool line_copy_digest(char out[HASH_HEX_SIZE], struct bytes word)
 
 bool line_read_number(int64_t *out, struct bytes word)
 {
-    if (word.len == 0 || word.len > NUMBER_MAX)
-        return false;
-    for (*out = 0; word.len > 0; word.data++, word.len--) {
-        if (*word.data < '0' || *word.data > '9')
-            return false;
-        *out = *out * 10 + (*word.data - '0');
-    }
-    return true;
+    return word.len > 0 && word.len <= NUMBER_MAX && decimal_read(word, out) == word.len;
 }
 
 int line_add_number(struct buf *text, const char *keyword, const char *word, int64_t value)

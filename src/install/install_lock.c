@@ -144,7 +144,7 @@ static void in_the_target(const struct place *place, enum lock_kind kind, struct
     (void)snprintf(spot->name, sizeof spot->name, "%s", in_target[kind]);
 }
 
-static void leave(const struct spot *spot)
+static void leave_spot(const struct spot *spot)
 {
     if (spot->at >= 0 && !spot->in_target)
         close(spot->at);
@@ -161,7 +161,8 @@ static int find_spot(const struct place *place, enum lock_kind kind, bool change
     if (directory || is_local(place->fd))
         spot->at = open_directory(directory ? directory : INSTALL_LOCK_DIR, change, why);
     if (spot->at < 0 && directory && change)
-        return err_set(err, ERR_TARGET_INVALID, directory, "the lock-dir is no good: %s", why);
+        return err_set(err, err_of_errno(errno, ERR_TARGET_INVALID), directory,
+                       "the lock-dir is no good: %s", why);
     if (spot->at >= 0 && is_same(spot->at, place->fd)) {
         close(spot->at);
         in_the_target(place, kind, spot);
@@ -290,8 +291,8 @@ static int fail_busy(const struct place *place, enum lock_kind kind, const struc
 }
 
 /* Opens and locks, anew where the file was removed meanwhile. As open_file(). */
-static int take(const struct place *place, enum lock_kind kind, const struct spot *spot,
-                int64_t deadline, int *fd, struct err *err)
+static int take_spot(const struct place *place, enum lock_kind kind, const struct spot *spot,
+                     int64_t deadline, int *fd, struct err *err)
 {
     for (;;) {
         int result = open_file(place, spot, fd, err);
@@ -326,15 +327,15 @@ int lock_take(const struct place *place, enum lock_kind kind, int64_t deadline, 
     *fd = -1;
     if (find_spot(place, kind, true, &spot, err) < 0)
         return -1;
-    result = take(place, kind, &spot, deadline, fd, err);
+    result = take_spot(place, kind, &spot, deadline, fd, err);
     if (result == 0 && !spot.in_target && !place->target->lock_dir) {
-        leave(&spot);
+        leave_spot(&spot);
         in_the_target(place, kind, &spot);
-        result = take(place, kind, &spot, deadline, fd, err);
+        result = take_spot(place, kind, &spot, deadline, fd, err);
     }
     if (result == 0 && (kind == LOCK_RUN || !spot.in_target))
         result = err_set_errno(err, ERR_INSTALL_FAILED, place->path, "cannot open %s", spot.name);
-    leave(&spot);
+    leave_spot(&spot);
     return result < 0 ? -1 : 0;
 }
 
@@ -368,41 +369,41 @@ int place_lock(struct place *place, struct err *err)
 
 /* ---- who looks ---- */
 
-static enum install_held look_at(const struct place *place, const struct spot *spot)
+static enum install_lock_holder look_at(const struct place *place, const struct spot *spot)
 {
     const int fd = openat(spot->at, spot->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    enum install_held held = INSTALL_HELD_UNKNOWN;
+    enum install_lock_holder held = INSTALL_LOCK_UNKNOWN;
     struct stat status;
     int type;
 
     if (fd < 0)
-        return errno == ENOENT ? INSTALL_HELD_NO : INSTALL_HELD_UNKNOWN;
+        return errno == ENOENT ? INSTALL_LOCK_FREE : INSTALL_LOCK_UNKNOWN;
     if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
         (!spot->in_target || place_trusts(place, status.st_uid))) {
         type = lock_call(fd, F_OFD_GETLK);
         if (type >= 0)
-            held = type == F_UNLCK ? INSTALL_HELD_NO : INSTALL_HELD_YES;
+            held = type == F_UNLCK ? INSTALL_LOCK_FREE : INSTALL_LOCK_HELD;
     }
     close(fd);
     return held;
 }
 
-enum install_held lock_look(const struct place *place, enum lock_kind kind)
+enum install_lock_holder lock_look(const struct place *place, enum lock_kind kind)
 {
-    enum install_held held = INSTALL_HELD_UNKNOWN, also = INSTALL_HELD_NO;
+    enum install_lock_holder held = INSTALL_LOCK_UNKNOWN, also = INSTALL_LOCK_FREE;
     struct err ignored;
     struct spot spot;
 
     (void)find_spot(place, kind, false, &spot, &ignored);
     if (spot.at < 0)
-        return INSTALL_HELD_NO;
+        return INSTALL_LOCK_FREE;
     held = look_at(place, &spot);
-    leave(&spot);
-    if (spot.in_target || place->target->lock_dir || held == INSTALL_HELD_YES)
+    leave_spot(&spot);
+    if (spot.in_target || place->target->lock_dir || held == INSTALL_LOCK_HELD)
         return held;
     in_the_target(place, kind, &spot); /* where it is if a run could not use the other place */
     also = look_at(place, &spot);
-    return also == INSTALL_HELD_NO ? held : also;
+    return also == INSTALL_LOCK_FREE ? held : also;
 }
 
 void lock_remove(const struct place *place, enum lock_kind kind, int own)

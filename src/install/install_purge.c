@@ -34,24 +34,24 @@ static bool is_ours(const struct place *place, const char *name)
     return strcmp(name, DATA_LINK) == 0 ? data_name(place, set) : link_is_ours(place, name);
 }
 
-static void fail(struct purge *purge, const char *name, const char *reason)
+static void log_failed(struct purge *purge, const char *name, const char *reason)
 {
     purge->failed++;
     log_event(LOG_LEVEL_WARNING, "purge_failed", log_s("dir", purge->place.path),
               log_s("name", name), log_s("reason", reason));
 }
 
-static void note(struct purge *purge, const char *name, bool removed)
+static void note_removed(struct purge *purge, const char *name, bool removed)
 {
     if (!removed) {
-        fail(purge, name, strerror(errno));
+        log_failed(purge, name, strerror(errno));
         return;
     }
     purge->removed++;
     purge->purged->removed++;
 }
 
-static void leave(const struct purge *purge, const char *name)
+static void log_left(const struct purge *purge, const char *name)
 {
     purge->purged->left++;
     log_event(LOG_LEVEL_WARNING, "purge_left", log_s("dir", purge->place.path),
@@ -69,22 +69,22 @@ static void purge_inner(struct purge *outer, const char *name)
     inner.place.lock = -1;
     inner.place.fd = openat(outer->place.fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (inner.place.fd < 0) {
-        fail(outer, name, strerror(errno));
+        log_failed(outer, name, strerror(errno));
         return;
     }
     (void)snprintf(inner.place.path, sizeof inner.place.path, "%.700s/%.300s", outer->place.path,
                    name);
-    if (lock_look(&inner.place, LOCK_RUN) == INSTALL_HELD_YES) { /* another agent lives there */
+    if (lock_look(&inner.place, LOCK_RUN) == INSTALL_LOCK_HELD) { /* another agent lives there */
         place_close(&inner.place);
-        leave(outer, name);
+        log_left(outer, name);
         return;
     }
     if (purge_place(&inner, &err) < 0)
-        fail(outer, name, err.reason);
+        log_failed(outer, name, err.reason);
     place_close(&inner.place);
     outer->failed += inner.failed;
     if (inner.removed == 0 || unlinkat(outer->place.fd, name, AT_REMOVEDIR) < 0)
-        leave(outer, name);
+        log_left(outer, name);
 }
 
 static void purge_entry(struct purge *purge, const char *name)
@@ -101,13 +101,13 @@ static void purge_entry(struct purge *purge, const char *name)
                                     strcmp(name, TELL_FILE) == 0))
         return;
     if (directory && set_name_valid(name))
-        note(purge, name, set_remove(place, name));
+        note_removed(purge, name, set_remove(place, name));
     else if (!directory && is_ours(place, name))
-        note(purge, name, unlinkat(place->fd, name, 0) == 0);
+        note_removed(purge, name, unlinkat(place->fd, name, 0) == 0);
     else if (directory && !purge->inner)
         purge_inner(purge, name);
     else if (!purge->inner)
-        leave(purge, name);
+        log_left(purge, name);
 }
 
 static int purge_place(struct purge *purge, struct err *err)

@@ -55,12 +55,18 @@ static int read_field(const struct place *place, int fd, enum bundle_field field
     return err_set_errno(err, ERR_TARGET_INVALID, place->path, "cannot read %s", name);
 }
 
-static int read_fields(const struct place *place, int fd, struct bundle *bundle, struct err *err)
+/* which: a bit for each field. */
+enum { ALL_FIELDS = (1 << BUNDLE_FIELDS) - 1 };
+
+static int read_fields(const struct place *place, int fd, unsigned which, struct bundle *bundle,
+                       struct err *err)
 {
     size_t found = 0;
     int field;
 
     for (field = 0; field < BUNDLE_FIELDS; field++) {
+        if (!(which & 1U << field))
+            continue;
         if (read_field(place, fd, (enum bundle_field)field, bundle, err) < 0)
             return -1;
         found += bundle->field[field].len > 0;
@@ -110,8 +116,8 @@ static int check_link(const struct place *place, struct err *err)
 }
 
 /* Reads one set: 0, -1; 1 where another was installed meanwhile. */
-static int read_once(const struct place *place, struct bundle *bundle, struct installed *facts,
-                     struct err *err)
+static int read_once(const struct place *place, unsigned which, struct bundle *bundle,
+                     struct installed *facts, struct err *err)
 {
     char name[SET_NAME_SIZE];
     int fd, result;
@@ -121,7 +127,7 @@ static int read_once(const struct place *place, struct bundle *bundle, struct in
     fd = open_files(place, name);
     if (fd < 0)
         return err_set_errno(err, ERR_TARGET_INVALID, place->path, "cannot open " DATA_LINK);
-    result = read_fields(place, fd, bundle, err);
+    result = read_fields(place, fd, which, bundle, err);
     if (result == 0 && read_facts(fd, name, facts) < 0)
         result = err_set(err, ERR_MEMORY_FULL, place->path, "no room for its manifest");
     if (!is_current(place, fd))
@@ -130,8 +136,8 @@ static int read_once(const struct place *place, struct bundle *bundle, struct in
     return result;
 }
 
-int install_read(const struct install_target *target, struct bundle *bundle,
-                 struct installed *facts, struct err *err)
+static int read_set(const struct install_target *target, unsigned which, struct bundle *bundle,
+                    struct installed *facts, struct err *err)
 {
     struct installed unwanted;
     struct place place;
@@ -145,12 +151,24 @@ int install_read(const struct install_target *target, struct bundle *bundle,
     for (tries = 0; result > 0 && tries < TRIES; tries++) {
         bundle_free(bundle);
         *facts = (struct installed){0};
-        result = read_once(&place, bundle, facts, err);
+        result = read_once(&place, which, bundle, facts, err);
     }
     if (result > 0)
         result = err_set(err, ERR_TARGET_INVALID, place.path, "the set changes all the time");
     place_close(&place);
     return result;
+}
+
+int install_read(const struct install_target *target, struct bundle *bundle,
+                 struct installed *facts, struct err *err)
+{
+    return read_set(target, ALL_FIELDS, bundle, facts, err);
+}
+
+int install_read_ca(const struct install_target *target, struct bundle *bundle,
+                    struct installed *facts, struct err *err)
+{
+    return read_set(target, 1U << BUNDLE_CA_CERT, bundle, facts, err);
 }
 
 bool install_facts(const struct install_target *target, struct installed *facts)
@@ -214,7 +232,7 @@ bool install_recall(const struct install_target *target, const struct install_so
     if (fd >= 0) {
         good =
             manifest_read(&manifest, fd) == 0 && manifest_is_of(&manifest, sources, source_count) &&
-            read_fields(&place, fd, bundle, &ignored) == 0 && is_as_installed(&manifest, bundle) &&
+            read_fields(&place, fd, ALL_FIELDS, bundle, &ignored) == 0 && is_as_installed(&manifest, bundle) &&
             ca_overlap_strip(&manifest.facts, &bundle->field[BUNDLE_CA_CERT]) == 0;
         close(fd);
     }

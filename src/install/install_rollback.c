@@ -31,7 +31,7 @@ static int none(const struct sound *previous, const char *name, const char *why,
 }
 
 /* From "..data" by the manifest of the installed set to the name of the one before. */
-static int find(struct sound *previous, struct err *err)
+static int find_previous(struct sound *previous, struct err *err)
 {
     const struct place *place = previous->place;
     struct manifest manifest = {0};
@@ -67,7 +67,7 @@ static int open_previous(struct sound *previous, struct err *err)
 {
     char not_after[CLOCK_TEXT_MAX];
 
-    if (find(previous, err) < 0 ||
+    if (find_previous(previous, err) < 0 ||
         set_open(previous->place, previous->name, &previous->fd, err) < 0)
         return -1;
     if (previous->fd < 0)

@@ -229,7 +229,7 @@ static int put_lines(struct metric_series **series, size_t count, int64_t now_ms
 }
 
 /* Keeps those with news, in order. */
-static size_t choose(struct metric_series **series, size_t count)
+static size_t choose_series(struct metric_series **series, size_t count)
 {
     size_t i, n = 0;
 
@@ -260,7 +260,7 @@ int metrics_render_emf(struct metrics *metrics, int64_t now_ms, struct buf *out)
     pthread_mutex_lock(&metrics->mutex);
     series = metrics_all(metrics);
     if (series) {
-        count = choose(series, metrics->count);
+        count = choose_series(series, metrics->count);
         result = put_lines(series, count, now_ms, out);
         if (result == 0)
             mark_told(series, count);

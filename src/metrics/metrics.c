@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/secrecy.h"
 #include "metrics/metrics_internal.h"
 
@@ -46,15 +47,11 @@ static void make_key(struct key *key, enum metric metric, const struct metrics_l
         put_label(key, family->labels[i] && labels && labels->value[i] ? labels->value[i] : "");
 }
 
-/* FNV-1a. */
 static size_t slot_of(const struct key *key)
 {
-    uint32_t hash = 2166136261U ^ (uint32_t)key->metric;
-    size_t i;
+    const uint64_t hash = hash_fnv(HASH_FNV ^ (uint64_t)key->metric, key->labels, key->len);
 
-    for (i = 0; i < key->len; i++)
-        hash = (hash ^ (unsigned char)key->labels[i]) * 16777619U;
-    return (hash ^ hash >> 16) % METRIC_SLOTS;
+    return (hash ^ hash >> 32) % METRIC_SLOTS;
 }
 
 static void free_series(struct metric_series *series)
@@ -96,8 +93,8 @@ static struct metric_series *new_series(const struct metrics *metrics, const str
 }
 
 /* The series, a new one where there is none yet; NULL where there is no room for one. */
-static struct metric_series *find(struct metrics *metrics, enum metric metric,
-                                  const struct metrics_labels *labels)
+static struct metric_series *find_series(struct metrics *metrics, enum metric metric,
+                                         const struct metrics_labels *labels)
 {
     struct metric_series **place;
     struct key key;
@@ -124,7 +121,7 @@ static int add_unlabelled(struct metrics *metrics)
 
     for (i = 0; i < METRICS; i++)
         if (metric_families[i].type != METRIC_GAUGE && !metric_families[i].labels[0] &&
-            !find(metrics, (enum metric)i, NULL))
+            !find_series(metrics, (enum metric)i, NULL))
             return -1;
     return 0;
 }
@@ -204,7 +201,7 @@ static void observe(struct metric_series *series, int64_t ms, bool keep)
 
 static void count_dropped(struct metrics *metrics)
 {
-    struct metric_series *dropped = find(metrics, METRIC_DROPPED, NULL);
+    struct metric_series *dropped = find_series(metrics, METRIC_DROPPED, NULL);
 
     if (dropped)
         dropped->value++;
@@ -216,7 +213,7 @@ static void apply(struct metrics *metrics, enum metric metric, const struct metr
     struct metric_series *series;
 
     pthread_mutex_lock(&metrics->mutex);
-    series = find(metrics, metric, labels);
+    series = find_series(metrics, metric, labels);
     if (!series)
         count_dropped(metrics);
     else if (series->histogram)

@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "metrics/metrics.h"
 
-static const struct log_field *find(const struct log_field *fields, const char *key)
+static const struct log_field *find_field(const struct log_field *fields, const char *key)
 {
     while (fields->key && strcmp(fields->key, key) != 0)
         fields++;
@@ -13,13 +13,13 @@ static const struct log_field *find(const struct log_field *fields, const char *
 
 static const char *text_of(const struct log_field *fields, const char *key)
 {
-    return find(fields, key)->text;
+    return find_field(fields, key)->text;
 }
 
 /* -1: a stage that was not reached. */
 static int64_t ms_of(const struct log_field *fields, const char *key)
 {
-    const struct log_field *field = find(fields, key);
+    const struct log_field *field = find_field(fields, key);
 
     return field->key && field->number >= 0 ? field->number : -1;
 }

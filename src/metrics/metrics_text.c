@@ -17,7 +17,7 @@ struct text {
     bool failed;
 };
 
-static void put(struct text *text, const char *piece)
+static void put_text(struct text *text, const char *piece)
 {
     if (!text->failed && buf_append_text(text->out, piece) < 0)
         text->failed = true;
@@ -38,7 +38,7 @@ static void put_number(struct text *text, int64_t value, int64_t scale)
     }
     (void)snprintf(piece, sizeof piece, rest ? "%s%llu.%0*u" : "%s%llu", sign,
                    (unsigned long long)(size / (uint64_t)scale), (int)digits, rest);
-    put(text, piece);
+    put_text(text, piece);
 }
 
 /* name="value", where the value is printable ASCII. */
@@ -46,13 +46,13 @@ static void put_label(struct text *text, const char *name, const char *value)
 {
     char piece[3] = {'\\'};
 
-    put(text, name);
-    put(text, "=\"");
+    put_text(text, name);
+    put_text(text, "=\"");
     for (; *value; value++) {
         piece[1] = *value;
-        put(text, *value == '"' || *value == '\\' ? piece : piece + 1);
+        put_text(text, *value == '"' || *value == '\\' ? piece : piece + 1);
     }
-    put(text, "\"");
+    put_text(text, "\"");
 }
 
 /* A sample's name and labels; le is the bound of a bucket, else NULL. */
@@ -63,19 +63,19 @@ static void put_head(struct text *text, const struct metric_series *series, cons
     const char *between = "{";
     size_t i;
 
-    put(text, family->name);
-    put(text, suffix);
+    put_text(text, family->name);
+    put_text(text, suffix);
     for (i = 0; i < METRIC_LABELS && family->labels[i]; i++) {
-        put(text, between);
+        put_text(text, between);
         put_label(text, family->labels[i], metric_label(series, i));
         between = ",";
     }
     if (le) {
-        put(text, between);
-        put(text, "le=\"");
-        put(text, le);
+        put_text(text, between);
+        put_text(text, "le=\"");
+        put_text(text, le);
     }
-    put(text, le ? "" : i > 0 ? "} " : " ");
+    put_text(text, le ? "" : i > 0 ? "} " : " ");
 }
 
 /* bound 0: no bound. */
@@ -85,9 +85,9 @@ static void put_bucket(struct text *text, const struct metric_series *series, in
     put_head(text, series, "_bucket", bound > 0 ? "" : "+Inf");
     if (bound > 0)
         put_number(text, bound, metric_families[series->metric].scale);
-    put(text, "\"} ");
+    put_text(text, "\"} ");
     put_number(text, count, 1);
-    put(text, "\n");
+    put_text(text, "\n");
 }
 
 static void put_histogram(struct text *text, const struct metric_series *series)
@@ -102,10 +102,10 @@ static void put_histogram(struct text *text, const struct metric_series *series)
     put_bucket(text, series, 0, count);
     put_head(text, series, "_sum", NULL);
     put_number(text, series->value, family->scale);
-    put(text, "\n");
+    put_text(text, "\n");
     put_head(text, series, "_count", NULL);
     put_number(text, count, 1);
-    put(text, "\n");
+    put_text(text, "\n");
 }
 
 static void put_series(struct text *text, const struct metric_series *series)
@@ -116,20 +116,20 @@ static void put_series(struct text *text, const struct metric_series *series)
     }
     put_head(text, series, "", NULL);
     put_number(text, series->value, metric_families[series->metric].scale);
-    put(text, "\n");
+    put_text(text, "\n");
 }
 
 static void put_family(struct text *text, const struct metric_family *family)
 {
-    put(text, "# HELP ");
-    put(text, family->name);
-    put(text, " ");
-    put(text, family->help);
-    put(text, "\n# TYPE ");
-    put(text, family->name);
-    put(text, " ");
-    put(text, type_names[family->type]);
-    put(text, "\n");
+    put_text(text, "# HELP ");
+    put_text(text, family->name);
+    put_text(text, " ");
+    put_text(text, family->help);
+    put_text(text, "\n# TYPE ");
+    put_text(text, family->name);
+    put_text(text, " ");
+    put_text(text, type_names[family->type]);
+    put_text(text, "\n");
 }
 
 static int compare(const void *a, const void *b)

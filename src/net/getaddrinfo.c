@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/decimal.h"
 #include "net/resolve.h"
 
 /*
@@ -28,7 +29,7 @@ static size_t next_failure;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* The entry for a name, or NULL. */
-static struct failure *find(const char *name)
+static struct failure *find_failure(const char *name)
 {
     size_t i;
 
@@ -39,12 +40,12 @@ static struct failure *find(const char *name)
 }
 
 /* What is said so far; nothing of a look-up that is well. */
-static void note(const char *name, const struct resolved *resolved)
+static void note_failure(const char *name, const struct resolved *resolved)
 {
     struct failure *failure;
 
     (void)pthread_mutex_lock(&lock);
-    failure = find(name);
+    failure = find_failure(name);
     if (!failure && resolved->found.count == 0 && strlen(name) < sizeof failure->name) {
         failure = &failures[next_failure++ % FAILURES_MAX];
         memcpy(failure->name, name, strlen(name) + 1);
@@ -67,7 +68,7 @@ void resolve_failure(const char *host, char out[RESOLVE_TEXT_MAX])
     if (len < sizeof name)
         memcpy(name, start, len);
     (void)pthread_mutex_lock(&lock);
-    failure = find(name);
+    failure = find_failure(name);
     memcpy(out, failure ? failure->text : "", failure ? sizeof failure->text : 1);
     (void)pthread_mutex_unlock(&lock);
 }
@@ -146,15 +147,15 @@ int getaddrinfo(const char *restrict name, const char *restrict service,
     if (strlen(name) >= sizeof own)
         return EAI_NONAME;
     memcpy(own, name, strlen(name) + 1);
-    resolve(own, hints->ai_family, note, &resolved);
-    note(own, &resolved);
+    resolve(own, hints->ai_family, note_failure, &resolved);
+    note_failure(own, &resolved);
     arena_guard(); /* libcurl goes on there with what it finds */
     if (resolved.found.count == 0)
         return EAI_NONAME;
     entries = calloc(resolved.found.count, sizeof *entries);
     if (!entries)
         return EAI_MEMORY;
-    put_in_order(entries, &resolved.found, htons((uint16_t)strtoul(service, NULL, 10)));
+    put_in_order(entries, &resolved.found, htons((uint16_t)decimal_number(service, UINT16_MAX)));
     *result = (struct addrinfo *)(void *)entries; /* the first member: freeaddrinfo() finds all */
     return 0;
 }

@@ -10,12 +10,17 @@ static const char *timeout_reason(const struct http_response *response)
     switch (response->stage) {
     case HTTP_STAGE_DNS: return "timed out in the name lookup";
     case HTTP_STAGE_TCP: return "timed out in the TCP connection";
-    case HTTP_STAGE_ANSWER: return "timed out in the answer";
+    case HTTP_STAGE_ANSWER:
+        if (response->tls.version != TLS_VERSION_13 || response->tls.answered)
+            return "timed out in the answer";
+        break;
     case HTTP_STAGE_TLS: break;
     }
     if (response->tls.certificate_left)
-        return "timed out in the TLS handshake, after the server had our certificate; some servers "
+        return "timed out after the server had our certificate; some servers "
                "fall silent when they refuse one, and so does one under load";
+    if (response->stage == HTTP_STAGE_ANSWER)
+        return "timed out in the answer";
     if (!response->tls.spoke)
         return "timed out in the TLS handshake: the connection was taken, and no byte came";
     return "timed out in the TLS handshake";

@@ -131,7 +131,7 @@ static void give_share(struct http *http, const struct http_batch *batch, struct
 }
 
 /* The next exchange to be launched; NULL where there is none, or no memory for one. */
-static struct exchange *take(struct http *http, const struct http_batch *batch, bool *more)
+static struct exchange *take_request(struct http *http, const struct http_batch *batch, bool *more)
 {
     struct exchange *exchange = http->waiting;
 
@@ -187,7 +187,7 @@ static void refill(struct http *http, const struct http_batch *batch, bool *more
 
     while (http->places.taken < http->places.count &&
            http->count < http->places.count * (1 + SLOW_FACTOR) && http->count < http->most &&
-           (exchange = take(http, batch, more))) {
+           (exchange = take_request(http, batch, more))) {
         if (launch(http, exchange) == 0)
             continue;
         if (http->flying && yield_memory(http, exchange)) {
@@ -318,7 +318,7 @@ static void adapt(struct places *places, int64_t worked_ms, int64_t slept_ms)
 }
 
 /* Moves all that is in flight, and waits for more to do. */
-static int step(struct http *http, const struct http_batch *batch)
+static int perform_step(struct http *http, const struct http_batch *batch)
 {
     const int64_t before = clock_ms();
     int64_t between, slept;
@@ -382,7 +382,7 @@ int http_run(struct http *http, const struct http_batch *batch, struct err *err)
     http->left = batch->count;
     refill(http, batch, &more);
     while (result == 0 && http->flying) {
-        result = step(http, batch);
+        result = perform_step(http, batch);
         refill(http, batch, &more);
     }
     if (result < 0) {

@@ -36,8 +36,8 @@ static bool denies(enum dns_said said)
 
 /* A server has failed: it is the next one's turn, unless all have had theirs, or one family is
  * enough. */
-static void fail(struct lookup *lookup, struct question *question, size_t server,
-                 enum dns_said what)
+static void fail_question(struct lookup *lookup, struct question *question, size_t server,
+                          enum dns_said what)
 {
     *said(lookup, question, server) = what;
     if (!question->awaits[server])
@@ -52,13 +52,13 @@ static void fail(struct lookup *lookup, struct question *question, size_t server
 }
 
 /* Takes a server's answer in; a family that has addresses gives the other one a little time. */
-static void take(struct lookup *lookup, struct question *question, size_t server,
-                 enum dns_said what)
+static void take_answer(struct lookup *lookup, struct question *question, size_t server,
+                        enum dns_said what)
 {
     const int64_t soon = clock_ms() + PACE_MS;
 
     if (what != DNS_FOUND && !denies(what)) {
-        fail(lookup, question, server, what);
+        fail_question(lookup, question, server, what);
         return;
     }
     *said(lookup, question, server) = what;
@@ -115,7 +115,7 @@ int lookup_socket(const struct name_server *server, int type)
     return fd;
 }
 
-static void tell(const struct lookup *lookup)
+static void log_lookup(const struct lookup *lookup)
 {
     if (lookup->told)
         lookup->told(lookup->name, lookup->resolved);
@@ -132,7 +132,7 @@ static void ask_by_stream(struct lookup *lookup, struct question *question, size
     size_t len = 0;
 
     *said(lookup, question, server) = otherwise;
-    tell(lookup);
+    log_lookup(lookup);
     if (fd >= 0) {
         len = exchange_stream(fd, question, answer, until < lookup->end ? until : lookup->end);
         (void)close(fd);
@@ -140,11 +140,11 @@ static void ask_by_stream(struct lookup *lookup, struct question *question, size
     if (len > 0 && dns_answers(bytes_of(answer, len), query))
         otherwise = dns_read(bytes_of(answer, len), families[question - lookup->questions],
                              &lookup->resolved->found);
-    take(lookup, question, server, otherwise);
+    take_answer(lookup, question, server, otherwise);
 }
 
 /* Asks the server whose turn it is; one that has denied keeps to it. */
-static void ask(struct lookup *lookup, struct question *question)
+static void ask_server(struct lookup *lookup, struct question *question)
 {
     const struct resolv_conf *conf = lookup->conf;
     const int64_t now = clock_ms();
@@ -168,7 +168,7 @@ static void ask(struct lookup *lookup, struct question *question)
         lookup->fds[server] = lookup_socket(&conf->servers[server], SOCK_DGRAM);
     if (lookup->fds[server] < 0 ||
         send(lookup->fds[server], question->packet, question->len, MSG_NOSIGNAL) < 0)
-        fail(lookup, question, server, DNS_UNREACHABLE);
+        fail_question(lookup, question, server, DNS_UNREACHABLE);
 }
 
 /* Gives a packet to the question that it answers, if any. */
@@ -189,7 +189,7 @@ static void sort(struct lookup *lookup, size_t server, struct bytes packet)
         if (dns_is_cut(packet))
             ask_by_stream(lookup, question, server, what == DNS_FOUND ? what : DNS_CUT);
         else
-            take(lookup, question, server, what);
+            take_answer(lookup, question, server, what);
         return;
     }
 }
@@ -211,7 +211,7 @@ static void receive(struct lookup *lookup, size_t server)
     for (i = 0; i < LOOKUP_FAMILIES; i++)
         if (lookup->questions[i].open && lookup->questions[i].last == server &&
             *said(lookup, &lookup->questions[i], server) != DNS_UNASKED)
-            fail(lookup, &lookup->questions[i], server, DNS_UNREACHABLE);
+            fail_question(lookup, &lookup->questions[i], server, DNS_UNREACHABLE);
 }
 
 /* Whether a denial holds: each server before has failed, or had its time. */
@@ -242,7 +242,7 @@ static void move(struct lookup *lookup)
         if (question->open && is_denied(lookup, question))
             question->open = false;
         while (question->open && question->next <= clock_ms())
-            ask(lookup, question);
+            ask_server(lookup, question);
     }
 }
 
@@ -276,7 +276,7 @@ static void put_in_order(struct lookup *lookup)
                 lookup->order[count++] = i;
 }
 
-static void begin(struct lookup *lookup, const char *name)
+static void begin_lookup(struct lookup *lookup, const char *name)
 {
     struct resolved *resolved = lookup->resolved;
     const struct resolv_conf *conf = lookup->conf;
@@ -309,7 +309,7 @@ static void end(struct lookup *lookup)
         if (lookup->fds[i] >= 0)
             (void)close(lookup->fds[i]);
     }
-    tell(lookup);
+    log_lookup(lookup);
 }
 
 bool lookup_ask(struct lookup *lookup, const char *name, int family, int64_t ms)
@@ -328,10 +328,10 @@ bool lookup_ask(struct lookup *lookup, const char *name, int family, int64_t ms)
         question->open = family == AF_UNSPEC || family == families[i];
     }
     lookup->end = clock_ms() + ms;
-    begin(lookup, name);
+    begin_lookup(lookup, name);
     for (move(lookup); is_open(lookup) && clock_ms() < lookup->end; move(lookup)) {
         wait_all(lookup);
-        tell(lookup);
+        log_lookup(lookup);
     }
     end(lookup);
     return true;

@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/ioctl.h>
@@ -12,6 +11,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "base/decimal.h"
 #include "base/random.h"
 #include "net/dns.h"
 
@@ -76,12 +76,12 @@ static bool read_number(const char *word, const char *name, unsigned least, unsi
                         unsigned *value)
 {
     const size_t len = strlen(name);
-    unsigned long number;
+    int64_t number;
 
     if (strncmp(word, name, len) != 0 || word[len] != ':')
         return false;
-    number = strtoul(word + len + 1, NULL, 10);
-    *value = number > most ? most : number < least ? least : (unsigned)number;
+    (void)decimal_read(bytes_of_text(word + len + 1), &number);
+    *value = number < 0 || number > most ? most : number < least ? least : (unsigned)number;
     return true;
 }
 

@@ -101,9 +101,9 @@ static bool choose_scheme(bool rsa, uint32_t auth_types, br_ssl_client_certifica
     return choice->hash_id != 0;
 }
 
-static void choose(const br_ssl_client_certificate_class **class,
-                   const br_ssl_client_context *context, uint32_t auth_types,
-                   br_ssl_client_certificate *choice)
+static void choose_certificate(const br_ssl_client_certificate_class **class,
+                               const br_ssl_client_context *context, uint32_t auth_types,
+                               br_ssl_client_certificate *choice)
 {
     struct tls_session *session = of_client_certificate(class);
     const struct identity *identity = session->policy.identity;
@@ -151,15 +151,8 @@ static size_t do_sign(const br_ssl_client_certificate_class **class, int hash_id
 }
 
 static const br_ssl_client_certificate_class client_certificate_class = {
-    sizeof(struct tls_session),
-    start_name_list,
-    start_name,
-    append_name,
-    end_name,
-    end_name,
-    choose,
-    do_keyx,
-    do_sign,
+    sizeof(struct tls_session), start_name_list, start_name, append_name, end_name, end_name,
+    choose_certificate,         do_keyx,         do_sign,
 };
 
 /* Only who may present this certificate, by this policy, to this server may resume a session. */

@@ -39,7 +39,7 @@ void tls_cache_free(struct tls_cache *cache)
 }
 
 /* Where the pointer to the entry under the key stands; *place is NULL where there is none. */
-static struct entry **find(struct tls_cache *cache, const uint8_t key[HASH_SIZE])
+static struct entry **find_entry(struct tls_cache *cache, const uint8_t key[HASH_SIZE])
 {
     struct entry **place = &cache->newest;
 
@@ -90,7 +90,7 @@ void tls_cache_keep(struct tls_cache *cache, const struct tls_cached *cached)
 bool tls_cache_take(struct tls_cache *cache, const uint8_t key[HASH_SIZE], int64_t now_ms,
                     int64_t now, struct tls_cached *out)
 {
-    struct entry **place = find(cache, key);
+    struct entry **place = find_entry(cache, key);
     struct entry *entry = *place;
 
     if (!entry)
@@ -111,7 +111,7 @@ bool tls_cache_take(struct tls_cache *cache, const uint8_t key[HASH_SIZE], int64
 
 void tls_cache_forget(struct tls_cache *cache, const uint8_t key[HASH_SIZE])
 {
-    struct entry **place = find(cache, key);
+    struct entry **place = find_entry(cache, key);
 
     if (*place)
         drop(cache, place);

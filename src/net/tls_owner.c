@@ -31,8 +31,8 @@ static bool has_scheme(const uint8_t *schemes, size_t len, unsigned scheme)
     return false;
 }
 
-static unsigned choose(const tls13_owner_class **owner, const uint8_t *schemes, size_t len,
-                       const br_x509_certificate **chain, size_t *count)
+static unsigned choose_scheme(const tls13_owner_class **owner, const uint8_t *schemes, size_t len,
+                              const br_x509_certificate **chain, size_t *count)
 {
     struct tls_session *session = of_owner(owner);
     const struct identity *identity = session->policy.identity;
@@ -66,4 +66,4 @@ static size_t sign(const tls13_owner_class **owner, unsigned scheme, const uint8
     return signature_len;
 }
 
-const tls13_owner_class tls_owner_class = {choose, sign};
+const tls13_owner_class tls_owner_class = {choose_scheme, sign};

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "agent/target.h"
+#include "aws/credentials.h"
 #include "aws/profile.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -73,17 +74,28 @@ static void allow_named(struct sandbox_paths *paths, const char *file)
         sandbox_allow_file(paths, file, SANDBOX_READ);
 }
 
-/* Files that a profile names, whichever profile. */
-static void allow_properties(struct sandbox_paths *paths, const struct profile_file *file)
+/* The files that lines of a shared file name by a property, whichever profile's. */
+static void allow_property(struct sandbox_paths *paths, const struct profile_file *file,
+                           const char *property)
 {
     size_t i;
 
     for (i = 0; i < profile_file_count(file); i++) {
         const struct profile_line *line = profile_file_line(file, i);
 
-        if (line->name && (strcmp(line->name, "ca_bundle") == 0 ||
-                           strcmp(line->name, "web_identity_token_file") == 0))
+        if (line->name && strcmp(line->name, property) == 0)
             allow_named(paths, line->value);
+    }
+}
+
+static void allow_file(struct sandbox_paths *paths, const struct config *config,
+                       const struct profiles *profiles, const struct credentials_file *file)
+{
+    if (file->variable)
+        allow_named(paths, config_variable(config, file->variable));
+    if (file->property && profiles) {
+        allow_property(paths, &profiles->config, file->property);
+        allow_property(paths, &profiles->credentials, file->property);
     }
 }
 
@@ -106,22 +118,20 @@ static void allow_shared_file(struct sandbox_paths *paths, const struct config *
 
 static void allow_aws(struct sandbox_paths *paths, const struct config *config)
 {
-    static const char *const variables[] = {"AWS_CA_BUNDLE", "AWS_WEB_IDENTITY_TOKEN_FILE",
-                                            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"};
+    static const struct credentials_file bundle = {"AWS_CA_BUNDLE", "ca_bundle"};
+    const struct credentials_file *file;
     struct profiles *profiles = NULL;
     struct err ignored;
     size_t i;
 
+    (void)profiles_load(config, &profiles, &ignored);
     allow_named(paths, config->ca_bundle);
-    for (i = 0; i < sizeof variables / sizeof *variables; i++)
-        allow_named(paths, config_variable(config, variables[i]));
+    allow_file(paths, config, profiles, &bundle);
+    for (i = 0; (file = credentials_file(i)); i++)
+        allow_file(paths, config, profiles, file);
+    profiles_free(profiles);
     allow_shared_file(paths, config, PROFILE_CONFIG, "AWS_CONFIG_FILE");
     allow_shared_file(paths, config, PROFILE_CREDENTIALS, "AWS_SHARED_CREDENTIALS_FILE");
-    if (profiles_load(config, &profiles, &ignored) < 0)
-        return;
-    allow_properties(paths, &profiles->config);
-    allow_properties(paths, &profiles->credentials);
-    profiles_free(profiles);
 }
 
 /* alone: as they are now. */
@@ -192,7 +202,8 @@ static bool allow(struct sandbox_paths *paths, const struct config *config, unsi
         allow_named(paths, config->attest_root);
     }
     if (needs & NEED_INSTALL && config->attest_pins)
-        sandbox_allow_file(paths, config->attest_pins, SANDBOX_READ | SANDBOX_REPLACE);
+        sandbox_allow_file(paths, config->attest_pins,
+                           SANDBOX_READ | SANDBOX_LIST | SANDBOX_REPLACE);
     if (needs & NEED_OPERAND && config->operand && strcmp(config->operand, "-") != 0)
         allow_named(paths, config->operand);
     if (needs & NEED_OPERAND)
@@ -221,7 +232,7 @@ void confine_absent(char out[CONFINE_ABSENT_MAX])
                                     len ? "; " : "", parts[i].part, parts[i].why);
 }
 
-static void tell(void)
+static void log_sandbox(void)
 {
     const bool stays = confinement.needs & NEED_RELOAD;
     const bool installs = confinement.needs & NEED_INSTALL;
@@ -265,7 +276,7 @@ void confine(const struct config *config, const struct confine_options *options)
         log_start();
     }
     lookout_end();
-    tell();
+    log_sandbox();
 }
 
 void confine_job(const struct config *config, bool starting)
@@ -298,16 +309,24 @@ static int check_owner(const struct config *config, struct err *err)
                    "owner needs a restart: the sandbox holds no right to other users' files");
 }
 
-int confine_check(const struct config *config, struct err *err)
+static bool is_same(const char *a, const char *b)
 {
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+int confine_check(const struct config *config, const struct config *in_use, struct err *err)
+{
+    const bool published = is_same(config->status_file, in_use->status_file) &&
+                           is_same(config->metrics_file, in_use->metrics_file);
     struct sandbox_paths asked = {0};
     const struct sandbox_path *beyond;
     int result = 0;
 
     if (!confinement.on)
         return 0;
-    (void)allow(&asked, config, confinement.needs);
-    allow_log(&asked, config);
+    (void)allow(&asked, config, confinement.needs & ~(published ? (unsigned)NEED_PUBLISH : 0U));
+    if (!is_same(config->log.file, in_use->log.file))
+        allow_log(&asked, config);
     beyond = sandbox_beyond(&confinement.paths, &asked);
     if (beyond)
         result =
@@ -317,7 +336,7 @@ int confine_check(const struct config *config, struct err *err)
     return result < 0 ? result : check_owner(config, err);
 }
 
-void confine_tell(void)
+void confine_log_refusals(void)
 {
     int call;
     const size_t count = sandbox_refused(&call);

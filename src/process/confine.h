@@ -47,8 +47,10 @@ void confine_job(const struct config *config, bool starting);
 /* Whether each set had a file in place when confine() looked, good or bad. */
 bool confine_standing(void);
 
-/* Whether a new configuration gets along with what is in force: ERR_CONFIG. */
-int confine_check(const struct config *config, struct err *err);
+/* Whether a new configuration gets along with what is in force: ERR_CONFIG. What is told to where
+ * the one in use tells it is not looked at: a file system that hangs there keeps nobody from a new
+ * configuration. */
+int confine_check(const struct config *config, const struct config *in_use, struct err *err);
 
 /* What is not in force though it was asked for, "seccomp: this kernel does not have it; ..."; "":
  * all is. */
@@ -56,6 +58,6 @@ int confine_check(const struct config *config, struct err *err);
 void confine_absent(char out[CONFINE_ABSENT_MAX]);
 
 /* Says the first time that system calls were refused: a kernel that needs others, or an attack. */
-void confine_tell(void);
+void confine_log_refusals(void);
 
 #endif

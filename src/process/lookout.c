@@ -20,8 +20,9 @@ enum { TICK_MS = 500, SUSPENDED_MS = 1000, GRACE_MS = 2000, SIGNAL_STATUS = 128 
 
 static struct {
     pthread_t thread;
-    bool running, stays;
+    bool running;
     int signals, end; /* signalfd; eventfd */
+    atomic_bool stays;
     atomic_llong limit_ms;
     int (*_Atomic fail)(const struct err *err);
 } lookout = {.signals = -1, .end = -1, .fail = log_error};
@@ -42,7 +43,7 @@ static void take_signal(void)
     struct signalfd_siginfo info;
 
     if (read(lookout.signals, &info, sizeof info) == (ssize_t)sizeof info)
-        _exit(lookout.stays ? 0 : SIGNAL_STATUS + (int)info.ssi_signo);
+        _exit(atomic_load(&lookout.stays) ? 0 : SIGNAL_STATUS + (int)info.ssi_signo);
 }
 
 _Noreturn static void give_up(void)
@@ -82,27 +83,43 @@ static void close_both(void)
     lookout.signals = lookout.end = -1;
 }
 
-/* SIGHUP asks who stays to read its configuration, which it will; SIGUSR1 asks for a line. */
-void lookout_begin(bool stays, int64_t limit_ms)
+/* A descriptor of the signals that end the process, or the one that is there with others. */
+static int look_for(int descriptor, bool hangup)
 {
     sigset_t set;
 
-    lookout.stays = stays;
-    lookout_limit(limit_ms);
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGTERM);
     (void)sigaddset(&set, SIGINT);
-    if (!stays)
+    if (hangup)
         (void)sigaddset(&set, SIGHUP);
-    lookout.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return signalfd(descriptor, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* SIGUSR1 asks for a line. */
+void lookout_begin(int64_t limit_ms)
+{
+    static const int held[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD};
+    sigset_t set;
+    size_t i;
+
+    lookout_limit(limit_ms);
+    (void)sigemptyset(&set);
+    for (i = 0; i < sizeof held / sizeof *held; i++)
+        (void)sigaddset(&set, held[i]);
+    lookout.signals = look_for(-1, false);
     lookout.end = eventfd(0, EFD_CLOEXEC);
-    (void)sigaddset(&set, SIGHUP);
-    (void)sigaddset(&set, SIGUSR1);
-    (void)sigaddset(&set, SIGCHLD);
     if (lookout.signals >= 0 && lookout.end >= 0 && sigprocmask(SIG_BLOCK, &set, NULL) == 0)
         lookout.running = aside_thread(&lookout.thread, look, NULL) == 0;
     if (!lookout.running)
         close_both();
+}
+
+void lookout_stays(bool stays)
+{
+    atomic_store(&lookout.stays, stays);
+    if (lookout.running)
+        (void)look_for(lookout.signals, !stays);
 }
 
 void lookout_limit(int64_t limit_ms)

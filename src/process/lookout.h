@@ -15,11 +15,14 @@ struct err;
  */
 
 /*
- * Once, first of all; limit_ms: of the time that the process had. stays: a signal that ends it is
- * no failure. SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGCHLD are blocked from here on. Without memory
- * for a thread nobody looks out.
+ * Once, first of all; limit_ms: of the time that the process had. SIGTERM, SIGINT, SIGHUP, SIGUSR1
+ * and SIGCHLD are blocked from here on. Without memory for a thread nobody looks out.
  */
-void lookout_begin(bool stays, int64_t limit_ms);
+void lookout_begin(int64_t limit_ms);
+
+/* Once the command is known. stays: a signal that ends it is no failure, and SIGHUP waits for who
+ * reads the configuration anew; else SIGHUP ends it as well. */
+void lookout_stays(bool stays);
 
 /* Another limit, from the beginning on too. */
 void lookout_limit(int64_t limit_ms);

@@ -75,7 +75,7 @@ static int open_signals(struct err *err)
 }
 
 /* Where locking was refused, and the configuration lets that pass: who reads the log knows it. */
-static void tell_of_lock(void)
+static void log_memory_lock(void)
 {
     struct arena_stats stats;
 
@@ -90,7 +90,7 @@ int process_begin(struct process *process, const struct config *config, struct e
 
     if (harden(err) < 0 || random_check(err) < 0 || arena_open(&options, err) < 0)
         return -1;
-    tell_of_lock();
+    log_memory_lock();
     process->signals = open_signals(err);
     return process->signals < 0 ? -1 : environment_take(&process->environment, err);
 }

@@ -32,7 +32,7 @@ static void finished(const struct work *work, int status)
     struct arena_stats stats;
     int64_t started = work->deadline - work->config->deadline_ms;
 
-    confine_tell();
+    confine_log_refusals();
     arena_stats(&stats);
     log_event(LOG_LEVEL_INFO, "finished", log_n("exit_status", status),
               log_n("ms", clock_ms() - started), log_n("locked_bytes", (int64_t)stats.locked),

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "run/alarm.h"
+
 #include <errno.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "config/config.h"
-#include "metrics/metrics.h"
-#include "run/state.h"
+#include "run/seen.h"
 
 #define NEVER INT64_C(253402300799) /* 9999-12-31T23:59:59Z, which a timer bears */
 
@@ -21,62 +23,53 @@ void alarm_set(int timer, int64_t ms, int flags)
     (void)timerfd_settime(timer, TFD_TIMER_ABSTIME | flags, &when, NULL);
 }
 
-/* Armed even where nothing is due, since only an armed one tells of the clock being set. */
-static void arm_wall(const struct service *service, int64_t at)
-{
-    alarm_set(service->wall, (at ? at : NEVER) * 1000, TFD_TIMER_CANCEL_ON_SET);
-}
-
-void alarm_take(struct service *service)
+bool alarm_rang(int wall)
 {
     uint64_t count;
 
-    if (read(service->wall, &count, sizeof count) < 0 && errno == ECANCELED) {
-        log_event(LOG_LEVEL_WARNING, "clock_set", log_n("wall", clock_wall()));
-        metrics_add(service->metrics, METRIC_CLOCK_JUMPS, NULL, 1);
-        service->refresh = true; /* what was not valid may be, and the other way round */
-    }
-    alarm_check(service);
+    if (read(wall, &count, sizeof count) >= 0 || errno != ECANCELED)
+        return false;
+    log_event(LOG_LEVEL_WARNING, "clock_set", log_n("wall", clock_wall()));
+    return true;
 }
 
-static void tell_expiry(const struct service *service, size_t set, const char *certificate,
-                        int64_t end)
+static void log_expiry(const char *set, const char *certificate, int64_t end)
 {
     const int64_t left = end - clock_wall();
     char not_after[CLOCK_TEXT_MAX];
 
     clock_format(not_after, end);
     log_event(left > 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, left > 0 ? "expires" : "expired",
-              log_s("set", service_set_name(service, set)), log_s("certificate", certificate),
-              log_s("not_after", not_after), log_n("hours_left", left > 0 ? left / 3600 : 0));
+              log_s("set", set), log_s("certificate", certificate), log_s("not_after", not_after),
+              log_n("hours_left", left > 0 ? left / 3600 : 0));
 }
 
 /* Of a set that does not verify any more, as its CA has expired, the ends are known from before. */
-static int64_t known_end(const struct service_set *set, const struct expiry *ladder, int64_t end)
+static int64_t known_end(const struct seen_set *set, const struct expiry *ladder, int64_t end)
 {
-    return end == 0 && set->survey.facts.set[0] ? ladder->end : end;
+    return end == 0 && set->state.facts.set[0] ? ladder->end : end;
 }
 
-void alarm_check(struct service *service)
+void alarm_check(int wall, struct seen *seen, const struct config *config)
 {
     const int64_t now = clock_wall();
-    int64_t next, soonest = 0;
+    int64_t next, soonest = NEVER;
     size_t i, which;
 
-    for (i = 0; i < service->config->set_count; i++) {
-        struct service_set *set = &service->sets[i];
+    for (i = 0; i < config->set_count; i++) {
+        struct seen_set *set = &seen->sets[i];
         struct expiry *const ladders[] = {&set->leaf, &set->ca};
-        const int64_t ends[] = {set->survey.not_after, set->survey.ca_not_after};
+        const int64_t ends[] = {set->state.not_after, set->state.ca_not_after};
         static const char *const names[] = {"leaf", "ca"};
 
         for (which = 0; which < 2; which++) {
             const int64_t end = known_end(set, ladders[which], ends[which]);
 
             if (expiry_due(ladders[which], end, now, &next))
-                tell_expiry(service, i, names[which], end);
-            if (next && (soonest == 0 || next < soonest))
+                log_expiry(config_set_name(config, i), names[which], end);
+            if (next && next < soonest)
                 soonest = next;
         }
     }
-    arm_wall(service, soonest);
+    alarm_set(wall, soonest * 1000, TFD_TIMER_CANCEL_ON_SET);
 }

@@ -13,14 +13,13 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "config/config.h"
-#include "enclave/history.h"
-#include "install/install_hold.h"
+#include "install/install_run_lock.h"
 #include "metrics/metrics.h"
 #include "process/confine.h"
+#include "run/alarm.h"
+#include "run/change_hook.h"
 #include "run/service.h"
 #include "run/state.h"
-#include "run/status.h"
-#include "run/tell.h"
 
 enum { STOP_MS = 900 }; /* for a write in hand, and for who is being told */
 
@@ -44,8 +43,8 @@ static void take_signals(struct service *service)
         switch (info.ssi_signo) {
         case SIGCHLD: reap(); break;
         case SIGHUP:
-            service->reload = true;
-            sd_notify_reloading(&service->notify);
+            service->reload.asked = true;
+            sd_notify_reloading(&service->manager.notify);
             break;
         case SIGUSR1: publish_log(service); break;
         default:
@@ -53,24 +52,6 @@ static void take_signals(struct service *service)
             service->stop = true;
         }
     }
-}
-
-struct install_target service_target(const struct service *service, size_t set, int64_t deadline)
-{
-    return agent_target(service->config, service->config->sets[set].sub, deadline);
-}
-
-enum err_code service_attestation(const struct service *service, size_t endpoint)
-{
-    return history_attestation(&service->histories[endpoint], clock_wall(),
-                               2 * service->config->attest_interval_ms / 1000 + 60);
-}
-
-const char *service_set_name(const struct service *service, size_t set)
-{
-    const char *sub = service->config->sets[set].sub;
-
-    return *sub ? sub : service->config->dir;
 }
 
 void service_fail(struct service *service, const struct err *err)
@@ -81,32 +62,52 @@ void service_fail(struct service *service, const struct err *err)
 
 /* ---- the loop ---- */
 
+static void take_answer(struct service *service)
+{
+    struct err err;
+    const int taken = on_change_take(&service->on_change, &err);
+
+    if (taken < 0)
+        service_fail(service, &err);
+    else if (taken > 0)
+        publish(&service->publisher, service);
+}
+
+static void take_wall(struct service *service)
+{
+    if (alarm_rang(service->wall)) {
+        metrics_add(service->publisher.metrics, METRIC_CLOCK_JUMPS, NULL, 1);
+        service->due.refresh = true; /* what was not valid may be, and the other way round */
+    }
+    alarm_check(service->wall, &service->seen, service->config);
+}
+
 /* What wakes main: signals, clocks, the end of a job, news of the hook. */
 static void wait_for_news(struct service *service)
 {
     struct pollfd fds[] = {
         {service->process.signals, POLLIN, 0},
-        {service->job.done, POLLIN, 0},
-        {service->hook.fd, POLLIN, 0},
+        {service->worker.job.done, POLLIN, 0},
+        {service->on_change.hook.fd, POLLIN, 0},
         {service->wall, POLLIN, 0},
         {service->timer, POLLIN, 0},
-        {sd_notify_waits(&service->notify) ? service->notify.fd : -1, POLLOUT, 0},
+        {sd_notify_waits(&service->manager.notify) ? service->manager.notify.fd : -1, POLLOUT, 0},
     };
     uint64_t count;
 
     if (poll(fds, sizeof fds / sizeof *fds, -1) < 0)
         return;
-    metrics_add(service->metrics, METRIC_WAKEUPS, NULL, 1);
+    metrics_add(service->publisher.metrics, METRIC_WAKEUPS, NULL, 1);
     if (fds[4].revents)
         (void)!read(service->timer, &count, sizeof count);
     if (fds[0].revents)
         take_signals(service);
     if (fds[1].revents)
-        duties_finish(service);
+        jobs_finish(service);
     if (fds[2].revents)
-        telling_take(service);
+        take_answer(service);
     if (fds[3].revents)
-        alarm_take(service);
+        take_wall(service);
 }
 
 /* A job that does not end takes the process with it: its supervisor starts another one. */
@@ -114,8 +115,8 @@ static void check_job(struct service *service)
 {
     struct err err;
 
-    if (service->busy == DUTY_NONE || clock_left(service->job.look_at) > 0 ||
-        job_may_go_on(&service->job))
+    if (service->worker.busy == WORK_NONE || clock_left(service->worker.job.look_at) > 0 ||
+        job_may_go_on(&service->worker.job))
         return;
     (void)err_set(&err, ERR_DEADLINE, NULL, "the work did not end in time");
     service_fail(service, &err);
@@ -126,32 +127,33 @@ static void wind_up(struct service *service)
 {
     const int64_t end = clock_ms() + STOP_MS;
 
-    while (clock_left(end) > 0 && (atomic_load(&service->agent.writing) ||
-                                   (service->hook.pid > 0 && service->telling < CONFIG_SETS_MAX))) {
-        struct pollfd fds[] = {{service->job.done, POLLIN, 0}, {service->hook.fd, POLLIN, 0}};
+    while (clock_left(end) > 0 &&
+           (atomic_load(&service->worker.agent.writing) || on_change_busy(&service->on_change))) {
+        struct pollfd fds[] = {{service->worker.job.done, POLLIN, 0},
+                               {service->on_change.hook.fd, POLLIN, 0}};
 
         (void)poll(fds, 2, 20);
         if (fds[0].revents)
-            duties_finish(service);
+            jobs_finish(service);
         if (fds[1].revents)
-            telling_take(service);
+            take_answer(service);
     }
 }
 
 static void run(struct service *service)
 {
     while (!service->stop) {
-        duties_start(service);
+        jobs_start(service);
         if (service->stop)
             break;
-        alarm_set(service->timer, duties_next(service), 0);
+        alarm_set(service->timer, jobs_next(service), 0);
         wait_for_news(service);
         check_job(service);
     }
-    sd_notify_tell(&service->notify, "STOPPING=1");
+    sd_notify_queue(&service->manager.notify, "STOPPING=1");
     if (service->status == 0)
         wind_up(service);
-    publish(service);
+    publish(&service->publisher, service);
 }
 
 /* ---- begin and end ---- */
@@ -168,35 +170,35 @@ static int open_clocks(struct service *service, struct err *err)
 /* Before there is a thread or a secret: who is to be told, and the service manager. */
 static int open_others(struct service *service, struct err *err)
 {
-    sd_notify_open(&service->notify);
-    service->metrics = metrics_new();
-    if (!service->metrics)
+    sd_notify_open(&service->manager.notify);
+    service->publisher.metrics = service->on_change.metrics = metrics_new();
+    if (!service->publisher.metrics)
         return err_set(err, ERR_MEMORY_FULL, NULL, "no memory for the metrics");
-    return tell_open(&service->hook, service->config, err);
+    return change_hook_open(&service->on_change.hook, service->config, err);
 }
 
-static int begin(struct service *service, unsigned needs, struct err *err)
+static int begin_service(struct service *service, unsigned needs, struct err *err)
 {
     const struct install_target target =
         agent_target(service->config, "", clock_ms() + service->config->deadline_ms);
 
     if (open_others(service, err) < 0 ||
         process_begin(&service->process, service->config, err) < 0 ||
-        job_open(&service->job, err) < 0 || open_clocks(service, err) < 0 ||
+        job_open(&service->worker.job, err) < 0 || open_clocks(service, err) < 0 ||
         service_size(service, err) < 0)
         return -1;
-    service->agent.environment = &service->process.environment;
-    status_path(service->config, service->status_path);
-    log_observe(publish_event, service);
-    if (install_hold(&target, &service->lock, &service->target, err) < 0)
+    service->worker.agent.environment = &service->process.environment;
+    status_path(service->config, service->publisher.path);
+    log_observe(measure_event, service);
+    if (install_run_lock(&target, &service->worker.lock, &service->worker.target, err) < 0)
         return -1;
     status_tidy(service->config);
-    confine(service->config,
-            &(const struct confine_options){needs, service->hook.pid, service->notify.fd});
-    aside_start(&service->output);
-    aside_start(&service->files);
-    aside_start(&service->notes);
-    aside_start(&service->reader);
+    confine(service->config, &(const struct confine_options){needs, service->on_change.hook.pid,
+                                                             service->manager.notify.fd});
+    aside_start(&service->publisher.output);
+    aside_start(&service->publisher.files);
+    aside_start(&service->on_change.notes);
+    aside_start(&service->reload.reader);
     return 0;
 }
 
@@ -204,9 +206,9 @@ static int begin(struct service *service, unsigned needs, struct err *err)
  * arena is left to the kernel: wiping it under that thread could end in a crash instead. */
 static void end(struct service *service)
 {
-    if (service->hook.pid > 0)
-        hook_close(&service->hook);
-    if (service->busy == DUTY_NONE)
+    if (service->on_change.hook.pid > 0)
+        hook_close(&service->on_change.hook);
+    if (service->worker.busy == WORK_NONE)
         arena_wipe();
 }
 
@@ -219,8 +221,8 @@ static void say_hello(const struct service *service)
               log_n("interval_ms", service->config->interval_ms),
               log_n("probe_interval_ms", service->config->probe_interval_ms),
               log_n("endpoints", (int64_t)service->config->endpoint_count),
-              log_s("on_change", service->hook.pid > 0 ? "told" : "nobody"),
-              log_s("status_file", service->status_path), log_s("backing", stats.backing));
+              log_s("on_change", service->on_change.hook.pid > 0 ? "told" : "nobody"),
+              log_s("status_file", service->publisher.path), log_s("backing", stats.backing));
 }
 
 int service_run(const struct config *config, unsigned needs)
@@ -232,15 +234,14 @@ int service_run(const struct config *config, unsigned needs)
         (void)err_set(&err, ERR_MEMORY_FULL, "memory", "no room to work in");
         return log_error(&err);
     }
-    service->config = service->agent.config = config;
-    service->agent.stays = true;
+    service->config = service->worker.agent.config = config;
+    service->worker.agent.stays = true;
     service->started_at = clock_wall();
-    service->publish_at = clock_ms() + PUBLISH_MS;
-    service->telling = CONFIG_SETS_MAX;
-    service->telling_claim = -1;
-    service->hook.fd = -1;
-    service->output = service->files = service->notes = service->reader = (struct aside)ASIDE;
-    if (begin(service, needs, &err) < 0) {
+    service->publisher.at = clock_ms() + PUBLISH_MS;
+    service->publisher.output = service->publisher.files = (struct aside)ASIDE;
+    service->reload.reader = (struct aside)ASIDE;
+    on_change_open(&service->on_change);
+    if (begin_service(service, needs, &err) < 0) {
         service_fail(service, &err);
     } else {
         say_hello(service);

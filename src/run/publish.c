@@ -12,202 +12,12 @@
 #include "metrics/metrics.h"
 #include "process/confine.h"
 #include "run/state.h"
-#include "run/status.h"
 #include "sandbox/sandbox.h"
 
-enum { STATUS_MODE = 0644, PARTS_PER_UNIT = 1000, EVENT_FIELDS_MAX = 24 };
+enum { STATUS_MODE = 0644 };
 
 /* For who reads standard output; and for that, or for a file system, to be done with it. */
 enum { PATIENCE_MS = 1000, ASIDE_MS = PATIENCE_MS + 500 };
-
-/* ---- metrics ---- */
-
-static void measure_certificate(const struct service *service, size_t i, const char *certificate,
-                                int64_t not_before, int64_t not_after)
-{
-    const struct metrics_labels labels = {{service_set_name(service, i), certificate}};
-
-    if (not_before)
-        metrics_set(service->metrics, METRIC_CERTIFICATE_NOT_BEFORE, &labels, not_before);
-    if (not_after)
-        metrics_set(service->metrics, METRIC_CERTIFICATE_NOT_AFTER, &labels, not_after);
-}
-
-static void measure_set(const struct service *service, size_t i)
-{
-    const struct service_set *set = &service->sets[i];
-    const struct config_set *config = &service->config->sets[i];
-    const struct metrics_labels labels = {{service_set_name(service, i)}};
-    size_t v;
-
-    if (set->fetched_at)
-        metrics_set(service->metrics, METRIC_LAST_FETCH, &labels, set->fetched_at);
-    if (set->succeeded_at)
-        metrics_set(service->metrics, METRIC_LAST_SUCCESS, &labels, set->succeeded_at);
-    measure_certificate(service, i, "leaf", set->survey.not_before, set->survey.not_after);
-    measure_certificate(service, i, "ca", 0, set->survey.ca_not_after);
-    for (v = 0; v < set->survey.facts.version_count && v < config->secret_count; v++)
-        metrics_set(service->metrics, METRIC_SECRET_VERSION,
-                    METRICS_LABELS(service_set_name(service, i), config->secrets[v],
-                                   set->survey.facts.version_ids[v]),
-                    1);
-}
-
-/* The next endpoint from i on with this label: those that differ in their paths are one server. */
-static size_t same_server(const struct config *config, size_t i, const char *label)
-{
-    while (i < config->endpoint_count && strcmp(config->endpoints[i].label, label) != 0)
-        i++;
-    return i;
-}
-
-static void measure_endpoint(const struct service *service, size_t i)
-{
-    static const char *const names[] = {[HISTORY_HOUR] = "1h", [HISTORY_DAY] = "24h"};
-    const struct history *history = &service->histories[i];
-    const struct config *config = service->config;
-    const char *label = config->endpoints[i].label;
-    struct history_sum sum;
-    int64_t asked, accepted;
-    int window;
-    size_t e;
-
-    if (history->attestation_asked || config->attest != ATTEST_OFF)
-        metrics_set(service->metrics, METRIC_ATTESTED, METRICS_LABELS(label),
-                    history->attestation_asked && service_attestation(service, i) == ERR_NONE &&
-                        config->attest_pcr_count > 0);
-    for (window = 0; window < HISTORY_WINDOWS; window++) {
-        asked = accepted = 0;
-        for (e = i; e < config->endpoint_count; e = same_server(config, e + 1, label)) {
-            history_sum(&service->histories[e], clock_ms(), (enum history_window)window, &sum);
-            asked += sum.asked;
-            accepted += sum.accepted;
-        }
-        if (asked > 0)
-            metrics_set(service->metrics, METRIC_SUCCESS_RATIO,
-                        METRICS_LABELS(label, names[window]), accepted * PARTS_PER_UNIT / asked);
-    }
-}
-
-static const char *word(bool on)
-{
-    return on ? "yes" : "no";
-}
-
-static void measure_process(const struct service *service)
-{
-    struct metrics *metrics = service->metrics;
-    struct process_facts facts;
-    struct sandbox_facts sandbox;
-    struct arena_stats stats;
-
-    arena_stats(&stats);
-    process_look(&facts);
-    sandbox_look(&sandbox);
-    metrics_set(metrics, METRIC_BUILD_INFO, METRICS_LABELS(MTLS_AGENT_VERSION), 1);
-    metrics_set(metrics, METRIC_START_TIME, NULL, service->started_at);
-    metrics_set(metrics, METRIC_FETCH_INTERVAL, NULL, service->config->interval_ms / 1000);
-    metrics_set(metrics, METRIC_MEMORY_LOCKED, NULL, (int64_t)stats.locked);
-    metrics_set(metrics, METRIC_MEMORY_PEAK, NULL, (int64_t)stats.peak);
-    metrics_set(metrics, METRIC_MEMORY_LOCK, METRICS_LABELS(stats.backing), 1);
-    metrics_set(metrics, METRIC_SANDBOX,
-                METRICS_LABELS(word(facts.core), word(facts.dumpable), word(facts.no_new_privs),
-                               word(facts.seccomp), word(sandbox.landlock > 0)),
-                1);
-}
-
-void publish_event(void *user, const char *event, const struct log_field *fields)
-{
-    const struct service *service = user;
-    struct log_field known[EVENT_FIELDS_MAX + 1] = {{0}};
-    size_t i, e;
-
-    for (i = 0; i < EVENT_FIELDS_MAX && fields[i].key; i++) {
-        known[i] = fields[i];
-        if (!fields[i].text || strcmp(fields[i].key, "endpoint") != 0)
-            continue;
-        for (e = 0; e < service->config->endpoint_count; e++)
-            if (strcmp(service->config->endpoints[e].text, fields[i].text) == 0)
-                known[i].text = service->config->endpoints[e].label;
-    }
-    metrics_event(service->metrics, event, known);
-}
-
-/* Alarms need a 0 before the first failure. */
-static void measure_zeroes(const struct service *service)
-{
-    static const char *const told[] = {"done", "failed", "timeout"};
-    static const enum outcome fetched[] = {OUTCOME_INSTALLED, OUTCOME_UNCHANGED, OUTCOME_FAILED};
-    static const char *const shaken[] = {"accepted", "refused", "untrusted", "unreachable",
-                                         "unattested"};
-    const struct config *config = service->config;
-    size_t i, w;
-
-    for (w = 0; w < sizeof told / sizeof *told; w++)
-        metrics_add(service->metrics, METRIC_HOOKS, METRICS_LABELS(told[w]), 0);
-    for (w = 0; w < 2; w++)
-        metrics_add(service->metrics, METRIC_RELOADS, METRICS_LABELS(told[w]), 0);
-    for (i = 0; i < config->set_count; i++) {
-        metrics_add(service->metrics, METRIC_ROLLBACKS,
-                    METRICS_LABELS(service_set_name(service, i)), 0);
-        for (w = 0; w < sizeof fetched / sizeof *fetched; w++)
-            metrics_add(
-                service->metrics, METRIC_FETCHES,
-                METRICS_LABELS(service_set_name(service, i), outcome_info(fetched[w])->name), 0);
-    }
-    for (i = 0; i < config->endpoint_count; i++)
-        for (w = 0; w < sizeof shaken / sizeof *shaken - (config->attest == ATTEST_OFF); w++)
-            metrics_add(service->metrics, METRIC_HANDSHAKES,
-                        METRICS_LABELS(config->endpoints[i].label, shaken[w], ""), 0);
-}
-
-static void forget_others(const struct service *service)
-{
-    const struct config *config = service->config;
-    const char **names = calloc(config->endpoint_count + config->set_count + 1, sizeof *names);
-    size_t i;
-
-    if (!names)
-        return; /* until the next time */
-    for (i = 0; i < config->endpoint_count; i++)
-        names[i] = config->endpoints[i].label;
-    metrics_retain(service->metrics, "endpoint", names, config->endpoint_count);
-    for (i = 0; i < config->set_count; i++)
-        names[i] = service_set_name(service, i);
-    metrics_retain(service->metrics, "set", names, config->set_count);
-    free(names);
-}
-
-void publish_begin(const struct service *service)
-{
-    metrics_use_emf(service->metrics, service->config->metrics_emf);
-    forget_others(service);
-    measure_zeroes(service);
-}
-
-/* Gauges of what is no longer configured, or not known any more, go. */
-static void measure(const struct service *service)
-{
-    static const enum metric gauges[] = {
-        METRIC_SECRET_VERSION,
-        METRIC_LAST_FETCH,
-        METRIC_LAST_SUCCESS,
-        METRIC_CERTIFICATE_NOT_BEFORE,
-        METRIC_CERTIFICATE_NOT_AFTER,
-        METRIC_SUCCESS_RATIO,
-        METRIC_ATTESTED,
-    };
-    size_t i;
-
-    for (i = 0; i < sizeof gauges / sizeof *gauges; i++)
-        metrics_forget(service->metrics, gauges[i]);
-    for (i = 0; i < service->config->set_count; i++)
-        measure_set(service, i);
-    for (i = 0; i < service->config->endpoint_count; i++)
-        if (same_server(service->config, 0, service->config->endpoints[i].label) == i)
-            measure_endpoint(service, i);
-    measure_process(service);
-}
 
 /* Whether standard output takes PIPE_BUF bytes without a wait for who reads it. */
 static bool has_room(int ms)
@@ -244,43 +54,44 @@ static int look_for_room(void *user, struct bytes unused)
     return has_room(0) ? 0 : -1;
 }
 
-static bool print_unread(struct service *service)
+static bool print_unread(struct publisher *publisher)
 {
-    struct bytes rest = buf_bytes(&service->unread);
-    const size_t read = atomic_load(&service->read);
+    struct bytes rest = buf_bytes(&publisher->unread);
+    const size_t read = atomic_load(&publisher->read);
 
     rest.data += read;
     rest.len -= read;
     if (rest.len > 0)
-        (void)aside_do(&service->output, print_some, &service->read, rest, ASIDE_MS);
-    return !aside_is_stuck(&service->output) && atomic_load(&service->read) == service->unread.len;
+        (void)aside_do(&publisher->output, print_some, &publisher->read, rest, ASIDE_MS);
+    return !aside_is_stuck(&publisher->output) &&
+           atomic_load(&publisher->read) == publisher->unread.len;
 }
 
 /* Where nobody reads, nothing is counted as told; what was begun is ended before there is more. */
-static void print_emf(struct service *service)
+static void print_emf(struct publisher *publisher)
 {
-    if (aside_do(&service->output, look_for_room, NULL, (struct bytes){0}, ASIDE_MS) < 0 ||
-        !print_unread(service))
+    if (aside_do(&publisher->output, look_for_room, NULL, (struct bytes){0}, ASIDE_MS) < 0 ||
+        !print_unread(publisher))
         return;
-    buf_free(&service->unread);
-    service->unread = (struct buf){.public = true};
-    atomic_store(&service->read, 0);
-    if (metrics_render_emf(service->metrics, clock_wall() * 1000, &service->unread) == 0)
-        (void)print_unread(service);
+    buf_free(&publisher->unread);
+    publisher->unread = (struct buf){.public = true};
+    atomic_store(&publisher->read, 0);
+    if (metrics_render_emf(publisher->metrics, clock_wall() * 1000, &publisher->unread) == 0)
+        (void)print_unread(publisher);
 }
 
 /* ---- files ---- */
 
-static int write_status(struct service *service, struct err *err)
+static int write_status(struct publisher *publisher, const struct service *service, struct err *err)
 {
     struct buf text = {.public = true};
     int result = -1;
 
     if (status_render(service, &text) < 0)
-        (void)err_set(err, ERR_MEMORY_FULL, service->status_path, "no memory for the status");
-    else if (aside_replace(&service->files, service->status_path, buf_bytes(&text), STATUS_MODE,
+        (void)err_set(err, ERR_MEMORY_FULL, publisher->path, "no memory for the status");
+    else if (aside_replace(&publisher->files, publisher->path, buf_bytes(&text), STATUS_MODE,
                            ASIDE_MS) < 0)
-        (void)err_set_errno(err, ERR_SYSTEM, service->status_path, "the status cannot be written");
+        (void)err_set_errno(err, ERR_SYSTEM, publisher->path, "the status cannot be written");
     else
         result = 0;
     buf_free(&text);
@@ -288,27 +99,27 @@ static int write_status(struct service *service, struct err *err)
 }
 
 /* What cannot be written is said once, and once more when it can be. */
-static void note_failure(struct service *service, const struct err *err)
+static void note_failure(struct publisher *publisher, const struct err *err)
 {
     const char *reason = err ? err->reason : "";
 
-    if (err && strcmp(service->unwritten, reason) != 0)
+    if (err && strcmp(publisher->unwritten, reason) != 0)
         log_event(LOG_LEVEL_WARNING, "not_published", log_s("file", err->subject),
                   log_s("reason", reason));
-    else if (!err && service->unwritten[0])
-        log_event(LOG_LEVEL_INFO, "published", log_s("file", service->status_path));
-    (void)snprintf(service->unwritten, sizeof service->unwritten, "%s", reason);
+    else if (!err && publisher->unwritten[0])
+        log_event(LOG_LEVEL_INFO, "published", log_s("file", publisher->path));
+    (void)snprintf(publisher->unwritten, sizeof publisher->unwritten, "%s", reason);
 }
 
-static void write_files(struct service *service)
+static void write_files(struct publisher *publisher, const struct service *service)
 {
     struct err err;
-    int result = write_status(service, &err);
+    int result = write_status(publisher, service, &err);
 
     if (result == 0 && service->config->metrics_file)
-        result =
-            metrics_write(service->metrics, &service->files, service->config->metrics_file, &err);
-    note_failure(service, result < 0 ? &err : NULL);
+        result = metrics_write(publisher->metrics, &publisher->files, service->config->metrics_file,
+                               &err);
+    note_failure(publisher, result < 0 ? &err : NULL);
 }
 
 /* ---- the service manager, and the log ---- */
@@ -318,7 +129,8 @@ static size_t valid_sets(const struct service *service)
     size_t i, count = 0;
 
     for (i = 0; i < service->config->set_count; i++)
-        count += service->sets[i].survey.err.code == ERR_NONE && service->sets[i].survey.not_after;
+        count += service->seen.sets[i].state.err.code == ERR_NONE &&
+                 service->seen.sets[i].state.not_after;
     return count;
 }
 
@@ -327,18 +139,18 @@ static size_t accepting_endpoints(const struct service *service)
     size_t i, count = 0;
 
     for (i = 0; i < service->config->endpoint_count; i++)
-        count += service->histories[i].last == PROBE_ACCEPTED;
+        count += service->seen.histories[i].last == PROBE_ACCEPTED;
     return count;
 }
 
-static void tell_manager(const struct service *service)
+static void notify_manager(const struct service *service)
 {
-    const char *outcome = outcome_info(service->sets[0].outcome)->name;
-    const int64_t end = service->sets[0].survey.not_after;
+    const char *outcome = outcome_info(service->seen.sets[0].outcome)->name;
+    const int64_t end = service->seen.sets[0].state.not_after;
     char until[CLOCK_TEXT_MAX];
 
     clock_format(until, end);
-    sd_notify_status(&service->notify,
+    sd_notify_status(&service->manager.notify,
                      "%zu of %zu sets valid%s%s%s, last fetch: %s, %zu of %zu enclaves accept",
                      valid_sets(service), service->config->set_count, end ? " (until " : "",
                      end ? until : "", end ? ")" : "", outcome ? outcome : "none yet",
@@ -346,50 +158,50 @@ static void tell_manager(const struct service *service)
 }
 
 /* What others count, since the start. */
-static void count_losses(struct service *service)
+static void count_losses(struct publisher *publisher)
 {
     int call;
     const size_t refused = sandbox_refused(&call), dropped = log_dropped();
 
-    metrics_add(service->metrics, METRIC_LOG_LINES_DROPPED, NULL,
-                (int64_t)(dropped - service->dropped));
-    service->dropped = dropped;
-    metrics_add(service->metrics, METRIC_SANDBOX_REFUSALS, NULL,
-                (int64_t)(refused - service->refusals));
-    service->refusals = refused;
+    metrics_add(publisher->metrics, METRIC_LOG_LINES_DROPPED, NULL,
+                (int64_t)(dropped - publisher->dropped));
+    publisher->dropped = dropped;
+    metrics_add(publisher->metrics, METRIC_SANDBOX_REFUSALS, NULL,
+                (int64_t)(refused - publisher->refusals));
+    publisher->refusals = refused;
 }
 
-void publish(struct service *service)
+void publish(struct publisher *publisher, const struct service *service)
 {
     measure(service);
-    count_losses(service);
-    confine_tell();
-    write_files(service);
+    count_losses(publisher);
+    confine_log_refusals();
+    write_files(publisher, service);
     if (service->config->metrics_emf)
-        print_emf(service);
-    tell_manager(service);
-    service->publish_at = clock_ms() + PUBLISH_MS;
+        print_emf(publisher);
+    notify_manager(service);
+    publisher->at = clock_ms() + PUBLISH_MS;
 }
 
 static void log_set(const struct service *service, size_t i)
 {
-    const struct service_set *set = &service->sets[i];
+    const struct seen_set *set = &service->seen.sets[i];
     char until[CLOCK_TEXT_MAX], success[CLOCK_TEXT_MAX];
 
-    clock_format(until, set->survey.not_after);
+    clock_format(until, set->state.not_after);
     clock_format(success, set->succeeded_at);
-    log_event(LOG_LEVEL_INFO, "status_set", log_s("set", service_set_name(service, i)),
+    log_event(LOG_LEVEL_INFO, "status_set", log_s("set", config_set_name(service->config, i)),
               log_s("outcome", set->outcome ? outcome_info(set->outcome)->name : "none_yet"),
               log_s("code", set->err.code ? err_info(set->err.code)->name : NULL),
-              log_s("problem", set->survey.err.code ? err_info(set->survey.err.code)->name : NULL),
-              log_s("fingerprint", set->survey.fingerprint[0] ? set->survey.fingerprint : NULL),
-              log_s("not_after", set->survey.not_after ? until : NULL),
+              log_s("problem", set->state.err.code ? err_info(set->state.err.code)->name : NULL),
+              log_s("fingerprint", set->state.fingerprint[0] ? set->state.fingerprint : NULL),
+              log_s("not_after", set->state.not_after ? until : NULL),
               log_s("last_success", set->succeeded_at ? success : NULL));
 }
 
 static void log_endpoint(const struct service *service, size_t i)
 {
-    const struct history *history = &service->histories[i];
+    const struct history *history = &service->seen.histories[i];
     struct history_sum hour, day;
 
     history_sum(history, clock_ms(), HISTORY_HOUR, &hour);
@@ -413,7 +225,7 @@ void publish_log(const struct service *service)
         log_set(service, i);
     for (i = 0; i < service->config->endpoint_count; i++)
         log_endpoint(service, i);
-    log_event(LOG_LEVEL_INFO, "status", log_s("state", service->ready ? "ready" : "starting"),
+    log_event(LOG_LEVEL_INFO, "status", log_s("state", service->seen.ready ? "ready" : "starting"),
               log_n("up_s", clock_wall() - service->started_at),
               log_n("locked_bytes", (int64_t)stats.locked),
               log_n("peak_bytes", (int64_t)stats.peak), log_s("backing", stats.backing));

@@ -11,8 +11,8 @@
 enum { READ_MS = 3000 };
 
 /* What is known of an endpoint by its text, before the configuration changed. */
-static const struct history *find(const struct config *before, const struct history *histories,
-                                  const char *text)
+static const struct history *find_history(const struct config *before,
+                                          const struct history *histories, const char *text)
 {
     size_t i;
 
@@ -30,7 +30,7 @@ static struct history *carry_over(const struct config *before, const struct hist
     size_t i;
 
     for (i = 0; carried && i < after->endpoint_count; i++) {
-        known = find(before, histories, after->endpoints[i].text);
+        known = find_history(before, histories, after->endpoints[i].text);
         if (!known)
             continue;
         carried[i] = *known;
@@ -40,22 +40,10 @@ static struct history *carry_over(const struct config *before, const struct hist
     return carried;
 }
 
-static void set_schedule(struct service *service)
-{
-    const struct schedule schedule = schedule_of(service->config->interval_ms);
-    size_t i;
-
-    service->schedule.interval_ms = schedule.interval_ms;
-    service->schedule.floor_ms = schedule.floor_ms;
-    for (i = 0; i < CONFIG_SETS_MAX; i++) {
-        service->sets[i].tell_schedule.interval_ms = schedule.interval_ms;
-        service->sets[i].tell_schedule.floor_ms = schedule.floor_ms;
-    }
-}
-
 /* What is known of a set. */
 struct known {
-    struct service_set set;
+    struct seen_set seen;
+    struct on_change_set on_change;
     struct agent_set agent;
 };
 
@@ -87,7 +75,8 @@ static void carry_set(struct known *known, const struct service *service,
     for (i = 0; i < before->set_count; i++)
         if (is_same_set(&before->sets[i], &after->sets[set]) &&
             is_same(before->region, after->region))
-            *known = (struct known){service->sets[i], service->agent.sets[i]};
+            *known = (struct known){service->seen.sets[i], service->on_change.sets[i],
+                                    service->worker.agent.sets[i]};
 }
 
 /* What is as large as a configuration. */
@@ -102,7 +91,7 @@ static int find_room(struct room *room, const struct service *service, const str
 {
     size_t i;
 
-    room->histories = carry_over(before, service->histories, after);
+    room->histories = carry_over(before, service->seen.histories, after);
     room->known = calloc(CONFIG_SETS_MAX, sizeof *room->known);
     if (!room->histories || !room->known) {
         (void)err_set(err, ERR_MEMORY_FULL, NULL, "no room to watch the endpoints");
@@ -121,16 +110,25 @@ static void move(struct service *service, const struct room *room)
     size_t i;
 
     for (i = 0; i < CONFIG_SETS_MAX; i++) {
-        service->sets[i] = room->known[i].set;
-        service->sets[i].rehearsed_at = 0; /* other endpoints, or another policy */
-        service->agent.sets[i] = room->known[i].agent;
+        service->seen.sets[i] = room->known[i].seen;
+        service->seen.sets[i].rehearsed_at = 0; /* other endpoints, or another policy */
+        service->on_change.sets[i] = room->known[i].on_change;
+        service->worker.agent.sets[i] = room->known[i].agent;
     }
     free(room->known);
-    free(service->histories);
-    watch_close(&service->watch);
-    service->histories = room->histories;
-    service->watch = room->watch;
-    service->agent.probes = service->watch.probes;
+    free(service->seen.histories);
+    watch_close(&service->worker.watch);
+    service->seen.histories = room->histories;
+    service->worker.watch = room->watch;
+    service->worker.agent.probes = service->worker.watch.probes;
+}
+
+static void use(struct service *service, const struct config *config)
+{
+    service->config = service->worker.agent.config = config;
+    due_configure(&service->due, config);
+    on_change_configure(&service->on_change, config);
+    measure_begin(service);
 }
 
 int service_size(struct service *service, struct err *err)
@@ -140,54 +138,43 @@ int service_size(struct service *service, struct err *err)
     if (find_room(&room, service, NULL, service->config, err) < 0)
         return -1;
     move(service, &room);
-    set_schedule(service);
-    publish_begin(service);
+    use(service, service->config);
     return 0;
-}
-
-static void use(struct service *service, struct config *config)
-{
-    config_free(service->reloaded);
-    service->reloaded = config;
-    service->config = service->agent.config = config;
-    set_schedule(service);
-    publish_begin(service);
-    config_log(config);
 }
 
 /* Aside, where the file may hang. What was read too late to be used, before, goes here. */
 static int read_again(void *user, struct bytes unused)
 {
-    struct reading *reading = user;
+    struct reload *reload = user;
 
     (void)unused;
-    config_free(reading->config);
-    reading->config = NULL;
-    if (config_reload(reading->before, &reading->config, &reading->err) == 0 &&
-        confine_check(reading->config, &reading->err) < 0) {
-        config_free(reading->config);
-        reading->config = NULL;
+    config_free(reload->config);
+    reload->config = NULL;
+    if (config_reload(reload->before, &reload->config, &reload->err) == 0 &&
+        confine_check(reload->config, reload->before, &reload->err) < 0) {
+        config_free(reload->config);
+        reload->config = NULL;
     }
     return 0;
 }
 
 static struct config *read_file(struct service *service, struct err *err)
 {
-    struct reading *reading = &service->reading;
+    struct reload *reload = &service->reload;
     struct config *config;
 
-    if (!aside_is_stuck(&service->reader))
-        reading->before = service->config;
+    if (!aside_is_stuck(&reload->reader))
+        reload->before = service->config;
     /* A note that hangs points into the configuration in use. */
-    if (aside_is_stuck(&service->notes) ||
-        aside_do(&service->reader, read_again, reading, (struct bytes){0}, READ_MS) < 0) {
+    if (aside_is_stuck(&service->on_change.notes) ||
+        aside_do(&reload->reader, read_again, reload, (struct bytes){0}, READ_MS) < 0) {
         (void)err_set(err, ERR_CONFIG, service->config->file, "a file system does not answer");
         return NULL;
     }
-    config = reading->config;
-    reading->config = NULL;
+    config = reload->config;
+    reload->config = NULL;
     if (!config)
-        *err = reading->err;
+        *err = reload->err;
     return config;
 }
 
@@ -212,6 +199,9 @@ static int reload(struct service *service, struct err *err)
     }
     move(service, &room);
     use(service, config);
+    config_free(service->reload.in_use);
+    service->reload.in_use = config;
+    config_log(config);
     return 0;
 }
 
@@ -226,11 +216,12 @@ void service_reload(struct service *service)
     else
         log_event(LOG_LEVEL_ERROR, "reload_refused", log_s("code", err_info(err.code)->name),
                   log_s("subject", err.subject), log_s("reason", err.reason));
-    metrics_add(service->metrics, METRIC_RELOADS, METRICS_LABELS(done ? "done" : "failed"), 1);
-    agent_forget(&service->agent);
-    service->reload = false;
-    service->refresh = true;
-    service->reloading = true;
+    metrics_add(service->publisher.metrics, METRIC_RELOADS,
+                METRICS_LABELS(done ? "done" : "failed"), 1);
+    agent_forget(&service->worker.agent);
+    service->reload.asked = false;
+    service->reload.unanswered = true;
+    service->due.refresh = true;
     for (i = 0; i < CONFIG_SETS_MAX; i++)
-        service->sets[i].tell_at = 0;
+        service->on_change.sets[i].at = 0;
 }

@@ -2,6 +2,7 @@
 #include "run/sd_notify.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -12,27 +13,21 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/decimal.h"
 enum {
     MESSAGE_MAX = 1024,
-    DIGITS_MAX = 18,
     UNSENT_MAX =
         sizeof((struct sd_notify *)NULL)->unsent / sizeof *((struct sd_notify *)NULL)->unsent
 };
 
-/* Decimal digits alone, and few enough for an int64_t; 0: something else. */
-static int64_t parse_number(const char *text)
-{
-    const size_t digits = strspn(text, "0123456789");
-
-    return digits > 0 && digits <= DIGITS_MAX && text[digits] == '\0' ? strtoll(text, NULL, 10) : 0;
-}
+#define USEC_MAX INT64_C(999999999999999999)
 
 static int64_t watchdog_ms(void)
 {
     const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
-    int64_t period = usec ? parse_number(usec) : 0;
+    int64_t period = usec ? decimal_number(usec, USEC_MAX) : 0;
 
-    if (period == 0 || (pid && parse_number(pid) != getpid()))
+    if (period <= 0 || (pid && decimal_number(pid, INT_MAX) != getpid()))
         return 0;
     return period < 2000 ? 1 : period / 2000;
 }
@@ -106,7 +101,7 @@ bool sd_notify_waits(const struct sd_notify *notify)
     return notify->unsent_count > 0;
 }
 
-void sd_notify_tell(struct sd_notify *notify, const char *text)
+void sd_notify_queue(struct sd_notify *notify, const char *text)
 {
     if (notify->fd < 0)
         return;
@@ -154,7 +149,7 @@ void sd_notify_reloading(struct sd_notify *notify)
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     (void)snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld",
                    (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
-    sd_notify_tell(notify, text);
+    sd_notify_queue(notify, text);
 }
 
 void sd_notify_close(struct sd_notify *notify)

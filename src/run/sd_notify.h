@@ -34,9 +34,9 @@ int64_t sd_notify_watchdog_ms(const struct sd_notify *notify);
 /*
  * Sends assignments, "READY=1", with a newline between two. Text of ours: it goes as it is. Where
  * the manager has no room for it, sd_notify_send()'s is left out, since it comes again anyway, and
- * so that it overtakes nothing; sd_notify_tell()'s, of less than 64 bytes, is kept.
+ * so that it overtakes nothing; sd_notify_queue()'s, of less than 64 bytes, is kept.
  */
-void sd_notify_tell(struct sd_notify *notify, const char *text);
+void sd_notify_queue(struct sd_notify *notify, const char *text);
 
 /* Sends what was kept, as far as there is room; whether there is more, and poll(2) for POLLOUT. */
 void sd_notify_flush(struct sd_notify *notify);

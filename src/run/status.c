@@ -38,7 +38,7 @@ static const char *state_of(const struct service *service)
 {
     if (service->stop)
         return "stopped";
-    return service->ready ? "ready" : "starting";
+    return service->seen.ready ? "ready" : "starting";
 }
 
 static void put_agent(struct json_writer *writer, const struct service *service)
@@ -80,39 +80,26 @@ static void put_versions(struct json_writer *writer, const struct installed *fac
     json_close(writer, ']');
 }
 
-static void put_installed(struct json_writer *writer, const struct survey *survey)
+static void put_installed(struct json_writer *writer, const struct target_state *state)
 {
-    if (!survey->fingerprint[0]) {
+    if (!state->fingerprint[0]) {
         json_put_text(writer, "installed", NULL);
         return;
     }
     json_open(writer, "installed", '{');
-    json_put_text(writer, "fingerprint", survey->fingerprint);
-    json_put_text(writer, "subject", survey->subject[0] ? survey->subject : NULL);
-    json_put_text(writer, "key", survey->key_text[0] ? survey->key_text : NULL);
-    put_time(writer, "not_before", survey->not_before);
-    put_time(writer, "not_after", survey->not_after);
-    put_time(writer, "ca_not_after", survey->ca_not_after);
-    put_versions(writer, &survey->facts);
+    json_put_text(writer, "fingerprint", state->fingerprint);
+    json_put_text(writer, "subject", state->subject[0] ? state->subject : NULL);
+    json_put_text(writer, "key", state->key_text[0] ? state->key_text : NULL);
+    put_time(writer, "not_before", state->not_before);
+    put_time(writer, "not_after", state->not_after);
+    put_time(writer, "ca_not_after", state->ca_not_after);
+    put_versions(writer, &state->facts);
     json_close(writer, '}');
-}
-
-static const char *told_state(const struct service *service, size_t i)
-{
-    const struct service_set *set = &service->sets[i];
-
-    if (service->hook.pid <= 0)
-        return "none";
-    if (service->telling == i)
-        return "running";
-    if (set->survey.told || strcmp(set->told, set->survey.facts.set) == 0)
-        return "done";
-    return set->told_err.code == ERR_NONE ? "pending" : "failed";
 }
 
 static void put_set(struct json_writer *writer, const struct service *service, size_t i)
 {
-    const struct service_set *set = &service->sets[i];
+    const struct seen_set *set = &service->seen.sets[i];
 
     json_open(writer, NULL, '{');
     json_put_text(writer, "set", service->config->sets[i].sub);
@@ -120,10 +107,10 @@ static void put_set(struct json_writer *writer, const struct service *service, s
     put_err(writer, "error", &set->err);
     put_time(writer, "last_fetch", set->fetched_at);
     put_time(writer, "last_success", set->succeeded_at);
-    put_installed(writer, &set->survey);
-    put_err(writer, "problem", &set->survey.err);
-    json_put_text(writer, "on_change", told_state(service, i));
-    put_err(writer, "on_change_error", &set->told_err);
+    put_installed(writer, &set->state);
+    put_err(writer, "problem", &set->state.err);
+    json_put_text(writer, "on_change", on_change_state(&service->on_change, &service->seen, i));
+    put_err(writer, "on_change_error", &service->on_change.sets[i].err);
     if (set->asked)
         json_put_number(writer, "endpoints_accepting", (int64_t)set->accepted);
     else
@@ -152,7 +139,7 @@ static void put_window(struct json_writer *writer, const char *name, const struc
 
 static void put_endpoint(struct json_writer *writer, const struct service *service, size_t i)
 {
-    const struct history *history = &service->histories[i];
+    const struct history *history = &service->seen.histories[i];
     const bool asked = history->last != PROBE_UNASKED;
 
     json_open(writer, NULL, '{');
@@ -163,7 +150,8 @@ static void put_endpoint(struct json_writer *writer, const struct service *servi
     json_put_text(writer, "failure", history->failed_at ? history->reason : NULL);
     json_put_text(writer, "attestation",
                   history->attestation_asked
-                      ? attestation_word(service->config, service_attestation(service, i),
+                      ? attestation_word(service->config,
+                                         seen_attestation(&service->seen, service->config, i),
                                          history->other_root)
                       : NULL);
     put_time(writer, "attested_at",

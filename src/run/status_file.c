@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/decimal.h"
 #include "base/err.h"
 #include "base/fs.h"
 #include "base/json.h"
@@ -167,16 +168,9 @@ int64_t status_number(const struct status *status, int object, const char *name)
 {
     json_value value = json_member(status->json, object, name);
     struct bytes raw = {0};
-    int64_t number = 0;
+    int64_t number;
 
     if (json_type(status->json, value) == JSON_NUMBER)
         raw = json_raw(status->json, value);
-    if (raw.len == 0 || raw.len > 15)
-        return -1;
-    for (; raw.len > 0; raw.data++, raw.len--) {
-        if (*raw.data < '0' || *raw.data > '9')
-            return -1;
-        number = number * 10 + (*raw.data - '0');
-    }
-    return number;
+    return raw.len > 0 && raw.len <= 15 && decimal_read(raw, &number) == raw.len ? number : -1;
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* The least between two refusals that count. */
-static int64_t step(int64_t span_ms)
+static int64_t least_gap(int64_t span_ms)
 {
     const int64_t span = span_ms < SUSPICION_SPAN_MS ? span_ms : SUSPICION_SPAN_MS;
 
@@ -16,7 +16,7 @@ bool suspicion_take(struct suspicion *suspicion, const struct suspicion_round *r
     if (round->accepted > 0 || strcmp(suspicion->fingerprint, round->fingerprint) != 0)
         *suspicion = (struct suspicion){0};
     if (round->accepted > 0 || round->refused == 0 ||
-        (suspicion->times > 0 && round->now - suspicion->last < step(round->span_ms)))
+        (suspicion->times > 0 && round->now - suspicion->last < least_gap(round->span_ms)))
         return false;
     memcpy(suspicion->fingerprint, round->fingerprint, strlen(round->fingerprint) + 1);
     suspicion->last = round->now;
@@ -26,5 +26,5 @@ bool suspicion_take(struct suspicion *suspicion, const struct suspicion_round *r
 
 int64_t suspicion_next(const struct suspicion *suspicion, int64_t span_ms)
 {
-    return suspicion->times > 0 ? suspicion->last + step(span_ms) : INT64_MAX;
+    return suspicion->times > 0 ? suspicion->last + least_gap(span_ms) : INT64_MAX;
 }

@@ -48,8 +48,8 @@ static void begin_behind(struct watch *watch, size_t set, const struct probe *pr
     watch->first[set] = (first + i) % watch->endpoints;
 }
 
-static int ask(struct watch *watch, const struct agent *agent, size_t set,
-               const struct identity *identity, int64_t deadline)
+static int ask_endpoints(struct watch *watch, const struct agent *agent, size_t set,
+                         const struct identity *identity, int64_t deadline)
 {
     const struct probe_request request = {
         .config = agent->config,
@@ -71,13 +71,6 @@ static int ask(struct watch *watch, const struct agent *agent, size_t set,
     }
     log_error(&err);
     return -1;
-}
-
-static const char *name_of(const struct agent *agent, size_t set)
-{
-    const char *sub = agent->config->sets[set].sub;
-
-    return *sub ? sub : agent->config->dir;
 }
 
 /* Whether enclaves have refused a set, and none has accepted it, for long enough. */
@@ -102,7 +95,8 @@ static bool is_refused(struct watch *watch, const struct agent *agent, size_t se
                           agent->config->rollback_on_failure != ROLLBACK_AUTHENTICATED);
     refused = suspicion_take(suspicion, &round);
     if (!refused && suspicion->times > 0 && suspicion->times != before)
-        log_event(LOG_LEVEL_WARNING, "rollback_considered", log_s("set", name_of(agent, set)),
+        log_event(LOG_LEVEL_WARNING, "rollback_considered",
+                  log_s("set", config_set_name(agent->config, set)),
                   log_n("refused", suspicion->times), log_n("of", SUSPICION_TIMES));
     return refused;
 }
@@ -129,13 +123,14 @@ int64_t watch_next(const struct watch *watch, const struct config *config)
     return next;
 }
 
-static bool retreat(struct agent *agent, size_t set, int64_t deadline)
+static bool roll_back(struct agent *agent, size_t set, int64_t deadline)
 {
     struct err err;
 
-    if (agent_retreat(agent, set, deadline, &err) == 0)
+    if (agent_rollback_set(agent, set, deadline, &err) == 0)
         return true;
-    log_event(LOG_LEVEL_WARNING, "not_rolled_back", log_s("set", name_of(agent, set)),
+    log_event(LOG_LEVEL_WARNING, "not_rolled_back",
+              log_s("set", config_set_name(agent->config, set)),
               log_s("code", err_info(err.code)->name), log_s("reason", err.reason));
     return false;
 }
@@ -151,14 +146,14 @@ static void watch_set(struct watch *watch, struct agent *agent, size_t set, int6
     if (identity)
         memcpy(fingerprint, identity->fingerprint, sizeof fingerprint);
     if (identity && identity->client.chain_count > 0)
-        watch->asked[set] = ask(watch, agent, set, identity, deadline) == 0;
+        watch->asked[set] = ask_endpoints(watch, agent, set, identity, deadline) == 0;
     identity_free(identity);
     if (!watch->asked[set])
         return;
     count_accepted(watch, set);
     if (agent->config->rollback_on_failure != ROLLBACK_NEVER &&
         is_refused(watch, agent, set, fingerprint))
-        watch->retreated[set] = retreat(agent, set, deadline);
+        watch->rolled_back[set] = roll_back(agent, set, deadline);
 }
 
 void watch_round(struct watch *watch, struct agent *agent, int64_t deadline)
@@ -168,7 +163,7 @@ void watch_round(struct watch *watch, struct agent *agent, int64_t deadline)
     memset(watch->probes, 0, sets * watch->endpoints * sizeof *watch->probes);
     memset(watch->accepted, 0, sizeof watch->accepted);
     memset(watch->asked, 0, sizeof watch->asked);
-    memset(watch->retreated, 0, sizeof watch->retreated);
+    memset(watch->rolled_back, 0, sizeof watch->rolled_back);
     for (set = 0; set < sets; set++)
         if (!watch->spared[set])
             watch_set(watch, agent, set, clock_share(deadline, sets - set));

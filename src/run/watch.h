@@ -19,11 +19,11 @@ struct watch {
     struct probe *probes; /* of all endpoints for the first set, then for the next one; public */
     struct attested *attested; /* of each endpoint, for all sets; NULL: attestation is off */
     size_t endpoints;
-    size_t accepted[CONFIG_SETS_MAX]; /* how many endpoints accepted the set */
-    size_t first[CONFIG_SETS_MAX];    /* the endpoint that is asked first: no turn came before */
-    bool spared[CONFIG_SETS_MAX];     /* in: it was rehearsed just now, and is not asked again */
-    bool asked[CONFIG_SETS_MAX];      /* it has a client identity that is valid */
-    bool retreated[CONFIG_SETS_MAX];  /* and was rolled back */
+    size_t accepted[CONFIG_SETS_MAX];  /* how many endpoints accepted the set */
+    size_t first[CONFIG_SETS_MAX];     /* the endpoint that is asked first: no turn came before */
+    bool spared[CONFIG_SETS_MAX];      /* in: it was rehearsed just now, and is not asked again */
+    bool asked[CONFIG_SETS_MAX];       /* it has a client identity that is valid */
+    bool rolled_back[CONFIG_SETS_MAX]; /* and was rolled back */
     struct suspicion suspicions[CONFIG_SETS_MAX]; /* from round to round */
 };
 

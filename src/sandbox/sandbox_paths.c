@@ -17,7 +17,8 @@ void sandbox_paths_free(struct sandbox_paths *paths)
     *paths = (struct sandbox_paths){0};
 }
 
-static void add(struct sandbox_paths *paths, const char *wanted, const char *path, unsigned rights)
+static void add_path(struct sandbox_paths *paths, const char *wanted, const char *path,
+                     unsigned rights)
 {
     struct sandbox_path *more = realloc(paths->items, (paths->count + 1) * sizeof *more);
     struct sandbox_path *item;
@@ -68,7 +69,7 @@ void sandbox_allow_directory(struct sandbox_paths *paths, const char *directory,
     char real[PATH_MAX];
 
     if (resolve(directory, real))
-        add(paths, directory, real, rights);
+        add_path(paths, directory, real, rights);
 }
 
 void sandbox_allow_below(struct sandbox_paths *paths, const char *directory, const char *file)
@@ -76,7 +77,7 @@ void sandbox_allow_below(struct sandbox_paths *paths, const char *directory, con
     char real[PATH_MAX];
 
     if (resolve(directory, real))
-        add(paths, file, real, SANDBOX_READ);
+        add_path(paths, file, real, SANDBOX_READ);
 }
 
 /* The directory that a path's last name stands in. What is only read is not worth all of "/". */
@@ -91,9 +92,9 @@ static void allow_parent(struct sandbox_paths *paths, const char *wanted, const 
     if (!resolve(at, real))
         return;
     if (strcmp(real, "/") != 0 || !(rights & SANDBOX_READ))
-        add(paths, wanted, real, rights);
+        add_path(paths, wanted, real, rights);
     else if (access(path, F_OK) == 0)
-        add(paths, wanted, path, rights);
+        add_path(paths, wanted, path, rights);
 }
 
 /* A container's resolv.conf and the like: nobody can rename over it. */
@@ -127,7 +128,7 @@ void sandbox_allow_file(struct sandbox_paths *paths, const char *file, unsigned 
     char real[PATH_MAX];
 
     if (is_mount_point(file)) {
-        add(paths, file, file, rights);
+        add_path(paths, file, file, rights);
         return;
     }
     allow_parent(paths, file, file, rights);
@@ -145,7 +146,7 @@ void sandbox_allow_neighbour(struct sandbox_paths *paths, const char *file, bool
             allow_parent(paths, file, real, SANDBOX_READ);
     } else if (alone || is_mount_point(file)) {
         if (access(file, F_OK) == 0)
-            add(paths, file, file, SANDBOX_READ);
+            add_path(paths, file, file, SANDBOX_READ);
     } else {
         allow_parent(paths, file, file, SANDBOX_READ);
     }

@@ -74,7 +74,8 @@ struct program {
     size_t len;
 };
 
-static void put(struct program *program, unsigned code, uint32_t value, unsigned jt, unsigned jf)
+static void put_instruction(struct program *program, unsigned code, uint32_t value, unsigned jt,
+                            unsigned jf)
 {
     if (program->len < PROGRAM_MAX)
         program->code[program->len] =
@@ -84,25 +85,26 @@ static void put(struct program *program, unsigned code, uint32_t value, unsigned
 
 static void answer(struct program *program, uint32_t value)
 {
-    put(program, BPF_RET | BPF_K, value, 0, 0);
+    put_instruction(program, BPF_RET | BPF_K, value, 0, 0);
 }
 
 /* The lower half of an argument, on machines that are little-endian. */
 static void load_argument(struct program *program, unsigned index)
 {
-    put(program, BPF_LD | BPF_W | BPF_ABS,
-        (uint32_t)(offsetof(struct seccomp_data, args) + index * sizeof(uint64_t)), 0, 0);
+    put_instruction(program, BPF_LD | BPF_W | BPF_ABS,
+                    (uint32_t)(offsetof(struct seccomp_data, args) + index * sizeof(uint64_t)), 0,
+                    0);
 }
 
 static void load_number(struct program *program)
 {
-    put(program, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr), 0, 0);
+    put_instruction(program, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr), 0, 0);
 }
 
 static void answer_calls(struct program *program, const int *calls, uint32_t value)
 {
     for (; *calls >= 0; calls++) {
-        put(program, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)*calls, 0, 1);
+        put_instruction(program, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)*calls, 0, 1);
         answer(program, value);
     }
 }
@@ -127,12 +129,12 @@ static void put_demand(struct program *program, const struct demand *demand)
     const unsigned size = 3 + masked + 2 * (unsigned)demand->count;
     size_t i;
 
-    put(program, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)demand->call, 0, size - 1);
+    put_instruction(program, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)demand->call, 0, size - 1);
     load_argument(program, demand->argument);
     if (masked)
-        put(program, BPF_ALU | BPF_AND | BPF_K, demand->mask, 0, 0);
+        put_instruction(program, BPF_ALU | BPF_AND | BPF_K, demand->mask, 0, 0);
     for (i = 0; i < demand->count; i++) {
-        put(program, BPF_JMP | BPF_JEQ | BPF_K, demand->values[i], 0, 1);
+        put_instruction(program, BPF_JMP | BPF_JEQ | BPF_K, demand->values[i], 0, 1);
         answer(program, SECCOMP_RET_ALLOW);
     }
     answer(program, REFUSED((uint32_t)demand->error));
@@ -161,11 +163,11 @@ static const struct demand demands[] = {
  * in its register. */
 static void put_open(struct program *program, int call, unsigned flags)
 {
-    put(program, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 6);
+    put_instruction(program, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 6);
     load_argument(program, flags);
-    put(program, BPF_JMP | BPF_JSET | BPF_K, O_CREAT | UNNAMED_FILE, 0, 2);
+    put_instruction(program, BPF_JMP | BPF_JSET | BPF_K, O_CREAT | UNNAMED_FILE, 0, 2);
     load_argument(program, flags + 1);
-    put(program, BPF_JMP | BPF_JSET | BPF_K, SPECIAL_BITS, 1, 0);
+    put_instruction(program, BPF_JMP | BPF_JSET | BPF_K, SPECIAL_BITS, 1, 0);
     answer(program, SECCOMP_RET_ALLOW);
     answer(program, REFUSED(EPERM));
 }
@@ -175,18 +177,18 @@ static void put_socket(struct program *program, bool network)
 {
     const uint32_t no = REFUSED(network ? EAFNOSUPPORT : EACCES);
 
-    put(program, BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, network ? 9 : 1);
+    put_instruction(program, BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, network ? 9 : 1);
     if (!network) {
         answer(program, no);
         return;
     }
     load_argument(program, 1);
-    put(program, BPF_ALU | BPF_AND | BPF_K, SOCKET_KINDS, 0, 0);
-    put(program, BPF_JMP | BPF_JEQ | BPF_K, SOCK_DGRAM, 1, 0);
-    put(program, BPF_JMP | BPF_JEQ | BPF_K, SOCK_STREAM, 0, 4);
+    put_instruction(program, BPF_ALU | BPF_AND | BPF_K, SOCKET_KINDS, 0, 0);
+    put_instruction(program, BPF_JMP | BPF_JEQ | BPF_K, SOCK_DGRAM, 1, 0);
+    put_instruction(program, BPF_JMP | BPF_JEQ | BPF_K, SOCK_STREAM, 0, 4);
     load_argument(program, 0);
-    put(program, BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 1, 0);
-    put(program, BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 0, 1);
+    put_instruction(program, BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 1, 0);
+    put_instruction(program, BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 0, 1);
     answer(program, SECCOMP_RET_ALLOW);
     answer(program, no);
 }
@@ -194,10 +196,10 @@ static void put_socket(struct program *program, bool network)
 /* Sockets that were there before keep the other end that they have. */
 static void put_connect(struct program *program, int notify)
 {
-    put(program, BPF_JMP | BPF_JEQ | BPF_K, SYS_connect, 0, 5);
+    put_instruction(program, BPF_JMP | BPF_JEQ | BPF_K, SYS_connect, 0, 5);
     load_argument(program, 0);
-    put(program, BPF_JMP | BPF_JGT | BPF_K, STDERR_FILENO, 0, 2);
-    put(program, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)notify, 1, 0);
+    put_instruction(program, BPF_JMP | BPF_JGT | BPF_K, STDERR_FILENO, 0, 2);
+    put_instruction(program, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)notify, 1, 0);
     answer(program, SECCOMP_RET_ALLOW);
     answer(program, REFUSED(EPERM));
 }
@@ -205,11 +207,11 @@ static void put_connect(struct program *program, int notify)
 /* One option of a socket; others are left to what follows. */
 static void put_option(struct program *program, int call, uint32_t level, uint32_t option)
 {
-    put(program, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 6);
+    put_instruction(program, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 6);
     load_argument(program, 1);
-    put(program, BPF_JMP | BPF_JEQ | BPF_K, level, 0, 3);
+    put_instruction(program, BPF_JMP | BPF_JEQ | BPF_K, level, 0, 3);
     load_argument(program, 2);
-    put(program, BPF_JMP | BPF_JEQ | BPF_K, option, 0, 1);
+    put_instruction(program, BPF_JMP | BPF_JEQ | BPF_K, option, 0, 1);
     answer(program, SECCOMP_RET_ALLOW);
     load_number(program);
 }
@@ -220,11 +222,11 @@ static void put_null(struct program *program, int call, unsigned argument)
     const uint32_t at =
         (uint32_t)(offsetof(struct seccomp_data, args) + argument * sizeof(uint64_t));
 
-    put(program, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 6);
-    put(program, BPF_LD | BPF_W | BPF_ABS, at, 0, 0);
-    put(program, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3);
-    put(program, BPF_LD | BPF_W | BPF_ABS, at + 4, 0, 0);
-    put(program, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1);
+    put_instruction(program, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 6);
+    put_instruction(program, BPF_LD | BPF_W | BPF_ABS, at, 0, 0);
+    put_instruction(program, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3);
+    put_instruction(program, BPF_LD | BPF_W | BPF_ABS, at + 4, 0, 0);
+    put_instruction(program, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1);
     answer(program, SECCOMP_RET_ALLOW);
     answer(program, REFUSED(EPERM));
 }
@@ -234,23 +236,23 @@ static void put_kill(struct program *program, pid_t runner)
 {
     if (runner <= 0)
         return;
-    put(program, BPF_JMP | BPF_JEQ | BPF_K, SYS_kill, 0, 6);
+    put_instruction(program, BPF_JMP | BPF_JEQ | BPF_K, SYS_kill, 0, 6);
     load_argument(program, 0);
-    put(program, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)runner, 0, 3);
+    put_instruction(program, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)runner, 0, 3);
     load_argument(program, 1);
-    put(program, BPF_JMP | BPF_JEQ | BPF_K, SIGKILL, 0, 1);
+    put_instruction(program, BPF_JMP | BPF_JEQ | BPF_K, SIGKILL, 0, 1);
     answer(program, SECCOMP_RET_ALLOW);
     answer(program, REFUSED(EPERM));
 }
 
 static void put_head(struct program *program)
 {
-    put(program, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch), 0, 0);
-    put(program, BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0);
+    put_instruction(program, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch), 0, 0);
+    put_instruction(program, BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0);
     answer(program, SECCOMP_RET_KILL_PROCESS);
     load_number(program);
 #if defined __x86_64__
-    put(program, BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1);
+    put_instruction(program, BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1);
     answer(program, SECCOMP_RET_KILL_PROCESS);
 #endif
 }

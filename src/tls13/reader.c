@@ -65,7 +65,7 @@ bool reader_within(const struct tls13 *tls)
 }
 
 /* Which message is read how, and when (section 4). */
-static void begin(struct tls13 *tls, unsigned type)
+static void begin_message(struct tls13 *tls, unsigned type)
 {
     switch (tls->state) {
     case TLS13_SERVER_HELLO:
@@ -118,11 +118,12 @@ static void take_header(struct tls13 *tls)
     if (reader->hashing)
         br_multihash_update(&tls->engine->mhash, reader->item, HEADER_SIZE);
     reader->have = 0;
-    begin(tls, type);
+    begin_message(tls, type);
 }
 
 /* Takes bytes of the part in hand: how many. */
-static size_t take(struct tls13_reader *reader, struct tls13 *tls, const uint8_t *data, size_t len)
+static size_t take_part(struct tls13_reader *reader, struct tls13 *tls, const uint8_t *data,
+                        size_t len)
 {
     size_t most = reader->pass > 0 ? reader->pass : (size_t)(reader->want - reader->have);
     size_t n = len < most ? len : most;
@@ -151,7 +152,7 @@ void reader_feed(struct tls13 *tls)
 
     if (!reader->then && reader->want == 0)
         reader->want = HEADER_SIZE;
-    n = take(reader, tls, engine->hbuf_in, engine->hlen_in);
+    n = take_part(reader, tls, engine->hbuf_in, engine->hlen_in);
     engine->hbuf_in += n;
     engine->hlen_in -= n;
     if (reader->pass > 0 || reader->have < reader->want)

@@ -83,7 +83,7 @@ static void derive(const struct tls13 *tls, const char *label, const uint8_t *tr
 }
 
 /* One step down the schedule: the secret's successor, with what is new in it. */
-static void step(struct tls13 *tls, const uint8_t *input, size_t len)
+static void schedule_step(struct tls13 *tls, const uint8_t *input, size_t len)
 {
     uint8_t hash[TLS13_HASH_MAX];
 
@@ -114,7 +114,7 @@ void schedule_handshake(struct tls13 *tls, const uint8_t *shared, size_t len)
 {
     uint8_t transcript[TLS13_HASH_MAX];
 
-    step(tls, shared, len);
+    schedule_step(tls, shared, len);
     schedule_transcript(tls, transcript);
     derive(tls, "c hs traffic", transcript, tls->ours);
     derive(tls, "s hs traffic", transcript, tls->theirs);
@@ -124,7 +124,7 @@ void schedule_application(struct tls13 *tls)
 {
     uint8_t transcript[TLS13_HASH_MAX];
 
-    step(tls, zeros, tls->hash_len);
+    schedule_step(tls, zeros, tls->hash_len);
     schedule_transcript(tls, transcript);
     derive(tls, "c ap traffic", transcript, tls->next_ours);
     derive(tls, "s ap traffic", transcript, tls->theirs);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/decimal.h"
 #include "x509/cert_parts.h"
 #include "x509/der.h"
 #include "x509/dn.h"
@@ -33,14 +34,12 @@ bool cert_take_bits(struct bytes *in, struct bytes *bits, unsigned *unused)
 
 static bool read_digits(struct bytes *in, size_t count, int *number)
 {
-    if (in->len < count)
+    int64_t value;
+
+    if (in->len < count || decimal_read(bytes_of(in->data, count), &value) != count)
         return false;
-    for (*number = 0; count > 0; count--) {
-        if (*in->data < '0' || *in->data > '9')
-            return false;
-        *number = *number * 10 + (*in->data - '0');
-        *in = bytes_of(in->data + 1, in->len - 1);
-    }
+    *number = (int)value;
+    *in = bytes_of(in->data + count, in->len - count);
     return true;
 }
 

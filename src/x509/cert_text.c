@@ -28,7 +28,7 @@ struct text {
     bool full;
 };
 
-static void put(struct text *text, const char *piece)
+static void put_text(struct text *text, const char *piece)
 {
     size_t len = strlen(piece);
 
@@ -49,7 +49,7 @@ static void put_type(struct text *text, struct bytes type)
 
     for (i = 0; i < sizeof type_names / sizeof type_names[0]; i++)
         if (bytes_equal(type, type_names[i].type)) {
-            put(text, type_names[i].name);
+            put_text(text, type_names[i].name);
             return;
         }
     for (i = 0; i < type.len && !text->full; i++) {
@@ -61,7 +61,7 @@ static void put_type(struct text *text, struct bytes type)
                            (unsigned long long)(arc < 80 ? arc % 40 : arc - 80));
         else
             (void)snprintf(number, sizeof number, ".%llu", (unsigned long long)arc);
-        put(text, number);
+        put_text(text, number);
         first = false;
         arc = 0;
     }
@@ -76,7 +76,7 @@ static void put_value(struct text *text, const struct der *value)
     size_t i;
 
     if (!is_text)
-        put(text, "#");
+        put_text(text, "#");
     for (i = 0; i < shown.len && !text->full; i++) {
         uint8_t c = shown.data[i];
 
@@ -89,7 +89,7 @@ static void put_value(struct text *text, const struct der *value)
             (void)snprintf(piece, sizeof piece, "\\%c", c);
         else
             (void)snprintf(piece, sizeof piece, "%c", c);
-        put(text, piece);
+        put_text(text, piece);
     }
 }
 
@@ -100,9 +100,9 @@ static void put_rdn(struct text *text, struct bytes rdn)
     const char *separator = text->len > 0 ? "," : "";
 
     while (!text->full && dn_next(&walk, &attribute)) {
-        put(text, separator);
+        put_text(text, separator);
         put_type(text, attribute.type);
-        put(text, "=");
+        put_text(text, "=");
         put_value(text, &attribute.value);
         separator = "+";
     }

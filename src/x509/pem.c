@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "x509/pem.h"
 
+#include "base/arena.h"
 #include "base/base64.h"
 #include "base/err.h"
 
@@ -19,7 +20,7 @@ static bool starts_with(struct bytes text, const char *start)
 }
 
 /* Where part begins in text; text.len: nowhere. */
-static size_t find(struct bytes text, const char *part)
+static size_t find_text(struct bytes text, const char *part)
 {
     const uint8_t *at = text.len > 0 ? memmem(text.data, text.len, part, strlen(part)) : NULL;
 
@@ -71,7 +72,7 @@ static size_t paragraph_length(struct bytes text)
 /* Reads "LABEL-----" off rest. */
 static int read_label(struct bytes *rest, char label[PEM_LABEL_MAX])
 {
-    size_t len = find(*rest, DASHES), i;
+    size_t len = find_text(*rest, DASHES), i;
 
     if (len == rest->len || len >= PEM_LABEL_MAX)
         return -1;
@@ -90,8 +91,8 @@ static enum pem_found decode_body(struct bytes body, struct pem_block *block, st
     size_t len = paragraph_length(body = trim(body)), before = der->len;
     struct bytes headers = bytes_of(body.data, len);
 
-    if (find(headers, ":") < headers.len) {
-        block->encrypted = find(headers, "ENCRYPTED") < headers.len;
+    if (find_text(headers, ":") < headers.len) {
+        block->encrypted = find_text(headers, "ENCRYPTED") < headers.len;
         body = trim(skip(body, len));
         len = paragraph_length(body);
     }
@@ -108,13 +109,13 @@ static enum pem_found decode_body(struct bytes body, struct pem_block *block, st
 enum pem_found pem_next(struct pem_reader *reader, struct pem_block *block, struct buf *der)
 {
     struct bytes text = reader->rest, rest, body;
-    size_t begin = find(text, BEGIN), end;
+    size_t begin = find_text(text, BEGIN), end;
     char label[PEM_LABEL_MAX];
     enum pem_found found;
 
     *block = (struct pem_block){0};
     reader->rest = skip(text, text.len);
-    if (find(text, END) < begin)
+    if (find_text(text, END) < begin)
         return PEM_DAMAGED;
     if (begin == text.len)
         return PEM_END;
@@ -122,7 +123,7 @@ enum pem_found pem_next(struct pem_reader *reader, struct pem_block *block, stru
     rest = skip(text, strlen(BEGIN));
     if (read_label(&rest, block->label) < 0)
         return PEM_DAMAGED;
-    end = find(rest, DASHES);
+    end = find_text(rest, DASHES);
     body = bytes_of(rest.data, end);
     rest = skip(rest, end);
     if (!starts_with(rest, END))
@@ -188,6 +189,35 @@ const char *pem_label_name(const struct pem_block *block)
         if (strcmp(block->label, known[i]) == 0)
             return known[i];
     return "unknown";
+}
+
+enum pem_found pem_certificates(struct pem_list *list, struct bytes pem, struct buf *der)
+{
+    struct pem_reader reader = {pem};
+    size_t len = der->len, i;
+    enum pem_found found;
+
+    list->count = 0;
+    list->private_key = false;
+    while ((found = pem_next(&reader, &list->bad, der)) == PEM_BLOCK) {
+        const bool wanted = pem_is_certificate(&list->bad);
+
+        list->private_key = list->private_key || pem_is_private_key(&list->bad);
+        if (wanted && list->count == list->max)
+            break;
+        if (wanted) {
+            list->cert[list->count++].len = der->len - len;
+            len = der->len;
+        } else {
+            wipe(der->data + len, der->len - len);
+            der->len = len;
+        }
+    }
+    for (i = list->count; i-- > 0;) {
+        len -= list->cert[i].len;
+        list->cert[i].data = der->data + len;
+    }
+    return found;
 }
 
 /* "-----BEGIN LABEL-----" and LF. */

@@ -38,6 +38,19 @@ int pem_fail(enum pem_found found, const struct pem_block *block, const char *su
 /* Whether the label is one of a certificate: also as old OpenSSL and NSS write it. */
 bool pem_is_certificate(const struct pem_block *block);
 
+/*
+ * All certificates of a PEM text, in their order: their DER is appended to der, and cert, which has
+ * room for max, gets views into it, which hold until der grows again. Blocks of other kinds are
+ * left out. PEM_END; PEM_BLOCK: there are more than max; else as pem_next(), and bad says which.
+ */
+struct pem_list {
+    struct bytes *cert;
+    size_t max, count;
+    bool private_key; /* one of the blocks so far was one */
+    struct pem_block bad;
+};
+enum pem_found pem_certificates(struct pem_list *list, struct bytes pem, struct buf *der);
+
 /* Whether the label is one of a private key, of whatever format. */
 bool pem_is_private_key(const struct pem_block *block);
 

@@ -30,8 +30,8 @@ struct search {
     char *reason;
 };
 
-static void fail(struct search *search, enum rank rank, enum verify_status status,
-                 const char *reason)
+static void search_fail(struct search *search, enum rank rank, enum verify_status status,
+                        const char *reason)
 {
     if (rank <= search->rank)
         return;
@@ -53,7 +53,7 @@ static void fail_no_issuer(struct search *search, const struct cert *cert)
         (void)verify_refuse(reason, VERIFY_NO_ISSUER,
                             "the issuer of %s, \"%s\", is neither sent nor a trust anchor", title,
                             issuer);
-    fail(search, RANK_NO_ISSUER, VERIFY_NO_ISSUER, reason);
+    search_fail(search, RANK_NO_ISSUER, VERIFY_NO_ISSUER, reason);
 }
 
 static bool is_anchor(const struct search *search, const struct cert *cert)
@@ -96,18 +96,18 @@ static bool signature_good(struct search *search, const struct cert *cert,
     if (cert->signature_key == 0 || cert->signature_hash == br_sha1_ID) {
         status = verify_refuse(reason, VERIFY_WEAK, "%s is signed by %s, which is not accepted",
                                title, cert->signature_name);
-        fail(search, RANK_ISSUER, status, reason);
+        search_fail(search, RANK_ISSUER, status, reason);
     } else if ((status = verify_key(issuer, reason))) {
-        fail(search, RANK_ISSUER, status, reason);
+        search_fail(search, RANK_ISSUER, status, reason);
     } else if (search->signatures == VERIFY_SIGNATURES_MAX) {
-        fail(search, RANK_LIMIT, VERIFY_LIMIT, "too many signatures to check");
+        search_fail(search, RANK_LIMIT, VERIFY_LIMIT, "too many signatures to check");
     } else {
         search->signatures++;
         if (cert_signed_by(cert, issuer))
             return true;
         status = verify_refuse(reason, VERIFY_BAD_SIGNATURE, "%s was not signed by the key of %s",
                                title, issuer_title);
-        fail(search, RANK_BAD_SIGNATURE, status, reason);
+        search_fail(search, RANK_BAD_SIGNATURE, status, reason);
     }
     return false;
 }
@@ -149,7 +149,8 @@ static bool extend(struct search *search, const struct cert *issuer, bool anchor
         (status =
              verify_constraints(search->request, path, issuer, &search->constraints, reason))) {
         if (anchor || !is_of_dates(status) || !has_valid_twin(search, issuer))
-            fail(search, search->constraints == 0 ? RANK_LIMIT : RANK_ISSUER, status, reason);
+            search_fail(search, search->constraints == 0 ? RANK_LIMIT : RANK_ISSUER, status,
+                        reason);
         return false;
     }
     search->next[path->count] = 0;
@@ -158,7 +159,7 @@ static bool extend(struct search *search, const struct cert *issuer, bool anchor
 }
 
 /* Tries the next candidate for the top of the path; true once the path is whole. */
-static bool step(struct search *search)
+static bool search_step(struct search *search)
 {
     size_t anchors = anchors_count(search->request->anchors);
     size_t candidates = anchors + search->chain_count - 1; /* all but the leaf */
@@ -192,7 +193,7 @@ enum verify_status verify_find_path(const struct verify_request *request, const 
     if (is_anchor(&search, chain))
         return VERIFY_OK;
     while (path->count > 0 && search.rank < RANK_LIMIT)
-        if (step(&search))
+        if (search_step(&search))
             return VERIFY_OK;
     return search.status;
 }

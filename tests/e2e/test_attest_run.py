@@ -165,6 +165,32 @@ def test_pins(agent, serve, put, good, up, authority, hardware, enclave, argumen
     service.wait("pins_unwritten")
 
 
+def test_pins_of_a_dry_run(agent, put, good, enclave, arguments, tmp_path):
+    """It changes nothing."""
+    pins = tmp_path / "enclave.pins"
+    words = [*arguments, f"--attest-pins={pins}", "--dry-run"]
+    for text in (None, "as it was\n"):
+        if text:
+            pins.write_text(text)
+        result = agent.fetch(put(good), *words, endpoint=enclave.endpoint).succeeded("dry_run")
+        assert not result.all("pins_written")
+        assert (pins.read_text() if text else pins.exists()) == (text or False)
+
+
+def test_what_is_left_of_pins(agent, put, good, enclave, arguments, tmp_path):
+    """A kill leaves a temporary file, which the next who writes takes away; purge takes all."""
+    pins = tmp_path / "pins" / "enclave.pins"
+    pins.parent.mkdir()
+    left, other = pins.with_name("enclave.pins.0123456789abcdef.tmp"), pins.with_name("enclave.pins.mine")
+    left.write_text("half")
+    other.write_text("mine")
+    agent.fetch(put(good), *arguments, f"--attest-pins={pins}", endpoint=enclave.endpoint).succeeded("pins_written")
+    assert sorted(pins.parent.iterdir()) == [pins, other]
+    left.write_text("half")
+    agent.run("purge", "--log-format=json", f"--dir={agent.dir}", f"--attest-pins={pins}").succeeded("purged")
+    assert sorted(pins.parent.iterdir()) == [other]
+
+
 def test_several_behind_one_name(agent, serve, put, good, up, authority, hardware, enclave, arguments, tmp_path):
     """Each is judged by its own document: the good one lends nothing to the other."""
     other = up(Attested(tmp_path / "other", server_of(authority), authority.pem, hardware))

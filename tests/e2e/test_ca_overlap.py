@@ -3,6 +3,7 @@
 
 import datetime
 import json
+import os
 import re
 import time
 
@@ -138,6 +139,43 @@ def test_nothing_is_kept_of_another_secret(agent, put, old, new):
     agent.fetch(put(document(old.issue("ECS-Client"), old.pem)), HOUR).succeeded("installed")
     agent.fetch(put(document(new.issue("ECS-Client"), new.pem)), HOUR).succeeded("installed")
     assert agent.file("ca.crt") == new.pem and not overlaps(agent)
+
+
+def in_the_set(agent, name):
+    return agent.dir / os.readlink(agent.dir / "..data") / name
+
+
+@pytest.mark.parametrize("name", ["client.key", "client.crt"])
+def test_what_is_wrong_with_the_rest_loses_nothing(agent, rotated, old, new, name):
+    in_the_set(agent, name).unlink()
+    os.mkfifo(in_the_set(agent, name))
+    result = agent.fetch(rotated, HOUR)
+    assert result.status == 0 and result.event("ca_overlap") and not result.all("ca_overlap_lost"), result.stderr
+    assert agent.file("ca.crt") == new.pem + old.pem
+
+
+DAMAGES = {
+    "no file": lambda path: (path.unlink(), os.mkfifo(path)),
+    "gone": lambda path: path.unlink(),
+    "damaged": lambda path: path.write_text(path.read_text().replace("MII", "MIJ")),
+    "no PEM": lambda path: path.write_text(path.read_text().replace("-----END", "-----DNE")),
+    "no manifest": lambda path: path.with_name("manifest").unlink(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_cannot_be_kept_is_told_of(agent, rotated, new, damage):
+    """Enclaves that still show certificates of the old CA will not be trusted."""
+    DAMAGES[damage](in_the_set(agent, "ca.crt"))
+    result = agent.fetch(rotated, HOUR)
+    assert result.status == 0 and result.event("ca_overlap_lost")["level"] == "warning", result.stderr
+    assert agent.file("ca.crt") == new.pem and not overlaps(agent)
+    assert not agent.fetch(rotated, HOUR).succeeded("unchanged").all("ca_overlap_lost")
+
+
+def test_where_nothing_is_installed_nothing_is_lost(agent, put, old):
+    result = agent.fetch(put(document(old.issue("ECS-Client"), old.pem)), HOUR).succeeded("installed")
+    assert not result.all("ca_overlap_lost")
 
 
 def test_inspect_tells_them_apart(agent, rotated):

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from agent import snapshot
+from agent import PROGRAM, snapshot
 from servers.proxy import FaultProxy
 
 
@@ -140,6 +140,40 @@ def test_everything_from_a_file(agent, tmp_path, aws, put, good, enclave):
     )
     result = agent.run(f"--config={path}", env={name: None for name in aws.place()})
     result.succeeded("handshake", "installed")
+
+
+OF_BOTTLEROCKET = [f".bottlerocket/{kind}-containers/current/user-data" for kind in ("bootstrap", "host")]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a root of its own")
+@pytest.mark.parametrize("name", [*OF_BOTTLEROCKET, "etc/mtls-agent.conf"])
+def test_command_of_a_default_file(agent, tmp_path, put, good, name):
+    """Bottlerocket's stands in for the command of an image that says `fetch` and nothing else; all else outweighs a file's."""
+    root, other = tmp_path / "root", tmp_path / "other.conf"
+    seen = [tmp_path.parents[-2], PROGRAM.parent]  # /tmp, and the program
+    for path in (*seen, f"/{name}"):
+        (root / str(path).lstrip("/")).mkdir(parents=True)
+    file = root / name
+    file.rmdir()
+    mounts = " && ".join(f"mount --bind {path} {root}{path}" for path in seen)
+    there = ["unshare", "--mount", "sh", "-c", f'{mounts} && exec /usr/sbin/chroot {root} "$@"', "sh"]
+    lines = f"dir = {agent.dir}\nlog-format = json\nsecret = {put(good)}\n"
+
+    def does(*arguments):
+        """Of fetch and inspect, each of which leaves its mark."""
+        result = agent.run(*arguments, prefix=there)
+        assert result.status == 0, result.stderr
+        return "inspect" if "CN=ECS-Client" in result.stdout else "fetch" if result.all("finished") else None
+
+    file.write_text(lines)
+    assert does("fetch") == "fetch" and does("inspect") == "inspect"
+    file.write_text(f"command = inspect\n{lines}")
+    other.write_text(file.read_text())
+    assert does("fetch") == ("inspect" if name in OF_BOTTLEROCKET else "fetch")
+    assert does() == does("inspect") == "inspect"
+    assert does("fetch", "--log-level=debug") == does("fetch", f"--config={other}") == "fetch"
+    file.write_text(f"command = fetch\n{lines}")
+    assert does("inspect") == "inspect" and does() == "fetch"
 
 
 def test_flags_win_over_environment_over_file(agent, tmp_path, put, good):

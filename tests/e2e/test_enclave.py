@@ -5,7 +5,7 @@ import pytest
 
 from agent import snapshot
 from servers.enclave import KINDS, Nginx, Nginx6, OpenNginx
-from servers.pki import document
+from servers.pki import DAY, document
 from servers.process import free_port
 
 KIND = pytest.mark.parametrize("kind", KINDS)
@@ -219,6 +219,56 @@ def test_an_unproven_identity_does_not_replace_a_serving_one(agent, aws, put, go
     agent.fetch(arn, endpoint=dead).succeeded("kept_unproven")
     assert snapshot(agent.dir) == before
     agent.fetch(arn, endpoint=enclave.endpoint).succeeded("installed")
+
+
+NO_RIGHT = ["setpriv", "--bounding-set=-ipc_lock", "--inh-caps=-ipc_lock", "--"]
+SHORTAGES = {
+    "descriptors": [["prlimit", f"--nofile={count}:{count}", "--"] for count in range(5, 26)],
+    "memory": [["prlimit", f"--memlock={kib * 1024}:{kib * 1024}", "--", *NO_RIGHT] for kib in range(64, 257, 16)],
+}
+
+
+@pytest.mark.parametrize("kind", SHORTAGES)
+def test_a_shortage_of_its_own_lets_nothing_unproven_pass(agent, aws, put, good, authority, enclave, kind):
+    """However much there is: the identity is tried and installed, or nothing changes, and 71 says why."""
+    arn = put(good)
+    agent.fetch(arn, endpoint=enclave.endpoint).succeeded("installed")
+    seen = set()
+    for limit in SHORTAGES[kind]:
+        aws.rotate(arn, document(authority.issue("ECS-Client"), authority.pem))
+        before = snapshot((agent.dir / "..data").resolve())
+        result = agent.fetch(arn, endpoint=enclave.endpoint, prefix=limit, deadline="20s")
+        seen.add(result.status)
+        if result.status == 0:
+            assert [event["result"] for event in result.succeeded("installed").all("handshake")] == ["accepted"], limit
+        else:
+            assert result.status == 71 and snapshot((agent.dir / "..data").resolve()) == before, (limit, result.stderr)
+        assert not set(result.names()) & {"unproven", "kept_unproven", "kept_stale"}, (limit, result.stderr)
+    assert seen == {0, 71}
+
+
+# Of an installed certificate: what it had of life, what is left, and whether that is worth keeping.
+MARGINS = {
+    "long, two hours left": (10 * DAY, DAY / 12, True),
+    "long, half an hour left": (10 * DAY, DAY / 48, False),
+    "an hour, forty minutes left": (DAY / 72, DAY / 36, True),
+    "an hour, seven minutes left": (DAY / 27, 7 * DAY / 1440, True),
+    "an hour, three minutes left": (DAY / 25, DAY / 480, False),
+}
+
+
+@pytest.mark.parametrize("case", MARGINS)
+def test_what_is_worth_keeping(agent, aws, put, authority, dead, case):
+    """An hour of life, or a tenth of all of it: while no enclave can be asked, and while AWS cannot."""
+    had, left, kept = MARGINS[case]
+    arn = put(document(authority.issue("ECS-Client", lifetime=(-had, left)), authority.pem))
+    agent.fetch(arn).succeeded("installed")
+    away = {"AWS_ENDPOINT_URL_SECRETS_MANAGER": f"https://localhost:{free_port()}"}
+    result = agent.fetch(arn, env=away, deadline="2s")
+    assert (result.status == 0, len(result.all("kept_stale"))) == (kept, kept), result.stderr
+    aws.rotate(arn, document(authority.issue("ECS-Client"), authority.pem))
+    result = agent.fetch(arn, endpoint=dead).succeeded("kept_unproven" if kept else "installed")
+    assert len(result.all("unproven")) == (not kept)
 
 
 def test_an_enclave_that_comes_up_late(agent, tmp_path, put, good, authority, up):

@@ -366,6 +366,52 @@ def test_run_works_on_where_what_it_tells_hangs(aws, put, good, serve, hanging, 
 
 
 @needs_fuse
+@pytest.mark.parametrize("what", ["status", "metrics", "log"])
+def test_a_configuration_is_read_where_what_is_told_hangs(aws, put, good, serve, hanging, tmp_path, what):
+    """It is no part of what is told."""
+    config, secrets = tmp_path / "conf" / "agent.conf", [put(good), put(good)]
+    config.parent.mkdir()
+    config.write_text(f"secret = {secrets[0]}\n")
+    options = [*placed(hanging, tmp_path, what), f"--config={config}"]
+    service = serve_there(serve, hanging, [], options)
+    settled(service)
+    hanging.hang()
+    if what != "log":  # else a line waits for it
+        service.more("unchanged")
+    config.write_text(f"secret = {secrets[1]}\n")
+    aws.asked.clear()
+    service.send(signal.SIGHUP)
+    service.wait("reloaded", seconds=PATIENCE_S)
+    wait_for(lambda: any(secrets[1].encode() in each.body for each in aws.asked), PATIENCE_S)
+    assert service.stop()[0] == 0
+
+
+@needs_fuse
+def test_a_log_that_was_refused_stays_out_of_use(put, good, serve, hanging, tmp_path):
+    """Also where it opens in the end, after who asked for it has given up."""
+    config, log = tmp_path / "conf" / "agent.conf", tmp_path / "answers" / "log"
+    config.parent.mkdir()
+    log.parent.mkdir()
+    secret = put(good)
+    config.write_text(f"secret = {secret}\nlog-file = {log}\n")
+    options = [f"--config={config}", f"--dir={tmp_path}/mtls", "--sandbox=off", "--log-level=debug"]
+    service = serve_there(serve, hanging, [], options)
+    settled(service)
+    hanging.hang()
+    config.write_text(f"secret = {secret}\nlog-file = {hanging.dir}/log\n")
+    service.send(signal.SIGHUP)
+    refused = service.wait("reload_refused", seconds=PATIENCE_S)
+    assert refused["subject"] == f"{hanging.dir}/log" and "cannot be opened" in refused["reason"]
+    hanging.go()
+    wait_for(lambda: hanging.run("ls", str(hanging.dir)).stdout.split() == ["log"])
+    before = len(service.events)
+    service.more("unchanged", 3)
+    assert hanging.read("log") == ""
+    assert len(log.read_text().splitlines()) > before
+    assert service.stop()[0] == 0
+
+
+@needs_fuse
 @pytest.mark.parametrize("what", ["status", "metrics"])
 def test_hooks_are_told_where_what_is_published_hangs(aws, put, good, authority, serve, hanging, tmp_path, what):
     hook, arn = Hook(tmp_path), put(good)
@@ -416,6 +462,51 @@ def test_a_signal_ends_what_has_not_begun(agent, put, good, hanging, tmp_path, w
     finally:
         starter.child.kill()
     assert result.status in ((0,) if command == "run" else (143,)), result.stderr
+
+
+def told(tmp_path, way, command, options):
+    """The arguments that name a command behind its options, or in a file that answers."""
+    if way == "behind options":
+        return [*options, command]
+    (tmp_path / "told.conf").write_text(f"command = {command}\n")
+    return [f"--config={tmp_path}/told.conf", *options]
+
+
+NOT_THE_FIRST_WORD = pytest.mark.parametrize("way", ["behind options", "file"])
+
+
+@needs_fuse
+@NOT_THE_FIRST_WORD
+def test_health_is_told_wherever_it_is_asked_for(agent, hanging, tmp_path, way):
+    """In its own words and with its own status."""
+    arguments = told(tmp_path, way, "healthcheck", [f"--dir={hanging.dir}/mtls", "--deadline=1s"])
+    hanging.hang()
+    result = agent.run(*arguments, prefix=hanging.enter, env={"MTLS_AGENT_LOCK_DIR": None})
+    assert result.status == 1, result.stderr
+    assert result.stdout.startswith("unhealthy: it cannot be told in time"), result.stdout
+
+
+@needs_fuse
+@NOT_THE_FIRST_WORD
+@pytest.mark.parametrize("command, number, status", [("run", 15, 0), ("fetch", 15, 143), ("fetch", 1, 129)])
+def test_how_a_signal_ends_it_wherever_it_is_named(agent, hanging, tmp_path, way, command, number, status):
+    """What stays was asked to end; SIGHUP asks it to read its configuration, and ends all others."""
+    options = [f"--dir={hanging.dir}/mtls", "--deadline=60s", "--secret=x"]
+    arguments = told(tmp_path, way, command, options)
+    hanging.hang()
+    started = agent.start(*arguments, prefix=hanging.enter, env={"MTLS_AGENT_LOCK_DIR": None})
+    try:
+        wait_for(lambda: is_agent_that_looks_out(started.pid) and waits_for_the_file_system(started.pid))
+        if command == "run":
+            os.kill(started.pid, signal.SIGHUP)
+        os.kill(started.pid, number)
+        assert started.finish().status == status
+    finally:
+        started.child.kill()
+
+
+def waits_for_the_file_system(pid):
+    return "fuse" in Path(f"/proc/{pid}/stack").read_text()
 
 
 def is_agent_that_looks_out(pid):

@@ -438,3 +438,17 @@ def test_without_proc(agent, put, good, hook, tmp_path):
     prefix = ["unshare", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]), "--mount", "sh", "-c"]
     prefix += ['mount -t tmpfs none /proc && exec "$@"', "sh"]
     agent.fetch(put(good), hook.option, prefix=prefix).succeeded("hook_done")
+
+
+@pytest.mark.parametrize("ends", ["kill -9 $PPID; sleep 60", "kill -9 $PPID"])
+def test_fetch_whose_runner_dies(agent, put, good, hook, ends):
+    """Nobody knows whether somebody was told, so that this is no success; and the next fetch tells."""
+    arn = put(good)
+    hook.fail_by(ends)
+    error = agent.fetch(arn, hook.option).failed(74, "hook_failed")
+    assert "runner is gone" in error["reason"]
+    hook.recover()
+    agent.fetch(arn, hook.option).succeeded("unchanged", "hook_done")
+    assert [each["EVENT"] for each in hook.told] == ["installed", "pending"]
+    agent.fetch(arn, hook.option).succeeded("unchanged")
+    assert len(hook.told) == 2

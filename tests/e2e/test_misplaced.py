@@ -3,6 +3,7 @@
 
 import base64
 import json
+import os
 import re
 import subprocess
 import urllib.parse
@@ -148,6 +149,75 @@ def test_in_a_shared_file(agent, aws, tmp_path, put, good, key):
         assert result.status == 78, (name, result.stderr)
         assert_clean(everything(agent, result, tmp_path / "log"), pieces)
     assert not aws.asked
+
+
+# ---- files of the agent's own, and others'
+
+
+def files_of(agent, hidden):
+    """The manifest, what the agent knows of its set, and its status: with a key in them, in each place there is."""
+    current = agent.dir / os.readlink(agent.dir / "..data")
+    status, manifest, memory = agent.dir / "..status.json", current / "manifest", agent.dir / "..agent"
+    status.chmod(0o600)
+    told = json.loads(status.read_text())
+    for at in (told, told["sets"][0]):
+        for name in at:
+            at[name] = hidden if not isinstance(at[name], (list, dict)) else at[name]
+    for path, texts in {
+        status: [json.dumps(told), json.dumps({hidden: hidden}), hidden],
+        manifest: [hidden, *in_each_line(manifest.read_text(), hidden)],
+        memory: [hidden, *in_each_line(memory.read_text() if memory.exists() else "held x\n", hidden)],
+    }.items():
+        yield from ((path, text) for text in texts)
+
+
+def in_each_line(text, hidden):
+    lines, one = text.splitlines(), flat(hidden)
+    for number, line in enumerate(lines):
+        changed = " ".join([*line.split(" ")[:-1], one])
+        yield "\n".join([*lines[:number], changed, *lines[number + 1 :], ""])
+    yield text + hidden
+
+
+def test_in_what_lies_in_the_target(agent, tmp_path, put, good, answered, serve):
+    """Whoever put it there: no command shows it, though each reads it."""
+    text, pieces = answered
+    arn = put(good)
+    service = serve(arn)
+    service.wait("ready")
+    agent.status()
+    service.stop()
+    where = [f"--dir={agent.dir}", f"--log-file={tmp_path}/log", "--log-level=debug"]
+    commands = (["inspect", "--json"], ["status"], ["healthcheck"])
+    before = {path: path.read_bytes() for path in agent.dir.rglob("*") if path.is_file() and not path.is_symlink()}
+    for path, hidden in list(files_of(agent, text)):
+        path.write_text(hidden)
+        for command in commands:
+            result = agent.run(*command, *where)
+            assert_clean(result.stdout + result.stderr + (tmp_path / "log").read_text(), pieces)
+        path.write_bytes(before.get(path, b""))
+    away = {"AWS_ENDPOINT_URL_SECRETS_MANAGER": "https://localhost:1"}
+    for path, hidden in list(files_of(agent, text)):
+        if path.name == "..status.json":
+            continue
+        path.write_text(hidden)
+        for command in (["fetch", f"--secret={arn}x", "--deadline=1s"], ["fetch", f"--secret={arn}", "--rollback"]):
+            result = agent.run(*command, *where, env=away)
+            assert_clean(result.stdout + result.stderr + (tmp_path / "log").read_text(), pieces)
+        path.write_bytes(before.get(path, b""))
+    (agent.dir / "..agent").write_text(text)
+    result = agent.run("purge", *where)
+    assert_clean(result.stdout + result.stderr + (tmp_path / "log").read_text(), pieces)
+
+
+def test_in_a_pid_file(agent, tmp_path, put, good, answered):
+    text, pieces = answered
+    file = tmp_path / "pid"
+    for hidden in (text, text[:30], "1 " + flat(text), flat(text)[40:60]):
+        file.write_text(hidden)
+        result = agent.fetch(put(good), f"--on-change-signal=HUP:{file}", f"--log-file={tmp_path}/log", "--log-level=debug")
+        assert result.status == 74 and "no process number" in result.event("error")["reason"], result.stderr
+        assert_nowhere(agent, result, tmp_path, pieces)
 
 
 # ---- answers

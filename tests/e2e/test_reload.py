@@ -113,7 +113,7 @@ def test_a_log_file_that_is_added(configured, settings):
 def test_the_log_file_is_rotated(serve, tmp_path, put, good):
     log, old = tmp_path / "agent.log", tmp_path / "agent.log.1"
     service = serve(put(good), f"--log-file={log}")
-    service.wait("ready")
+    wait_for(lambda: log.exists() and '"ready"' in log.read_text())
     log.rename(old)
     service.send(signal.SIGHUP)
     service.wait("reloaded")

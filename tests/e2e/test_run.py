@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`run`: fetches, watches, rotates, and ends when it is told to."""
 
+import datetime
 import fcntl
 import json
 import os
@@ -22,6 +23,7 @@ from servers.process import free_port
 from servers.proxy import FaultProxy
 from test_secrecy import assert_clean, of_key, of_text
 
+HOUR = datetime.timedelta(hours=1)
 EACH_CYCLE = "--log-level=debug"  # says each time what comes of it
 WRITERS = 6  # threads: the log to standard error and to a file, metrics lines, files, notes, the configuration
 PROMPT_S = 30  # it ends within one second, on a machine that has one for it; what it would wait for is a minute
@@ -249,6 +251,28 @@ def test_a_pause_in_mid_work_is_no_hang(serve, aws, put, good, up):
     proxy.stage = None
     service.send(signal.SIGCONT)
     service.wait("ready", seconds=60)
+
+
+SPREAD = {"interval": "1h", "probe_interval": "0s", "dir_flag": False, "deadline": "60s"}
+
+
+def test_hosts_that_start_together(serve, agent, put, good, authority, tmp_path):
+    """
+    Where a good set is in place they ask AWS within a minute, each at another moment, though they are ready
+    at once. Who has none, or one that ends soon, waits for nobody.
+    """
+    arn, ending = put(good), put(document(authority.issue("ECS-Client", lifetime=(-2 * HOUR, HOUR / 2)), authority.pem))
+    for number in range(10):
+        agent.fetch(arn, directory=tmp_path / str(number)).succeeded("installed")
+    agent.fetch(ending, directory=tmp_path / "ending").succeeded("installed")
+    together = [serve(arn, f"--dir={tmp_path}/{number}", **SPREAD) for number in range(10)]
+    for service in together:
+        service.wait("ready")
+    late = serve(ending, f"--dir={tmp_path}/ending", **SPREAD)
+    new = serve(arn, f"--dir={tmp_path}/new", **SPREAD)
+    new.wait("installed")
+    late.wait("attempt")
+    assert [service for service in together if not service.all("attempt")]
 
 
 def test_no_descriptor_is_lost(serve, put, good, enclave, pair, authority, aws):

@@ -38,12 +38,12 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has somethi
 def escape(tmp_path):
     """escape(what, operand) tries it: "done", the errno that it got, or the signal that ended it."""
 
-    def attempt(what, operand=None, *options, command="run", prefix=()):
+    def attempt(what, operand=None, *options, command="run", prefix=(), env=None):
         needs = ["--secret=x"] if command in ("run", "fetch") else []
         words = [what, *([str(operand)] if operand else ()), "--", command, f"--dir={tmp_path}/mtls"]
         done = subprocess.run(
             [*prefix, ESCAPE, *words, *needs, *options],
-            env={"PATH": "/usr/bin:/bin"},
+            env={"PATH": "/usr/bin:/bin", **(env or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -213,9 +213,9 @@ def test_the_page_counts_them():
     assert f"there are {len(listed)} calls ({len(listed - fallbacks)} and {len(fallbacks)} fallbacks)" in text
 
 
-def answers(escape, thread, calls, **options):
+def answers(escape, thread, calls, *options, **more):
     """What becomes of each call: whether it was refused, and its result."""
-    assert escape(f"{thread}calls", ",".join(calls), **options).endswith("done")
+    assert escape(f"{thread}calls", ",".join(calls), *options, **more).endswith("done")
     return [tuple(map(int, line.split()[1:])) for line in escape.output.splitlines()[:-1]]
 
 
@@ -251,6 +251,61 @@ def test_no_socket_is_inherited(escape, numbers, thread):
     """It could be connected to anybody."""
     call = f"{numbers['connect']}:9:&:16"
     assert answers(escape, thread, [call], prefix=[sys.executable, "-c", INHERITS])[0][1] == -EBADF
+
+
+@pytest.fixture
+def victim():
+    child = subprocess.Popen(["sleep", "600"])
+    yield child
+    child.kill()
+    child.wait()
+
+
+HOOK = "--on-change-exec=/bin/true"
+
+
+def numbered(numbers, calls):
+    return [re.sub(r"^\w+", lambda found: str(numbers[found[0]]), each) for each in calls]
+
+
+@on_x86_64
+@pytest.mark.parametrize("thread", ["", "main-"])
+def test_nobody_is_killed_but_the_hook_runner(escape, numbers, victim, thread):
+    """It may be killed, by the first thread, and get no other signal. Groups and all are tried with 0, which harms nobody."""
+    to_runner = [f"kill:RUNNER:{number}" for number in (0, 1, 2, 10, 15, 18, 19)]
+    others = [f"kill:{victim.pid}:9", f"tkill:{victim.pid}:9", f"tgkill:{victim.pid}:{victim.pid}:9"]
+    all_of_them = ["kill:-1:0", "kill:0:0", "kill:1:0", f"kill:-{victim.pid}:0"]
+    refused = [*to_runner, *others, *all_of_them]
+    got = answers(escape, thread, numbered(numbers, [*refused, "kill:RUNNER:9"]), HOOK)
+    assert dict(zip(refused, got[:-1])) == dict.fromkeys(refused, (1, -EPERM))
+    assert got[-1] == (0, 0 if thread or LANDLOCK < 6 else -EPERM)
+    assert victim.poll() is None
+    assert answers(escape, thread, numbered(numbers, others[:1]), HOOK, "--sandbox=off") == [(0, 0)]
+    assert victim.wait(60) == -signal.SIGKILL
+
+
+@on_x86_64
+@pytest.mark.parametrize("thread", ["", "main-"])
+def test_without_a_hook_nobody_is_killed(escape, numbers, victim, thread):
+    calls = [f"kill:{victim.pid}:9", "kill:RUNNER:0"]  # without a runner that is its own group
+    assert answers(escape, thread, numbered(numbers, calls)) == [(1, -EPERM)] * 2
+    assert victim.poll() is None
+
+
+@on_x86_64
+@pytest.mark.parametrize("thread", ["", "main-"])
+def test_the_managers_socket_leads_to_it_alone(escape, numbers, tmp_path, thread):
+    """It is connected once; what is sent there arrives, and it cannot be led elsewhere."""
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.settimeout(60)
+        calls = ["connect:NOTIFY:&:16", "sendto:NOTIFY:@x:1:0:&:16", "sendto:NOTIFY:@hello:5:0:0:0"]
+        new = ["socket:2:2:0", "connect:BEFORE:&:16", "socket:1:2:0"]
+        got = answers(escape, thread, numbered(numbers, [*calls, *new]), HOOK, env={"NOTIFY_SOCKET": path})
+        assert [refused for refused, _ in got] == [1, 1, 0, 0, 0, 1]
+        assert got[2] == (0, 5) and got[4] == (0, 0)
+        assert manager.recv(64) == b"hello"
 
 
 OF_GROUPS = {

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from agent import PROGRAM, PROGRAMS, snapshot
+from agent import PROGRAM, PROGRAMS, snapshot, wait_for
 from servers.pki import document
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away and mount")
@@ -127,3 +127,47 @@ def test_a_directory_is_whole_from_the_first_moment(agent, put, good):
     prefix = (str(PROGRAMS / "deny"), str(fchmod), "--")
     agent.fetch(put(good), prefix=prefix).failed(73, "install_failed")
     assert stat.S_IMODE(agent.dir.stat().st_mode) == 0o755
+
+
+SUB = "s" * 63  # the longest subdirectory
+
+
+def path_of(length, base):
+    """An absolute path of so many bytes below another one."""
+    path = str(base)
+    while length - len(path) > 201:
+        path += "/" + "d" * 199
+    return path + "/" + "e" * (length - len(path) - 1)
+
+
+@pytest.mark.parametrize("total", [1021, 1022, 1023])
+def test_the_longest_path(agent, put, good, serve, tmp_path, total):
+    """Of a directory and the subdirectory of a set: all commands, status and hook as anywhere else."""
+    directory, told = path_of(total - 1 - len(SUB), tmp_path), tmp_path / "told"
+    hook = tmp_path / "hook"
+    hook.write_text(f'#!/bin/sh\nprintf "%s" "$MTLS_AGENT_DIR" >{told}\n')
+    hook.chmod(0o755)
+    where = f"--dir={directory}"
+    secret = f"{SUB}={put(good)}"
+    agent.fetch(secret, directory=directory).succeeded("installed")
+    assert json.loads(good)["client_key"] == open(f"{directory}/{SUB}/client.key").read()
+    agent.fetch(secret, directory=directory).succeeded("unchanged")
+    service = serve(secret, where, f"--on-change-exec={hook}", dir_flag=False)
+    service.wait("hook_done")
+    assert told.read_text() == f"{directory}/{SUB}"
+    wait_for(lambda: os.path.exists(f"{directory}/..status.json"))
+    assert agent.run("healthcheck", where, f"--secret={secret}").stdout == "healthy\n"
+    assert agent.run("inspect", where, f"--secret={secret}").status == 0
+    service.stop()
+    agent.run("purge", where, "--log-format=json").succeeded("purged")
+    assert not os.listdir(directory) or os.listdir(directory) == [SUB] and not os.listdir(f"{directory}/{SUB}")
+
+
+@pytest.mark.parametrize("command", ["fetch", "run", "inspect", "healthcheck"])
+def test_a_path_that_is_too_long(agent, aws, put, good, tmp_path, command):
+    """It is refused before anything is asked or made."""
+    directory = path_of(1024 - 1 - len(SUB), tmp_path)
+    secret = f"{SUB}={put(good)}"
+    result = agent.run(command, f"--dir={directory}", f"--secret={secret}", "--log-format=json")
+    assert result.status == 64 and "dir is too long" in result.stderr, result.stderr
+    assert not aws.asked and list(tmp_path.iterdir()) == []

@@ -4,6 +4,8 @@ TLS 1.3 with enclaves: the rows of docs/verification.md that are its own, with p
 and what a client must take from a server, and what it must not.
 """
 
+import itertools
+
 import pytest
 
 from agent import snapshot
@@ -154,6 +156,7 @@ ROWS = {
         DOUBT,
         "without an answer",
     ),
+    "silence after our flight": (after_flight(silent), FAULT, "fall silent when they refuse"),
     "well": (after_request(well), PROOF, ""),
 }
 
@@ -196,6 +199,18 @@ def test_on_a_first_install(agent, put, good, peer, name):
         assert told["result"] == "refused", result.stderr
         result.failed(76, "enclave_refused")
         assert snapshot(agent.dir) is None
+
+
+def test_silence_that_spares_the_installed_identity(installed, aws_server, authority, up, shown):
+    """Some servers say nothing when they refuse, for which we cannot wait; who has just answered the old one is not busy."""
+    silence, answer = after_flight(silent), after_request(well)
+    met = itertools.count()
+    server = up(Peer(lambda sock: (answer if next(met) % 2 else silence)(sock, shown)))
+    arn = aws_server.put("mtls/silence", document(authority.issue("ECS-Client"), authority.pem))
+    before = snapshot(installed.dir)
+    result = installed.fetch(arn, endpoint=server.endpoint, deadline="30s")
+    assert "accepted there" in result.failed(76, "enclave_refused")["reason"]
+    assert snapshot(installed.dir) == before
 
 
 def test_no_certificate_request(installed, peer):

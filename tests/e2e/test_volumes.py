@@ -4,6 +4,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -133,6 +134,88 @@ def test_a_reader_who_locks_what_he_can(agent, serve, put, good, tmp_path, comma
             assert not (agent.dir / "client.key").exists()
     finally:
         reader.communicate("", timeout=20)
+
+
+HELD = """
+import fcntl, glob, os, stat, struct, sys
+(path,) = glob.glob("/run/mtls-agent/*.lock")
+facts = os.stat(path)
+assert (stat.S_IMODE(facts.st_mode), facts.st_uid) == (0o600, 0), facts
+assert stat.S_IMODE(os.stat("/run/mtls-agent").st_mode) == 0o755
+target = os.stat(sys.argv[1])
+assert path == "/run/mtls-agent/%x-%x.lock" % (target.st_dev, target.st_ino), path
+fd = os.open(path, os.O_RDWR)
+fcntl.fcntl(fd, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))  # F_OFD_SETLK
+print("held", flush=True)
+sys.stdin.read()
+assert os.stat(path).st_ino == facts.st_ino
+"""
+
+
+@pytest.fixture
+def own_run(tmp_path):
+    """A /run that several commands see, and nobody else."""
+    holder = subprocess.Popen(
+        ["unshare", "--mount", "sh", "-c", "mount -t tmpfs -o mode=0755 none /run && echo ready && exec cat"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert holder.stdout.readline() == "ready\n"
+    yield ["nsenter", "--target", str(holder.pid), "--mount", "--"]
+    holder.communicate("", timeout=60)
+
+
+def test_the_default_lock(agent, put, good, own_run):
+    """It is the target's by device and inode, the agent's alone, waited for within the deadline, and stays where it is."""
+    arn = put(good)
+    agent.fetch(arn, prefix=own_run, env=OWN_LOCKS).succeeded("installed")
+    with subprocess.Popen(
+        [*own_run, sys.executable, "-c", HELD, agent.dir], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "held\n"
+        before = snapshot(agent.dir)
+        error = agent.fetch(arn, "--key-mode=0640", prefix=own_run, env=OWN_LOCKS, deadline="2s").failed(75, "deadline")
+        assert "another agent holds its lock" in error["reason"]
+        assert snapshot(agent.dir) == before
+        other.stdin.close()
+        assert other.wait(60) == 0
+    agent.fetch(arn, "--key-mode=0640", prefix=own_run, env=OWN_LOCKS).succeeded("healed")
+
+
+def test_the_default_lock_of_run(agent, put, good, serve, own_run):
+    """Of one directory, under whatever name: one run, which healthcheck sees, and whose end it sees."""
+    arn, other_name = put(good), agent.dir.with_name("other")
+    agent.dir.mkdir()
+    other_name.symlink_to(agent.dir)
+    service = serve(arn, prefix=own_run, env=OWN_LOCKS)
+    service.wait("ready")
+    agent.status()
+    health = ("healthcheck", f"--dir={other_name}")
+    assert agent.run(*health, prefix=own_run, env=OWN_LOCKS).status == 0
+    second = ("run", "--log-format=json", f"--secret={arn}", f"--dir={other_name}")
+    agent.run(*second, prefix=own_run, env=OWN_LOCKS).failed(75, "already_running")
+    service.send(signal.SIGKILL)
+    service.child.wait(60)
+    assert "not alive" in agent.run(*health, prefix=own_run, env=OWN_LOCKS).stdout
+    assert not (agent.dir / "..run").exists()
+
+
+BAD_PLACES = {
+    "of a stranger": f"mkdir /run/mtls-agent && chown {USER} /run/mtls-agent",
+    "writable by others": "mkdir /run/mtls-agent && chmod 1777 /run/mtls-agent",
+    "a link of a stranger": f"mkdir /run/elsewhere && ln -s elsewhere /run/mtls-agent && chown -h {USER} /run/mtls-agent",
+    "a file": "touch /run/mtls-agent",
+}
+
+
+@pytest.mark.parametrize("place", BAD_PLACES)
+def test_a_default_place_that_others_have_made(agent, put, good, own_run, place):
+    """Nothing is made there; the target has the lock."""
+    subprocess.run([*own_run, "sh", "-c", BAD_PLACES[place]], check=True)
+    agent.fetch(put(good), prefix=own_run, env=OWN_LOCKS).succeeded("installed")
+    found = subprocess.run([*own_run, "find", "/run", "-name", "*.lock"], check=True, capture_output=True, text=True)
+    assert found.stdout == "" and stat.S_IMODE((agent.dir / "..lock").stat().st_mode) == 0o600
 
 
 def test_a_parent_that_others_may_write_to(agent, put, good, tmp_path):

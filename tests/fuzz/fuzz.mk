@@ -29,7 +29,7 @@ WRAP_hook            := _exit prctl signal sigprocmask signalfd
 WRAP_http            := socket connect getpeername getsockname curl_multi_poll
 WRAP_installed       := fsync
 WRAP_names           := socket connect send recv poll
-WRAP_status          := survey_target install_held
+WRAP_status          := target_state_read install_run_lock_holder
 
 ifneq ($(filter fuzzer coverage,$(SANITIZE)),)
 CC       := clang-19

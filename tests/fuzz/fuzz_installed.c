@@ -16,7 +16,7 @@
 #include "fuzz.h"
 #include "identity/identity.h"
 #include "install/install_internal.h"
-#include "install/install_memory.h"
+#include "install/install_state.h"
 #include "install/installed.h"
 
 #define SET_NAME "..set-0123456789abcdef"
@@ -146,20 +146,20 @@ static void check_read(const struct install_target *where)
 
 static void check_memory(const struct install_target *where)
 {
-    static const struct install_memory_change change = {.told = SET_NAME};
-    struct install_memory memory, again;
+    static const struct install_state_change change = {.told = SET_NAME};
+    struct install_state memory, again;
     struct err err;
 
     fuzz_err_open(&err);
-    if (fuzz_result(install_memory_read(where, &memory, &err), &err) < 0)
+    if (fuzz_result(install_state_read(where, &memory, &err), &err) < 0)
         return;
     FUZZ_CHECK(!memory.told[0] || set_name_valid(memory.told));
-    FUZZ_CHECK(!memory.held[0] || strlen(memory.held) == 64);
+    FUZZ_CHECK(!memory.held_back[0] || strlen(memory.held_back) == 64);
     fuzz_err_open(&err);
-    if (fuzz_result(install_memory_update(where, &change, &err), &err) < 0 ||
-        install_memory_read(where, &again, &err) < 0 || fuzz_starved())
+    if (fuzz_result(install_state_update(where, &change, &err), &err) < 0 ||
+        install_state_read(where, &again, &err) < 0 || fuzz_starved())
         return;
-    FUZZ_CHECK(strcmp(again.told, SET_NAME) == 0 && strcmp(again.held, memory.held) == 0);
+    FUZZ_CHECK(strcmp(again.told, SET_NAME) == 0 && strcmp(again.held_back, memory.held_back) == 0);
     FUZZ_CHECK(strcmp(again.rolled_back, memory.rolled_back) == 0);
 }
 

@@ -6,24 +6,24 @@
 #include "commands/commands.h"
 #include "config/config.h"
 #include "fuzz.h"
-#include "install/install_hold.h"
-#include "run/survey.h"
+#include "install/install_run_lock.h"
+#include "run/target_state.h"
 
 void __wrap_survey_target(const struct install_target *target, const struct config_set *set,
-                          struct survey *survey);
-enum install_held __wrap_install_held(const struct install_target *target);
+                          struct target_state *state);
+enum install_lock_holder __wrap_install_run_lock_holder(const struct install_target *target);
 
 void __wrap_survey_target(const struct install_target *target, const struct config_set *set,
-                          struct survey *survey)
+                          struct target_state *state)
 {
     (void)target, (void)set;
-    *survey = (struct survey){0};
+    *state = (struct target_state){0};
 }
 
-enum install_held __wrap_install_held(const struct install_target *target)
+enum install_lock_holder __wrap_install_run_lock_holder(const struct install_target *target)
 {
     (void)target;
-    return INSTALL_HELD_YES;
+    return INSTALL_LOCK_HELD;
 }
 
 void fuzz(struct bytes input)

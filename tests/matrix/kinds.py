@@ -78,14 +78,14 @@ class Node(Spoken):
         return ["node", SERVERS / "enclave.js"]
 
 
-def settled(kind, command, p384, **words):
-    """One that takes its settings from its class: p384 are those for that curve alone."""
+def settled(kind, command, **settings):
+    """One that takes its settings from its class: each word's."""
 
     class Settled(kind):
         def __init__(self, directory, pair, client_ca, words):
             need(command)
-            if "p384" in words:
-                for name, value in p384.items():
+            for word in words:
+                for name, value in settings.get(word, {}).items():
                     setattr(self, name, value)
             super().__init__(directory, pair, client_ca, tls13_only="tls13" in words)
 
@@ -105,11 +105,20 @@ KINDS = {
     "Python ssl": python("ssl"),
     "aiohttp": python("aiohttp", packages=True),
     "uvicorn": python("uvicorn", packages=True),
-    "nginx": settled(Nginx, "nginx", {"settings": "ssl_ecdh_curve secp384r1;"}),
-    "HAProxy": settled(HaProxy, "haproxy", {"settings": "curves P-384"}),
-    "stunnel": settled(Stunnel, "stunnel4", {"settings": "curves = P-384"}),
-    "OpenSSL": settled(OpenSsl, "openssl", {"arguments": (*INSISTS, "-groups", "P-384")}),
-    "GnuTLS": settled(GnuTls, "gnutls-serv", {"groups": ":-GROUP-ALL:+GROUP-SECP384R1"}),
+    "nginx": settled(Nginx, "nginx", p384={"settings": "ssl_ecdh_curve secp384r1;"}),
+    "HAProxy": settled(
+        HaProxy, "haproxy", p384={"settings": "curves P-384"}, tls12={"settings": "ssl-max-ver TLSv1.2"}
+    ),
+    "stunnel": settled(
+        Stunnel, "stunnel4", p384={"settings": "curves = P-384"}, tls12={"settings": "sslVersionMax = TLSv1.2"}
+    ),
+    "OpenSSL": settled(
+        OpenSsl,
+        "openssl",
+        p384={"arguments": (*INSISTS, "-groups", "P-384")},
+        tls12={"arguments": (*INSISTS, "-tls1_2")},
+    ),
+    "GnuTLS": settled(GnuTls, "gnutls-serv", p384={"groups": ":-GROUP-ALL:+GROUP-SECP384R1"}),
     "Mbed TLS": c("mbedtls", "/usr/include/mbedtls/ssl.h", "libmbedtls-dev", "mbedtls", "mbedx509", "mbedcrypto"),
     "wolfSSL": c("wolfssl", "/usr/include/wolfssl/ssl.h", "libwolfssl-dev", "wolfssl"),
     "Java HttpsServer": java("https"),
@@ -134,3 +143,13 @@ SAYS = {name: ALERT for name in KINDS} | {
     "nginx": ANSWER,
     "s2n-tls": SILENCE,
 }
+
+# And in TLS 1.3, where the client has said all that it has to say by then.
+SAYS_13 = SAYS | {"Java HttpsServer": CLOSE}
+
+# Who does not understand a word: Debian's Mbed TLS has no TLS 1.3, s2n-tls takes its groups from a policy.
+DEAF = {"Mbed TLS": "tls13", "s2n-tls": "p384"}
+# Who cannot do without the other version, so that we do.
+UNABLE = [("s2n-tls", "1.2")]
+# Of whom the tests' settings name one version only.
+ONE_VERSION = ("nginx", "GnuTLS", "Mbed TLS")

@@ -22,7 +22,7 @@ ALLOCATORS = (
 # Room or file: what of it is on the ordinary heap.
 PUBLIC = {
     "config/": "the configuration, in which no credential may stand",
-    "run/": "what run publishes and surveys",
+    "run/": "what run publishes and looks at",
     "metrics/": "series, and what is written of them",
     "aws/roots.o": "AWS's roots",
     "base/aside.o": "what is written aside: log lines, status, metrics",

@@ -8,7 +8,7 @@ import pytest
 
 from agent import wait_for
 from conftest import READABLE, Enclave
-from look import Frozen, mappings
+from look import Arena, Frozen, mappings
 from servers.pki import document
 
 NEED_KIB = 256  # for one secret and one endpoint, as the error says
@@ -97,9 +97,28 @@ def test_too_little_and_preferred(agent, put, good, enclave, kib):
     assert finished["backing"] == "unlocked" and finished["locked_bytes"] <= kib * 1024
 
 
-def test_locked_is_not_warned_of(agent, put, good):
-    result = agent.fetch(put(good), "--memory-lock=prefer").succeeded("installed")
-    assert not result.all("memory_unlocked")
+@pytest.mark.parametrize("prefix", [[], READABLE, limited(NEED_KIB)], ids=["memfd_secret", "mlock", "limited"])
+def test_preferred_is_as_required(agent, put, client_document, enclave, prefix):
+    """As long as it can be had: the same memory, and no warning."""
+    required, preferred = (
+        agent.fetch(
+            put(client_document), f"--memory-lock={how}", endpoint=enclave.endpoint, prefix=prefix, directory=agent.dir / how
+        )
+        for how in ("require", "prefer")
+    )
+    told = [result.succeeded("installed").event("finished") for result in (required, preferred)]
+    assert 0 < told[0]["locked_bytes"] <= told[1]["locked_bytes"]  # which asks for the need at once
+    assert told[0]["backing"] == told[1]["backing"] != "unlocked"
+    assert not preferred.all("memory_unlocked")
+
+
+@pytest.mark.parametrize("kib", [64, 96, 128, 160, 200])
+def test_preferred_locks_what_required_would(agent, put, client_document, enclave, kib):
+    """Whatever is within the limit is locked, and only what is beyond it is not."""
+    arn, options = put(client_document), {"endpoint": enclave.endpoint, "prefix": limited(kib)}
+    assert agent.fetch(arn, **options).status == 71
+    told = agent.fetch(arn, "--memory-lock=prefer", **options).succeeded("installed", "memory_unlocked").event("finished")
+    assert kib - 32 < told["locked_bytes"] / 1024 <= kib
 
 
 def test_unlocked_memory_holds_all_of_it(launch, agent, put, client, client_document, secrets, look, enclave):
@@ -115,6 +134,23 @@ def test_unlocked_memory_holds_all_of_it(launch, agent, put, client, client_docu
     arena = [mapping for mapping in memory if mapping.is_arena]
     assert arena and all({"dd", "wf"} <= mapping.flags and "lo" not in mapping.flags for mapping in arena)
     assert not outside and inside
+
+
+def test_what_a_rehearsal_waits_with(launch, put, client, client_document, secrets, look, enclave, agent):
+    """Of the secret: the files that are to be installed, once each. Its document is gone, and so are the PEMs that were read,
+    but for the last record in the buffer of AWS's connection."""
+    secrets.key(client.key)
+    running = launch(*agent.fetch_arguments(put(client_document), endpoint=enclave.hold().endpoint))
+    wait_for(lambda: enclave.asked)
+    with Frozen(running.pid):
+        memory, outside, _ = look(running.pid)
+    assert not outside
+    arena = Arena(memory)
+    held = b"".join([arena.stack, *arena.free, *(data for tag, _, data in arena.used if tag != "library")])
+    for pem in (client.key, client.cert):
+        lines = pem.encode().splitlines()[1:-1]
+        assert [held.count(line) for line in lines] == [1] * len(lines)
+    assert held.count(b"client_key") == held.count(b"-----\\n") == 0
 
 
 def test_full_is_a_clear_error(agent, put, client_document, enclave):

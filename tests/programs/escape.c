@@ -6,7 +6,7 @@
  *   escape WHAT [OPERAND] -- COMMAND [OPTION]...
  *
  * On the thread that handles secrets, or with "main-" before WHAT on the first one. Prints "done",
- * or why it could not; or is killed.
+ * or why it could not; or is killed. `run` has its hook runner, and its service manager.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -31,12 +31,17 @@
 #include "base/log.h"
 #include "commands/commands.h"
 #include "config/config.h"
+#include "hook/hook.h"
 #include "process/confine.h"
 #include "process/process.h"
+#include "run/sd_notify.h"
+#include "run/tell.h"
 #include "sandbox/sandbox.h"
 
 static const char *operand;
 static pid_t parent;
+static struct hook hook = {.fd = -1};
+static struct sd_notify notify = {.fd = -1};
 
 static int read_file(void)
 {
@@ -207,10 +212,17 @@ static int give_up(void)
 /* ---- any call ---- */
 
 static char room[4096]; /* what a pointer may lead to */
+static long before;     /* the result of the call before */
 
-/* "@TEXT" is a pointer to the text, "&" one to some memory. */
+/* "@TEXT" is a pointer to the text, "&" one to some memory, a word what it names. */
 static long argument_of(char *text)
 {
+    if (strcmp(text, "RUNNER") == 0)
+        return hook.pid;
+    if (strcmp(text, "NOTIFY") == 0)
+        return notify.fd;
+    if (strcmp(text, "BEFORE") == 0)
+        return before;
     if (*text == '@')
         return (long)(uintptr_t)(text + 1);
     return *text == '&' ? (long)(uintptr_t)room : strtol(text, NULL, 0);
@@ -222,7 +234,7 @@ static void call(char *text)
 {
     long arguments[7] = {-1, -1, -1, -1, -1, -1, -1}, result;
     int count = 0, last;
-    size_t before = sandbox_refused(&last);
+    size_t refused = sandbox_refused(&last);
     char line[80], *rest = NULL;
 
     for (char *word = strtok_r(text, ":", &rest); word && count < 7;
@@ -230,7 +242,8 @@ static void call(char *text)
         arguments[count++] = argument_of(word);
     result = syscall(arguments[0], arguments[1], arguments[2], arguments[3], arguments[4],
                      arguments[5], arguments[6]);
-    (void)snprintf(line, sizeof line, "%ld %d %ld\n", arguments[0], sandbox_refused(&last) > before,
+    before = result;
+    (void)snprintf(line, sizeof line, "%ld %d %ld\n", arguments[0], sandbox_refused(&last) > refused,
                    result < 0 ? -errno : result);
     (void)!write(STDOUT_FILENO, line, strlen(line));
 }
@@ -275,7 +288,7 @@ static int attempt(void *argument)
     if (which->function() < 0)
         (void)snprintf(line, sizeof line, "%d\n", errno);
     (void)!write(STDOUT_FILENO, line, strlen(line));
-    confine_tell();
+    confine_log_refusals();
     return 0;
 }
 
@@ -303,6 +316,20 @@ static int on_job(struct job *job, const struct config *config, struct err *err)
     return job_start(job, err) < 0 || job_finish(job, err) < 0 ? -1 : 0;
 }
 
+static int open_others(const struct config *config, struct confine_options *options,
+                       struct err *err)
+{
+    options->needs = command_find(config->command)->needs;
+    if (!(options->needs & NEED_RELOAD))
+        return 0;
+    sd_notify_open(&notify);
+    if (tell_open(&hook, config, err) < 0)
+        return -1;
+    options->notify = notify.fd;
+    options->runner = hook.pid;
+    return 0;
+}
+
 int main(int argc, char *argv[])
 {
     const bool by_main = argc > 1 && strncmp(argv[1], "main-", 5) == 0;
@@ -320,11 +347,10 @@ int main(int argc, char *argv[])
     parent = getppid();
     operand = rest == 3 ? argv[2] : NULL;
     if (config_parse(argc - rest, argv + rest, &config, &err) < 0 ||
-        process_begin(&process, config, &err) < 0 || job_open(&job, &err) < 0) {
+        open_others(config, &options, &err) < 0 || process_begin(&process, config, &err) < 0 || job_open(&job, &err) < 0) {
         log_error(&err);
         return 2;
     }
-    options.needs = command_find(config->command)->needs;
     confine(config, &options);
     if (by_main)
         return attempt((void *)(uintptr_t)which);

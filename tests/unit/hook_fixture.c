@@ -78,7 +78,7 @@ void tell(struct hook_fixture *fixture, int64_t limit_ms)
     const struct hook_change change = {"installed", "main", "/etc/ecs/mtls",
                                        "00ff",      NULL,   "version=1 \xC3\xA9"};
 
-    if (hook_tell(&fixture->hook, &change, limit_ms, &fixture->err) < 0)
+    if (hook_start(&fixture->hook, &change, limit_ms, &fixture->err) < 0)
         fail_msg("%s", fixture->err.reason);
 }
 

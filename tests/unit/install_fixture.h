@@ -8,7 +8,7 @@
 #include "base/err.h"
 #include "identity/bundle.h"
 #include "install/install.h"
-#include "install/install_memory.h"
+#include "install/install_state.h"
 
 /*
  * A target in a temporary directory, and sets to install there: number N holds client.crt with
@@ -29,7 +29,7 @@ struct fixture {
     struct err err;                    /* of the last call */
     struct installed facts;            /* of the last fixture_read() */
     char field[BUNDLE_FIELDS][32];
-    struct install_memory memory; /* for a test's own use */
+    struct install_state memory; /* for a test's own use */
 };
 
 int fixture_setup(void **state);

@@ -312,7 +312,7 @@ static void one_change_at_a_time(void **state)
     open_runner(fixture);
     tell(fixture, LIMIT_MS);
     assert_int_equal(hook_take(&fixture->hook, &result), 0);
-    assert_int_equal(hook_tell(&fixture->hook, &change, LIMIT_MS, &fixture->err), -1);
+    assert_int_equal(hook_start(&fixture->hook, &change, LIMIT_MS, &fixture->err), -1);
     assert_int_equal(take(fixture).outcome, HOOK_DONE);
     assert_int_equal(tell_and_take(fixture, LIMIT_MS).outcome, HOOK_DONE);
     assert_int_equal(count_of(read_log(fixture), "line=told\n"), 2);
@@ -327,9 +327,9 @@ static void facts_that_are_too_long_are_refused(void **state)
     memset(dir, 'd', sizeof dir - 1);
     use_script(fixture, "true");
     open_runner(fixture);
-    assert_int_equal(hook_tell(&fixture->hook, &change, LIMIT_MS, &fixture->err), -1);
+    assert_int_equal(hook_start(&fixture->hook, &change, LIMIT_MS, &fixture->err), -1);
     dir[8192 - 6] = '\0'; /* the most, with the ends of six */
-    assert_int_equal(hook_tell(&fixture->hook, &change, LIMIT_MS, &fixture->err), 0);
+    assert_int_equal(hook_start(&fixture->hook, &change, LIMIT_MS, &fixture->err), 0);
     assert_int_equal(take(fixture).outcome, HOOK_DONE);
 }
 
@@ -378,7 +378,7 @@ static void a_runner_that_is_gone_is_noticed(void **state)
     ready = (struct pollfd){fixture->hook.fd, POLLIN, 0};
     assert_int_equal(poll(&ready, 1, LIMIT_MS), 1);
     assert_int_equal(hook_take(&fixture->hook, &result), -1);
-    assert_int_equal(hook_tell(&fixture->hook, &change, LIMIT_MS, &fixture->err), -1);
+    assert_int_equal(hook_start(&fixture->hook, &change, LIMIT_MS, &fixture->err), -1);
     assert_int_equal(fixture->err.code, ERR_SYSTEM);
 }
 

@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "install/install_memory.h"
 #include "install/install_rollback.h"
+#include "install/install_state.h"
 #include "install_fixture.h"
 #include "install_trace.h"
 
@@ -32,17 +32,17 @@ static int rollback_here(struct fixture *fixture, int unused)
 
 static int tell_here(struct fixture *fixture, int new)
 {
-    const struct install_memory_change change = {.told = new ? NEW_SET : OLD_SET,
-                                                 .held = new ? NULL : HELD};
+    const struct install_state_change change = {.told = new ? NEW_SET : OLD_SET,
+                                                .held_back = new ? NULL : HELD};
 
     fixture->err = (struct err){0};
-    return install_memory_update(&fixture->target, &change, &fixture->err);
+    return install_state_update(&fixture->target, &change, &fixture->err);
 }
 
 static int remember_here(struct fixture *fixture, int unused)
 {
     (void)unused;
-    return install_memory_read(&fixture->target, &fixture->memory, &fixture->err);
+    return install_state_read(&fixture->target, &fixture->memory, &fixture->err);
 }
 
 /* Set 1 has one name more than set 2, so that links come and go as well. */
@@ -124,8 +124,8 @@ static void check_memory(struct fixture *fixture, const struct disturbance *dist
         fail_msg("call %d, outcome %d: \"%s\" is remembered (%s)", disturbance->call, outcome,
                  fixture->memory.told, fixture->err.reason);
     if (disturbance->error == 0 || geteuid() == 0) { /* else geteuid(2) was made to fail as well */
-        assert_string_equal(fixture->memory.held, HELD);
-        assert_false(was_logged(fixture, "memory_ignored"));
+        assert_string_equal(fixture->memory.held_back, HELD);
+        assert_false(was_logged(fixture, "state_ignored"));
     }
     assert_int_equal(fixture_install(fixture, 1), INSTALL_DONE);
     assert_int_equal(count_of_prefix(fixture, "..tmp-"), 0);

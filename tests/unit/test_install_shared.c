@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "install/install_hold.h"
+#include "install/install_run_lock.h"
 #include "install_fixture.h"
 
 /*
@@ -181,12 +181,12 @@ static void squashed_owner_is_named(void **state)
 
 static int note_here(struct fixture *fixture, int unused)
 {
-    const struct install_memory_change change = {.told = "..set-0123456789abcdef"};
+    const struct install_state_change change = {.told = "..set-0123456789abcdef"};
 
     (void)unused;
-    if (install_memory_update(&fixture->target, &change, &fixture->err) < 0)
+    if (install_state_update(&fixture->target, &change, &fixture->err) < 0)
         return -1;
-    return install_memory_read(&fixture->target, &fixture->memory, &fixture->err);
+    return install_state_read(&fixture->target, &fixture->memory, &fixture->err);
 }
 
 static void squashed_note_is_believed(void **state)
@@ -196,7 +196,7 @@ static void squashed_note_is_believed(void **state)
     begin_squash(fixture);
     assert_int_equal(fixture_run(fixture, note_here, 0), 0);
     assert_string_equal(fixture->memory.told, "..set-0123456789abcdef");
-    assert_false(was_logged(fixture, "memory_ignored"));
+    assert_false(was_logged(fixture, "state_ignored"));
 }
 
 #define ROW(test) cmocka_unit_test_setup_teardown(test, setup, teardown)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <string.h>
 
 #include "aws/aws.h"
@@ -61,7 +62,7 @@ static int read_token(struct query *query, const struct aws *aws, struct err *er
 
     buf_free(&query->token);
     if (file && token_file_read(file, &query->token, why) < 0)
-        return err_set(err, ERR_TOKEN_FILE_MISSING, source,
+        return err_set(err, err_of_errno(errno, ERR_TOKEN_FILE_MISSING), source,
                        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: %s: %s", file, why);
     if (!file && value && buf_append_text(&query->token, value) < 0)
         return err_set(err, ERR_MEMORY_FULL, source, "no room for the token");

@@ -69,7 +69,7 @@ static struct sts_role role_of(const struct aws *aws, const char *profile)
     };
 }
 
-static int begin(const struct aws *aws, const struct profile_chain *chain,
+static int begin_profile(const struct aws *aws, const struct profile_chain *chain,
                  struct credentials *credentials, struct err *err)
 {
     struct sts_role role;
@@ -95,7 +95,7 @@ static enum source_state ask_profile(const struct aws *aws, struct credentials *
 
     if (state != SOURCE_FOUND)
         return state;
-    if (begin(aws, &chain, credentials, err) < 0)
+    if (begin_profile(aws, &chain, credentials, err) < 0)
         return SOURCE_FAILED;
     for (i = chain.role_count; i-- > 0;) {
         const struct sts_role role = role_of(aws, chain.roles[i]);

@@ -42,14 +42,12 @@ struct answer {
  * twice. */
 static int read_member(const struct answer *answer, const char *name, struct buf *text)
 {
-    json_value value = json_present(answer->json, 0, name);
+    const int result = json_text(answer->json, 0, JSON_NAMES(name), text);
 
-    if (value == JSON_ABSENT)
-        return 0;
-    if (value < 0 || json_string(answer->json, value, text) < 0)
-        return err_set(answer->err, ERR_CREDENTIALS_FAILED, answer->source,
-                       "the answer's %s is not one string", name);
-    return 1;
+    if (result < 0)
+        (void)err_set(answer->err, ERR_CREDENTIALS_FAILED, answer->source,
+                      "the answer's %s is not one string", name);
+    return result;
 }
 
 static int read_secret(const struct answer *answer, const char *name, bool required, char **field)

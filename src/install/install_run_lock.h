@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef HOST_INSTALL_HOLD_H
-#define HOST_INSTALL_HOLD_H
+#ifndef INSTALL_RUN_LOCK_H
+#define INSTALL_RUN_LOCK_H
 
 #include "install/install.h"
 
@@ -17,16 +17,16 @@ struct err;
  * that was forked and has not yet called exec holds it too. ERR_ALREADY_RUNNING where another
  * process holds it, ERR_TARGET_INVALID, ERR_INSTALL_FAILED; both are -1 then.
  */
-int install_hold(const struct install_target *target, int *fd, int *directory, struct err *err);
+int install_run_lock(const struct install_target *target, int *fd, int *directory, struct err *err);
 
 /*
  * Who tells others of a target's set holds this one, until it is noted. Waits until the target's
- * deadline: ERR_DEADLINE where another agent has it then; else the errors of install_hold(), and
- * *fd -1. Where no file can be made for it *fd is -1 as well, and the claim good.
+ * deadline: ERR_DEADLINE where another agent has it then; else the errors of install_run_lock(),
+ * and *fd -1. Where no file can be made for it *fd is -1 as well, and the claim good.
  */
-int install_claim(const struct install_target *target, int *fd, struct err *err);
+int install_hook_lock(const struct install_target *target, int *fd, struct err *err);
 
 /* Whether a process holds it now. Changes nothing on disk. */
-enum install_held install_held(const struct install_target *target);
+enum install_lock_holder install_run_lock_holder(const struct install_target *target);
 
 #endif

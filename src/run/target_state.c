@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "run/survey.h"
+#include "run/target_state.h"
 
 #include <string.h>
 
@@ -7,7 +7,7 @@
 #include "config/config.h"
 #include "identity/identity.h"
 #include "install/ca_overlap.h"
-#include "install/install_memory.h"
+#include "install/install_state.h"
 #include "x509/cert.h"
 #include "x509/verify.h"
 
@@ -32,19 +32,19 @@ static int64_t anchors_end(const struct anchors *anchors, const struct installed
     return next ? next : last;
 }
 
-static void describe(const struct identity *identity, int64_t now, struct survey *survey)
+static void describe(const struct identity *identity, int64_t now, struct target_state *state)
 {
-    memcpy(survey->fingerprint, identity->fingerprint, sizeof survey->fingerprint);
-    memcpy(survey->subject, identity->subject, sizeof survey->subject);
-    memcpy(survey->key_text, identity->key_text, sizeof survey->key_text);
-    survey->not_before = identity->not_before;
-    survey->not_after = identity->not_after;
-    survey->ca_not_after = anchors_end(identity->anchors, &survey->facts, now);
+    memcpy(state->fingerprint, identity->fingerprint, sizeof state->fingerprint);
+    memcpy(state->subject, identity->subject, sizeof state->subject);
+    memcpy(state->key_text, identity->key_text, sizeof state->key_text);
+    state->not_before = identity->not_before;
+    state->not_after = identity->not_after;
+    state->ca_not_after = anchors_end(identity->anchors, &state->facts, now);
 }
 
 /* What was made of other secrets is no substitute for what is configured. */
 static void check_origin(const struct install_target *target, const struct config_set *set,
-                         struct survey *survey)
+                         struct target_state *state)
 {
     struct install_source sources[CONFIG_SECRETS_MAX];
     char other[INSTALL_OTHER_MAX];
@@ -53,33 +53,33 @@ static void check_origin(const struct install_target *target, const struct confi
     for (i = 0; i < set->secret_count; i++)
         sources[i] = (struct install_source){set->secrets[i], ""};
     if (install_origin(target, NULL, sources, set->secret_count, other) == INSTALL_OF_OTHERS)
-        (void)err_set(&survey->err, ERR_IDENTITY_UNEXPECTED, target->dir, "it was made of %s",
+        (void)err_set(&state->err, ERR_IDENTITY_UNEXPECTED, target->dir, "it was made of %s",
                       other);
 }
 
-void survey_target(const struct install_target *target, const struct config_set *set,
-                   struct survey *survey)
+void target_state_read(const struct install_target *target, const struct config_set *set,
+                       struct target_state *state)
 {
     struct identity_policy policy = {.now = clock_wall()};
     struct identity *identity = NULL;
-    struct install_memory memory;
+    struct install_state noted;
     struct bundle bundle = {0};
     struct err none;
 
-    *survey = (struct survey){0};
-    if (install_read(target, &bundle, &survey->facts, &survey->err) == 0)
-        identity = identity_new(&bundle, &policy, target->dir, &survey->err);
+    *state = (struct target_state){0};
+    if (install_read(target, &bundle, &state->facts, &state->err) == 0)
+        identity = identity_new(&bundle, &policy, target->dir, &state->err);
     bundle_free(&bundle);
     if (identity) {
-        survey->err.code = ERR_NONE;
-        describe(identity, policy.now, survey);
+        state->err.code = ERR_NONE;
+        describe(identity, policy.now, state);
         if (set)
-            check_origin(target, set, survey);
+            check_origin(target, set, state);
     } else {
-        memcpy(survey->fingerprint, survey->facts.fingerprint, sizeof survey->fingerprint);
-        survey->not_after = survey->facts.not_after;
+        memcpy(state->fingerprint, state->facts.fingerprint, sizeof state->fingerprint);
+        state->not_after = state->facts.not_after;
     }
     identity_free(identity);
-    survey->told = install_memory_read(target, &memory, &none) == 0 &&
-                   strcmp(memory.told, survey->facts.set) == 0;
+    state->told =
+        install_state_read(target, &noted, &none) == 0 && strcmp(noted.told, state->facts.set) == 0;
 }

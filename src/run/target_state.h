@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef SERVICE_SURVEY_H
-#define SERVICE_SURVEY_H
+#ifndef RUN_TARGET_STATE_H
+#define RUN_TARGET_STATE_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,7 +14,7 @@ struct config_set;
  * What is installed in a target now, as one who uses it would find it: read, checked as one that is
  * to be installed, and forgotten but for what is public.
  */
-struct survey {
+struct target_state {
     struct err err; /* ERR_NONE: a whole set that is valid now; else what is wrong with it */
     char fingerprint[65], subject[128], key_text[16]; /* of the leaf; "" where not known */
     int64_t not_before, not_after; /* of the leaf, seconds since 1970; 0 where not known */
@@ -27,7 +27,7 @@ struct survey {
  * On the arena's stack: the key passes through. With set, one that was made of other secrets is
  * ERR_IDENTITY_UNEXPECTED.
  */
-void survey_target(const struct install_target *target, const struct config_set *set,
-                   struct survey *survey);
+void target_state_read(const struct install_target *target, const struct config_set *set,
+                       struct target_state *state);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "install/install_memory.h"
+#include "install/install_state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,38 +28,38 @@ static bool read_digest(char out[HASH_HEX_SIZE], struct bytes word)
     return !out[0] && line_copy_digest(out, word);
 }
 
-static bool read_line(struct install_memory *memory, const struct line *line)
+static bool read_line(struct install_state *state, const struct line *line)
 {
     if (line_is(line, TOLD, 2))
-        return !memory->told[0] && line_copy(memory->told, sizeof memory->told, line->word[1]) &&
-               set_name_valid(memory->told);
+        return !state->told[0] && line_copy(state->told, sizeof state->told, line->word[1]) &&
+               set_name_valid(state->told);
     if (line_is(line, ROLLED_BACK, 2) || line_is(line, ROLLED_BACK, 3))
-        return read_digest(memory->rolled_back, line->word[1]) &&
-               (line->words == 2 || line_read_number(&memory->tried, line->word[2]));
-    return line_is(line, HELD, 2) && read_digest(memory->held, line->word[1]);
+        return read_digest(state->rolled_back, line->word[1]) &&
+               (line->words == 2 || line_read_number(&state->tried, line->word[2]));
+    return line_is(line, HELD, 2) && read_digest(state->held_back, line->word[1]);
 }
 
-static bool parse(struct install_memory *memory, struct bytes text)
+static bool parse(struct install_state *state, struct bytes text)
 {
     struct line line;
 
-    *memory = (struct install_memory){0};
+    *state = (struct install_state){0};
     if (line_next(&text, &line) < 0 || !line_is(&line, MAGIC, 2) ||
         !bytes_equal_text(line.word[1], VERSION))
         return false;
     while (text.len > 0)
-        if (line_next(&text, &line) < 0 || !read_line(memory, &line))
+        if (line_next(&text, &line) < 0 || !read_line(state, &line))
             return false;
     return true;
 }
 
-static int render(struct buf *text, const struct install_memory *memory)
+static int render(struct buf *text, const struct install_state *state)
 {
     if (line_add(text, MAGIC, VERSION, NULL) < 0 ||
-        (memory->told[0] && line_add(text, TOLD, memory->told, NULL) < 0) ||
-        (memory->rolled_back[0] &&
-         line_add_number(text, ROLLED_BACK, memory->rolled_back, memory->tried) < 0) ||
-        (memory->held[0] && line_add(text, HELD, memory->held, NULL) < 0))
+        (state->told[0] && line_add(text, TOLD, state->told, NULL) < 0) ||
+        (state->rolled_back[0] &&
+         line_add_number(text, ROLLED_BACK, state->rolled_back, state->tried) < 0) ||
+        (state->held_back[0] && line_add(text, HELD, state->held_back, NULL) < 0))
         return -1;
     return 0;
 }
@@ -84,7 +84,7 @@ static const char *reason_not_ours(int error)
 }
 
 /* Reads what is open: 0, with a reason where it is to be ignored. */
-static int read_open(const struct place *place, int fd, struct install_memory *memory,
+static int read_open(const struct place *place, int fd, struct install_state *state,
                      const char **reason, struct err *err)
 {
     struct buf text = {.public = true, .max = MEMORY_MAX};
@@ -101,21 +101,21 @@ static int read_open(const struct place *place, int fd, struct install_memory *m
         (void)err_set_errno(err, ERR_TARGET_INVALID, place->path, "cannot read " MEMORY_FILE);
     else
         result = 0;
-    if (result == 0 && !*reason && !parse(memory, buf_bytes(&text)))
+    if (result == 0 && !*reason && !parse(state, buf_bytes(&text)))
         *reason = "it is not as this agent writes it";
     buf_free(&text);
     return result;
 }
 
-static int read_memory(const struct place *place, struct install_memory *memory, struct err *err)
+static int read_state(const struct place *place, struct install_state *state, struct err *err)
 {
     int fd = openat(place->fd, MEMORY_FILE, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     const char *reason = NULL;
     int result = 0;
 
-    *memory = (struct install_memory){0};
+    *state = (struct install_state){0};
     if (fd >= 0) {
-        result = read_open(place, fd, memory, &reason, err);
+        result = read_open(place, fd, state, &reason, err);
         close(fd);
     } else if (errno != ENOENT) {
         reason = reason_not_ours(errno);
@@ -125,23 +125,23 @@ static int read_memory(const struct place *place, struct install_memory *memory,
     }
     if (result == 0 && !reason)
         return 0;
-    *memory = (struct install_memory){0};
+    *state = (struct install_state){0};
     if (reason)
-        log_event(LOG_LEVEL_WARNING, "memory_ignored", log_s("dir", place->path),
+        log_event(LOG_LEVEL_WARNING, "state_ignored", log_s("dir", place->path),
                   log_s("reason", reason));
     return result;
 }
 
-int install_memory_read(const struct install_target *target, struct install_memory *memory,
-                        struct err *err)
+int install_state_read(const struct install_target *target, struct install_state *state,
+                       struct err *err)
 {
     struct place place;
     int result;
 
-    *memory = (struct install_memory){0};
+    *state = (struct install_state){0};
     if (place_open(&place, target, false, err) < 0)
         return err->code == ERR_NO_IDENTITY ? 0 : -1;
-    result = read_memory(&place, memory, err);
+    result = read_state(&place, state, err);
     place_close(&place);
     return result;
 }
@@ -165,14 +165,14 @@ static int replace_file(const struct place *place, struct bytes text)
     return -1;
 }
 
-static int write_memory(const struct place *place, const struct install_memory *memory,
-                        struct err *err)
+static int write_state(const struct place *place, const struct install_state *state,
+                       struct err *err)
 {
     struct buf text = {.public = true, .max = MEMORY_MAX};
-    struct install_memory again;
+    struct install_state again;
     int result = -1;
 
-    if (render(&text, memory) < 0)
+    if (render(&text, state) < 0)
         (void)err_set(err, ERR_MEMORY_FULL, place->path, "no room for " MEMORY_FILE);
     else if (!parse(&again, buf_bytes(&text))) /* what we write we must be able to read */
         (void)err_set(err, ERR_INSTALL_FAILED, place->path, "no set or version to remember");
@@ -190,36 +190,36 @@ static bool change_entry(char *out, size_t size, const char *value)
     return !value || line_copy(out, size, bytes_of_text(value));
 }
 
-static bool change_memory(struct install_memory *memory, const struct install_memory_change *change)
+static bool change_state(struct install_state *state, const struct install_state_change *change)
 {
     if (change->rolled_back)
-        memory->tried = change->tried > 0 ? change->tried : 0;
-    return change_entry(memory->told, sizeof memory->told, change->told) &&
-           change_entry(memory->rolled_back, sizeof memory->rolled_back, change->rolled_back) &&
-           change_entry(memory->held, sizeof memory->held, change->held);
+        state->tried = change->tried > 0 ? change->tried : 0;
+    return change_entry(state->told, sizeof state->told, change->told) &&
+           change_entry(state->rolled_back, sizeof state->rolled_back, change->rolled_back) &&
+           change_entry(state->held_back, sizeof state->held_back, change->held_back);
 }
 
-static bool same(const struct install_memory *a, const struct install_memory *b)
+static bool same(const struct install_state *a, const struct install_state *b)
 {
     return strcmp(a->told, b->told) == 0 && strcmp(a->rolled_back, b->rolled_back) == 0 &&
-           strcmp(a->held, b->held) == 0 && a->tried == b->tried;
+           strcmp(a->held_back, b->held_back) == 0 && a->tried == b->tried;
 }
 
-static int update_locked(const struct place *place, const struct install_memory_change *change,
+static int update_locked(const struct place *place, const struct install_state_change *change,
                          struct err *err)
 {
-    struct install_memory old, new;
+    struct install_state old, new;
 
-    if (read_memory(place, &old, err) < 0)
+    if (read_state(place, &old, err) < 0)
         return -1;
     new = old;
-    if (!change_memory(&new, change))
+    if (!change_state(&new, change))
         return err_set(err, ERR_INSTALL_FAILED, place->path, "no set or version to remember");
-    return same(&old, &new) ? 0 : write_memory(place, &new, err);
+    return same(&old, &new) ? 0 : write_state(place, &new, err);
 }
 
-int install_memory_update(const struct install_target *target,
-                          const struct install_memory_change *change, struct err *err)
+int install_state_update(const struct install_target *target,
+                         const struct install_state_change *change, struct err *err)
 {
     struct place place;
     int result = -1;

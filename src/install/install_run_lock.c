@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "install/install_hold.h"
+#include "install/install_run_lock.h"
 
 #include "base/clock.h"
 #include "base/err.h"
 #include "install/install_internal.h"
 
-int install_hold(const struct install_target *target, int *fd, int *directory, struct err *err)
+int install_run_lock(const struct install_target *target, int *fd, int *directory, struct err *err)
 {
     struct place place;
     int result = -1;
@@ -21,7 +21,7 @@ int install_hold(const struct install_target *target, int *fd, int *directory, s
     return result;
 }
 
-int install_claim(const struct install_target *target, int *fd, struct err *err)
+int install_hook_lock(const struct install_target *target, int *fd, struct err *err)
 {
     struct place place;
     int result = -1;
@@ -33,14 +33,14 @@ int install_claim(const struct install_target *target, int *fd, struct err *err)
     return result;
 }
 
-enum install_held install_held(const struct install_target *target)
+enum install_lock_holder install_run_lock_holder(const struct install_target *target)
 {
-    enum install_held held;
+    enum install_lock_holder held;
     struct place place;
     struct err err;
 
     if (place_open(&place, target, false, &err) < 0)
-        return err.code == ERR_NO_IDENTITY ? INSTALL_HELD_NO : INSTALL_HELD_UNKNOWN;
+        return err.code == ERR_NO_IDENTITY ? INSTALL_LOCK_FREE : INSTALL_LOCK_UNKNOWN;
     held = lock_look(&place, LOCK_RUN);
     place_close(&place);
     return held;

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "install/install_hold.h"
+#include "install/install_run_lock.h"
 #include "install_fixture.h"
 
 /* Holds the target until its process ends. */
@@ -24,7 +24,7 @@ static int hold_here(struct fixture *fixture, int unused)
 
     (void)unused;
     fixture->err = (struct err){0};
-    result = install_hold(&fixture->target, &fd, &directory, &fixture->err);
+    result = install_run_lock(&fixture->target, &fd, &directory, &fixture->err);
     assert_true((fd >= 0) == (result == 0));
     return result;
 }
@@ -46,7 +46,7 @@ static int hold(struct fixture *fixture)
 static int held_here(struct fixture *fixture, int unused)
 {
     (void)unused;
-    return (int)install_held(&fixture->target);
+    return (int)install_run_lock_holder(&fixture->target);
 }
 
 static int held(struct fixture *fixture)
@@ -54,11 +54,11 @@ static int held(struct fixture *fixture)
     return fixture_run(fixture, held_here, 0);
 }
 
-static void await(struct fixture *fixture, enum install_held wanted)
+static void await(struct fixture *fixture, enum install_lock_holder wanted)
 {
     const int64_t end = clock_ms() + 60000;
 
-    while (install_held(&fixture->target) != wanted) {
+    while (install_run_lock_holder(&fixture->target) != wanted) {
         if (clock_left(end) == 0)
             fail_msg("never came to %d", (int)wanted);
         clock_sleep(1, end);
@@ -71,7 +71,7 @@ static void assert_refused(struct fixture *fixture, const char *why)
     assert_int_equal(fixture->err.code, ERR_TARGET_INVALID);
     if (!strstr(fixture->err.reason, why))
         fail_msg("\"%s\" does not say \"%s\"", fixture->err.reason, why);
-    assert_int_equal(held(fixture), INSTALL_HELD_UNKNOWN);
+    assert_int_equal(held(fixture), INSTALL_LOCK_UNKNOWN);
 }
 
 static void second_one_is_refused_until_the_first_has_died(void **state)
@@ -79,17 +79,17 @@ static void second_one_is_refused_until_the_first_has_died(void **state)
     struct fixture *fixture = *state;
     int first = fixture_begin(fixture, hold_and_wait_here, 0);
 
-    await(fixture, INSTALL_HELD_YES);
+    await(fixture, INSTALL_LOCK_HELD);
     assert_int_equal(hold(fixture), -1);
     assert_int_equal(fixture->err.code, ERR_ALREADY_RUNNING);
     assert_string_equal(fixture->err.subject, fixture->dir);
-    assert_int_equal(held(fixture), INSTALL_HELD_YES);
+    assert_int_equal(held(fixture), INSTALL_LOCK_HELD);
     assert_int_equal(fixture_install(fixture, 1), INSTALL_DONE); /* a fetch goes on beside it */
     assert_installed(fixture, 1);
 
     assert_int_equal(kill(first, SIGKILL), 0);
     assert_int_equal(fixture_wait(first), -2);
-    assert_int_equal(held(fixture), INSTALL_HELD_NO);
+    assert_int_equal(held(fixture), INSTALL_LOCK_FREE);
     assert_int_equal(hold(fixture), 0);
     assert_installed(fixture, 1);
 }
@@ -140,10 +140,10 @@ static void who_looks_makes_nothing(void **state)
 {
     struct fixture *fixture = *state;
 
-    assert_int_equal(held(fixture), INSTALL_HELD_NO);
+    assert_int_equal(held(fixture), INSTALL_LOCK_FREE);
     assert_false(is_there(in_target(fixture, "..run")));
     fixture->target.sub = "missing";
-    assert_int_equal(held(fixture), INSTALL_HELD_NO);
+    assert_int_equal(held(fixture), INSTALL_LOCK_FREE);
     assert_false(is_there(in_target(fixture, "missing")));
 }
 
@@ -169,12 +169,12 @@ static void stranger_in_the_target_stops_nobody(void **state)
     }
     assert_int_equal(fixture_install(fixture, 1), INSTALL_DONE);
     assert_true(was_logged(fixture, "lock_ignored"));
-    assert_int_equal(held(fixture), INSTALL_HELD_NO);
+    assert_int_equal(held(fixture), INSTALL_LOCK_FREE);
     first = fixture_begin(fixture, hold_and_wait_here, 0);
-    await(fixture, INSTALL_HELD_YES);
+    await(fixture, INSTALL_LOCK_HELD);
     assert_int_equal(kill(first, SIGKILL), 0);
     assert_int_equal(fixture_wait(first), -2);
-    assert_int_equal(held(fixture), INSTALL_HELD_NO);
+    assert_int_equal(held(fixture), INSTALL_LOCK_FREE);
     for (size_t i = 0; i < 3; i++)
         close(fds[i]);
 }
@@ -206,7 +206,7 @@ static void strangers_thing_at_its_name_is_replaced(void **state)
     lock_in_target(fixture);
     put_file(in_target(fixture, "..run"), "");
     assert_int_equal(chown(in_target(fixture, "..run"), STRANGER, STRANGER), 0);
-    assert_int_equal(held(fixture), INSTALL_HELD_UNKNOWN);
+    assert_int_equal(held(fixture), INSTALL_LOCK_UNKNOWN);
     assert_int_equal(hold(fixture), 0);
     assert_int_equal(stat_of(in_target(fixture, "..run")).st_uid, 0);
     assert_int_equal(unlink(in_target(fixture, "..run")), 0);
@@ -237,7 +237,7 @@ static void who_may_not_open_it_cannot_tell(void **state)
     lock_in_target(fixture);
     assert_int_equal(hold(fixture), 0);
     fixture->prepare = become_stranger;
-    assert_int_equal(held(fixture), INSTALL_HELD_UNKNOWN);
+    assert_int_equal(held(fixture), INSTALL_LOCK_UNKNOWN);
     assert_int_equal(hold(fixture), -1);
 }
 
@@ -249,10 +249,10 @@ static void lock_that_was_removed_is_made_anew(void **state)
     int first;
 
     first = fixture_begin(fixture, hold_and_wait_here, 0);
-    await(fixture, INSTALL_HELD_YES);
+    await(fixture, INSTALL_LOCK_HELD);
     (void)snprintf(moved, sizeof moved, "%s.moved", fixture->locks);
     assert_int_equal(rename(fixture->locks, moved), 0);
-    assert_int_equal(held(fixture), INSTALL_HELD_NO);
+    assert_int_equal(held(fixture), INSTALL_LOCK_FREE);
     assert_int_equal(hold(fixture), 0);
     assert_true(is_there(fixture->locks));
     assert_int_equal(kill(first, SIGKILL), 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "run/tell.h"
+#include "run/change_hook.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -12,14 +12,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "hook/hook.h"
-#include "install/install_hold.h"
-#include "install/install_memory.h"
-#include "run/survey.h"
+#include "install/install_run_lock.h"
+#include "install/install_state.h"
+#include "run/target_state.h"
 
 /* Beside its work the agent does not wait long for the lock of a directory. */
 enum { NOTE_MS = 1000, KILLING_MS = HOOK_GRACE_MS + 1000 };
 
-int tell_open(struct hook *hook, const struct config *config, struct err *err)
+int change_hook_open(struct hook *hook, const struct config *config, struct err *err)
 {
     struct hook_signal signals[CONFIG_SIGNALS_MAX];
     const struct hook_options options = {
@@ -41,80 +41,81 @@ int tell_open(struct hook *hook, const struct config *config, struct err *err)
     return hook_open(hook, &options, err);
 }
 
-bool tell_due(const struct survey *survey)
+bool change_hook_due(const struct target_state *state)
 {
-    return survey->facts.set[0] && !survey->told;
+    return state->facts.set[0] && !state->told;
 }
 
 /* Another process may hold the lock, or the file system be full: then it is told once more. */
-void tell_note(const struct install_target *target, const char *set)
+void change_hook_note(const struct install_target *target, const char *set)
 {
-    const struct install_memory_change change = {.told = set};
+    const struct install_state_change change = {.told = set};
     struct install_target soon = *target;
     struct err err;
 
     soon.deadline = clock_ms() + NOTE_MS;
-    if (install_memory_update(&soon, &change, &err) == 0)
+    if (install_state_update(&soon, &change, &err) == 0)
         return;
     log_event(LOG_LEVEL_WARNING, "hook_not_noted", log_s("dir", target->dir),
               log_s("reason", err.reason));
 }
 
-enum tell_claim tell_claim(const struct install_target *target, const char *set, int *claim)
+enum change_hook_claim change_hook_claim(const struct install_target *target, const char *set,
+                                         int *claim)
 {
-    struct install_memory memory;
+    struct install_state state;
     struct err err;
 
-    if (install_claim(target, claim, &err) < 0 && err.code == ERR_DEADLINE)
-        return TELL_BUSY;
-    if (install_memory_read(target, &memory, &err) < 0)
-        return TELL_CLAIMED;
-    if (strcmp(memory.told, set) != 0) {
-        if (memory.told[0]) /* whatever comes of it, a set that comes back is news again */
-            tell_note(target, "");
-        return TELL_CLAIMED;
+    if (install_hook_lock(target, claim, &err) < 0 && err.code == ERR_DEADLINE)
+        return CHANGE_HOOK_BUSY;
+    if (install_state_read(target, &state, &err) < 0)
+        return CHANGE_HOOK_CLAIMED;
+    if (strcmp(state.told, set) != 0) {
+        if (state.told[0]) /* whatever comes of it, a set that comes back is news again */
+            change_hook_note(target, "");
+        return CHANGE_HOOK_CLAIMED;
     }
-    tell_release(claim);
-    return TELL_TOLD;
+    change_hook_release(claim);
+    return CHANGE_HOOK_DONE;
 }
 
-void tell_release(int *claim)
+void change_hook_release(int *claim)
 {
     if (*claim >= 0)
         close(*claim);
     *claim = -1;
 }
 
-int tell_ask(struct hook *hook, const struct telling *telling, struct err *err)
+int change_hook_start(struct hook *hook, const struct change_hook_call *call, struct err *err)
 {
-    const struct config *config = telling->config;
-    const struct survey *survey = telling->survey;
-    const char *sub = config->sets[telling->set].sub;
+    const struct config *config = call->config;
+    const struct target_state *state = call->state;
+    const char *sub = config->sets[call->set].sub;
     char dir[2 * 1024 + CONFIG_SUB_MAX], not_after[CLOCK_TEXT_MAX];
-    const struct outcome_info *outcome = outcome_info(telling->outcome);
+    const struct outcome_info *outcome = outcome_info(call->outcome);
     const struct hook_change change = {
         .event = outcome->change ? outcome->name : "pending",
         .set = sub,
         .dir = dir,
-        .fingerprint = survey->fingerprint,
+        .fingerprint = state->fingerprint,
         .not_after = not_after,
-        .version_id = survey->facts.version_count ? survey->facts.version_ids[0] : "",
+        .version_id = state->facts.version_count ? state->facts.version_ids[0] : "",
     };
 
     (void)snprintf(dir, sizeof dir, "%s%s%s%s", config->root, config->dir, *sub ? "/" : "", sub);
-    clock_format(not_after, survey->not_after);
-    return hook_tell(hook, &change, telling->limit_ms, err);
+    clock_format(not_after, state->not_after);
+    return hook_start(hook, &change, call->limit_ms, err);
 }
 
-bool tell_settle(const struct install_target *target, const struct survey *survey,
-                 const struct hook_result *result, struct err *err)
+bool change_hook_settle(const struct install_target *target, const struct target_state *state,
+                        const struct hook_result *result, struct err *err)
 {
     if (result->outcome != HOOK_DONE) {
         (void)err_set(err, ERR_HOOK_FAILED, target->dir, "%s", result->reason);
         return false;
     }
     log_event(LOG_LEVEL_INFO, "hook_done", log_s("dir", target->dir),
-              log_s("fingerprint", survey->fingerprint), log_n("ms", result->ms));
+              log_s("fingerprint", state->fingerprint), log_n("ms", result->ms));
     return true;
 }
 
@@ -141,47 +142,50 @@ static int64_t time_for(int64_t deadline)
     return left / 2 > KILLING_MS ? left - KILLING_MS : left / 2;
 }
 
-static int tell(struct hook *hook, const struct agent *agent, size_t set, int64_t deadline,
-                struct err *err)
+static int run_one(struct hook *hook, const struct agent *agent, size_t set, int64_t deadline,
+                   struct err *err)
 {
     const struct config *config = agent->config;
     const struct install_target target = agent_target(config, config->sets[set].sub, deadline);
-    struct telling telling = {.config = config, .set = set, .outcome = agent->sets[set].outcome};
+    struct change_hook_call call = {
+        .config = config, .set = set, .outcome = agent->sets[set].outcome};
     struct hook_result result;
-    struct survey survey;
+    struct target_state state;
     int claim, told;
 
-    survey_target(&target, &config->sets[set], &survey);
-    if (!tell_due(&survey))
-        return survey.facts.set[0] || err_info(survey.err.code)->class != ERR_OF_HOST
+    target_state_read(&target, &config->sets[set], &state);
+    if (!change_hook_due(&state))
+        return state.facts.set[0] || err_info(state.err.code)->class != ERR_OF_HOST
                    ? 0
-                   : err_set(err, ERR_HOOK_FAILED, target.dir, "%s", survey.err.reason);
-    switch (tell_claim(&target, survey.facts.set, &claim)) {
-    case TELL_CLAIMED: break;
-    case TELL_BUSY: log_event(LOG_LEVEL_INFO, "hook_elsewhere", log_s("dir", target.dir)); return 0;
+                   : err_set(err, ERR_HOOK_FAILED, target.dir, "%s", state.err.reason);
+    switch (change_hook_claim(&target, state.facts.set, &claim)) {
+    case CHANGE_HOOK_CLAIMED: break;
+    case CHANGE_HOOK_BUSY:
+        log_event(LOG_LEVEL_INFO, "hook_elsewhere", log_s("dir", target.dir));
+        return 0;
     default: return 0;
     }
-    telling.survey = &survey;
-    telling.limit_ms = time_for(deadline);
-    told = tell_ask(hook, &telling, err);
+    call.state = &state;
+    call.limit_ms = time_for(deadline);
+    told = change_hook_start(hook, &call, err);
     if (told == 0)
         told = wait_for(hook, deadline, &result, err);
-    if (told == 0 && !tell_settle(&target, &survey, &result, err))
+    if (told == 0 && !change_hook_settle(&target, &state, &result, err))
         told = -1;
     if (told == 0)
-        tell_note(&target, survey.facts.set);
-    tell_release(&claim);
+        change_hook_note(&target, state.facts.set);
+    change_hook_release(&claim);
     return told;
 }
 
-int tell_all(struct hook *hook, const struct agent *agent, int64_t deadline)
+int change_hook_run_all(struct hook *hook, const struct agent *agent, int64_t deadline)
 {
     int status = 0;
     struct err err;
     size_t i;
 
     for (i = 0; hook->pid > 0 && i < agent->config->set_count; i++) {
-        if (tell(hook, agent, i, deadline, &err) == 0)
+        if (run_one(hook, agent, i, deadline, &err) == 0)
             continue;
         err.code = ERR_HOOK_FAILED; /* whatever was in the way */
         status = log_error(&err);

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "install/install_memory.h"
+#include "install/install_state.h"
 #include "install_fixture.h"
 
 #define SET     "..set-0123456789abcdef"
@@ -19,17 +19,17 @@
 #define OTHER   "ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100"
 #define HEAD    "mtls-agent-state 1\n"
 
-static struct install_memory_change change; /* as of the fork */
+static struct install_state_change change; /* as of the fork */
 
 static int read_memory_here(struct fixture *fixture, int unused)
 {
-    struct install_memory read;
+    struct install_state read;
     int result;
 
     (void)unused;
     memset(&read, 'x', sizeof read);
     fixture->err = (struct err){0};
-    result = install_memory_read(&fixture->target, &read, &fixture->err);
+    result = install_state_read(&fixture->target, &read, &fixture->err);
     fixture->memory = read;
     return result;
 }
@@ -38,13 +38,13 @@ static int update_here(struct fixture *fixture, int unused)
 {
     (void)unused;
     fixture->err = (struct err){0};
-    return install_memory_update(&fixture->target, &change, &fixture->err);
+    return install_state_update(&fixture->target, &change, &fixture->err);
 }
 
 static int update(struct fixture *fixture, const char *told, const char *rolled_back,
                   const char *held)
 {
-    change = (struct install_memory_change){told, rolled_back, held, 0};
+    change = (struct install_state_change){told, rolled_back, held, 0};
     return fixture_run(fixture, update_here, 0);
 }
 
@@ -54,7 +54,7 @@ static void assert_memory(struct fixture *fixture, const char *told, const char 
     assert_int_equal(fixture_run(fixture, read_memory_here, 0), 0);
     assert_string_equal(fixture->memory.told, told);
     assert_string_equal(fixture->memory.rolled_back, rolled_back);
-    assert_string_equal(fixture->memory.held, held);
+    assert_string_equal(fixture->memory.held_back, held);
 }
 
 static void nothing_is_remembered_at_first(void **state)
@@ -94,7 +94,7 @@ static void when_it_was_tried_goes_with_the_version(void **state)
 {
     struct fixture *fixture = *state;
 
-    change = (struct install_memory_change){.rolled_back = VERSION, .tried = 1700000000};
+    change = (struct install_state_change){.rolled_back = VERSION, .tried = 1700000000};
     assert_int_equal(fixture_run(fixture, update_here, 0), 0);
     assert_memory(fixture, "", VERSION, "");
     assert_int_equal(fixture->memory.tried, 1700000000);
@@ -123,13 +123,13 @@ static void what_it_says_already_is_not_written(void **state)
 
 static void what_is_no_set_and_no_version_is_refused(void **state)
 {
-    static const struct install_memory_change rows[] = {
+    static const struct install_state_change rows[] = {
         {.told = "..set-0123456789abcde"},
         {.told = "..set-0123456789abcdef0"},
         {.told = "..set-0123456789abcde\n"},
         {.told = VERSION},
-        {.held = SET},
-        {.held = OTHER "0"},
+        {.held_back = SET},
+        {.held_back = OTHER "0"},
         {.rolled_back = "x\nheld " OTHER},
         {.rolled_back = "x\ntold " SET},
         {.rolled_back = " "},
@@ -138,7 +138,7 @@ static void what_is_no_set_and_no_version_is_refused(void **state)
 
     assert_int_equal(update(fixture, SET, VERSION, NULL), 0);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (update(fixture, rows[i].told, rows[i].rolled_back, rows[i].held) != -1)
+        if (update(fixture, rows[i].told, rows[i].rolled_back, rows[i].held_back) != -1)
             fail_msg("row %zu was written", i);
         assert_int_equal(fixture->err.code, ERR_INSTALL_FAILED);
         assert_memory(fixture, SET, VERSION, "");
@@ -149,7 +149,7 @@ static void what_is_no_set_and_no_version_is_refused(void **state)
 static void assert_ignored(struct fixture *fixture, const char *reason)
 {
     assert_memory(fixture, "", "", "");
-    assert_true(was_logged(fixture, "memory_ignored"));
+    assert_true(was_logged(fixture, "state_ignored"));
     if (!was_logged(fixture, reason))
         fail_msg("not logged: %s", reason);
     assert_int_equal(update(fixture, NULL, NULL, OTHER), 0);
@@ -192,7 +192,7 @@ static void damaged_file_is_ignored(void **state)
 
     put_file(in_target(fixture, "..agent"), HEAD "told " SET "\nrolled-back " VERSION "\n");
     assert_memory(fixture, SET, VERSION, ""); /* so that the rows fail by their damage */
-    assert_false(was_logged(fixture, "memory_ignored"));
+    assert_false(was_logged(fixture, "state_ignored"));
 }
 
 static void what_is_not_ours_is_ignored(void **state)
@@ -247,9 +247,9 @@ static void no_note_is_lost(void **state)
     int first, second;
 
     for (int round = 0; round < 40; round++) {
-        change = (struct install_memory_change){.told = SET};
+        change = (struct install_state_change){.told = SET};
         first = fixture_begin(fixture, update_here, 0);
-        change = (struct install_memory_change){.held = VERSION};
+        change = (struct install_state_change){.held_back = VERSION};
         second = fixture_begin(fixture, update_here, 0);
         assert_int_equal(fixture_wait(first), 0);
         assert_int_equal(fixture_wait(second), 0);

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef RUN_CHANGE_HOOK_H
+#define RUN_CHANGE_HOOK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/outcome.h"
+
+struct agent;
+struct config;
+struct err;
+struct hook;
+struct hook_result;
+struct install_target;
+struct target_state;
+
+/*
+ * Who is told of a changed set, once for each set: which one was told of stands beside it, so that
+ * whatever ends the agent in between, the next one tells.
+ */
+
+/* Starts the runner where somebody has to be told; hook->pid is 0 without one. */
+int change_hook_open(struct hook *hook, const struct config *config, struct err *err);
+
+/* Whether a set is there that was not told of. */
+bool change_hook_due(const struct target_state *state);
+
+/*
+ * Of several agents with a hook one alone tells of a set at a time: CHANGE_HOOK_CLAIMED until
+ * change_hook_release(). CHANGE_HOOK_DONE: somebody has told of it meanwhile. CHANGE_HOOK_BUSY:
+ * another agent does so, also at the target's deadline.
+ */
+enum change_hook_claim { CHANGE_HOOK_CLAIMED, CHANGE_HOOK_DONE, CHANGE_HOOK_BUSY };
+enum change_hook_claim change_hook_claim(const struct install_target *target, const char *set,
+                                         int *claim);
+void change_hook_release(int *claim);
+
+/* Has the runner tell of the set that the configuration's set i has installed. */
+struct change_hook_call {
+    const struct config *config;
+    size_t set;
+    enum outcome outcome; /* of the cycle; where it changed nothing, an earlier one did */
+    const struct target_state *state;
+    int64_t limit_ms;
+};
+int change_hook_start(struct hook *hook, const struct change_hook_call *call, struct err *err);
+
+/* Notes for who starts later that a set was told of. What is in the way is logged. */
+void change_hook_note(const struct install_target *target, const char *set);
+
+/* How it went: logs it. False where it has to be told again; err is then ERR_HOOK_FAILED. */
+bool change_hook_settle(const struct install_target *target, const struct target_state *state,
+                        const struct hook_result *result, struct err *err);
+
+/* All of it for each set, one after the other, until the deadline. Returns the exit status: 0, or
+ * ERR_HOOK_FAILED's. */
+int change_hook_run_all(struct hook *hook, const struct agent *agent, int64_t deadline);
+
+#endif

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef RUN_MANAGER_H
+#define RUN_MANAGER_H
+
+#include "run/sd_notify.h"
+
+/* When the service manager hears what, by sd_notify.h. Moments are on clock_ms(). */
+struct manager {
+    struct sd_notify notify;
+    int64_t watchdog_at, extend_at;
+    bool announce; /* who started or reloaded the agent is to be told that it is ready */
+};
+
+/* What is due: that the agent lives, that its start takes longer, and what was kept. */
+void manager_beat(struct manager *manager, bool ready);
+int64_t manager_next(const struct manager *manager, bool ready);
+
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "fake_server.h"
+#include "net/http.h"
+
+enum { VALUE_MAX = 400 };
+
+static int set_up(void **state)
+{
+    const struct arena_options options = {.lock_preferred = true};
+    struct err err;
+
+    (void)state;
+    return arena_open(&options, &err);
+}
+
+static void ask(const char *headers, struct http_response *response)
+{
+    const char *reply = fake_reply(200, headers, "ok");
+    struct fake_server *server = fake_server_start(&reply, 1);
+    struct http_request request = {.method = "GET",
+                                   .url = fake_server_url(server),
+                                   .body_max = 16,
+                                   .connect_ms = 60000,
+                                   .total_ms = 60000,
+                                   .deadline = clock_ms() + 60000};
+    struct err err;
+    struct http *http = http_new(false, &err);
+
+    assert_non_null(http);
+    assert_int_equal(http_perform(http, &request, response, 1, &err), 0);
+    assert_int_equal(response->result, HTTP_ANSWERED);
+    http_free(http);
+    assert_int_equal(fake_server_stop(server), 1);
+}
+
+static void assert_kept(const char *field, size_t size, char letter, size_t sent)
+{
+    char expected[VALUE_MAX + 1];
+    const size_t len = sent < size ? sent : size - 1;
+
+    memset(expected, letter, len);
+    expected[len] = '\0';
+    assert_string_equal(field, expected);
+}
+
+/* All headers, each with a value of so many of its letter. */
+static void write_headers(char *out, size_t size, size_t len, bool backwards)
+{
+    static const char *const names[] = {"x-amzn-ErrorType", "x-amzn-RequestId", "Date",
+                                        "x-amz-retry-after"};
+    char value[VALUE_MAX + 1];
+    size_t i, at = 0;
+
+    for (i = 0; i < 4; i++) {
+        const size_t which = backwards ? 3 - i : i;
+
+        memset(value, (int)('a' + which), len);
+        value[len] = '\0';
+        at += (size_t)snprintf(out + at, size - at, "%s: %s\r\n", names[which], value);
+    }
+}
+
+/* Each is cut to its field, and none runs into the next one, whichever comes first. */
+static void test_headers_that_are_too_long(void **state)
+{
+    static const size_t lengths[] = {1,  31, 32,  33,  34,  63,  64,
+                                     65, 66, 127, 128, 129, 130, VALUE_MAX};
+    char headers[4 * VALUE_MAX + 200];
+    struct http_response response;
+    size_t i, order;
+
+    (void)state;
+    for (i = 0; i < sizeof lengths / sizeof *lengths; i++)
+        for (order = 0; order < 2; order++) {
+            write_headers(headers, sizeof headers, lengths[i], order == 1);
+            memset(&response, 0, sizeof response);
+            ask(headers, &response);
+            assert_kept(response.error_type, sizeof response.error_type, 'a', lengths[i]);
+            assert_kept(response.request_id, sizeof response.request_id, 'b', lengths[i]);
+            assert_kept(response.date, sizeof response.date, 'c', lengths[i]);
+            assert_kept(response.retry_after, sizeof response.retry_after, 'd', lengths[i]);
+            assert_memory_equal(response.peer, "127.0.0.1:", 10);
+            http_response_free(&response);
+        }
+}
+
+static void test_what_a_header_is_made_of(void **state)
+{
+    struct http_response response = {.status = 0};
+
+    (void)state;
+    ask("X-AMZN-REQUESTID: \t one two \t\r\nDateX: no\r\nx-amzn-ErrorTyp: no\r\nx-amz-retry-after:\r\n",
+        &response);
+    assert_string_equal(response.request_id, "one two");
+    assert_string_equal(response.date, "");
+    assert_string_equal(response.error_type, "");
+    assert_string_equal(response.retry_after, "");
+    http_response_free(&response);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_headers_that_are_too_long),
+        cmocka_unit_test(test_what_a_header_is_made_of),
+    };
+
+    return cmocka_run_group_tests_name("http", tests, set_up, NULL);
+}
