@@ -179,6 +179,13 @@ static void blame(struct doctor *doctor, const struct endpoint *endpoint, const 
     struct err err;
 
     (void)probe_blame(endpoint, probe, &err);
+    if (probe->verdict == PROBE_UNTRUSTED) {
+        doctor_advise(doctor, DOCTOR_PROBLEM, &err,
+                      "%s See it: openssl s_client -connect %s:%u -servername %s -showcerts "
+                      "</dev/null",
+                      err_remedy(&err), endpoint->address, endpoint->port, endpoint->name);
+        return;
+    }
     if (probe->verdict != PROBE_UNREACHABLE) {
         doctor_find(doctor, probe->verdict == PROBE_ACCEPTED ? DOCTOR_WARNING : DOCTOR_PROBLEM,
                     &err);
