@@ -174,6 +174,14 @@ $(OUT)/obj/tests/%.o: tests/%.c $(TP).stamp Makefile VERSION
 $(addprefix $(TESTS)/unit/test_,credentials retry secretsmanager sts): \
     LDFLAGS += $(addprefix -Wl$(comma)--wrap=,clock_ms clock_left clock_sleep)
 
+# What is asked by others is a list, and time passes by sleeps alone.
+CLOCK := clock_ms clock_left clock_sleep
+$(TESTS)/unit/test_agent $(TESTS)/unit/test_agent_back: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK) clock_wall profiles_load roots_load \
+    roots_profile anchors_free $(addprefix secretsmanager_,new free renew describe get) rehearse enclave_accepts)
+$(TESTS)/unit/test_attestation: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK) $(addprefix attest_,form_read document_read genuine image peer age echoes))
+$(TESTS)/unit/test_probe: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK) http_new http_run http_free attestation_judge)
+$(TESTS)/unit/test_rehearse: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK) probe_endpoints installed_identity random_below pins_write)
+
 # A target as NFS shows it.
 $(TESTS)/unit/test_install_shared: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,flock fstatfs fstat fstatat openat fchown)
 
@@ -351,6 +359,13 @@ bench-probe: all venv ## how long a probe of 900 endpoints takes, and with 100 a
 test-starved: all venv $(PROGRAM) ## the program with 5, 8 and 12 % of a processor; 10 minutes
 	@tools/bootstrap --check e2e
 	@STARVED=all $(MAKE) --no-print-directory test-e2e E2E=tests/e2e/test_starved.py
+
+# Works in a copy, build/mutants/ROOM; survivors are in build/mutants/ROOM.survivors.
+MUTANTS ?= 60
+SEED    ?= 1
+mutants: all venv $(UNIT) $(TESTS)/conformance $(PROGRAM) ## whether the tests of ROOM=FOLDER (of src/) notice a change of its code; an hour at most (MUTANTS=N, SEED=N)
+	@tools/bootstrap --check e2e
+	@tests/mutants/mutants "$(ROOM)" --mutants=$(MUTANTS) --seed=$(SEED)
 
 demo: ## the program at work against an emulator on this machine
 	@tools/bootstrap

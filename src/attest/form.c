@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "attest/form.h"
 
+#include <errno.h>
+
 #include "attest/document.h"
 #include "base/base64.h"
 #include "base/err.h"
@@ -94,6 +96,7 @@ int attest_form_read(struct buf *out, struct bytes text, const char *field, stru
     const struct bytes inner = trim(text);
     int result;
 
+    errno = 0;
     if (first == FOUR || first == OPEN || first == TAGGED)
         result = buf_append(out, text.data, text.len);
     else if (inner.len > 0 && inner.data[0] == '{')
@@ -102,6 +105,8 @@ int attest_form_read(struct buf *out, struct bytes text, const char *field, stru
         result = read_text(out, inner);
     if (result == 0 && out->len > 0)
         return 0;
+    if (errno == ENOMEM)
+        return err_set(err, ERR_MEMORY_FULL, NULL, "no room for an attestation");
     return err_set(err, ERR_ATTEST_MALFORMED, NULL,
                    "it is neither CBOR, hexadecimal, base64, nor JSON with one of these in a "
                    "member that is known");

@@ -87,7 +87,8 @@ static int parse(struct status *status, struct err *err)
         return err_set(err, ERR_NO_STATUS, status->path, "it holds a private key");
     status->json = json_parse_public(buf_bytes(&status->text), reason);
     if (!status->json)
-        return err_set(err, ERR_NO_STATUS, status->path, "%s", reason);
+        return err_set(err, strcmp(reason, JSON_NO_MEMORY) == 0 ? ERR_MEMORY_FULL : ERR_NO_STATUS,
+                       status->path, "%s", reason);
     if (status_number(status, 0, "format") != STATUS_FORMAT)
         return err_set(err, ERR_NO_STATUS, status->path, "it is no status of format %d",
                        STATUS_FORMAT);
@@ -140,7 +141,8 @@ int status_open(struct status *status, const struct config *config, struct err *
         return parse(status, err);
     if (errno == ENOENT || errno == ENOTDIR)
         return err_set(err, ERR_NO_STATUS, status->path, "no agent has written it");
-    return err_set_errno(err, ERR_SYSTEM, status->path, "cannot read the status");
+    return err_set_errno(err, errno == ENOMEM ? ERR_MEMORY_FULL : ERR_SYSTEM, status->path,
+                         "cannot read the status");
 }
 
 void status_close(struct status *status)

@@ -24,7 +24,7 @@ globals().update({name: value for name, value in vars(_e2e).items() if not name.
 
 TASK_CREDENTIALS, INSTANCE_METADATA = "169.254.170.2", "169.254.169.254"
 # The one in our files.
-SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:confidential-cluster-mtls-cert-AbCdEf"
+SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:confidential-cluster-mtls-cert-AbCdEf"
 NAMES = "localhost enclave.example.com secretsmanager.eu-central-1.amazonaws.com"
 
 

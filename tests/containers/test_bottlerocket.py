@@ -81,6 +81,16 @@ def test_the_guide_shows_the_same_file():
     assert shown == {**settings, "user-data": "BASE64"}
 
 
+@pytest.mark.parametrize(
+    "page, indent",
+    [("README.md", "    "), ("docs/configuration.md", ""), ("platform/man/mtls-agent.8", "")],
+)
+def test_the_same_example_everywhere(page, indent):
+    lines = [line for line in (PLATFORM / "user-data/run.conf").read_text().splitlines() if line[0] != "#"]
+    assert "\n".join(indent + line for line in lines) in (ROOT / page).read_text()
+    assert (ROOT / page).read_text().count("root = /.bottlerocket/rootfs") == 1
+
+
 @pytest.mark.parametrize("memlock", [0, 65536, 8388608])
 @BOTH
 def test_first_boot(host, settings, image, name, directory, memlock):

@@ -74,4 +74,4 @@ def test_the_bottlerocket_user_data(tmp_path, surroundings, secret, aws_server):
     settings = {"user-data": base64.b64encode(told.encode()).decode(), "essential": True}
     container, goes_on = host.boot(settings, agent_image("host", tmp_path / "image"))
     assert goes_on, container.said()
-    assert "client.key 600 0:0" in host.installed("/run/mtls-agent")
+    assert "client.key 640 0:10001" in host.installed("/run/mtls-agent")

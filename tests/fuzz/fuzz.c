@@ -38,6 +38,7 @@ static bool refused(void)
         (allocations.count > allocations.fails && !allocations.for_good))
         return false;
     allocations.starved = true;
+    errno = ENOMEM;
     return true;
 }
 
@@ -225,9 +226,13 @@ _Noreturn void fuzz_failed(const char *condition, const char *file, int line)
     abort();
 }
 
+/* Of the call that is looked at: nothing was refused before it. */
+static bool fed;
+
 void fuzz_err_open(struct err *err)
 {
     memset(err, 0xA5, sizeof *err);
+    fed = !fuzz_starved();
 }
 
 void fuzz_err_check(const struct err *err)
@@ -237,6 +242,7 @@ void fuzz_err_check(const struct err *err)
     FUZZ_CHECK(memchr(err->reason, '\0', sizeof err->reason) != NULL);
     FUZZ_CHECK(err->reason[0] != '\0');
     log_error(err);
+    FUZZ_CHECK(!fed || !fuzz_out_of_memory() || err->code == ERR_MEMORY_FULL);
 }
 
 int fuzz_result(int result, const struct err *err)
@@ -244,6 +250,7 @@ int fuzz_result(int result, const struct err *err)
     FUZZ_CHECK(result == 0 || result == -1);
     if (result < 0)
         fuzz_err_check(err);
+    fed = !fuzz_starved();
     return result;
 }
 

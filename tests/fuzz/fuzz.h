@@ -30,7 +30,10 @@ bool fuzz_out_of_memory(void);
 #define FUZZ_CHECK(condition) ((condition) ? (void)0 : fuzz_failed(#condition, __FILE__, __LINE__))
 _Noreturn void fuzz_failed(const char *condition, const char *file, int line);
 
-/* An error as nobody has filled it; and that somebody has, with a code that we know and a text. */
+/*
+ * An error as nobody has filled it; and that somebody has, with a code that we know and a text:
+ * ERR_MEMORY_FULL where the call was the first that went short, and nobody could do with less.
+ */
 void fuzz_err_open(struct err *err);
 void fuzz_err_check(const struct err *err);
 

@@ -9,6 +9,7 @@
 #include "aws/credentials/sources.h"
 #include "aws/environment.h"
 #include "aws/region.h"
+#include "aws/shortage.h"
 #include "config/options.h"
 #include "fuzz.h"
 
@@ -32,16 +33,19 @@ static void ask(const struct aws *aws,
                 enum source_state (*source)(const struct aws *aws, struct credentials *credentials,
                                             struct err *err))
 {
+    const size_t before = shortage_look();
     struct credentials credentials = {0};
     enum source_state state;
     struct err err;
 
     fuzz_err_open(&err);
     state = source(aws, &credentials, &err);
-    if (state == SOURCE_FOUND)
+    if (state == SOURCE_FOUND) {
         check_credentials(&credentials);
-    else
+    } else {
+        (void)shortage_blame(before, NULL, &err); /* as who asks for them does */
         fuzz_err_check(&err);
+    }
     credentials_clear(&credentials);
 }
 

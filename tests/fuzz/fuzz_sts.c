@@ -9,6 +9,7 @@
 #include "aws/aws.h"
 #include "aws/credentials.h"
 #include "aws/credentials/sources.h"
+#include "aws/shortage.h"
 #include "aws/sts_answer.h"
 #include "aws/xml.h"
 #include "base/buf.h"
@@ -59,15 +60,23 @@ static void assume(const struct aws *aws, unsigned how, const char *token_file)
     credentials_clear(&credentials);
 }
 
+/* A failure, blamed on a shortage as who asks for credentials does. */
+static void check_failure(size_t before, struct err *err)
+{
+    (void)shortage_blame(before, NULL, err);
+    fuzz_err_check(err);
+}
+
 /* As the chain of sources comes to it, by variables. */
 static void ask_source(const struct aws *aws)
 {
+    const size_t before = shortage_look();
     struct credentials credentials = {0};
     struct err err;
 
     fuzz_err_open(&err);
     if (source_web_identity(aws, &credentials, &err) != SOURCE_FOUND)
-        fuzz_err_check(&err);
+        check_failure(before, &err);
     credentials_clear(&credentials);
 }
 
@@ -78,13 +87,16 @@ static void read_alone(struct bytes body, unsigned how)
         "a", "a/b"};
     struct credentials credentials = {0};
     struct buf text = {.tag = ARENA_WORK};
+    size_t before;
     struct err err;
 
     if (xml_text(body, paths[how >> 4 & 3], &text) != 1)
         FUZZ_CHECK(text.len == 0 || text.data);
     buf_free(&text);
     fuzz_err_open(&err);
-    (void)fuzz_result(sts_answer_read(&credentials, body, "AssumeRole", role_arn, &err), &err);
+    before = shortage_look();
+    if (sts_answer_read(&credentials, body, "AssumeRole", role_arn, &err) < 0)
+        check_failure(before, &err);
     credentials_clear(&credentials);
 }
 

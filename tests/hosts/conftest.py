@@ -114,5 +114,5 @@ def place():
 
 
 @pytest.fixture(scope="session")
-def release(tmp_path_factory):
-    return Release(tmp_path_factory.mktemp("release"), ARCHIVE)
+def release(tmp_path_factory, aws_server):
+    return Release(tmp_path_factory.mktemp("release"), ARCHIVE, aws_server)

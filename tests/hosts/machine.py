@@ -201,6 +201,19 @@ def drop_in(machine, unit, *lines, name="test"):
     machine.write(f"/etc/systemd/system/{unit}.d/{name}.conf", "\n".join(lines) + "\n")
 
 
+def leave_commands(machine, table):
+    """Of all commands those of a table, PACKAGE: COMMAND..., as the image has that this machine, which is off, stands for."""
+    lines = [line for line in table.read_text().splitlines() if not line.startswith("#")]
+    names = {name for line in lines for name in line.split(": ")[1].split()}
+    machine.run("ln", "-sfn", "bash", "/usr/bin/sh")  # not Debian's
+    places = [place for folder in ("/usr/bin", "/usr/sbin") for place in machine.disk(folder).iterdir()]
+    kept = [f"/usr/{place.parent.name}/{place.name}" for place in places if place.name in names]
+    behind_links = machine.run("readlink", "--canonicalize", *kept).split()
+    for place in places:
+        if f"/usr/{place.parent.name}/{place.name}" not in {*kept, *behind_links}:
+            place.unlink()
+
+
 # What both images do with user data, and none of the rest, which needs more of an image than is here.
 CLOUD_CFG = """\
 datasource_list: [NoCloud]

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The user data of platform/ami/cloud-init, as cloud-init reads it, and on hosts that boot with it."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
 from agent import ROOT, wait_for
-from machine import drop_in, user_data
+from machine import drop_in, leave_commands, user_data
 from scripts import shellcheck
 
 AMI = ROOT / "platform" / "ami"
@@ -13,6 +15,7 @@ FILES = {"amazon": AMI / "cloud-init/amazon-linux-2023.yaml", "debian": AMI / "c
 SCRIPT = AMI / "install.sh"
 INSTALLER = "/run/mtls-agent-install"
 AGENT, FETCH = "mtls-agent.service", "mtls-agent-fetch.service"
+AMAZON_COMMANDS = Path(__file__).parent / "amazon-commands.txt"
 EC2_LIMIT = 16 * 1024
 PATIENCE_S = 90
 
@@ -44,6 +47,8 @@ class FirstBoot:
 
     def __init__(self, host, layout, place):
         self.host, self.machine, self.layout = host, host.machine, layout
+        if layout == "amazon":
+            leave_commands(self.machine, AMAZON_COMMANDS)
         place(self.machine, "docker.service", f"ecs.{layout}.service")
         enabled = ["docker.service", "ecs.service"] if layout == "amazon" else ["docker.service"]
         self.machine.systemctl("enable", "--quiet", *enabled)
@@ -77,18 +82,24 @@ def first_boot(host, place):
     return lambda layout: FirstBoot(host, layout, place)
 
 
-def test_amazon_linux(first_boot, release, secret):
+def test_amazon_linux(first_boot, release, secret, up):
     """From S3, and the ECS agent of the image starts behind the first fetch."""
     boot = first_boot("amazon")
-    boot.boot(secret, release.by_s3(boot.host), release.sha256)
+    url, *servers = release.by_s3(boot.host)
+    for server in servers:
+        up(server)
+    boot.boot(secret, url, release.sha256)
     boot.wait_for_cloud_init()
     machine = boot.machine
     assert machine.state("cloud-final.service") == "active", boot.log()
+    assert machine.run("sh", "-c", "command -v aws perl openssl", check=False).stdout == ""
     assert "ECS_CLUSTER=" in machine.run("cat", "/etc/ecs/ecs.config")
     wait_for(lambda: machine.state("ecs.service") == machine.state(AGENT) == "active", PATIENCE_S)
     fetched = int(machine.property(FETCH, "ExecMainExitTimestampMonotonic"))
     assert 0 < fetched < machine.started_at("ecs.service")
     assert machine.run("cat", "/run/ecs-saw").endswith(" /etc/ecs/mtls/client.key\n")
+    metrics = machine.path("/run/mtls-agent/mtls-agent.prom")
+    wait_for(lambda: metrics.exists() and "mtls_agent_last_success_timestamp_seconds{" in metrics.read_text(), PATIENCE_S)
     mode = machine.run("stat", "--format=%a %U", "/usr", "/etc", "/usr/local/bin/mtls-agent").split("\n")
     assert mode[:3] == ["755 root", "755 root", "755 root"]
 
@@ -126,13 +137,16 @@ def test_another_archive(first_boot, release, secret, up):
     assert machine.systemctl("is-enabled", "ecs.service", check=False).stdout.strip() == "disabled"
 
 
-def test_no_identity_at_the_first_boot(first_boot, release, secret):
+def test_no_identity_at_the_first_boot(first_boot, release, secret, up):
     """The ECS agent was on its way already: it is stopped there, and gets its turn at the next boot."""
     boot = first_boot("amazon")
     machine = boot.machine
     drop_in(machine, FETCH, "[Service]", "Environment=MTLS_AGENT_DEADLINE=3s")
     boot.host.aws_is_down()
-    boot.boot(secret, release.by_s3(boot.host), release.sha256)
+    url, *servers = release.by_s3(boot.host)
+    for server in servers:
+        up(server)
+    boot.boot(secret, url, release.sha256)
     boot.wait_for_cloud_init()
     assert machine.has_failed(FETCH)
     assert machine.state("ecs.service") == "inactive" and machine.started_at("ecs.service") == 0

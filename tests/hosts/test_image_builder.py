@@ -39,19 +39,19 @@ def test_schema():
 
 @pytest.mark.parametrize("step", STEPS)
 def test_scripts(step):
-    shellcheck(script(step, Url="s3://bucket/archive", Sha256="0" * 64), "bash")
+    shellcheck(script(step, Url="s3://bucket/archive", Sha256="0" * 64, Region=""), "bash")
 
 
 def test_one_installer():
-    assert (AMI / "install.sh").read_text() in script(PHASES["build"][0], Url="", Sha256="")
+    assert (AMI / "install.sh").read_text() in script(PHASES["build"][0], Url="", Sha256="", Region="")
 
 
 class Instance:
     """Where an image is built: a step's exit status and words."""
 
     def __init__(self, host, url, sha256):
-        self.machine = host.machine
-        self._parameters = {"Url": url, "Sha256": sha256}
+        self.machine, self.url = host.machine, url
+        self._parameters = {"Url": url, "Sha256": sha256, "Region": ""}
 
     def run(self, step):
         return self.machine.run("bash", "-s", check=False, input=script(step, **self._parameters))
@@ -68,9 +68,12 @@ def built(make_host, release):
     host = make_host()
     host.machine.write("/etc/cloud/cloud-init.disabled", "")
     host.machine.boot()
-    instance = Instance(host, release.by_s3(host), release.sha256)
+    url, *servers = release.by_s3(host)
+    instance = Instance(host, url, release.sha256)
     instance.phase("build")
     yield instance
+    for server in servers:
+        server.stop()
     host.stop()
 
 
@@ -107,8 +110,9 @@ def test_what_must_not_be_in_an_image(built, name):
 def test_another_archive(built):
     """What is there already stays as it is."""
     before = built.machine.run("sha256sum", "/usr/local/bin/mtls-agent")
-    text = script(PHASES["build"][0], Url="s3://example-bucket/mtls-agent.tar.gz", Sha256="0" * 64)
-    assert built.machine.run("bash", "-s", check=False, input=text).returncode != 0
+    text = script(PHASES["build"][0], Url=built.url, Sha256="0" * 64, Region="")
+    done = built.machine.run("bash", "-s", check=False, input=text)
+    assert done.returncode != 0 and "did NOT match" in done.stdout
     assert built.machine.run("sha256sum", "/usr/local/bin/mtls-agent") == before
 
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError
 
-from agent import PROGRAM
+from agent import PROGRAM, ROOT
 from servers.aws import REGION
 from tofu import Host, Tofu
 
@@ -114,13 +114,50 @@ def test_poweroff(render):
     assert "systemctl poweroff" in script
 
 
-def test_own_path(render):
-    files, _ = cloud_config(render(mtls_certificate_path="/srv/mtls")["user_data"])
+@pytest.mark.parametrize("path", ["/srv/mtls", "/srv/mtls-agent/of.a_task"])
+def test_own_path(render, path):
+    """Memory there, by a unit of the name that systemd has for it; and the services may write to it."""
+    files, _ = cloud_config(render(mtls_certificate_path=path)["user_data"])
+    escape = ["systemd-escape", "--path", "--suffix=mount", path]
+    name = subprocess.run(escape, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    mount = files[f"/etc/systemd/system/{name}"]["content"].splitlines()
+    shipped = (ROOT / "platform/systemd/etc-ecs-mtls.mount").read_text().splitlines()
+    assert [line for line in mount if line.startswith("Options=")] == [
+        line for line in shipped if line.startswith("Options=")
+    ]
+    assert f"Where={path}" in mount and "Type=tmpfs" in mount
     for unit in ("mtls-agent-fetch", "mtls-agent"):
-        assert (
-            "ReadWritePaths=-/srv/mtls\n"
-            in files[f"/etc/systemd/system/{unit}.service.d/path.conf"]["content"]
-        )
+        drop_in = files[f"/etc/systemd/system/{unit}.service.d/path.conf"]["content"]
+        assert f"RequiresMountsFor={path}\n" in drop_in and f"ReadWritePaths={path}\n" in drop_in
+
+
+@pytest.mark.parametrize(
+    "name, right, wrong",
+    [
+        ("key-mode", "0640", "rw-r-----"),
+        ("rehearse", "require", "required"),
+        ("interval", "10m", "10 minutes"),
+        ("combined", "True", "si"),
+        ("tls-versions", "1.3", "1x3"),
+        ("rollback-on-failure", "authenticated", "maybe"),
+        ("owner", "0:10001", "0:10001:5"),
+        ("AWS_USE_FIPS_ENDPOINT", "true", ""),
+    ],
+)
+def test_options_are_those_of_the_agent(render, tmp_path, name, right, wrong):
+    """Refused at plan, and by the agent."""
+    config = render(agent_options={name: right})["config"].replace("dir = ", f"dir = {tmp_path}")
+    assert read_by_agent(tmp_path, config)[0] in (71, 77)  # no credentials, or no right to give files away
+    said = render.refuses(agent_options={name: wrong})
+    assert f"{name} cannot be" in said
+    if wrong:
+        assert read_by_agent(tmp_path, config.replace(f"{name} = {right}", f"{name} = {wrong}"))[0] == 78
+
+
+def test_unknown_options(render):
+    said = render.refuses(agent_options={"key_mode": "0640", "interval": "soon"})
+    assert "no option key_mode" in said and "interval cannot be" in said
+    assert "no effect" in render.refuses(agent_options={"metrics-file": "/srv/metrics.prom"})
 
 
 @pytest.mark.parametrize("ami_os", LINUX)

@@ -20,6 +20,12 @@ mock_provider "aws" {
   mock_data "aws_vpc" {
     defaults = { cidr_block = "10.0.0.0/16" }
   }
+  mock_data "aws_ec2_instance_types" {
+    defaults = { instance_types = ["m6a.large", "m6a.xlarge", "c6a.large"] }
+  }
+  mock_data "aws_ami" {
+    defaults = { boot_mode = "uefi-preferred" }
+  }
   mock_data "aws_partition" {
     defaults = { partition = "aws", dns_suffix = "amazonaws.com" }
   }
@@ -73,7 +79,7 @@ def test_formatted(tofu):
     assert tofu("fmt", "-recursive", "-check", "-diff", cwd=TERRAFORM).stdout == ""
 
 
-@pytest.mark.parametrize("folder", [".", "modules/host", "examples/seed"])
+@pytest.mark.parametrize("folder", [".", "modules/host", "modules/push", "examples/seed"])
 def test_valid(tofu, module, example, folder):
     tofu.succeeds("init", cwd=module / folder)
     tofu.succeeds("validate", cwd=module / folder)

@@ -5,9 +5,8 @@ at its own address and S3 under its own name. What systemd and apt are told is w
 """
 
 import hashlib
-import json
 import os
-import ssl
+import re
 import subprocess
 from pathlib import Path
 
@@ -15,8 +14,8 @@ import pytest
 import yaml
 
 from agent import ROOT
+from s3 import NAME, S3, Role
 from servers.aws import REGION
-from servers.http import Answer, Http
 from servers.imds import Imds
 from servers.namespace import Namespace
 from servers.pki import Authority
@@ -25,8 +24,12 @@ from tofu import Host, Tofu
 ARCHIVE = ROOT / "build/mtls-agent-host.tar.gz"
 BUCKET, KEY = "host-archives", "mtls-agent/host.tar.gz"
 METADATA = "169.254.169.254"
-S3_NAME = f"s3.{REGION}.amazonaws.com"
 ECS_PACKAGE = f"/amazon-ecs-agent-{REGION}/amazon-ecs-init-latest.amd64.deb"
+LOGS_PACKAGE = "/ubuntu/amd64/latest/amazon-cloudwatch-agent.deb"
+KEY_SERVER = "keyserver.ubuntu.com"
+LOGS_NAME = f"amazoncloudwatch-agent-{REGION}.{NAME}"
+ECS_KEY, LOGS_KEY = "F34C3DDAE72926B079BEAEC6BCE9D9A42D51784F", "937616F3450B7D806CBD9725D58167303B789C72"
+NAMES = [NAME, KEY_SERVER, LOGS_NAME]
 TOLD = ["systemctl", "systemd-sysusers", "systemd-tmpfiles", "apt-get", "dpkg", "dnf"]
 
 # `systemctl cat` finds no ECS, as on Canonical's image.
@@ -47,6 +50,28 @@ exec chroot "$root" /bin/sh -c "$2"
 """
 
 
+class Signer:
+    """Somebody with a key of OpenPGP."""
+
+    def __init__(self, directory):
+        self._home = directory
+        self._home.mkdir(mode=0o700)
+        self._gpg("--passphrase", "", "--quick-generate-key", "Test <test@example.com>", "ed25519", "sign", "never")
+        listed = self._gpg("--list-keys", "--with-colons").decode()
+        self.fingerprint = re.search(r"^fpr:+(\w+):", listed, re.MULTILINE)[1]
+        self.key = self._gpg("--export", "--armor")
+
+    def _gpg(self, *arguments, input=None):
+        command = ["gpg", "--homedir", self._home, "--batch", "--pinentry-mode=loopback", *arguments]
+        return subprocess.run(command, input=input, check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE).stdout
+
+    def sign(self, content):
+        return self._gpg("--detach-sign", "--armor", input=content)
+
+    def stop(self):
+        subprocess.run(["gpgconf", "--homedir", self._home, "--kill", "all"], check=True)
+
+
 class Machine:
     """A root with this machine's /usr, and nothing else of it."""
 
@@ -61,7 +86,9 @@ class Machine:
             (self.root / "stubs" / name).write_text(text)
             (self.root / "stubs" / name).chmod(0o755)
         (self.root / "ca.pem").write_text(authority.pem)
-        (self.root / ".curlrc").write_text(f'cacert = "/ca.pem"\nresolve = "{S3_NAME}:443:127.0.0.1"\n')
+        (self.root / ".curlrc").write_text(
+            "\n".join(['cacert = "/ca.pem"', *(f'resolve = "{name}:443:127.0.0.1"' for name in NAMES), ""])
+        )
         (self.root / "calls").touch()
 
     def run(self, network, script):
@@ -82,29 +109,6 @@ class Machine:
     @property
     def program(self):
         return self.root / "local/bin/mtls-agent"
-
-
-class S3:
-    """moto's, which checks signatures and rights, behind the name that AWS's has."""
-
-    def __init__(self, aws, directory, authority, network):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*authority.issue(S3_NAME, names=[S3_NAME]).write(directory, "s3"))
-        self._aws = aws
-        self._http = Http(self._answer, context=context, listener=network.open("tcp", "127.0.0.1", 443))
-        self.client = aws.client("s3")
-        self.client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-        self.client.put_object(Bucket=BUCKET, Key=KEY, Body=ARCHIVE.read_bytes())
-
-    def _answer(self, request):
-        if request.path == ECS_PACKAGE:
-            return Answer(200, b"package")
-        return self._aws._ask_moto(request)
-
-    def stop(self):
-        self._http.stop()
-        self.client.delete_object(Bucket=BUCKET, Key=KEY)
-        self.client.delete_bucket(Bucket=BUCKET)
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +138,8 @@ def network(tmp_path):
 
 @pytest.fixture
 def s3(aws_server, tmp_path, authority, network):
-    s3 = S3(aws_server, tmp_path, authority, network)
+    listener = network.open("tcp", "127.0.0.1", 443)
+    s3 = S3(aws_server, tmp_path, authority, listener, BUCKET, KEY, ARCHIVE.read_bytes(), NAMES)
     yield s3
     s3.stop()
 
@@ -142,14 +147,9 @@ def s3(aws_server, tmp_path, authority, network):
 @pytest.fixture
 def session(aws_server, render):
     """Credentials of a role with the policy that the module gives to hosts."""
-    iam = aws_server.client("iam")
-    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    arn = iam.create_role(RoleName="tf-host", AssumeRolePolicyDocument=document)["Role"]["Arn"]
-    iam.put_role_policy(RoleName="tf-host", PolicyName="own", PolicyDocument=render()["instance_policy"])
-    yield aws_server.session(arn)
-    iam.delete_role_policy(RoleName="tf-host", PolicyName="own")
-    iam.delete_role(RoleName="tf-host")
+    role = Role(aws_server, "tf-host", policy=render()["instance_policy"])
+    yield role.session
+    role.stop()
 
 
 @pytest.fixture
@@ -162,8 +162,11 @@ def boot(machine, network, s3, session, render):
     """Runs the script that these inputs give."""
     imds = Imds(session, listener=network.open("tcp", METADATA, 80))
 
-    def boot(**inputs):
+    def boot(replaced=None, **inputs):
         ((_, _, script),) = yaml.safe_load(render(**inputs)["user_data"])["runcmd"]
+        for old, new in (replaced or {}).items():
+            assert old in script or old == LOGS_KEY
+            script = script.replace(old, new)
         return machine.run(network, script)
 
     yield boot
@@ -199,8 +202,30 @@ def test_another_archive_ends_the_host(machine, boot):
     assert not machine.program.exists() and machine.told == ["systemctl poweroff"]
 
 
-def test_ubuntu_gets_ecs_after_the_agent(machine, boot):
-    done = boot(ami_os="ubuntu")
+@pytest.fixture
+def signer(tmp_path, up):
+    return lambda name: up(Signer(tmp_path / name))
+
+
+@pytest.fixture
+def ubuntu(s3, boot, signer):
+    """Boots Ubuntu with a package of ECS that amazon has signed, as the script is told, or the key is another's."""
+
+    def ubuntu(by=None, package=b"package", **inputs):
+        amazon = signer("amazon")
+        by = by or amazon
+        signature = by.sign(b"package")
+        keys = f"/pks/lookup?op=get&options=mr&search=0x{amazon.fingerprint}"
+        s3.also = {ECS_PACKAGE: package, f"{ECS_PACKAGE}.asc": signature, keys: by.key}
+        s3.also |= {LOGS_PACKAGE: package, f"{LOGS_PACKAGE}.sig": signature, "/assets/amazon-cloudwatch-agent.gpg": by.key}
+        pinned = {ECS_KEY: amazon.fingerprint, LOGS_KEY: amazon.fingerprint}
+        return boot(pinned, ami_os="ubuntu", **inputs)
+
+    return ubuntu
+
+
+def test_ubuntu_gets_ecs_after_the_agent(machine, ubuntu):
+    done = ubuntu()
     assert done.returncode == 0, done.stdout
     told = [call.split()[0:2] for call in machine.told]
     assert (
@@ -209,6 +234,18 @@ def test_ubuntu_gets_ecs_after_the_agent(machine, boot):
         < told.index(["dpkg", "--force-confold"])
     )
     assert machine.told[-1] == "systemctl start --no-block ecs.service"
+
+
+def test_ubuntu_installs_the_log_agent_that_is_signed(machine, ubuntu):
+    done = ubuntu(log_group_name="/ecs/mtls")
+    assert len([call for call in machine.told if call.startswith("dpkg")]) == 2, done.stdout
+
+
+@pytest.mark.parametrize("other", ["package", "key"])
+def test_ubuntu_installs_nothing_that_is_not_signed(machine, ubuntu, signer, other):
+    """Another package under the signature, and one that is signed well, but by somebody else, whose key is served."""
+    done = ubuntu(package=b"other") if other == "package" else ubuntu(by=signer("other"))
+    assert done.returncode != 0 and not any(call.startswith("dpkg") for call in machine.told)
 
 
 def test_a_missing_log_is_no_reason_to_stop(machine, boot):

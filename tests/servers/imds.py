@@ -70,6 +70,8 @@ class Imds:
             return text_answer(401, "Unauthorized")
         if request.path == "/latest/meta-data/placement/region":
             return text_answer(200, self.region)
+        if request.path == "/latest/meta-data/services/domain":
+            return text_answer(200, "amazonaws.com")
         if request.path.startswith(CREDENTIALS) and self.faults:
             return self.faults.pop(0)
         if request.path.startswith(CREDENTIALS) and self.role:

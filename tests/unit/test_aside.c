@@ -68,6 +68,8 @@ static void what_hangs_is_not_waited_for(void **state)
     assert_int_equal(aside_do(&aside, fail_with, &wanted, bytes_of_text("data"), 60000), -1);
     assert_int_equal(errno, EIO);
     aside_stop(&aside);
+    close(ends[0]);
+    close(ends[1]);
 }
 
 static void one_that_hangs_can_be_left_behind(void **state)
@@ -83,6 +85,11 @@ static void one_that_hangs_can_be_left_behind(void **state)
     aside_stop(&aside);
     assert_int_equal(aside_do(&aside, hang, &done, none, 3600 * 1000), -1);
     assert_int_equal(errno, ETIMEDOUT);
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    while (aside_is_stuck(&aside))
+        (void)usleep(1000);
+    close(ends[0]);
+    close(ends[1]);
 }
 
 int main(void)

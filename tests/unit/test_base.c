@@ -290,6 +290,8 @@ static void a_huge_field_does_not_break_a_line(void **state)
     assert_true(dup2(kept, STDERR_FILENO) >= 0);
     close(kept);
     read_log(&out);
+    assert_int_equal(log_open(&(struct log_options){LOG_LEVEL_INFO, LOG_FORMAT_TEXT, NULL}, &err),
+                     0);
     assert_true(out.len < 2049);
     assert_string_equal((char *)out.data + out.len - strlen(next), next);
     assert_non_null(strstr((char *)out.data, "\"huge\":\"\\u0001\\u0001"));

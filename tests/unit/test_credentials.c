@@ -61,16 +61,27 @@ static int open_arena(void **state)
     return arena_open(&(struct arena_options){.lock_preferred = true}, &err);
 }
 
+/* What the process's environment held stays with it for good, in the agent. */
+static int forget(void **state)
+{
+    (void)state;
+    arena_free(environment.access_key_id);
+    arena_free(environment.secret_access_key);
+    arena_free(environment.session_token);
+    arena_free(environment.container_token);
+    environment = (struct environment){0};
+    return 0;
+}
+
 static int setup(void **state)
 {
     size_t i;
 
-    (void)state;
+    (void)forget(state);
     for (i = 0; i < sizeof variables / sizeof variables[0]; i++)
         (void)unsetenv(variables[i]);
     (void)setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
     config = (struct config){0};
-    environment = (struct environment){0};
     aws = (struct aws){
         .config = &config, .environment = &environment, .deadline = clock_ms() + 60000};
     err = (struct err){0};
@@ -646,5 +657,5 @@ int main(void)
         cmocka_unit_test_setup(test_region_is_checked, setup),
     };
 
-    return cmocka_run_group_tests(tests, open_arena, NULL);
+    return cmocka_run_group_tests(tests, open_arena, forget);
 }

@@ -6,7 +6,24 @@ locals {
   }
   # The volume that holds images and containers, and the others that an image has.
   data_volume   = { amazon-linux-2023 = "/dev/xvda", ubuntu = "/dev/sda1", bottlerocket = "/dev/xvdb" }
+  image_id      = var.ami_id != null ? var.ami_id : data.aws_ssm_parameter.image[0].insecure_value
+  sev_snp_types = sort(data.aws_ec2_instance_types.sev_snp.instance_types)
   other_volumes = { amazon-linux-2023 = [], ubuntu = [], bottlerocket = ["/dev/xvda"] }
+}
+
+# What has AMD SEV-SNP in this Region; in most Regions that is nothing.
+data "aws_ec2_instance_types" "sev_snp" {
+  filter {
+    name   = "processor-info.supported-features"
+    values = ["amd-sev-snp"]
+  }
+}
+
+data "aws_ami" "image" {
+  filter {
+    name   = "image-id"
+    values = [local.image_id]
+  }
 }
 
 data "aws_ssm_parameter" "image" {
@@ -18,7 +35,7 @@ data "aws_ssm_parameter" "image" {
 resource "aws_launch_template" "this" {
   name_prefix            = "${var.name}-"
   description            = "Hosts of the ECS cluster ${var.name}"
-  image_id               = var.ami_id != null ? var.ami_id : data.aws_ssm_parameter.image[0].insecure_value
+  image_id               = local.image_id
   instance_type          = var.instance_type
   vpc_security_group_ids = [aws_security_group.hosts.id]
   user_data              = base64encode(module.host.user_data)
@@ -83,6 +100,18 @@ resource "aws_launch_template" "this" {
     create_before_destroy = true
 
     precondition {
+      condition = contains(local.sev_snp_types, var.instance_type)
+      error_message = length(local.sev_snp_types) == 0 ? (
+        "The Region ${data.aws_region.this.region} has no instance type with AMD SEV-SNP: take another one, such as us-east-2 or eu-west-1."
+      ) : "${var.instance_type} has no AMD SEV-SNP in ${data.aws_region.this.region}. These have: ${join(", ", local.sev_snp_types)}."
+    }
+
+    precondition {
+      condition     = contains(["uefi", "uefi-preferred"], data.aws_ami.image.boot_mode)
+      error_message = "The image ${local.image_id} does not say that it boots by UEFI (boot mode uefi or uefi-preferred), which AMD SEV-SNP needs."
+    }
+
+    precondition {
       condition     = var.ami_id != null || try(var.agent_source.preinstalled, null) != true
       error_message = "agent_source.preinstalled needs ami_id: the public images do not have the agent."
     }
@@ -110,7 +139,7 @@ resource "aws_autoscaling_group" "this" {
   }
 
   dynamic "tag" {
-    for_each = merge(var.tags, { Name = var.name, AmazonECSManaged = "true" })
+    for_each = merge(var.tags, { Name = var.name, AmazonECSManaged = "true", mtls-agent = var.name })
 
     content {
       key                 = tag.key

@@ -309,6 +309,12 @@ variable "on_fetch_failure" {
   }
 }
 
+variable "push_rotations" {
+  description = "Whether hosts are told of a secret's new version at once, by EventBridge and Run Command; without it they look every few minutes"
+  type        = bool
+  default     = false
+}
+
 # ---- where hosts may go, besides the enclave -------------------------------------------------------------------------------
 
 variable "https_cidr_blocks" {

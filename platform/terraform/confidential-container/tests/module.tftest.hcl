@@ -3,6 +3,12 @@ mock_provider "aws" {
   mock_data "aws_vpc" {
     defaults = { cidr_block = "10.0.0.0/16" }
   }
+  mock_data "aws_ec2_instance_types" {
+    defaults = { instance_types = ["m6a.large", "m6a.xlarge", "c6a.large"] }
+  }
+  mock_data "aws_ami" {
+    defaults = { boot_mode = "uefi-preferred" }
+  }
   mock_data "aws_partition" {
     defaults = { partition = "aws", dns_suffix = "amazonaws.com" }
   }
@@ -261,5 +267,30 @@ run "ubuntu_has_packages" {
   assert {
     condition     = length(aws_vpc_security_group_egress_rule.packages) == 1
     error_message = "Canonical's image cannot get Docker"
+  }
+}
+
+run "push_is_off" {
+  command = plan
+
+  assert {
+    condition     = length(module.push) == 0
+    error_message = "rules that nobody asked for"
+  }
+}
+
+run "push" {
+  command = plan
+  variables {
+    push_rotations = true
+    mtls_certificate_secrets_arns = {
+      web   = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:web-AbCdEf"
+      batch = ["arn:aws:secretsmanager:eu-central-1:123456789012:secret:one-AbCdEf", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:two"]
+    }
+  }
+
+  assert {
+    condition     = length(module.push[0].event_patterns) == 3
+    error_message = "not a pattern for each secret"
   }
 }

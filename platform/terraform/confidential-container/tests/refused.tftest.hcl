@@ -3,6 +3,12 @@ mock_provider "aws" {
   mock_data "aws_vpc" {
     defaults = { cidr_block = "10.0.0.0/16" }
   }
+  mock_data "aws_ec2_instance_types" {
+    defaults = { instance_types = ["m6a.large", "m6a.xlarge", "c6a.large"] }
+  }
+  mock_data "aws_ami" {
+    defaults = { boot_mode = "uefi-preferred" }
+  }
   mock_data "aws_partition" {
     defaults = { partition = "aws", dns_suffix = "amazonaws.com" }
   }
@@ -266,6 +272,32 @@ run "too_many_endpoints" {
   command = plan
   variables {
     enclave_endpoints = [for i in range(1000) : "enclave-${i}.example.com:3000"]
+  }
+  expect_failures = [aws_launch_template.this]
+}
+
+run "size_without_snp_here" {
+  command = plan
+  variables {
+    instance_type = "m6a.12xlarge"
+  }
+  expect_failures = [aws_launch_template.this]
+}
+
+run "region_without_snp" {
+  command = plan
+  override_data {
+    target = data.aws_ec2_instance_types.sev_snp
+    values = { instance_types = [] }
+  }
+  expect_failures = [aws_launch_template.this]
+}
+
+run "image_without_uefi" {
+  command = plan
+  override_data {
+    target = data.aws_ami.image
+    values = { boot_mode = "legacy-bios" }
   }
   expect_failures = [aws_launch_template.this]
 }

@@ -2,6 +2,12 @@ mock_provider "aws" {
   mock_data "aws_vpc" {
     defaults = { cidr_block = "10.0.0.0/16" }
   }
+  mock_data "aws_ec2_instance_types" {
+    defaults = { instance_types = ["m6a.large", "m6a.xlarge", "c6a.large"] }
+  }
+  mock_data "aws_ami" {
+    defaults = { boot_mode = "uefi-preferred" }
+  }
   mock_data "aws_partition" {
     defaults = { partition = "aws", dns_suffix = "amazonaws.com" }
   }

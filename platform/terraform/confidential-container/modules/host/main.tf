@@ -9,6 +9,11 @@ locals {
   secrets     = flatten(local.identities[*].arns)
   directories = [for identity in local.identities : identity.name == "" ? local.path : "${local.path}/${identity.name}"]
 
+  # Made from the agent's own table by tools/terraform-options: a pattern of the values of each option.
+  options       = jsondecode(file("${path.module}/options.json"))
+  wrong_options = [for name, value in var.agent_options : name if !can(regex(local.options[name], value))]
+  unit_options  = local.bottlerocket ? [] : setintersection(keys(var.agent_options), ["log-file", "metrics-file"])
+
   # The file that the agent reads: /etc/mtls-agent.conf, or Bottlerocket's user data of the bootstrap container.
   config = join("\n", concat(
     ["# Written by Terraform."],

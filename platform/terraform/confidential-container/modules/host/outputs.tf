@@ -8,6 +8,19 @@ output "user_data" {
   }
 
   precondition {
+    condition = length(local.wrong_options) == 0
+    error_message = join(" ", [for name in local.wrong_options : contains(keys(local.options), name)
+      ? "agent_options: ${name} cannot be \"${var.agent_options[name]}\", which is not of the form ${local.options[name]}."
+      : "agent_options: the agent has no option ${name} for its file; docs/configuration.md lists them all."
+    ])
+  }
+
+  precondition {
+    condition     = length(local.unit_options) == 0
+    error_message = "agent_options: ${join(" and ", local.unit_options)} would have no effect, since the host's systemd units say where log and metrics go."
+  }
+
+  precondition {
     condition     = !local.bottlerocket || !startswith("${local.path}/", "/etc/")
     error_message = "Nothing can write to /etc on Bottlerocket: mtls_certificate_path lies below /run (gone with a reboot, on no disk), or below /var/lib."
   }
