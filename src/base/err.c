@@ -270,7 +270,7 @@ static const struct err_info table[ERR_CODES] = {
          "group."},
     [ERR_LABEL] = {"selinux_label", EX_NOPERM, ERR_LASTING,
                    "SELinux keeps containers from the identity",
-                   "Run: chcon -R -t container_file_t DIR, or mount it with the option z."},
+                   "Give it the type container_ro_file_t: docs/selinux.md."},
     [ERR_NOT_WRITABLE] = {"not_writable", EX_CANTCREAT, ERR_LASTING,
                           "a file that is configured cannot be written",
                           "Make its directory, and let the agent's user write there; in a unit, "

@@ -223,7 +223,8 @@ static void look_at_label(struct doctor *doctor, const char *directory)
         return;
     (void)err_set(&err, ERR_LABEL, directory, "its label is %s, and SELinux is enforcing", label);
     doctor_advise(doctor, DOCTOR_WARNING, &err,
-                  "Run: semanage fcontext -a -t container_file_t '%s(/.*)?' && restorecon -R %s",
+                  "Run: semanage fcontext -a -t container_ro_file_t '%s(/.*)?' && restorecon -Rv "
+                  "%s; a tmpfs gets it by its mount: docs/selinux.md.",
                   directory, directory);
 }
 
