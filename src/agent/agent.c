@@ -43,6 +43,14 @@ static int name_version(struct delivery *delivery, struct err *err)
     return err_set(err, ERR_MEMORY_FULL, delivery->set->secrets[0], "no room for a version");
 }
 
+static void note_region(struct delivery *delivery, const struct secretsmanager *manager,
+                        const struct secret_version *version)
+{
+    memcpy(delivery->record->region, version->region, sizeof delivery->record->region);
+    if (version->replica)
+        delivery->replica = secretsmanager_why(manager);
+}
+
 /*
  * Which version AWS would give, which DescribeSecret tells without showing it; it is left open
  * where that cannot tell. Where it is the installed one, that is taken from the disk, and all goes
@@ -64,6 +72,8 @@ static int recall(struct delivery *delivery, struct secretsmanager *manager, str
         delivery->describe_denied = described > 0;
         if (described < 0)
             return -1;
+        if (described == 0)
+            note_region(delivery, manager, &delivery->origins[i]);
         if (!delivery->origins[i].id[0])
             return 0;
     }
@@ -85,8 +95,10 @@ static int fetch(struct delivery *delivery, struct secretsmanager *manager, stru
         result = secretsmanager_get(manager, name, &secret, err);
         if (result == 0) {
             delivery->origins[i] = secret.version;
+            note_region(delivery, manager, &secret.version);
             log_event(LOG_LEVEL_INFO, "secret", log_s("secret", secret.version.arn),
-                      log_s("version_id", secret.version.id));
+                      log_s("version_id", secret.version.id),
+                      log_s("region", secret.version.region));
             result = bundle_add(&delivery->bundle, buf_bytes(&secret.document), name, err);
         }
         secret_free(&secret);
@@ -249,6 +261,7 @@ static int install(const struct delivery *delivery, struct err *err)
     if (result < 0)
         return -1;
     conclude_delivery(delivery, outcomes[outcome]);
+    wave_end(delivery);
     delivery->record->rehearsed = delivery->rehearsal != REHEARSAL_SKIPPED;
     if (outcome == INSTALL_DONE)
         clear_held_back(delivery);
@@ -266,9 +279,19 @@ static int require_proof(const struct delivery *delivery, struct err *err)
                    "no endpoint could be reached to try the identity");
 }
 
-/* A version that is not to be tried: a failure goes on, a roll-back is a state of peace. */
+/* A version that is not to be tried: a failure goes on, a roll-back is a state of peace, and where
+ * a replica is of no use, AWS cannot be asked. */
 static int set_aside(const struct delivery *delivery, struct err *err)
 {
+    if (delivery->untried == UNTRIED_REPLICA) {
+        *err = *delivery->replica;
+        return keep_stale(delivery, err) ? 0 : -1;
+    }
+    if (delivery->untried == UNTRIED_WAITING) {
+        delivery->record->outcome = OUTCOME_WAITING;
+        wave_log(delivery);
+        return 0;
+    }
     if (delivery->untried == UNTRIED_HELD_BACK) {
         if (keep_held_back(delivery, err) < 0)
             return -1;
@@ -376,6 +399,8 @@ int deliver_set(struct agent *agent, size_t i, struct secretsmanager *manager, i
     int result = -1;
 
     delivery.record->rehearsed = false;
+    delivery.record->region[0] = '\0';
+    delivery.record->waits_until = 0;
     if (delivery.origins)
         result = deliver(&delivery, manager, err);
     else

@@ -5,12 +5,14 @@
 #include <stdatomic.h>
 
 #include "agent/outcome.h"
+#include "aws/host_id.h"
 #include "aws/kept.h"
 #include "aws/region.h"
 #include "base/err.h"
 #include "config/config.h"
 #include "install/install.h"
 
+struct aws;
 struct environment;
 struct probe;
 
@@ -25,9 +27,12 @@ struct agent_set {
         unsigned times;
         int64_t until; /* not tried again before, on clock_ms() */
     } refused;
-    int64_t describe_after; /* who may read the value alone is not asked for more before */
-    bool due;               /* it has yet to be delivered in this cycle */
-    bool failed;            /* its last turn, of this cycle */
+    char region[REGION_MAX]; /* that has answered last, in this cycle; "": none */
+    int64_t waits_until;     /* a version waits for its wave, seconds since 1970; 0: none does */
+    bool unwanted;           /* in: enclaves refuse what is installed, and none accepts it */
+    int64_t describe_after;  /* who may read the value alone is not asked for more before */
+    bool due;                /* it has yet to be delivered in this cycle */
+    bool failed;             /* its last turn, of this cycle */
 };
 
 /* The agent from cycle to cycle. Zero-initialise it but for the first three. */
@@ -37,6 +42,8 @@ struct agent {
     bool stays;           /* run: others look after what is installed, and there is a next time */
     struct aws_kept kept; /* of AWS, for the next cycle */
     char instance_region[REGION_MAX];
+    char host[HOST_ID_MAX];                 /* "" until it has to be known */
+    const struct aws *aws;                  /* of the cycle that goes on */
     struct agent_set sets[CONFIG_SETS_MAX]; /* in the configuration's order */
     atomic_bool writing;                    /* an installation is in hand */
     struct probe *probes; /* of each set's rehearsal, one for each endpoint; NULL: nobody asks */

@@ -131,6 +131,7 @@ int agent_cycle(struct agent *agent, int64_t deadline)
     struct err err;
     int status;
 
+    agent->aws = &aws;
     if (profiles_load(agent->config, &profiles, &err) == 0) {
         aws.profiles = profiles;
         aws.anchors = anchors = roots_load(&aws, &err);

@@ -66,13 +66,14 @@ static struct identity *sound_identity(const struct delivery *delivery, struct e
     return identity;
 }
 
-/* The same, where it will serve for a while yet. */
-static struct identity *serving_identity(const struct delivery *delivery, struct err *err)
+/* The same, where it will serve for so many seconds, and a while more. */
+static struct identity *serving_for(const struct delivery *delivery, int64_t seconds,
+                                    struct err *err)
 {
     struct identity *identity = sound_identity(delivery, err);
     char not_after[CLOCK_TEXT_MAX];
 
-    if (!identity || identity->not_after - clock_wall() >= keep_margin(identity))
+    if (!identity || identity->not_after - clock_wall() - seconds >= keep_margin(identity))
         return identity;
     clock_format(not_after, identity->not_after);
     (void)err_set(err, ERR_CERTIFICATE_EXPIRED, delivery->target.dir, "its certificate ends at %s",
@@ -81,10 +82,15 @@ static struct identity *serving_identity(const struct delivery *delivery, struct
     return NULL;
 }
 
-bool keep_serves(const struct delivery *delivery)
+static struct identity *serving_identity(const struct delivery *delivery, struct err *err)
+{
+    return serving_for(delivery, 0, err);
+}
+
+bool keep_serves(const struct delivery *delivery, int64_t seconds)
 {
     struct err unfit;
-    struct identity *identity = serving_identity(delivery, &unfit);
+    struct identity *identity = serving_for(delivery, seconds, &unfit);
 
     identity_free(identity);
     return identity;
@@ -209,7 +215,7 @@ static bool is_held_back(struct delivery *delivery)
         return false;
     if (serves_instead(delivery))
         return !(is_due(delivery, &state) && take_chance(delivery));
-    delivery->again = keep_serves(delivery); /* forward only where an enclave accepts it */
+    delivery->again = keep_serves(delivery, 0); /* forward only where an enclave accepts it */
     return false;
 }
 
@@ -246,6 +252,19 @@ int keep_held_back(const struct delivery *delivery, struct err *err)
     return len == 0 ? 0 : -1;
 }
 
+/* Whether what is installed is whole, and another version. */
+static bool is_replacing(const struct delivery *delivery)
+{
+    struct err unfit;
+    struct installed facts;
+    struct identity *installed = sound_identity(delivery, &unfit);
+    const bool replacing = installed && install_facts(&delivery->target, &facts) &&
+                           strcmp(facts.version, delivery->version) != 0;
+
+    identity_free(installed);
+    return replacing;
+}
+
 enum untried keep_from(struct delivery *delivery)
 {
     const char *version = delivery->version;
@@ -257,8 +276,12 @@ enum untried keep_from(struct delivery *delivery)
         strcmp(delivery->record->refused.version, version) == 0 &&
         clock_left(delivery->record->refused.until) > 0)
         delivery->untried = UNTRIED_REFUSED;
+    else if (delivery->replica && is_replacing(delivery))
+        delivery->untried = UNTRIED_REPLICA;
     else if (!delivery->config->version_id && !delivery->config->dry_run && is_held_back(delivery))
         delivery->untried = UNTRIED_HELD_BACK;
+    else if (wave_waits(delivery))
+        delivery->untried = UNTRIED_WAITING;
     return delivery->untried;
 }
 

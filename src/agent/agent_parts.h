@@ -16,8 +16,10 @@ struct identity;
 enum untried {
     UNTRIED_UNKNOWN, /* not looked at yet */
     UNTRIED_NO,
-    UNTRIED_REFUSED,  /* it failed not long ago */
-    UNTRIED_HELD_BACK /* it was rolled back */
+    UNTRIED_REFUSED,   /* it failed not long ago */
+    UNTRIED_HELD_BACK, /* it was rolled back */
+    UNTRIED_REPLICA,   /* a replica, which may be behind, has it in place of what is installed */
+    UNTRIED_WAITING    /* its wave has not come yet */
 };
 
 /* One set on its way through the cycle. */
@@ -31,6 +33,7 @@ struct delivery {
     char version[65];               /* of all of them; "" while one is not known */
     bool recalled;                  /* it is what is installed */
     bool describe_denied;
+    const struct err *replica; /* why a replica was asked; NULL: none was */
     enum untried untried;
     bool again; /* it was rolled back by itself, and may have another chance by a rehearsal */
     struct bundle bundle;
@@ -76,8 +79,17 @@ enum untried keep_from(struct delivery *delivery);
 int keep_held_back(const struct delivery *delivery, struct err *err);
 bool keep_back(const struct delivery *delivery, const struct err *err);
 
-/* Whether what is installed will serve for a while yet. */
-bool keep_serves(const struct delivery *delivery);
+/* Whether what is installed will serve for so many seconds, and a while more. */
+bool keep_serves(const struct delivery *delivery, int64_t seconds);
+
+/*
+ * agent_wave.c: in run, a version waits for its wave (wave.h) where what is installed serves on.
+ * wave_waits(): whether it does, which is noted beside the set. wave_log(): for the log.
+ * wave_end(): what is installed is what is to be; nothing waits.
+ */
+bool wave_waits(const struct delivery *delivery);
+void wave_log(const struct delivery *delivery);
+void wave_end(const struct delivery *delivery);
 
 /*
  * agent_young.c: a first install waits for a role, a policy or a secret that was made a minute ago

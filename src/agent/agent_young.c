@@ -15,7 +15,7 @@ enum { WAITED_MAX = 32 };
 bool young_waits(const struct delivery *delivery, const struct err *err)
 {
     return err->young && !delivery->config->dry_run && delivery->record->outcome == OUTCOME_NONE &&
-           !keep_serves(delivery);
+           !keep_serves(delivery, 0);
 }
 
 static void log_waits(const struct agent *agent, int64_t left)

@@ -15,6 +15,7 @@ const struct outcome_info *outcome_info(enum outcome outcome)
         [OUTCOME_KEPT_STALE] = {"kept_stale", .kept = true},
         [OUTCOME_KEPT_UNPROVEN] = {"kept_unproven", .kept = true},
         [OUTCOME_HELD_BACK] = {"held_back", .success = true},
+        [OUTCOME_WAITING] = {"waiting", .success = true},
         [OUTCOME_ROLLED_BACK] = {"rolled_back", .success = true, .change = true},
         [OUTCOME_FAILED] = {"failed"},
     };

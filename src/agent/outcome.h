@@ -15,6 +15,7 @@ enum outcome {
     OUTCOME_KEPT_STALE,
     OUTCOME_KEPT_UNPROVEN,
     OUTCOME_HELD_BACK,
+    OUTCOME_WAITING,
     OUTCOME_ROLLED_BACK,
     OUTCOME_FAILED,
     OUTCOMES
@@ -22,9 +23,9 @@ enum outcome {
 
 struct outcome_info {
     const char *name; /* in log, status and metrics */
-    bool success;     /* AWS has said what is to be in place, and it is */
-    bool kept;        /* another turn in the same cycle may do better */
-    bool change;      /* files have changed: whoever uses them is told, by this name */
+    bool success; /* AWS has said what is to be in place, and it is, or is held back, or waits */
+    bool kept;    /* another turn in the same cycle may do better */
+    bool change;  /* files have changed: whoever uses them is told, by this name */
 };
 const struct outcome_info *outcome_info(enum outcome outcome);
 

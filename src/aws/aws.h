@@ -18,9 +18,10 @@ struct aws {
     const struct environment *environment; /* the environment's secrets, taken into the arena */
     const struct anchors *anchors;         /* Amazon's roots, or AWS_CA_BUNDLE's */
     enum verify_profile profile;           /* how strictly those verify */
-    int64_t deadline;                      /* on clock_ms(): nothing goes on beyond it */
-    const struct profiles *profiles;       /* the SDKs' shared files; NULL: none */
-    bool once;                             /* nothing is asked twice */
+    const char *region; /* asked whatever is configured, with AWS's own endpoints; NULL: none */
+    int64_t deadline;   /* on clock_ms(): nothing goes on beyond it */
+    const struct profiles *profiles; /* the SDKs' shared files; NULL: none */
+    bool once;                       /* nothing is asked twice */
     char *found; /* ERR_REASON_MAX bytes, for which source of credentials it was, and why those
                     before it gave none; NULL */
     struct aws_kept *kept; /* from one conversation to the next; NULL: nothing */

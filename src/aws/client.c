@@ -9,10 +9,10 @@
 #include "aws/endpoint.h"
 #include "aws/imds.h"
 #include "aws/kept.h"
+#include "aws/post.h"
 #include "aws/profile.h"
 #include "aws/proxy.h"
 #include "aws/retry.h"
-#include "aws/sigv4.h"
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/decimal.h"
@@ -23,8 +23,6 @@
 
 enum {
     ANSWER_MAX = 512 * 1024,
-    CONNECT_MS = 5000,
-    TOTAL_MS = 15000,
     MAX_ATTEMPTS = 3,
     /* Credentials are asked for again where they have less life left than this, or than this share
        of what they had. */
@@ -32,8 +30,6 @@ enum {
     RENEW_SHARE = 4,
     SPENT_S = 30 /* what has less than this is of no use any more */
 };
-
-#define CONTENT_TYPE "application/x-amz-json-1.1"
 
 struct client {
     const struct aws *aws;
@@ -174,78 +170,25 @@ static int find_credentials(struct client *client, struct err *err)
     return 0;
 }
 
-static int sign(const struct client *client, const struct client_call *call,
-                struct sigv4_result *signature, struct err *err)
-{
-    const struct url *url = &call->endpoint->url;
-    const struct sigv4_header headers[] = {
-        {bytes_of_text("Host"), bytes_of_text(url->host)},
-        {bytes_of_text("Content-Type"), bytes_of_text(CONTENT_TYPE)},
-        {bytes_of_text("X-Amz-Target"), bytes_of_text(call->target)},
-    };
-    const struct sigv4_request request = {
-        .method = bytes_of_text("POST"),
-        .path = bytes_of_text(*url->path ? url->path : "/"),
-        .headers = headers,
-        .header_count = sizeof headers / sizeof headers[0],
-        .body = call->body,
-        .normalize_path = true,
-    };
-    const struct sigv4_scope scope = {.region = call->endpoint->region,
-                                      .service = "secretsmanager",
-                                      .time = clock_wall() + client->clock.skew_s};
-
-    if (sigv4_sign(signature, &request, client->credentials, &scope) < 0)
-        return err_set(err, ERR_MEMORY_FULL, call->object, "no room for the signature");
-    return 0;
-}
-
-static int send_signed(const struct client *client, const struct client_call *call,
-                       const struct sigv4_result *signature, struct http_response *response,
-                       struct err *err)
-{
-    const struct url *url = &call->endpoint->url;
-    const char *token = client->credentials->session_token;
-    const struct http_header headers[] = {
-        {"Host", url->host},
-        {"Content-Type", CONTENT_TYPE},
-        {"X-Amz-Target", call->target},
-        {"X-Amz-Date", signature->date},
-        {"Authorization", (const char *)signature->authorization.data},
-        {"X-Amz-Security-Token", token}, /* the last: it may be left out */
-    };
-    const size_t header_count = sizeof headers / sizeof headers[0];
-    const struct tls_policy tls = {
-        .name = url->name, .anchors = client->aws->anchors, .profile = client->aws->profile};
-    const struct http_request request = {
-        .method = "POST",
-        .url = call->endpoint->text,
-        .headers = headers,
-        .header_count = token ? header_count : header_count - 1,
-        .body = call->body,
-        .tls = url->tls ? &tls : NULL,
-        .proxy = proxy_for(&client->proxy, url),
-        .address_allowed = url->tls ? NULL : url_address_is_loopback,
-        .body_max = ANSWER_MAX,
-        .connect_ms = CONNECT_MS,
-        .total_ms = TOTAL_MS,
-        .deadline = client->aws->deadline,
-    };
-
-    return http_perform(client->http, &request, response, 1, err);
-}
-
-/* One try, signed for its own moment. */
 static int try_once(const struct client *client, const struct client_call *call,
                     struct http_response *response, struct err *err)
 {
-    struct sigv4_result signature = {0};
-    int r = sign(client, call, &signature, err);
+    const struct post request = {
+        .aws = client->aws,
+        .http = client->http,
+        .proxy = &client->proxy,
+        .endpoint = call->endpoint,
+        .service = "secretsmanager",
+        .content_type = "application/x-amz-json-1.1",
+        .target = call->target,
+        .credentials = client->credentials,
+        .skew_s = client->clock.skew_s,
+        .body = call->body,
+        .answer_max = ANSWER_MAX,
+        .object = call->object,
+    };
 
-    if (r == 0)
-        r = send_signed(client, call, &signature, response, err);
-    sigv4_free(&signature);
-    return r;
+    return post(&request, response, err);
 }
 
 static bool same_text(const char *a, const char *b)
@@ -338,6 +281,7 @@ static int perform(struct client *client, const struct client_call *call,
     } while (again);
     refusal->credentials = client->credentials->source;
     refusal->tries = retry.attempt;
+    refusal->down = class & (RETRY_TRANSIENT | RETRY_ROUND);
     return 1;
 }
 

@@ -2,6 +2,8 @@
 #ifndef AWS_CLIENT_H
 #define AWS_CLIENT_H
 
+#include <stdbool.h>
+
 #include "aws/error.h"
 #include "base/bytes.h"
 
@@ -40,6 +42,7 @@ struct client_refusal {
     struct aws_error error;
     const char *credentials; /* their source, static */
     unsigned tries;
+    bool down; /* no answer came, or one that says that the service fails */
 };
 
 /*

@@ -73,7 +73,7 @@ int endpoint_resolve(struct aws_endpoint *endpoint, const struct aws *aws,
 
     if (endpoint_switches(aws, &params, &ignored, err) < 0)
         return -1;
-    params.custom = configured(aws, service, ignored);
+    params.custom = aws->region ? NULL : configured(aws, service, ignored);
     if (endpoint_by_rules(endpoint, &params, err) < 0)
         return -1;
     if (url_parse(&endpoint->url, endpoint->text) < 0)

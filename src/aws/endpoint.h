@@ -50,7 +50,8 @@ const char *endpoint_partition(const char *region);
 /*
  * The endpoint by these rules and the configuration: for Secrets Manager endpoint-url and
  * AWS_ENDPOINT_URL_SECRETS_MANAGER, for STS AWS_ENDPOINT_URL_STS, for both then AWS_ENDPOINT_URL;
- * AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT, AWS_STS_REGIONAL_ENDPOINTS. A configured
+ * AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT, AWS_STS_REGIONAL_ENDPOINTS. What is
+ * configured is nothing to aws->region, which has an endpoint of its own. A configured
  * http:// is refused without allow-plaintext-endpoint; with it, requests must pass
  * url_address_is_loopback(). ERR_CONFIG.
  */

@@ -44,6 +44,11 @@ struct imds {
     char *token;
 };
 
+struct question {
+    const char *method, *path;
+    struct http_header header;
+};
+
 /* A setting that is a number from 1 to 3600, or what is usual where it is not there. */
 static int read_number(const struct aws *aws, const char *const name[2], unsigned usual,
                        unsigned *out, struct err *err)
@@ -99,17 +104,16 @@ static int configure(struct imds *imds, const struct aws *aws, struct err *err)
     return read_number(aws, tries, 0, &imds->tries, err);
 }
 
-static int perform(const struct imds *imds, const char *method, const char *path,
-                   const struct http_header *header, struct http_response *response,
-                   struct err *err)
+static int perform(const struct imds *imds, const struct question *question,
+                   struct http_response *response, struct err *err)
 {
     char url[2 * IMDS_URL_MAX];
     const struct tls_policy tls = {
         .name = imds->url.name, .anchors = imds->aws->anchors, .profile = imds->aws->profile};
     const struct http_request request = {
-        .method = method,
+        .method = question->method,
         .url = url,
-        .headers = header,
+        .headers = &question->header,
         .header_count = 1,
         .tls = imds->url.tls ? &tls : NULL,
         .body_max = ANSWER_MAX,
@@ -118,7 +122,7 @@ static int perform(const struct imds *imds, const char *method, const char *path
         .deadline = imds->aws->deadline,
     };
 
-    (void)snprintf(url, sizeof url, "%s/latest/%s", imds->base, path);
+    (void)snprintf(url, sizeof url, "%s/latest/%s", imds->base, question->path);
     return http_perform(imds->http, &request, response, 1, err);
 }
 
@@ -145,19 +149,18 @@ static bool may_try_again(const struct imds *imds, const struct http_response *r
 }
 
 /* Asks until a final answer comes, or none will. Unless it is_ok(), error tells of it. */
-static int ask_imds(struct imds *imds, const char *method, const char *path,
-                    const struct http_header *header, struct http_response *response,
-                    struct aws_error *error, struct err *err)
+static int ask_imds(struct imds *imds, const struct question *question,
+                    struct http_response *response, struct aws_error *error, struct err *err)
 {
     struct retry retry = {.step = "instance_metadata",
-                          .object = path,
+                          .object = question->path,
                           .deadline = imds->aws->deadline,
                           .once = imds->aws->once};
     enum retry_class class;
 
     do {
         retry_begin(&retry);
-        if (perform(imds, method, path, header, response, err) < 0)
+        if (perform(imds, question, response, err) < 0)
             return -1;
         if (response->stage == HTTP_STAGE_ANSWER)
             imds->present = true;
@@ -216,12 +219,13 @@ static enum imds_state refused_token(const struct imds *imds, const struct http_
 
 static enum imds_state get_token(struct imds *imds, struct err *err)
 {
-    static const struct http_header ttl = {"X-aws-ec2-metadata-token-ttl-seconds", "21600"};
+    static const struct question question = {
+        "PUT", "api/token", {"X-aws-ec2-metadata-token-ttl-seconds", "21600"}};
     struct http_response response;
     struct aws_error error;
     int r;
 
-    if (ask_imds(imds, "PUT", "api/token", &ttl, &response, &error, err) < 0)
+    if (ask_imds(imds, &question, &response, &error, err) < 0)
         return IMDS_FAILED;
     if (!is_ok(&response))
         return refused_token(imds, &response, &error, err);
@@ -287,9 +291,9 @@ enum imds_state imds_get(struct imds *imds, const char *path, struct buf *out, s
 
     (void)snprintf(full, sizeof full, "meta-data/%s", path);
     for (;; renewed = true) {
-        struct http_header header = {"X-aws-ec2-metadata-token", imds->token};
+        const struct question question = {"GET", full, {"X-aws-ec2-metadata-token", imds->token}};
 
-        if (ask_imds(imds, "GET", full, &header, &response, &error, err) < 0)
+        if (ask_imds(imds, &question, &response, &error, err) < 0)
             return IMDS_FAILED;
         if (renewed || response.status != 401)
             break;

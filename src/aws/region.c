@@ -143,9 +143,25 @@ static int choose_region(const struct aws *aws, const char *secret_id, char out[
     return r < 0 ? -1 : 0;
 }
 
+void region_move(char *out, size_t size, const char *secret_id, const char *region)
+{
+    const struct bytes old = region_of_arn(secret_id);
+    const char *rest = old.data ? (const char *)old.data + old.len : "";
+
+    if (old.data)
+        (void)snprintf(out, size, "%.*s%s%s", (int)((const char *)old.data - secret_id), secret_id,
+                       region, rest);
+    else
+        (void)snprintf(out, size, "%s", secret_id);
+}
+
 int region_resolve(const struct aws *aws, const char *secret_id, char out[REGION_MAX],
                    struct err *err)
 {
+    if (aws->region) {
+        (void)snprintf(out, REGION_MAX, "%s", aws->region);
+        return 0;
+    }
     if (strncmp(secret_id, "arn:", 4) != 0)
         return choose_region(aws, secret_id, out, err);
     if (copy(out, region_of_arn(secret_id)))
@@ -168,8 +184,11 @@ static const char *first_arn(const struct config *config)
 int region_of_session(const struct aws *aws, char out[REGION_MAX], struct err *err)
 {
     const char *arn = first_arn(aws->config);
-    int r = read_chosen(aws, out, err);
+    int r;
 
+    if (aws->region)
+        return region_resolve(aws, aws->region, out, err);
+    r = read_chosen(aws, out, err);
     if (r != 0)
         return r < 0 ? -1 : 0;
     if (arn)

@@ -10,7 +10,7 @@ struct err;
 /*
  * The region of a secret: of its ARN, then --region, AWS_REGION, AWS_DEFAULT_REGION, the profile in
  * use, then instance metadata (placement/region). ERR_REGION_MISSING. Checked to be a region's
- * form: it becomes part of a host name.
+ * form: it becomes part of a host name. aws->region comes before all of these.
  */
 #define REGION_MAX 64
 int region_resolve(const struct aws *aws, const char *secret_id, char out[REGION_MAX],
@@ -21,5 +21,9 @@ int region_resolve(const struct aws *aws, const char *secret_id, char out[REGION
  * first secret that is given by its ARN; else the instance's.
  */
 int region_of_session(const struct aws *aws, char out[REGION_MAX], struct err *err);
+
+/* The ARN of a secret's replica in another region; what is no ARN stays as it is. Cut where it does
+ * not fit. */
+void region_move(char *out, size_t size, const char *secret_id, const char *region);
 
 #endif

@@ -2,6 +2,7 @@
 #include "aws/secretsmanager.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "aws/answer.h"
 #include "aws/aws.h"
@@ -9,14 +10,31 @@
 #include "aws/endpoint.h"
 #include "aws/refusal.h"
 #include "aws/shortage.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "net/http.h"
 
+enum { LAST_TRY_MS = 1000 }; /* with less than that left no call is tried again */
+
 struct secretsmanager {
-    const struct aws *aws;
+    const struct aws *whole; /* as the user has it; */
+    struct aws aws;          /* with the region that is asked, and its share of the time */
     struct client *client;
+    char own[REGION_MAX];  /* of the secret that is asked for */
+    char down[REGION_MAX]; /* such a one that could not be reached; "": none yet */
+    size_t fallback;       /* asked instead of it, counted from 1; 0: it is asked */
+    struct err why;        /* that could not be reached */
+};
+
+/* One question, and who answered it. */
+struct question {
+    const struct operation *operation;
+    const char *secret_id;        /* as it is configured */
+    char id[SECRET_ARN_MAX];      /* as the region knows it */
+    struct http_response *answer; /* the body is the caller's, whatever comes of it */
+    bool down;                    /* the region cannot be reached, or fails */
 };
 
 struct operation {
@@ -36,8 +54,9 @@ struct secretsmanager *secretsmanager_new(const struct aws *aws, struct err *err
         (void)err_set(err, ERR_MEMORY_FULL, NULL, "no room for a conversation with AWS");
         return NULL;
     }
-    manager->aws = aws;
-    manager->client = client_new(aws, err);
+    manager->whole = aws;
+    manager->aws = *aws;
+    manager->client = client_new(&manager->aws, err);
     if (!manager->client) {
         arena_free(manager);
         return NULL;
@@ -51,6 +70,11 @@ void secretsmanager_free(struct secretsmanager *manager)
         return;
     client_free(manager->client);
     arena_free(manager);
+}
+
+const struct err *secretsmanager_why(const struct secretsmanager *manager)
+{
+    return &manager->why;
 }
 
 void secretsmanager_renew(struct secretsmanager *manager)
@@ -95,30 +119,91 @@ static int append_body(struct buf *body, const struct operation *operation, cons
     return r < 0 ? -1 : buf_append_text(body, "}");
 }
 
-/* Asks AWS for one thing. The response's body is the caller's, whatever comes of it. */
-static int ask_aws(struct secretsmanager *manager, const struct operation *operation,
-                   const char *secret_id, struct http_response *response, struct err *err)
+/* Asks one region, until its share of the time is over. */
+static int ask_region(struct secretsmanager *manager, struct question *question, struct err *err)
 {
     struct buf body = {.tag = ARENA_WORK};
     struct client_refusal refusal;
     struct aws_endpoint endpoint;
-    struct client_call call = {operation->target, operation->step, secret_id, &endpoint, {0}};
-    char region[REGION_MAX];
+    struct client_call call = {
+        question->operation->target, question->operation->step, question->id, &endpoint, {0}};
+    const char *region = manager->aws.region ? manager->aws.region : manager->own;
     int r = -1;
 
-    if (region_resolve(manager->aws, secret_id, region, err) < 0 ||
-        endpoint_resolve(&endpoint, manager->aws, ENDPOINT_SECRETSMANAGER, region, err) < 0)
+    region_move(question->id, sizeof question->id, question->secret_id, region);
+    if (endpoint_resolve(&endpoint, &manager->aws, ENDPOINT_SECRETSMANAGER, region, err) < 0)
         return -1;
-    if (append_body(&body, operation, secret_id, manager->aws->config) < 0) {
-        (void)err_set(err, ERR_MEMORY_FULL, secret_id, "no room for the request");
+    if (append_body(&body, question->operation, question->id, manager->aws.config) < 0) {
+        (void)err_set(err, ERR_MEMORY_FULL, question->secret_id, "no room for the request");
     } else {
         call.body = buf_bytes(&body);
-        r = client_perform(manager->client, &call, response, &refusal, err);
+        r = client_perform(manager->client, &call, question->answer, &refusal, err);
+        question->down = r > 0 && refusal.down;
         if (r > 0)
             r = refusal_explain(err, &call, &refusal);
+        else if (r < 0) /* of STS in that region */
+            question->down = err->code == ERR_AWS_UNREACHABLE || err->code == ERR_DNS_FAILED ||
+                             err->code == ERR_NO_ROUTE || err->code == ERR_AWS_BUSY;
     }
     buf_free(&body);
     return r;
+}
+
+/* The fallback behind the region that is asked; 0: there is none. */
+static size_t next_fallback(const struct secretsmanager *manager)
+{
+    const struct config *config = manager->aws.config;
+    size_t at = manager->fallback;
+
+    while (at < config->fallback_region_count)
+        if (strcmp(config->fallback_regions[at++], manager->own) != 0)
+            return at;
+    return 0;
+}
+
+static void log_failure(const struct secretsmanager *manager, size_t next, const struct err *err)
+{
+    const char *const *regions = manager->aws.config->fallback_regions;
+
+    log_event(LOG_LEVEL_WARNING, "region_failed",
+              log_s("region", manager->aws.region ? manager->aws.region : manager->own),
+              log_s("next", next ? regions[next - 1] : NULL),
+              log_s("code", err_info(err->code)->name), log_s("subject", err->subject),
+              log_s("reason", err->reason));
+}
+
+/*
+ * Asks region by region: each has half of what is left of the time, as long as there is another
+ * one, and all of it where it is not the region that fails.
+ */
+static int ask_regions(struct secretsmanager *manager, struct question *question, struct err *err)
+{
+    const char *const *regions = manager->aws.config->fallback_regions;
+    const int64_t deadline = manager->whole->deadline;
+    bool rest = false;
+    size_t next;
+
+    for (;;) {
+        next = rest ? 0 : next_fallback(manager);
+        manager->aws.region = manager->fallback ? regions[manager->fallback - 1] : NULL;
+        manager->aws.deadline = next ? deadline - clock_left(deadline) / 2 : deadline;
+        if (ask_region(manager, question, err) == 0)
+            return 0;
+        rest = next && !question->down && clock_left(manager->aws.deadline) <= LAST_TRY_MS;
+        if (rest)
+            continue;
+        if (!question->down)
+            next = 0;
+        if (manager->fallback || next)
+            log_failure(manager, next, err);
+        if (!next)
+            return -1;
+        if (!manager->fallback) {
+            manager->why = *err;
+            memcpy(manager->down, manager->own, sizeof manager->down);
+        }
+        manager->fallback = next;
+    }
 }
 
 /* Whatever the words: a description is no matter of keys. */
@@ -128,16 +213,48 @@ static bool is_denied(const struct err *err)
            err->code == ERR_KMS_DENIED;
 }
 
+/* Asks AWS for one thing. What is wrong with a fallback speaks against nothing that is installed;
+ * only, one can do without a description. */
+static int ask_aws(struct secretsmanager *manager, struct question *question, struct err *err)
+{
+    manager->aws = *manager->whole;
+    if (region_resolve(&manager->aws, question->secret_id, manager->own, err) < 0)
+        return -1;
+    if (strcmp(manager->down, manager->own) != 0)
+        manager->fallback = 0;
+    if (ask_regions(manager, question, err) == 0)
+        return 0;
+    if (manager->fallback && !(question->operation == &describe_secret && is_denied(err)))
+        *err = manager->why;
+    return -1;
+}
+
+/* Notes who has answered. A replica is the same secret: it gets the name that its own region has
+ * for it. */
+static void note_origin(const struct secretsmanager *manager, struct secret_version *version)
+{
+    char arn[SECRET_ARN_MAX];
+
+    version->replica = manager->aws.region;
+    (void)snprintf(version->region, sizeof version->region, "%s",
+                   version->replica ? manager->aws.region : manager->own);
+    if (!version->replica)
+        return;
+    region_move(arn, sizeof arn, version->arn, manager->own);
+    memcpy(version->arn, arn, sizeof arn);
+}
+
 int secretsmanager_describe(struct secretsmanager *manager, const char *secret_id,
                             struct secret_version *version, struct err *err)
 {
-    const struct config *config = manager->aws->config;
+    const struct config *config = manager->aws.config;
     struct http_response response = {0};
+    struct question question = {&describe_secret, secret_id, "", &response, false};
     const size_t before = shortage_look();
     int r;
 
     *version = (struct secret_version){.id = ""};
-    r = ask_aws(manager, &describe_secret, secret_id, &response, err);
+    r = ask_aws(manager, &question, err);
     if (r == 0)
         r = answer_read_version(version, config, buf_bytes(&response.body), secret_id, err);
     else if (is_denied(err) && shortage_look() == before)
@@ -145,9 +262,12 @@ int secretsmanager_describe(struct secretsmanager *manager, const char *secret_i
     if (r > 0)
         log_event(LOG_LEVEL_WARNING, "describe_denied", log_s("secret", secret_id),
                   log_s("reason", err->reason));
+    if (r == 0)
+        note_origin(manager, version);
     if (r == 0 && version->id[0])
         log_event(LOG_LEVEL_INFO, "version", log_s("secret", version->arn),
-                  log_s("version_id", version->id), log_s("stage", config->version_stage));
+                  log_s("version_id", version->id), log_s("stage", config->version_stage),
+                  log_s("region", version->region));
     http_response_free(&response);
     return r < 0 ? shortage_blame(before, secret_id, err) : r;
 }
@@ -156,14 +276,17 @@ int secretsmanager_get(struct secretsmanager *manager, const char *secret_id, st
                        struct err *err)
 {
     struct http_response response = {0};
+    struct question question = {&get_secret_value, secret_id, "", &response, false};
     const size_t before = shortage_look();
     int r;
 
     *secret = (struct secret){0};
-    r = ask_aws(manager, &get_secret_value, secret_id, &response, err);
+    r = ask_aws(manager, &question, err);
     if (r == 0)
-        r = answer_read(secret, manager->aws->config, buf_bytes(&response.body), secret_id, err);
-    if (r < 0)
+        r = answer_read(secret, manager->aws.config, buf_bytes(&response.body), secret_id, err);
+    if (r == 0)
+        note_origin(manager, &secret->version);
+    else
         secret_free(secret);
     http_response_free(&response);
     return r < 0 ? shortage_blame(before, secret_id, err) : 0;

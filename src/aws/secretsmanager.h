@@ -2,10 +2,13 @@
 #ifndef AWS_SECRETSMANAGER_H
 #define AWS_SECRETSMANAGER_H
 
+#include <stdbool.h>
+
+#include "aws/region.h"
 #include "base/buf.h"
+#include "base/err.h"
 
 struct aws;
-struct err;
 
 /* A version of a secret, as Secrets Manager names it. */
 #define SECRET_ARN_MAX     640
@@ -13,6 +16,8 @@ struct err;
 struct secret_version {
     char arn[SECRET_ARN_MAX];
     char id[SECRET_VERSION_MAX]; /* "": not told */
+    char region[REGION_MAX];     /* that told it; arn is of the secret's own whatever that is */
+    bool replica;                /* it was a fallback, whose replica may be behind */
 };
 
 struct secret {
@@ -25,10 +30,17 @@ struct secret {
  * connections are kept per region. Which version of a secret is meant, the configuration says
  * (version-stage, version-id). Throttling, 5xx and broken connections are tried again until the
  * deadline. The error's reason carries AWS's code, message (redacted) and request id.
+ *
+ * Where a secret's own region cannot be reached, or fails, until half of what is left, the next of
+ * fallback-region is asked, for the rest of the conversation. What goes wrong there is logged
+ * ("region_failed"); the error stays the own region's, which secretsmanager_why() tells where the
+ * answer is a replica's.
  */
 struct secretsmanager;
 struct secretsmanager *secretsmanager_new(const struct aws *aws, struct err *err);
 void secretsmanager_free(struct secretsmanager *manager);
+
+const struct err *secretsmanager_why(const struct secretsmanager *manager);
 
 /* The next request has the credentials resolved anew. */
 void secretsmanager_renew(struct secretsmanager *manager);

@@ -13,13 +13,26 @@ static const char algorithm[] = "AWS4-HMAC-SHA256";
 
 enum { DATE_LEN = 16, DAY_LEN = 8 }; /* "20150830T123600Z", "20150830" */
 
-/* Headers, or parameters of the query, in canonical order. Equal ones stay in the request's order.
- */
+/* Headers in canonical order. Equal ones stay in the request's order. */
 struct sorted_list {
     struct sigv4_header at[SIGV4_LIST_MAX];
     size_t count;
-    int (*compare)(const struct sigv4_header *a, const struct sigv4_header *b);
 };
+
+static uint8_t lower(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z' ? (uint8_t)(c + ('a' - 'A')) : c;
+}
+
+static int compare_names(struct bytes a, struct bytes b)
+{
+    size_t i;
+
+    for (i = 0; i < a.len && i < b.len; i++)
+        if (lower(a.data[i]) != lower(b.data[i]))
+            return lower(a.data[i]) - lower(b.data[i]);
+    return (a.len > b.len) - (a.len < b.len);
+}
 
 static int insert(struct sorted_list *list, struct bytes name, struct bytes value)
 {
@@ -28,39 +41,10 @@ static int insert(struct sorted_list *list, struct bytes name, struct bytes valu
 
     if (list->count == SIGV4_LIST_MAX)
         return -1;
-    for (i = list->count++; i > 0 && list->compare(&list->at[i - 1], &header) > 0; i--)
+    for (i = list->count++; i > 0 && compare_names(list->at[i - 1].name, name) > 0; i--)
         list->at[i] = list->at[i - 1];
     list->at[i] = header;
     return 0;
-}
-
-static uint8_t lower(uint8_t c)
-{
-    return c >= 'A' && c <= 'Z' ? (uint8_t)(c + ('a' - 'A')) : c;
-}
-
-static int compare_header_names(const struct sigv4_header *a, const struct sigv4_header *b)
-{
-    size_t i;
-
-    for (i = 0; i < a->name.len && i < b->name.len; i++)
-        if (lower(a->name.data[i]) != lower(b->name.data[i]))
-            return lower(a->name.data[i]) - lower(b->name.data[i]);
-    return (a->name.len > b->name.len) - (a->name.len < b->name.len);
-}
-
-static int compare_bytes(struct bytes a, struct bytes b)
-{
-    int r = memcmp(a.data, b.data, a.len < b.len ? a.len : b.len);
-
-    return r ? r : (a.len > b.len) - (a.len < b.len);
-}
-
-static int compare_parameters(const struct sigv4_header *a, const struct sigv4_header *b)
-{
-    int r = compare_bytes(a->name, b->name);
-
-    return r ? r : compare_bytes(a->value, b->value);
 }
 
 static int append(struct buf *out, struct bytes bytes)
@@ -105,81 +89,14 @@ static int normalize(struct buf *out, struct bytes path)
     return out->len == 0 || slash_at_end ? append_byte(out, '/') : 0;
 }
 
-static int append_path(struct buf *out, const struct sigv4_request *request)
+static int append_path(struct buf *out, struct bytes path)
 {
     struct buf normal = {.tag = ARENA_WORK};
-    int r = -1;
+    int r = normalize(&normal, path);
 
-    if (!request->normalize_path)
-        return percent_encode(out, request->path, '/');
-    if (normalize(&normal, request->path) == 0)
+    if (r == 0)
         r = percent_encode(out, buf_bytes(&normal), '/');
     buf_free(&normal);
-    return r;
-}
-
-static int hex_value(uint8_t c)
-{
-    c = lower(c);
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Encodes text that may be encoded already: what it stands for is encoded anew. */
-static int append_reencoded(struct buf *out, struct bytes text)
-{
-    size_t i;
-
-    for (i = 0; i < text.len; i++) {
-        uint8_t c = text.data[i];
-
-        if (c == '%' && text.len - i > 2 && hex_value(text.data[i + 1]) >= 0 &&
-            hex_value(text.data[i + 2]) >= 0) {
-            c = (uint8_t)(hex_value(text.data[i + 1]) << 4 | hex_value(text.data[i + 2]));
-            i += 2;
-        }
-        if (percent_encode(out, bytes_of(&c, 1), -1) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-/* Encodes every parameter into encoded, and sorts them as they are then. */
-static int sort_query(struct sorted_list *list, struct buf *encoded, struct bytes query)
-{
-    if (query.len > SIZE_MAX / 3 ||
-        buf_reserve(encoded, 3 * query.len) < 0) /* so that it never moves */
-        return -1;
-    while (query.len > 0) {
-        struct bytes value = cut(&query, '&'), name = cut(&value, '=');
-        size_t start = encoded->len, middle;
-
-        if (name.len + value.len == 0)
-            continue;
-        if (append_reencoded(encoded, name) < 0)
-            return -1;
-        middle = encoded->len;
-        if (append_reencoded(encoded, value) < 0 ||
-            insert(list, bytes_of(encoded->data + start, middle - start),
-                   bytes_of(encoded->data + middle, encoded->len - middle)) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-static int append_query(struct buf *out, struct bytes query)
-{
-    struct sorted_list list = {.compare = compare_parameters};
-    struct buf encoded = {.tag = ARENA_WORK};
-    int r = sort_query(&list, &encoded, query);
-    size_t i;
-
-    for (i = 0; r == 0 && i < list.count; i++)
-        if ((i > 0 && append_byte(out, '&') < 0) || append(out, list.at[i].name) < 0 ||
-            append_byte(out, '=') < 0 || append(out, list.at[i].value) < 0)
-            r = -1;
-    buf_free(&encoded);
     return r;
 }
 
@@ -216,9 +133,7 @@ static int append_lower(struct buf *out, struct bytes text)
 
 static bool is_repeated(const struct sorted_list *headers, size_t i)
 {
-    if (i == 0)
-        return false;
-    return compare_header_names(&headers->at[i - 1], &headers->at[i]) == 0;
+    return i > 0 && compare_names(headers->at[i - 1].name, headers->at[i].name) == 0;
 }
 
 static int append_headers(struct buf *out, const struct sorted_list *headers)
@@ -256,13 +171,10 @@ static int append_signed_names(struct buf *out, const struct sorted_list *header
 static int sort_headers(struct sorted_list *list, const struct sigv4_request *request,
                         const struct credentials *credentials, const struct sigv4_result *result)
 {
-    const char *token = request->omit_session_token ? NULL : credentials->session_token;
+    const char *token = credentials->session_token;
     int r = insert(list, bytes_of_text("x-amz-date"), bytes_of_text(result->date));
     size_t i;
 
-    if (request->sign_body)
-        r |= insert(list, bytes_of_text("x-amz-content-sha256"),
-                    bytes_of_text(result->content_sha256));
     if (token)
         r |= insert(list, bytes_of_text("x-amz-security-token"), bytes_of_text(token));
     for (i = 0; i < request->header_count; i++)
@@ -270,18 +182,22 @@ static int sort_headers(struct sorted_list *list, const struct sigv4_request *re
     return r;
 }
 
+/* The line of the query is empty: no request of ours has one. */
 static int make_canonical_request(struct sigv4_result *result, const struct sigv4_request *request,
                                   const struct sorted_list *headers)
 {
     struct buf *out = &result->canonical_request;
+    uint8_t hash[HASH_SIZE];
+    char hex[HASH_HEX_SIZE];
 
     if (append(out, request->method) < 0 || append_byte(out, '\n') < 0 ||
-        append_path(out, request) < 0 || append_byte(out, '\n') < 0 ||
-        append_query(out, request->query) < 0 || append_byte(out, '\n') < 0 ||
+        append_path(out, request->path) < 0 || buf_append_text(out, "\n\n") < 0 ||
         append_headers(out, headers) < 0 || append_byte(out, '\n') < 0 ||
         append_signed_names(out, headers) < 0 || append_byte(out, '\n') < 0)
         return -1;
-    return buf_append_text(out, result->content_sha256);
+    hash_sha256(hash, request->body);
+    hash_hex(hex, hash);
+    return buf_append_text(out, hex);
 }
 
 static int append_scope(struct buf *out, const char *date, const struct sigv4_scope *scope)
@@ -355,15 +271,12 @@ static void set_date(struct sigv4_result *result, int64_t time)
 int sigv4_sign(struct sigv4_result *result, const struct sigv4_request *request,
                const struct credentials *credentials, const struct sigv4_scope *scope)
 {
-    struct sorted_list headers = {.compare = compare_header_names};
-    uint8_t hash[HASH_SIZE];
+    struct sorted_list headers = {.count = 0};
 
     result->canonical_request.tag = ARENA_WORK;
     result->string_to_sign.tag = ARENA_WORK;
     result->authorization.tag = ARENA_WORK;
     set_date(result, scope->time);
-    hash_sha256(hash, request->body);
-    hash_hex(result->content_sha256, hash);
     if (sort_headers(&headers, request, credentials, result) < 0 ||
         make_canonical_request(result, request, &headers) < 0 ||
         make_string_to_sign(result, scope) < 0 ||

@@ -20,15 +20,11 @@ struct sigv4_header {
 
 struct sigv4_request {
     struct bytes method;
-    struct bytes path;                  /* raw, as in the request line, without the query */
-    struct bytes query;                 /* raw, without the "?" */
+    struct bytes path; /* raw, as in the request line; it has no query. Signed without dot segments
+                          and double slashes, as every service but S3 wants it */
     const struct sigv4_header *headers; /* to be signed, Host included */
     size_t header_count;
     struct bytes body;
-    bool
-        normalize_path; /* RFC 3986 dot segments and double slashes removed; every service but S3 */
-    bool sign_body;     /* adds x-amz-content-sha256 */
-    bool omit_session_token; /* the token is sent, but not signed */
 };
 
 struct sigv4_scope {
@@ -43,13 +39,12 @@ struct sigv4_result {
     struct buf string_to_sign;
     struct buf authorization; /* value of the Authorization header, NUL-terminated */
     char date[17];            /* value of X-Amz-Date */
-    char content_sha256[65];  /* value of x-amz-content-sha256, with sign_body */
     char signature[65];
 };
 
 /*
- * 0, or -1 where the arena is full or the request holds more headers or parameters than
- * SIGV4_LIST_MAX.
+ * 0, or -1 where the arena is full or the request holds more headers than SIGV4_LIST_MAX, less
+ * those that signing adds.
  */
 #define SIGV4_LIST_MAX 64
 int sigv4_sign(struct sigv4_result *result, const struct sigv4_request *request,

@@ -13,9 +13,9 @@
 #include "aws/error.h"
 #include "aws/kept.h"
 #include "aws/percent.h"
+#include "aws/post.h"
 #include "aws/proxy.h"
 #include "aws/retry.h"
-#include "aws/sigv4.h"
 #include "aws/sts_answer.h"
 #include "aws/text.h"
 #include "aws/token_file.h"
@@ -27,15 +27,7 @@
 #include "config/config_values.h"
 #include "net/http.h"
 
-enum {
-    ANSWER_MAX = 65536,
-    TOKEN_MAX = 20000,
-    CONNECT_MS = 5000,
-    TOTAL_MS = 15000,
-    SESSION_NAME_MAX = 65
-};
-
-#define CONTENT_TYPE "application/x-www-form-urlencoded; charset=utf-8"
+enum { ANSWER_MAX = 65536, TOKEN_MAX = 20000, SESSION_NAME_MAX = 65 };
 
 /* One request, the same for all of its tries. */
 struct call {
@@ -98,75 +90,27 @@ static int make_body(struct call *call, struct err *err)
     return call->token_file ? append_token(call, err) : 0;
 }
 
-static int sign(const struct call *call, struct sigv4_result *signature, struct err *err)
-{
-    const struct url *url = &call->endpoint.url;
-    const struct sigv4_header headers[] = {
-        {bytes_of_text("Host"), bytes_of_text(url->host)},
-        {bytes_of_text("Content-Type"), bytes_of_text(CONTENT_TYPE)},
-    };
-    const struct sigv4_request request = {
-        .method = bytes_of_text("POST"),
-        .path = bytes_of_text(*url->path ? url->path : "/"),
-        .headers = headers,
-        .header_count = sizeof headers / sizeof headers[0],
-        .body = buf_bytes(&call->body),
-        .normalize_path = true,
-    };
-    const struct sigv4_scope scope = {.region = call->endpoint.region,
-                                      .service = "sts",
-                                      .time = clock_wall() + call->clock.skew_s};
-
-    if (call->credentials && sigv4_sign(signature, &request, call->credentials, &scope) < 0)
-        return err_set(err, ERR_MEMORY_FULL, call->role->arn, "no room for the signature");
-    return 0;
-}
-
-static int post(const struct call *call, const struct sigv4_result *signature,
-                struct http_response *response, struct err *err)
-{
-    const struct url *url = &call->endpoint.url;
-    const char *session = call->credentials ? call->credentials->session_token : NULL;
-    const struct http_header headers[] = {
-        {"Host", url->host},
-        {"Content-Type", CONTENT_TYPE},
-        {"Accept", "application/json"},
-        {"X-Amz-Date", signature->date},
-        {"Authorization", (const char *)signature->authorization.data},
-        {"X-Amz-Security-Token", session},
-    };
-    const struct tls_policy tls = {
-        .name = url->name, .anchors = call->aws->anchors, .profile = call->aws->profile};
-    const struct http_request request = {
-        .method = "POST",
-        .url = call->endpoint.text,
-        .headers = headers,
-        .header_count = call->credentials ? 5 + (session != NULL) : 3,
-        .body = buf_bytes(&call->body),
-        .tls = url->tls ? &tls : NULL,
-        .proxy = proxy_for(&call->proxy, url),
-        .address_allowed = url->tls ? NULL : url_address_is_loopback,
-        .body_max = ANSWER_MAX,
-        .connect_ms = CONNECT_MS,
-        .total_ms = TOTAL_MS,
-        .deadline = call->aws->deadline,
-    };
-
-    return http_perform(call->http, &request, response, 1, err);
-}
-
 /* One try, with the token and the time of its own moment. */
 static int try_once(struct call *call, struct http_response *response, struct err *err)
 {
-    struct sigv4_result signature = {0};
-    int r = make_body(call, err);
+    struct post request = {
+        .aws = call->aws,
+        .http = call->http,
+        .proxy = &call->proxy,
+        .endpoint = &call->endpoint,
+        .service = "sts",
+        .content_type = "application/x-www-form-urlencoded; charset=utf-8",
+        .accept = "application/json",
+        .credentials = call->credentials,
+        .skew_s = call->clock.skew_s,
+        .answer_max = ANSWER_MAX,
+        .object = call->role->arn,
+    };
 
-    if (r == 0)
-        r = sign(call, &signature, err);
-    if (r == 0)
-        r = post(call, &signature, response, err);
-    sigv4_free(&signature);
-    return r;
+    if (make_body(call, err) < 0)
+        return -1;
+    request.body = buf_bytes(&call->body);
+    return post(&request, response, err);
 }
 
 static enum retry_class classify(const struct http_response *response, const char *code)

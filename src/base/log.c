@@ -31,9 +31,9 @@ struct outlet {
         char path[LOG_PATH_MAX];
     } next;             /* opened, and in use once who asked for it agrees: it may have given up */
     atomic_bool agreed; /* to next */
-    bool full;               /* nobody reads */
-    bool torn;               /* the last line is there in part */
-    atomic_size_t lost;      /* lines, since the last one that went out there */
+    bool full;          /* nobody reads */
+    bool torn;          /* the last line is there in part */
+    atomic_size_t lost; /* lines, since the last one that went out there */
 };
 
 static struct outlet standard_error = {.aside = ASIDE, .fd = STDERR_FILENO, .next.fd = -1};

@@ -171,6 +171,7 @@ static void print_json(struct probe_output *output, const struct endpoint *endpo
     if (output->set[0])
         json_put_text(&json, "set", output->set);
     json_put_text(&json, "endpoint", endpoint->text);
+    json_put_text(&json, "label", endpoint->label);
     json_put_number(&json, "round", output->round);
     put_probe(&json, output, probe);
     if (output->config->show_chain && probe->verdict != PROBE_ACCEPTED)

@@ -90,6 +90,8 @@ static void put_set(struct view *view, int set)
     put_member(view, set, "outcome", "last outcome");
     put_member(view, set, "last_fetch", "last fetch");
     put_member(view, set, "last_success", "last success");
+    put_member(view, set, "region", "region");
+    put_member(view, set, "waits_until", "waits until");
     put_error(view, set, "error", "error");
     put_member(view, set, "on_change", "on change");
     put_error(view, set, "on_change_error", "");

@@ -14,6 +14,7 @@ enum { DEADLINE_MS = 60 * 1000 }; /* as in the table */
 static const char *const default_files[] = {
     "/.bottlerocket/bootstrap-containers/current/user-data",
     "/.bottlerocket/host-containers/current/user-data",
+    "/etc/mtls-agent/agent.conf",
     "/etc/mtls-agent.conf",
     NULL,
 };
@@ -155,6 +156,16 @@ static int check_files(struct parse *parse)
     return 0;
 }
 
+/* Who would wait for ever may as well be a mistake. */
+static int check_waves(struct parse *parse)
+{
+    const struct config *config = &parse->store->config;
+
+    if (config->wave_count == 0 || config->waves[config->wave_count - 1].percent == 100)
+        return 0;
+    return refuse_option(parse, "wave", "leaves hosts over: the last one is 100%:DURATION");
+}
+
 static int check_rollback(struct parse *parse)
 {
     const struct config *config = &parse->store->config;
@@ -280,8 +291,8 @@ static int check_whole(struct parse *parse)
         return -1;
     if (only_looks(config))
         return 0;
-    if (check_files(parse) || (is_command(config, "run") && check_rollback(parse)) ||
-        check_together(parse))
+    if (check_files(parse) || check_waves(parse) ||
+        (is_command(config, "run") && check_rollback(parse)) || check_together(parse))
         return -1;
     if (config->version_id && option_source(parse, "version-stage") == SOURCE_DEFAULT)
         config->version_stage = NULL;

@@ -16,19 +16,18 @@ struct err;
  * the one table in options.c. It holds no secret, is parsed on the ordinary heap before the arena
  * exists, is valid as a whole or does not exist, and never changes afterwards.
  */
-#define CONFIG_SETS_MAX        16
-#define CONFIG_SECRETS_MAX     16
-#define CONFIG_ENDPOINTS_MAX   1024
-#define CONFIG_SUB_MAX         64
-#define CONFIG_EXPECT_SANS_MAX 16
-#define CONFIG_EXPECT_CAS_MAX  16
-#define CONFIG_FORBIDDEN_MAX   16
-#define CONFIG_WORDS_MAX       32
-#define CONFIG_SIGNALS_MAX     8
-#define CONFIG_PCR_SETS_MAX    16
-#define CONFIG_ROOTS_MAX       8
-#define CONFIG_ROOT_SIZE       32 /* a SHA-256 */
-#define CONFIG_MISTAKES_MAX    64
+#define CONFIG_SETS_MAX       16
+#define CONFIG_SECRETS_MAX    16
+#define CONFIG_ENDPOINTS_MAX  1024
+#define CONFIG_SUB_MAX        64
+#define CONFIG_EXPECT_CAS_MAX 16
+#define CONFIG_TEXTS_MAX      16 /* of an option whose values add up */
+#define CONFIG_WORDS_MAX      32
+#define CONFIG_SIGNALS_MAX    8
+#define CONFIG_WAVES_MAX      8
+#define CONFIG_ROOTS_MAX      8
+#define CONFIG_ROOT_SIZE      32 /* a SHA-256 */
+#define CONFIG_MISTAKES_MAX   64
 
 /* Secrets that make one installed set. Sets stand in the order of their first secret. */
 struct config_set {
@@ -46,6 +45,12 @@ struct endpoint {
                           with a final dot, which this has and the name has not */
     uint16_t port;
     char path[256]; /* "": config->health_path */
+};
+
+/* So many of a hundred hosts, those of the waves before it included, wait so long. */
+struct wave {
+    unsigned percent;
+    int64_t delay_ms;
 };
 
 /* Whom to signal when a set has changed. */
@@ -107,6 +112,9 @@ struct config {
     bool reader_set;              /* as-user */
     uid_t reader;
     gid_t reader_group;
+    /* Asked in place of a secret's own, in this order. */
+    const char *fallback_regions[CONFIG_TEXTS_MAX];
+    size_t fallback_region_count;
     bool owner_set;
     uid_t owner;
     gid_t group;
@@ -121,7 +129,7 @@ struct config {
     bool keep_if_unreachable;  /* if-unreachable */
     bool require_client_chain; /* client-chain */
     enum attest_policy attest;
-    const char *attest_pcrs[CONFIG_PCR_SETS_MAX]; /* "0:HEX+3:HEX" */
+    const char *attest_pcrs[CONFIG_TEXTS_MAX]; /* "0:HEX+3:HEX" */
     size_t attest_pcr_count;
     enum attest_convention attest_profile;
     const char *attest_path, *attest_field; /* generic: "/path?nonce={nonce}"; NULL: a known one */
@@ -135,18 +143,20 @@ struct config {
     int64_t at;                 /* attest: seconds since 1970, or CONFIG_NOW */
     bool attested;              /* healthcheck */
     const char *expect_subject; /* NULL: any */
-    const char *expect_sans[CONFIG_EXPECT_SANS_MAX];
+    const char *expect_sans[CONFIG_TEXTS_MAX];
     size_t expect_san_count;
     const char *expect_cas[CONFIG_EXPECT_CAS_MAX]; /* SHA-256 in lower-case hexadecimal */
     size_t expect_ca_count;
-    const char *forbidden[CONFIG_FORBIDDEN_MAX]; /* ids of versions */
+    const char *forbidden[CONFIG_TEXTS_MAX]; /* ids of versions */
     size_t forbidden_count;
     int64_t ca_overlap_ms;
     bool dry_run;
-    bool rollback;             /* fetch goes back to the previous set */
-    int64_t deadline_ms;       /* of fetch, and of each cycle of run */
-    int64_t interval_ms;       /* run: the most between two cycles */
-    int64_t probe_interval_ms; /* run: between two rounds of probes; 0: none */
+    bool rollback;                       /* fetch goes back to the previous set */
+    int64_t deadline_ms;                 /* of fetch, and of each cycle of run */
+    int64_t interval_ms;                 /* run: the most between two cycles */
+    int64_t probe_interval_ms;           /* run: between two rounds of probes; 0: none */
+    struct wave waves[CONFIG_WAVES_MAX]; /* run; the last one's are a hundred */
+    size_t wave_count;
     enum rollback_policy rollback_on_failure;
     const char *on_change_exec[CONFIG_WORDS_MAX + 1]; /* a program and its arguments, then NULL */
     struct change_signal on_change_signals[CONFIG_SIGNALS_MAX];

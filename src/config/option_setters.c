@@ -21,6 +21,15 @@ _Static_assert(_Generic((enum rehearse_policy)0, unsigned: 1, default: 0) &&
                    _Generic((enum log_format)0, unsigned: 1, default: 0),
                "enumerations are unsigned");
 
+#define COUNTED(texts, count)                                                                      \
+    _Static_assert(offsetof(struct config, count) ==                                               \
+                       offsetof(struct config, texts) + CONFIG_TEXTS_MAX * sizeof(char *),         \
+                   "a number stands behind its texts")
+COUNTED(fallback_regions, fallback_region_count);
+COUNTED(attest_pcrs, attest_pcr_count);
+COUNTED(expect_sans, expect_san_count);
+COUNTED(forbidden, forbidden_count);
+
 const char setter_no_memory[] = "does not fit into memory";
 
 /* Formats a setter's clause. */
@@ -36,13 +45,6 @@ static const char *clause(struct parse *parse, const char *format, ...)
     return parse->why;
 }
 
-/* One more of a list, where nothing is wrong with it. */
-static const char *counted(const char *why, size_t *count)
-{
-    *count += why == NULL;
-    return why;
-}
-
 static void *field(struct parse *parse, const struct option *option)
 {
     return (char *)&parse->store->config + option->field;
@@ -55,6 +57,25 @@ const char *set_text(struct parse *parse, const struct option *option, const cha
     if (!why)
         *(const char **)field(parse, option) = text;
     return why;
+}
+
+/* One more of a list, where nothing is wrong with it. */
+static const char *counted(const char *why, size_t *count)
+{
+    *count += why == NULL;
+    return why;
+}
+
+/* One more text of those that have their number behind them. */
+const char *set_texts(struct parse *parse, const struct option *option, const char *text)
+{
+    const char **texts = field(parse, option);
+    size_t *count = (size_t *)(void *)(texts + CONFIG_TEXTS_MAX);
+
+    if (*count == CONFIG_TEXTS_MAX)
+        return clause(parse, "is one too many: at most %d", CONFIG_TEXTS_MAX);
+    texts[*count] = text;
+    return counted(option->check(text), count);
 }
 
 const char *set_bool(struct parse *parse, const struct option *option, const char *text)
@@ -233,17 +254,6 @@ const char *set_endpoint(struct parse *parse, const struct option *option, const
                    &config->endpoint_count);
 }
 
-const char *set_expect_san(struct parse *parse, const struct option *option, const char *text)
-{
-    struct config *config = &parse->store->config;
-
-    (void)option;
-    if (config->expect_san_count == CONFIG_EXPECT_SANS_MAX)
-        return clause(parse, "is one too many: at most %d", CONFIG_EXPECT_SANS_MAX);
-    config->expect_sans[config->expect_san_count] = text;
-    return counted(value_expected(text), &config->expect_san_count);
-}
-
 const char *set_expect_ca(struct parse *parse, const struct option *option, const char *text)
 {
     struct config *config = &parse->store->config;
@@ -257,28 +267,6 @@ const char *set_expect_ca(struct parse *parse, const struct option *option, cons
         return setter_no_memory;
     config->expect_cas[config->expect_ca_count] = copy;
     return counted(value_fingerprint(copy), &config->expect_ca_count);
-}
-
-const char *set_forbidden(struct parse *parse, const struct option *option, const char *text)
-{
-    struct config *config = &parse->store->config;
-
-    (void)option;
-    if (config->forbidden_count == CONFIG_FORBIDDEN_MAX)
-        return clause(parse, "is one too many: at most %d", CONFIG_FORBIDDEN_MAX);
-    config->forbidden[config->forbidden_count] = text;
-    return counted(value_version_id(text), &config->forbidden_count);
-}
-
-const char *set_pcrs(struct parse *parse, const struct option *option, const char *text)
-{
-    struct config *config = &parse->store->config;
-
-    (void)option;
-    if (config->attest_pcr_count == CONFIG_PCR_SETS_MAX)
-        return clause(parse, "is one too many: at most %d", CONFIG_PCR_SETS_MAX);
-    config->attest_pcrs[config->attest_pcr_count] = text;
-    return counted(value_pcrs(text), &config->attest_pcr_count);
 }
 
 /* In the order of enum attest_binding. */
@@ -319,6 +307,28 @@ const char *set_rollback(struct parse *parse, const struct option *option, const
                                                     : on   ? ROLLBACK_REFUSED
                                                            : ROLLBACK_NEVER;
     return why;
+}
+
+/* Each wave has more hosts than the one before it, and none waits less. */
+const char *set_wave(struct parse *parse, const struct option *option, const char *text)
+{
+    struct config *config = &parse->store->config;
+    struct wave wave = {0}, before = {0};
+    char *end;
+
+    (void)option;
+    if (config->wave_count == CONFIG_WAVES_MAX)
+        return clause(parse, "is one too many: at most %d", CONFIG_WAVES_MAX);
+    if (config->wave_count > 0)
+        before = config->waves[config->wave_count - 1];
+    wave.percent = (unsigned)strtoul(text, &end, 10);
+    if (end == text || strspn(text, "0123456789") != (size_t)(end - text) ||
+        strncmp(end, "%:", 2) != 0 || value_duration(end + 2, &wave.delay_ms))
+        return "is no share of all hosts and how long that waits, such as 50%:10m";
+    if (wave.percent <= before.percent || wave.percent > 100 || wave.delay_ms < before.delay_ms)
+        return "does not have more hosts than the wave before it, 100% at most, or waits less";
+    config->waves[config->wave_count++] = wave;
+    return NULL;
 }
 
 const char *set_words(struct parse *parse, const struct option *option, const char *text)

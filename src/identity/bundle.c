@@ -115,39 +115,44 @@ static int read_text(const struct json *json, json_value value, const char *what
     return 0;
 }
 
-/* One member. given: by field, the name under which this document gave it before. */
-static int read_member(struct bundle *part, const struct json *json, json_value name,
-                       json_value value, const char *given[BUNDLE_FIELDS],
+/* A JSON document on its way into a bundle. */
+struct document {
+    const struct json *json;
+    struct bundle *part;
+    const char *given[BUNDLE_FIELDS]; /* by field, the name that it had before */
+};
+
+static int read_member(struct document *document, json_value name, json_value value,
                        const struct source *source)
 {
     struct buf text = {.tag = ARENA_WORK};
     enum bundle_field field;
     const char *known = NULL;
-    int result = read_text(json, name, "a name in it", &text, source);
+    int result = read_text(document->json, name, "a name in it", &text, source);
 
     if (result == 0)
         known = find_name(buf_bytes(&text), &field);
     buf_free(&text);
     if (!known)
         return result;
-    if (given[field] && given[field] == known)
+    if (document->given[field] && document->given[field] == known)
         return err_set(source->err, ERR_FIELD_REPEATED, source->secret, "%s stands in it twice",
                        known);
-    if (given[field])
+    if (document->given[field])
         return err_set(source->err, ERR_FIELD_REPEATED, source->secret,
-                       "%s and %s are names of one field", given[field], known);
-    given[field] = known;
-    if (read_text(json, value, known, &part->field[field], source) < 0)
+                       "%s and %s are names of one field", document->given[field], known);
+    document->given[field] = known;
+    if (read_text(document->json, value, known, &document->part->field[field], source) < 0)
         return -1;
-    unescape(&part->field[field]);
+    unescape(&document->part->field[field]);
     return 0;
 }
 
-static int read_json(struct bundle *part, struct bytes document, const struct source *source)
+static int read_json(struct bundle *part, struct bytes text, const struct source *source)
 {
-    const char *given[BUNDLE_FIELDS] = {NULL};
     char reason[JSON_REASON_MAX];
-    struct json *json = json_parse(document, reason);
+    struct json *json = json_parse(text, reason);
+    struct document document = {.json = json, .part = part};
     json_value name, value;
     int at = 0, result = 0;
 
@@ -157,7 +162,7 @@ static int read_json(struct bundle *part, struct bytes document, const struct so
         return err_set(source->err, ERR_DOCUMENT_INVALID, source->secret, "it is not JSON: %s",
                        reason);
     while (result == 0 && json_each(json, 0, &at, &name, &value))
-        result = read_member(part, json, name, value, given, source);
+        result = read_member(&document, name, value, source);
     json_free(json);
     return result;
 }

@@ -170,8 +170,8 @@ static int apply(const struct ca_overlap_request *request, struct transition *tr
                  struct bundle *bundle, struct err *err)
 {
     char other[INSTALL_OTHER_MAX];
-    const enum install_origin origin = install_origin(request->target, NULL, request->sources,
-                                                      request->source_count, other);
+    const enum install_origin origin =
+        install_origin(request->target, NULL, request->sources, request->source_count, other);
     const bool starved = origin == INSTALL_OF_UNKNOWN && errno == ENOMEM;
     struct installed *facts = transition->facts;
     struct err unread;

@@ -23,6 +23,7 @@ static const char *const suffix[] = {
 
 /* Where a lock's file lies. */
 struct spot {
+    enum lock_kind kind;
     int at; /* -1: nowhere */
     bool in_target;
     char name[48];
@@ -124,7 +125,7 @@ static bool is_same(int a, int b)
 }
 
 /* By device and inode, whatever its path; hosts that share it have the inode alone in common. */
-static void name_file(const struct place *place, enum lock_kind kind, struct spot *spot)
+static void name_file(const struct place *place, struct spot *spot)
 {
     struct stat status = {0};
 
@@ -132,16 +133,16 @@ static void name_file(const struct place *place, enum lock_kind kind, struct spo
     if (is_local(place->fd))
         (void)snprintf(spot->name, sizeof spot->name, "%llx-%llx.%s",
                        (unsigned long long)status.st_dev, (unsigned long long)status.st_ino,
-                       suffix[kind]);
+                       suffix[spot->kind]);
     else
         (void)snprintf(spot->name, sizeof spot->name, "shared-%llx.%s",
-                       (unsigned long long)status.st_ino, suffix[kind]);
+                       (unsigned long long)status.st_ino, suffix[spot->kind]);
 }
 
-static void in_the_target(const struct place *place, enum lock_kind kind, struct spot *spot)
+static void in_the_target(const struct place *place, struct spot *spot)
 {
-    *spot = (struct spot){.at = place->fd, .in_target = true};
-    (void)snprintf(spot->name, sizeof spot->name, "%s", in_target[kind]);
+    *spot = (struct spot){.kind = spot->kind, .at = place->fd, .in_target = true};
+    (void)snprintf(spot->name, sizeof spot->name, "%s", in_target[spot->kind]);
 }
 
 static void leave_spot(const struct spot *spot)
@@ -150,14 +151,14 @@ static void leave_spot(const struct spot *spot)
         close(spot->at);
 }
 
-/* Beside the target where that is possible: 0; -1 where an operator's own lock-dir is no good. */
-static int find_spot(const struct place *place, enum lock_kind kind, bool change, struct spot *spot,
-                     struct err *err)
+/* Where a lock of the spot's kind lies: beside the target where that is possible: 0; -1 where an
+ * operator's own lock-dir is no good. */
+static int find_spot(const struct place *place, bool change, struct spot *spot, struct err *err)
 {
     const char *directory = place->target->lock_dir;
     char why[TRUST_WHY_MAX] = "";
 
-    *spot = (struct spot){.at = -1};
+    *spot = (struct spot){.kind = spot->kind, .at = -1};
     if (directory || is_local(place->fd))
         spot->at = open_directory(directory ? directory : INSTALL_LOCK_DIR, change, why);
     if (spot->at < 0 && directory && change)
@@ -165,11 +166,11 @@ static int find_spot(const struct place *place, enum lock_kind kind, bool change
                        "the lock-dir is no good: %s", why);
     if (spot->at >= 0 && is_same(spot->at, place->fd)) {
         close(spot->at);
-        in_the_target(place, kind, spot);
+        in_the_target(place, spot);
     } else if (spot->at >= 0) {
-        name_file(place, kind, spot);
+        name_file(place, spot);
     } else if (!directory) {
-        in_the_target(place, kind, spot);
+        in_the_target(place, spot);
     }
     return 0;
 }
@@ -282,17 +283,16 @@ static bool is_named(const struct spot *spot, int fd)
            open.st_dev == named.st_dev && open.st_ino == named.st_ino;
 }
 
-static int fail_busy(const struct place *place, enum lock_kind kind, const struct spot *spot,
-                     struct err *err)
+static int fail_busy(const struct place *place, const struct spot *spot, struct err *err)
 {
-    if (kind == LOCK_RUN)
+    if (spot->kind == LOCK_RUN)
         return err_set(err, ERR_ALREADY_RUNNING, place->path, "its %s is locked", spot->name);
     return err_set(err, ERR_DEADLINE, place->path, "another agent holds its lock, %s", spot->name);
 }
 
 /* Opens and locks, anew where the file was removed meanwhile. As open_file(). */
-static int take_spot(const struct place *place, enum lock_kind kind, const struct spot *spot,
-                     int64_t deadline, int *fd, struct err *err)
+static int take_spot(const struct place *place, const struct spot *spot, int64_t deadline, int *fd,
+                     struct err *err)
 {
     for (;;) {
         int result = open_file(place, spot, fd, err);
@@ -307,7 +307,7 @@ static int take_spot(const struct place *place, enum lock_kind kind, const struc
                 err_set_errno(err, ERR_INSTALL_FAILED, place->path,
                               "%s cannot be locked (lock-dir names another place)", spot->name);
         } else if (clock_left(deadline) == 0) {
-            result = fail_busy(place, kind, spot, err);
+            result = fail_busy(place, spot, err);
         } else {
             clock_sleep(POLL_MS, deadline);
         }
@@ -321,17 +321,17 @@ static int take_spot(const struct place *place, enum lock_kind kind, const struc
 int lock_take(const struct place *place, enum lock_kind kind, int64_t deadline, int *fd,
               struct err *err)
 {
-    struct spot spot;
+    struct spot spot = {.kind = kind};
     int result;
 
     *fd = -1;
-    if (find_spot(place, kind, true, &spot, err) < 0)
+    if (find_spot(place, true, &spot, err) < 0)
         return -1;
-    result = take_spot(place, kind, &spot, deadline, fd, err);
+    result = take_spot(place, &spot, deadline, fd, err);
     if (result == 0 && !spot.in_target && !place->target->lock_dir) {
         leave_spot(&spot);
-        in_the_target(place, kind, &spot);
-        result = take_spot(place, kind, &spot, deadline, fd, err);
+        in_the_target(place, &spot);
+        result = take_spot(place, &spot, deadline, fd, err);
     }
     if (result == 0 && (kind == LOCK_RUN || !spot.in_target))
         result = err_set_errno(err, ERR_INSTALL_FAILED, place->path, "cannot open %s", spot.name);
@@ -391,17 +391,17 @@ static enum install_lock_holder look_at(const struct place *place, const struct 
 enum install_lock_holder lock_look(const struct place *place, enum lock_kind kind)
 {
     enum install_lock_holder held = INSTALL_LOCK_UNKNOWN, also = INSTALL_LOCK_FREE;
+    struct spot spot = {.kind = kind};
     struct err ignored;
-    struct spot spot;
 
-    (void)find_spot(place, kind, false, &spot, &ignored);
+    (void)find_spot(place, false, &spot, &ignored);
     if (spot.at < 0)
         return INSTALL_LOCK_FREE;
     held = look_at(place, &spot);
     leave_spot(&spot);
     if (spot.in_target || place->target->lock_dir || held == INSTALL_LOCK_HELD)
         return held;
-    in_the_target(place, kind, &spot); /* where it is if a run could not use the other place */
+    in_the_target(place, &spot); /* where it is if a run could not use the other place */
     also = look_at(place, &spot);
     return also == INSTALL_LOCK_FREE ? held : also;
 }

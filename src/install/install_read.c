@@ -230,10 +230,11 @@ bool install_recall(const struct install_target *target, const struct install_so
     if (place_open(&place, target, false, &ignored) == 0)
         fd = open_own(&place);
     if (fd >= 0) {
-        good =
-            manifest_read(&manifest, fd) == 0 && manifest_is_of(&manifest, sources, source_count) &&
-            read_fields(&place, fd, ALL_FIELDS, bundle, &ignored) == 0 && is_as_installed(&manifest, bundle) &&
-            ca_overlap_strip(&manifest.facts, &bundle->field[BUNDLE_CA_CERT]) == 0;
+        good = manifest_read(&manifest, fd) == 0 &&
+               manifest_is_of(&manifest, sources, source_count) &&
+               read_fields(&place, fd, ALL_FIELDS, bundle, &ignored) == 0 &&
+               is_as_installed(&manifest, bundle) &&
+               ca_overlap_strip(&manifest.facts, &bundle->field[BUNDLE_CA_CERT]) == 0;
         close(fd);
     }
     if (!good)

@@ -18,6 +18,7 @@
 #define TOLD        "told"
 #define ROLLED_BACK "rolled-back"
 #define HELD        "held"
+#define SEEN        "seen"
 
 /* For all to read: after a roll-back by root an agent of another user has to know of it. */
 enum { MEMORY_MODE = 0644, MEMORY_MAX = 1024 };
@@ -36,6 +37,9 @@ static bool read_line(struct install_state *state, const struct line *line)
     if (line_is(line, ROLLED_BACK, 2) || line_is(line, ROLLED_BACK, 3))
         return read_digest(state->rolled_back, line->word[1]) &&
                (line->words == 2 || line_read_number(&state->tried, line->word[2]));
+    if (line_is(line, SEEN, 3))
+        return read_digest(state->seen, line->word[1]) &&
+               line_read_number(&state->seen_at, line->word[2]);
     return line_is(line, HELD, 2) && read_digest(state->held_back, line->word[1]);
 }
 
@@ -59,7 +63,8 @@ static int render(struct buf *text, const struct install_state *state)
         (state->told[0] && line_add(text, TOLD, state->told, NULL) < 0) ||
         (state->rolled_back[0] &&
          line_add_number(text, ROLLED_BACK, state->rolled_back, state->tried) < 0) ||
-        (state->held_back[0] && line_add(text, HELD, state->held_back, NULL) < 0))
+        (state->held_back[0] && line_add(text, HELD, state->held_back, NULL) < 0) ||
+        (state->seen[0] && line_add_number(text, SEEN, state->seen, state->seen_at) < 0))
         return -1;
     return 0;
 }
@@ -194,15 +199,19 @@ static bool change_state(struct install_state *state, const struct install_state
 {
     if (change->rolled_back)
         state->tried = change->tried > 0 ? change->tried : 0;
+    if (change->seen)
+        state->seen_at = change->seen_at > 0 ? change->seen_at : 0;
     return change_entry(state->told, sizeof state->told, change->told) &&
            change_entry(state->rolled_back, sizeof state->rolled_back, change->rolled_back) &&
-           change_entry(state->held_back, sizeof state->held_back, change->held_back);
+           change_entry(state->held_back, sizeof state->held_back, change->held_back) &&
+           change_entry(state->seen, sizeof state->seen, change->seen);
 }
 
 static bool same(const struct install_state *a, const struct install_state *b)
 {
     return strcmp(a->told, b->told) == 0 && strcmp(a->rolled_back, b->rolled_back) == 0 &&
-           strcmp(a->held_back, b->held_back) == 0 && a->tried == b->tried;
+           strcmp(a->held_back, b->held_back) == 0 && a->tried == b->tried &&
+           strcmp(a->seen, b->seen) == 0 && a->seen_at == b->seen_at;
 }
 
 static int update_locked(const struct place *place, const struct install_state_change *change,

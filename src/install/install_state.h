@@ -13,6 +13,8 @@ struct install_state {
     int64_t tried;                /* when it was tried last, seconds since 1970; 0: not known */
     char held_back[65];           /* the version that was rolled back by hand: not to be installed
                                 again until another one comes */
+    char seen[65];                /* a version that waits to be installed, */
+    int64_t seen_at;              /* since then, seconds since 1970 */
 };
 
 /*
@@ -27,6 +29,8 @@ int install_state_read(const struct install_target *target, struct install_state
 struct install_state_change {
     const char *told, *rolled_back, *held_back;
     int64_t tried; /* goes with rolled_back */
+    const char *seen;
+    int64_t seen_at; /* goes with seen */
 };
 
 /*

@@ -24,9 +24,11 @@ enum metric {
     METRIC_FETCH_INTERVAL,         /* s, between two regular fetches */
     METRIC_FETCHES,                /* set, result */
     METRIC_FETCH_ERRORS,           /* set, code */
+    METRIC_ANSWERS,                /* set, region */
     METRIC_FETCH_DURATION,         /* ms */
     METRIC_LAST_FETCH,             /* set; seconds since 1970 */
     METRIC_LAST_SUCCESS,           /* set; seconds since 1970 */
+    METRIC_WAVE_UNTIL,             /* set; seconds since 1970 */
     METRIC_RETRIES,                /* step; by metrics_event() */
     METRIC_INSTALLS,               /* set, outcome */
     METRIC_ROLLBACKS,              /* set */

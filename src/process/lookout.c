@@ -96,10 +96,10 @@ static int look_for(int descriptor, bool hangup)
     return signalfd(descriptor, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* SIGUSR1 asks for a line. */
+/* SIGUSR1 asks for a line, SIGUSR2 for a look, which comes anyway. */
 void lookout_begin(int64_t limit_ms)
 {
-    static const int held[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD};
+    static const int held[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD};
     sigset_t set;
     size_t i;
 

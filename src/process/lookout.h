@@ -15,8 +15,8 @@ struct err;
  */
 
 /*
- * Once, first of all; limit_ms: of the time that the process had. SIGTERM, SIGINT, SIGHUP, SIGUSR1
- * and SIGCHLD are blocked from here on. Without memory for a thread nobody looks out.
+ * Once, first of all; limit_ms: of the time that the process had. SIGTERM, SIGINT, SIGHUP, SIGUSR1,
+ * SIGUSR2 and SIGCHLD are blocked from here on. Without memory for a thread nobody looks out.
  */
 void lookout_begin(int64_t limit_ms);
 

@@ -58,7 +58,7 @@ static int harden(struct err *err)
 
 static int open_signals(struct err *err)
 {
-    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD};
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD};
     sigset_t set;
     size_t i;
     int fd;

@@ -64,7 +64,7 @@ static void take_signal(const struct supervised *supervised)
     struct signalfd_siginfo info;
 
     while (read(supervised->process.signals, &info, sizeof info) == (ssize_t)sizeof info) {
-        if (info.ssi_signo == SIGUSR1)
+        if (info.ssi_signo == SIGUSR1 || info.ssi_signo == SIGUSR2)
             continue;
         if (info.ssi_signo == SIGCHLD) {
             while (waitpid(-1, NULL, WNOHANG) > 0)

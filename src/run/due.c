@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/due.h"
 
+#include "base/log.h"
 #include "base/random.h"
 #include "config/config.h"
 
@@ -47,6 +48,19 @@ void due_plan_first(struct due *due, int64_t now)
 
     random_bytes(&random, sizeof random);
     due->cycle_at = schedule_first(&due->schedule, now, random);
+}
+
+void due_push(struct due *due, int64_t now)
+{
+    const int64_t before = due->cycle_at;
+
+    due->pushed = false;
+    due_plan_first(due, now);
+    if (due->cycle_at < due->floor_at)
+        due->cycle_at = due->floor_at;
+    if (due->cycle_at > before)
+        due->cycle_at = before;
+    log_event(LOG_LEVEL_INFO, "pushed", log_n("in_ms", due->cycle_at - now));
 }
 
 void due_plan_cycle(struct due *due, bool failed, int64_t now)

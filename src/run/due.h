@@ -13,6 +13,7 @@ struct config;
 struct due {
     struct schedule schedule;
     int64_t cycle_at;
+    bool pushed;       /* SIGUSR2 came: a cycle soon */
     int64_t floor_at;  /* no cycle before */
     bool refresh;      /* a cycle as soon as the floor allows */
     int64_t rounds_ms; /* between two rounds, whether they probe or attest; 0: there are none */
@@ -28,6 +29,9 @@ int64_t due_next(const struct due *due); /* the sooner one */
 
 /* Where all is well from the start, the first cycle is put off a little, beside other hosts'. */
 void due_plan_first(struct due *due, int64_t now);
+/* All of a fleet are told in the same moment, and are not to ask together: the next cycle comes
+ * within a minute. */
+void due_push(struct due *due, int64_t now);
 /* A cycle has ended; a round has. */
 void due_plan_cycle(struct due *due, bool failed, int64_t now);
 void due_plan_round(struct due *due, int64_t now);

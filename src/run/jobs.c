@@ -41,6 +41,8 @@ void jobs_start(struct service *service)
         service_fail(service, &err);
     if (now >= service->publisher.at)
         publish(&service->publisher, service);
+    if (service->due.pushed && service->worker.busy != WORK_CYCLE)
+        due_push(&service->due, now); /* not before a cycle that is at work has ended */
     if (service->reload.asked && idle && !on_change_busy(&service->on_change))
         service_reload(service);
     if (on_change_start(&service->on_change, &service->seen, idle))
@@ -85,22 +87,38 @@ int64_t jobs_next(const struct service *service)
 
 static void take_set(struct service *service, size_t i)
 {
-    const struct agent_set *told = &service->worker.agent.sets[i];
+    struct agent_set *told = &service->worker.agent.sets[i];
     const struct outcome_info *outcome = outcome_info(told->outcome);
     const char *name = config_set_name(service->config, i);
     struct metrics *metrics = service->publisher.metrics;
 
     seen_take_cycle(&service->seen, i, told);
     metrics_add(metrics, METRIC_FETCHES, METRICS_LABELS(name, outcome->name), 1);
+    if (told->region[0])
+        metrics_add(metrics, METRIC_ANSWERS, METRICS_LABELS(name, told->region), 1);
     if (told->err.code != ERR_NONE)
         metrics_add(metrics, METRIC_FETCH_ERRORS,
                     METRICS_LABELS(name, err_info(told->err.code)->name), 1);
     if (!outcome->change)
         return;
     metrics_add(metrics, METRIC_INSTALLS, METRICS_LABELS(name, outcome->name), 1);
+    told->unwanted = false;
     service->on_change.sets[i].at = 0; /* of another one than before, whom it failed to tell of */
     if (!told->rehearsed || !seen_take_rehearsal(&service->seen, i, &service->worker.watch))
         service->due.round_at = 0; /* what is new is looked at at once */
+}
+
+/* How long until the first wave comes that a version waits for. */
+static int64_t wave_left(const struct service *service)
+{
+    const int64_t wall = clock_wall();
+    int64_t until = INT64_MAX / 2000;
+    size_t i;
+
+    for (i = 0; i < service->config->set_count; i++)
+        if (service->seen.sets[i].waits_until > wall)
+            until = sooner(until, service->seen.sets[i].waits_until);
+    return (until - wall) * 1000;
 }
 
 static void take_cycle(struct service *service)
@@ -116,6 +134,7 @@ static void take_cycle(struct service *service)
     metrics_observe(service->publisher.metrics, METRIC_FETCH_DURATION, NULL,
                     now - service->worker.since);
     due_plan_cycle(&service->due, failed, now);
+    service->due.cycle_at = sooner(service->due.cycle_at, now + wave_left(service));
     if (!service->reload.unanswered || service->reload.asked) /* another's file is not read yet */
         return;
     service->reload.unanswered = false;
@@ -133,6 +152,9 @@ static void take_watched(struct service *service, size_t i)
     if (watch->spared[i])
         return;
     seen_take_round(&service->seen, i, watch);
+    told->unwanted = watch_refused(watch, i) && !watch->rolled_back[i];
+    if (told->unwanted && service->seen.sets[i].waits_until > 0)
+        service->due.refresh = true; /* it waits no more */
     if (watch->rolled_back[i]) {
         metrics_add(service->publisher.metrics, METRIC_ROLLBACKS,
                     METRICS_LABELS(config_set_name(config, i)), 1);

@@ -47,6 +47,7 @@ static void take_signals(struct service *service)
             sd_notify_reloading(&service->manager.notify);
             break;
         case SIGUSR1: publish_log(service); break;
+        case SIGUSR2: service->due.pushed = true; break;
         default:
             log_event(LOG_LEVEL_INFO, "signal", log_n("signal", info.ssi_signo));
             service->stop = true;

@@ -34,6 +34,8 @@ static void measure_set(const struct service *service, size_t i)
         metrics_set(service->publisher.metrics, METRIC_LAST_FETCH, &labels, set->fetched_at);
     if (set->succeeded_at)
         metrics_set(service->publisher.metrics, METRIC_LAST_SUCCESS, &labels, set->succeeded_at);
+    if (set->waits_until)
+        metrics_set(service->publisher.metrics, METRIC_WAVE_UNTIL, &labels, set->waits_until);
     measure_certificate(service, i, "leaf", set->state.not_before, set->state.not_after);
     measure_certificate(service, i, "ca", 0, set->state.ca_not_after);
     for (v = 0; v < set->state.facts.version_count && v < config->secret_count; v++)
@@ -181,13 +183,10 @@ void measure_begin(const struct service *service)
 void measure(const struct service *service)
 {
     static const enum metric gauges[] = {
-        METRIC_SECRET_VERSION,
-        METRIC_LAST_FETCH,
-        METRIC_LAST_SUCCESS,
-        METRIC_CERTIFICATE_NOT_BEFORE,
-        METRIC_CERTIFICATE_NOT_AFTER,
-        METRIC_SUCCESS_RATIO,
-        METRIC_ATTESTED,
+        METRIC_SECRET_VERSION,         METRIC_LAST_FETCH,
+        METRIC_LAST_SUCCESS,           METRIC_WAVE_UNTIL,
+        METRIC_CERTIFICATE_NOT_BEFORE, METRIC_CERTIFICATE_NOT_AFTER,
+        METRIC_SUCCESS_RATIO,          METRIC_ATTESTED,
     };
     size_t i;
 

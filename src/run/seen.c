@@ -29,6 +29,8 @@ void seen_take_cycle(struct seen *seen, size_t i, const struct agent_set *told)
     set->outcome = told->outcome;
     set->err = told->err;
     memcpy(set->left, set->state.facts.set, sizeof set->left);
+    memcpy(set->region, told->region, sizeof set->region);
+    set->waits_until = told->waits_until;
     set->fetched_at = clock_wall();
     if (outcome_info(told->outcome)->success)
         set->succeeded_at = set->fetched_at;

@@ -16,6 +16,8 @@ struct seen_set {
     enum outcome outcome;         /* of the last cycle, or of a roll-back since */
     struct err err;               /* its error */
     char left[INSTALL_NAME_SIZE]; /* the set that was installed after that */
+    int64_t waits_until;          /* a new version waits for its wave, seconds since 1970; 0: no */
+    char region[REGION_MAX];      /* that answered in the last cycle; "": none did */
     int64_t fetched_at;           /* the end of the last cycle, seconds since 1970; 0: none yet */
     int64_t succeeded_at;         /* of the last one in which AWS told what is installed */
     struct expiry leaf, ca;

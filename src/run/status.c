@@ -107,6 +107,8 @@ static void put_set(struct json_writer *writer, const struct service *service, s
     put_err(writer, "error", &set->err);
     put_time(writer, "last_fetch", set->fetched_at);
     put_time(writer, "last_success", set->succeeded_at);
+    put_time(writer, "waits_until", set->waits_until);
+    json_put_text(writer, "region", set->region[0] ? set->region : NULL);
     put_installed(writer, &set->state);
     put_err(writer, "problem", &set->state.err);
     json_put_text(writer, "on_change", on_change_state(&service->on_change, &service->seen, i));
@@ -144,6 +146,7 @@ static void put_endpoint(struct json_writer *writer, const struct service *servi
 
     json_open(writer, NULL, '{');
     json_put_text(writer, "endpoint", service->config->endpoints[i].text);
+    json_put_text(writer, "label", service->config->endpoints[i].label);
     json_put_text(writer, "last", asked ? probe_verdict_name(history->last) : NULL);
     put_time(writer, "last_at", history->last_at);
     put_time(writer, "failed_at", history->failed_at);

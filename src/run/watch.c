@@ -110,6 +110,16 @@ static void count_accepted(struct watch *watch, size_t set)
         watch->accepted[set] += probe[i].verdict == PROBE_ACCEPTED;
 }
 
+bool watch_refused(const struct watch *watch, size_t set)
+{
+    const struct probe *probe = watch->probes + set * watch->endpoints;
+    size_t i, refused = 0;
+
+    for (i = 0; i < watch->endpoints; i++)
+        refused += probe[i].verdict == PROBE_REFUSED || probe[i].verdict == PROBE_DOUBTED;
+    return watch->asked[set] && watch->accepted[set] == 0 && refused > 0;
+}
+
 int64_t watch_next(const struct watch *watch, const struct config *config)
 {
     int64_t next = INT64_MAX, at;

@@ -38,6 +38,9 @@ void watch_close(struct watch *watch);
  */
 void watch_round(struct watch *watch, struct agent *agent, int64_t deadline);
 
+/* Whether enclaves have refused a set in the last round, and none has accepted it. */
+bool watch_refused(const struct watch *watch, size_t set);
+
 /* When a set under suspicion is to be asked again, on clock_ms(); INT64_MAX: none is. */
 int64_t watch_next(const struct watch *watch, const struct config *config);
 

@@ -34,11 +34,6 @@ static int read_file(const char *folder, const char *name, struct buf *out)
     return -1;
 }
 
-static bool flag(const struct signing_case *it, const char *name)
-{
-    return json_type(it->json, json_member(it->json, 0, name)) == JSON_TRUE;
-}
-
 static int read_context(struct signing_case *it)
 {
     char reason[JSON_REASON_MAX] = "";
@@ -69,17 +64,13 @@ static int read_context(struct signing_case *it)
     };
     it->scope.region = (char *)it->region.data;
     it->scope.service = (char *)it->service.data;
-    it->request.normalize_path = flag(it, "normalize");
-    it->request.sign_body = flag(it, "sign_body");
-    it->request.omit_session_token = flag(it, "omit_session_token");
     return 0;
 }
 
-/* "GET /a path?with=query HTTP/1.1": the target is everything between the first and the last space.
- */
+/* "GET /a path HTTP/1.1": the target is everything between the first and the last space. */
 static int read_request_line(struct sigv4_request *request, char *line)
 {
-    char *target = strchr(line, ' '), *end = strrchr(line, ' '), *query;
+    char *target = strchr(line, ' '), *end = strrchr(line, ' ');
 
     if (!target || target == end) {
         fprintf(stderr, "request.txt: no request line\n");
@@ -88,11 +79,7 @@ static int read_request_line(struct sigv4_request *request, char *line)
     *target++ = '\0';
     *end = '\0';
     request->method = bytes_of_text(line);
-    query = strchr(target, '?');
-    if (query)
-        *query++ = '\0';
     request->path = bytes_of_text(target);
-    request->query = bytes_of_text(query ? query : "");
     return 0;
 }
 

@@ -91,6 +91,7 @@ def aws(aws_server):
     aws_server.disagreements.clear()
     yield aws_server
     aws_server.faults.clear()
+    aws_server.failing.clear()
     aws_server.checks_time = False
     assert not aws_server.disagreements
 

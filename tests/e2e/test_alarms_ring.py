@@ -6,6 +6,7 @@ CloudWatch is a small evaluator of alarms; the rules are promtool's. The wall cl
 
 import collections
 import json
+import os
 import subprocess
 import time
 
@@ -15,7 +16,8 @@ from agent import wait_for
 from day import CLOCK
 from servers.aws import aws_error
 from servers.enclave import Nginx
-from servers.pki import DAY, document
+from servers.nitro import DEBUG, Attested, Hardware, pcr_set
+from servers.pki import DAY, Authority, document
 from test_alarms import ALARMS, alarms
 from test_run_metrics import samples
 
@@ -30,12 +32,16 @@ OPTIONS = {"interval": "24s", "probe_interval": "8s", "deadline": "20m"}
 class CloudWatch:
     """The values of each metric, by its name, dimensions, and period; read as they come."""
 
-    def __init__(self, path):
-        self._path, self._read = path, 0
+    def __init__(self):
+        self.path, self._read = None, 0
         self.values = collections.defaultdict(list)
 
+    def follow(self, path):
+        """From now on another run tells."""
+        self.path, self._read = path, 0
+
     def look(self):
-        with open(self._path, "rb") as file:
+        with open(self.path, "rb") as file:
             file.seek(self._read)
             lines = file.read().split(b"\n")[:-1]
         self._read += sum(len(line) + 1 for line in lines)
@@ -88,12 +94,20 @@ def rings(known, alarm, last):
 class Day:
     """The agent, its enclave, and a wall clock that goes from one period to the next when we say so."""
 
-    def __init__(self, service, agent, clock, endpoint, metrics):
-        self.service, self.agent, self.clock, self.metrics = service, agent, clock, metrics
+    def __init__(self, start, agent, clock, endpoint, metrics):
+        self._start, self.agent, self.clock, self.metrics = start, agent, clock, metrics
         self.labels = {"Set": str(agent.dir), "Endpoint": endpoint, "Topic": "arn:aws:sns:eu-central-1:123456789012:t"}
         self.now = time.time()
-        self.told = CloudWatch(service.stdout)
-        self.snapshots = []  # (phase, what the file held)
+        self.now -= self.now % PERIOD
+        self.told = CloudWatch()
+        self.snapshots = []  # (phase, when, what the file held)
+        self.start()
+
+    def start(self):
+        self.service = self._start()
+        self.told.follow(self.service.stdout)
+        self.service.wait("ready")
+        wait_for(self.metrics.exists)
 
     def _advance(self, seconds):
         self.now += seconds
@@ -111,7 +125,7 @@ class Day:
             if alive:
                 key = "Wakeups", frozenset(), int(self.now // PERIOD)
                 wait_for(lambda: len(self.told.look()[key]) >= 3, 120)
-                self.snapshots.append((phase, self.now, self.metrics.read_text()))
+            self.snapshots.append((phase, self.now, self.metrics.read_text() if alive else ""))
             done += 1
 
     def ringing(self):
@@ -125,31 +139,40 @@ def server(tmp_path, authority, up):
 
 
 @pytest.fixture
-def day(serve, agent, put, authority, clock, server, tmp_path):
-    """Configured by a URL; the alarms are told HOST:PORT."""
-    metrics, fault = tmp_path / "mtls-agent.prom", tmp_path / "fault"
-    hook = tmp_path / "hook"
+def begin(serve, agent, clock, tmp_path):
+    """begin(arn, server, ...): a day of a run that is configured by a URL; the alarms are told HOST:PORT."""
+
+    def begin(arn, server, *arguments, **options):
+        metrics = tmp_path / "mtls-agent.prom"
+
+        def start():
+            return serve(
+                arn,
+                "--metrics-format=emf",
+                f"--metrics-file={metrics}",
+                *arguments,
+                endpoint=f"https://localhost:{server.port}",
+                program=CLOCK,
+                env={**clock.env, "TEST_HASTE": "50", "TEST_PACE": str(PACE)},
+                **{**OPTIONS, **options},
+            )
+
+        return Day(start, agent, clock, f"localhost:{server.port}", metrics)
+
+    return begin
+
+
+@pytest.fixture
+def day(begin, put, authority, server, tmp_path):
+    """One with a hook, which fails while there is a fault."""
+    fault, hook = tmp_path / "fault", tmp_path / "hook"
     hook.write_text(f"#!/bin/sh\n[ ! -e {fault} ]\n")
     hook.chmod(0o755)
     pair = authority.issue("ECS-Client", lifetime=(-DAY, 60 * DAY))
     arn = put(document(pair, authority.pem))
-    service = serve(
-        arn,
-        "--metrics-format=emf",
-        f"--metrics-file={metrics}",
-        f"--on-change-exec={hook}",
-        "--on-change-timeout=10m",
-        endpoint=f"https://localhost:{server.port}",
-        program=CLOCK,
-        env={**clock.env, "TEST_HASTE": "50", "TEST_PACE": str(PACE)},
-        **OPTIONS,
-    )
-    service.wait("ready")
-    service.wait("hook_done")
-    wait_for(metrics.exists)
-    made = Day(service, agent, clock, f"localhost:{server.port}", metrics)
+    made = begin(arn, server, f"--on-change-exec={hook}", "--on-change-timeout=10m")
+    made.service.wait("hook_done")
     made.arn, made.fault = arn, fault
-    made.now -= made.now % PERIOD
     return made
 
 
@@ -187,26 +210,71 @@ def test_each_alarm_rings_and_is_quiet_again(day, aws, authority, stranger, serv
     ring("SuccessRatioLow", server.stop, lambda: server.start(server.port))
     ring("HookFailing", fail_hook, day.fault.unlink)
     day.live(quiet, more=lambda: not day.ringing())
-    rings_by_rules(day)
     day.service.stop()
     day.live("Gone", alive=False)
     assert day.ringing() >= {"Gone", "FetchFailing", "Refused", "SuccessRatioLow", "CertificateExpires"}
+    day.start()
+    day.live(quiet, more=lambda: not day.ringing())
+    rings_by_rules(day, {name: name for name in (*rung, "Gone")}, quiet_at_the_end=("Gone", *rung))
 
 
-def test_a_certificate_that_ends(day):
-    """Seen from afar: first for a week, then for a day."""
+def test_a_certificate_that_ends(day, aws, authority):
+    """Seen from afar: first for a week, then for a day; until there is another one."""
+    both = {"CertificateExpiresSoon", "CertificateExpires"}
     day.live("well")
     assert day.ringing() == set()
     day.leap(55 * DAY)
-    day.live("soon", periods=2)
-    assert day.ringing() & {"CertificateExpiresSoon", "CertificateExpires"} == {"CertificateExpiresSoon"}
+    day.live("CertificateExpiresSoon", periods=2)
+    assert day.ringing() & both == {"CertificateExpiresSoon"}
     day.leap(4.5 * DAY)
-    day.live("now", periods=2)
-    assert day.ringing() >= {"CertificateExpiresSoon", "CertificateExpires"}
+    day.live("CertificateExpires", periods=2)
+    assert day.ringing() >= both
+    aws.rotate(day.arn, document(authority.issue("ECS-Client", lifetime=(-DAY, 200 * DAY)), authority.pem))
+    day.service.wait("installed", 2)
+    day.live("well", more=lambda: not day.ringing() & both)
+    rings_by_rules(day, {name: name for name in both}, quiet_at_the_end=both)
 
 
-def rings_by_rules(day):
-    """Prometheus: the snapshots, a minute apart, ring the rules of the same names."""
+def test_a_ca_that_ends(begin, put, aws, authority, tmp_path, up):
+    """Seen four weeks before, until the secret and the enclave have the next one."""
+    old = Authority("Old", lifetime=(-DAY, 60 * DAY))
+    leaf = {"lifetime": (-DAY, 50 * DAY)}
+    server = up(Nginx(tmp_path / "old", old.issue("localhost", names=["localhost"], **leaf), old.pem))
+    arn = put(document(old.issue("ECS-Client", **leaf), old.pem))
+    day = begin(arn, server)
+    day.live("well")
+    assert day.ringing() == set()
+    day.leap(35 * DAY)
+    day.live("CaExpiresSoon", periods=2)
+    assert day.ringing() == {"CaExpiresSoon"}
+    server.stop()
+    following = Nginx(tmp_path / "new", authority.issue("localhost", names=["localhost"]), authority.pem)
+    following.stop()
+    following.start(server.port)
+    up(following)
+    aws.rotate(arn, document(authority.issue("ECS-Client"), authority.pem))
+    day.service.wait("installed", 2)
+    day.live("well", more=lambda: "CaExpiresSoon" not in day.ringing())
+    rings_by_rules(day, {"CaExpiresSoon": "CaExpiresSoon"}, quiet_at_the_end=["CaExpiresSoon"])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a file of roots must be root's")
+def test_an_enclave_that_proves_nothing(begin, put, good, authority, tmp_path, up):
+    hardware, roots = Hardware(), tmp_path / "roots"
+    roots.write_text(hardware.fingerprint)
+    server = up(Attested(tmp_path / "enclave", authority.issue("localhost", names=["localhost"]), authority.pem, hardware))
+    told = ["--attest=report", f"--attest-root={roots}", f"--attest-pcr={pcr_set()}", "--attest-interval=10s"]
+    day = begin(put(good), server, *told)
+    day.live("well", more=lambda: not day.ringing())
+    server.options = {"pcrs": DEBUG}
+    day.live("Unattested", more=lambda: "Unattested" in day.ringing())
+    server.options = {}
+    day.live("well", more=lambda: "Unattested" not in day.ringing())
+    rings_by_rules(day, {"Unattested": "Unattested"}, quiet_at_the_end=["Unattested"])
+
+
+def rings_by_rules(day, when, quiet_at_the_end):
+    """Prometheus: over the snapshots, a minute apart, each of these rules rings in its phase, and not in the end."""
     series = collections.defaultdict(dict)
     for minute, (_, taken, text) in enumerate(each for each in day.snapshots for _ in range(PERIOD // 60)):
         for (name, labels), value in samples(text).items():
@@ -223,13 +291,14 @@ def rings_by_rules(day):
     ]
     phases = [phase for phase, *_ in day.snapshots for _ in range(PERIOD // 60)]
     queries = []
-    for name in ("FetchFailing", "Refused", "SuccessRatioLow", "HookFailing"):
-        last = max(minute for minute, phase in enumerate(phases) if phase == name)
+    for name, phase in when.items():
+        last = max(minute for minute, each in enumerate(phases) if each == phase)
         query = f'count(ALERTS{{alertname="MtlsAgent{name}",alertstate="firing"}}) > bool 0'
         queries.append({"expr": query, "eval_time": f"{last}m", "exp_samples": [{"labels": "{}", "value": 1}]})
-    for at in (3, minutes - 1):
-        query = 'count(ALERTS{alertstate="firing"})'
-        queries.append({"expr": query, "eval_time": f"{at}m", "exp_samples": []})
+    for name in quiet_at_the_end:
+        query = f'count(ALERTS{{alertname="MtlsAgent{name}",alertstate="firing"}})'
+        for at in (3, minutes - 1):
+            queries.append({"expr": query, "eval_time": f"{at}m", "exp_samples": []})
     test = {
         "rule_files": [str(ALARMS / "prometheus-rules.yml")],
         "evaluation_interval": "1m",

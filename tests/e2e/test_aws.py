@@ -3,6 +3,7 @@
 
 import datetime
 import json
+import shutil
 
 import pytest
 
@@ -305,6 +306,31 @@ def test_unreachable_keeps_what_may_be_of_these_sources(agent, put, good, unreac
     env = {**unreachable, "AWS_REGION": parts[3]}
     for same in (parts[-1][:-7], arn[:-7], replica):
         agent.fetch(same, env=env, deadline="2s").succeeded("kept_stale")
+
+
+def lose_manifest(agent):
+    (agent.dir / "..data" / "manifest").unlink()
+
+
+def make_plain(agent):
+    files = {name: (agent.dir / name).read_text() for name in ("client.crt", "client.key", "ca.crt")}
+    shutil.rmtree(agent.dir)
+    agent.dir.mkdir()
+    for name, text in files.items():
+        (agent.dir / name).write_text(text)
+        (agent.dir / name).chmod(0o600)
+
+
+@pytest.mark.parametrize("lose", [lose_manifest, make_plain])
+def test_what_does_not_say_of_which_sources_it_is(agent, put, good, unreachable, lose):
+    """It counts as of these, and says so once AWS is there."""
+    arn, other = put(good), put(good)
+    agent.fetch(arn).succeeded("installed")
+    lose(agent)
+    agent.fetch(other, env=unreachable, deadline="2s").succeeded("kept_stale")
+    assert agent.fetch(arn).status == 0
+    agent.fetch(arn, env=unreachable, deadline="2s").succeeded("kept_stale")
+    assert agent.fetch(other, env=unreachable, deadline="2s").status == 69
 
 
 def test_a_set_of_other_sources_is_no_way_back_either(agent, put, good, unreachable):

@@ -240,3 +240,27 @@ def test_a_plaintext_endpoint_on_loopback_when_told(agent, aws, put, good, up):
     agent.fetch(
         put(good), f"--endpoint-url=http://127.0.0.1:{plain.port}", "--allow-plaintext-endpoint"
     ).succeeded("installed")
+
+
+def test_the_place_of_the_file(agent, tmp_path):
+    """In a directory of its own, or where it was before; of both the log says which one counts."""
+    etc = tmp_path / "etc"
+    new, old = etc / "mtls-agent" / "agent.conf", etc / "mtls-agent.conf"
+    new.parent.mkdir(parents=True)
+    for path in (new, old):
+        path.write_text("log-format = json\n")
+        path.chmod(0o644)
+    mounts = ["unshare", "--mount", "sh", "-c", f'mount --bind {etc} /etc && exec "$@"', "sh"]
+
+    def probe():
+        return agent.probe("localhost:1", prefix=mounts)
+
+    both = probe()
+    assert both.event("config_read")["file"] == "/etc/mtls-agent/agent.conf"
+    ignored = both.event("config_ignored")
+    assert (ignored["file"], ignored["read"]) == ("/etc/mtls-agent.conf", "/etc/mtls-agent/agent.conf")
+    new.unlink()
+    before = probe()
+    assert before.event("config_read")["file"] == "/etc/mtls-agent.conf" and not before.all("config_ignored")
+    old.rename(new)
+    assert probe().event("config_read")["file"] == "/etc/mtls-agent/agent.conf"

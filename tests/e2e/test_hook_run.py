@@ -440,6 +440,21 @@ def test_without_proc(agent, put, good, hook, tmp_path):
     agent.fetch(put(good), hook.option, prefix=prefix).succeeded("hook_done")
 
 
+def test_run_without_proc(serve, agent, aws, put, good, authority, hook, enclave):
+    """Signals, changes, probes and hooks as anywhere else."""
+    prefix = ["unshare", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]), "--mount", "sh", "-c"]
+    prefix += ['mount -t tmpfs none /proc && exec "$@"', "sh"]
+    arn = put(good)
+    service = serve(arn, hook.option, EACH_CYCLE, endpoint=enclave.endpoint, prefix=prefix)
+    service.wait("hook_done")
+    _, pair = rotate(aws, arn, authority)
+    service.send(signal.SIGHUP)
+    service.wait("hook_done", 2)
+    service.more("handshake", result="accepted")
+    assert agent.file("client.crt") == pair.cert and len(hook.told) == 2
+    assert service.stop()[0] == 0 and not service.all("error")
+
+
 @pytest.mark.parametrize("ends", ["kill -9 $PPID; sleep 60", "kill -9 $PPID"])
 def test_fetch_whose_runner_dies(agent, put, good, hook, ends):
     """Nobody knows whether somebody was told, so that this is no success; and the next fetch tells."""

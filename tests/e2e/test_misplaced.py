@@ -210,6 +210,19 @@ def test_in_what_lies_in_the_target(agent, tmp_path, put, good, answered, serve)
     assert_clean(result.stdout + result.stderr + (tmp_path / "log").read_text(), pieces)
 
 
+def test_in_a_file_to_look_at(agent, tmp_path, answered):
+    """Of attest, and of the roots that it is to believe."""
+    text, pieces = answered
+    file, roots = tmp_path / "file", tmp_path / "roots"
+    for hidden in (text, text + "\n" + text, "x" + text, flat(text)):
+        file.write_text(hidden)
+        roots.write_text(hidden)
+        for words in ([str(file)], [str(file), "--json"], [str(file), f"--attest-root={roots}"]):
+            result = agent.run("attest", *words, "--log-level=debug", f"--log-file={tmp_path}/log")
+            assert result.status != 0
+            assert_nowhere(agent, result, tmp_path, pieces)
+
+
 def test_in_a_pid_file(agent, tmp_path, put, good, answered):
     text, pieces = answered
     file = tmp_path / "pid"

@@ -85,7 +85,8 @@ def test_a_row_for_each(installed, enclaves):
 
 def test_json(installed, enclaves):
     dead = f"localhost:{free_port()}"
-    result = installed.probe([enclaves["nginx"].endpoint, dead], "--json", "--count=2")
+    port = enclaves["nginx"].port
+    result = installed.probe([f"https://LOCALHOST:{port}/health", dead], "--json", "--count=2")
     found = json.loads(result.stdout)
     assert Counter((each["endpoint"] == dead, each["round"], each["result"]) for each in found) == {
         (False, 1, "accepted"): 1,
@@ -95,7 +96,8 @@ def test_json(installed, enclaves):
     }
     events = result.all("handshake")
     for each, event in zip(found, events):
-        assert {key: value for key, value in each.items() if key != "round"}.items() <= event.items()
+        assert {key: value for key, value in each.items() if key not in ("round", "label")}.items() <= event.items()
+        assert each["label"] == (dead if each["endpoint"] == dead else f"localhost:{port}")
 
 
 def test_json_of_nothing(agent, enclaves):

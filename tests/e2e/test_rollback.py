@@ -2,7 +2,9 @@
 """Back to the set before: by hand, and by itself when the enclaves refuse a new one after all."""
 
 import datetime
+import os
 import shutil
+import time
 
 import pytest
 
@@ -283,6 +285,34 @@ def turned(serve, agent, rotation, authority, second, fickle, tmp_path):
         return service, new
 
     return start
+
+
+def test_no_descriptor_is_lost_on_the_way_back(turned, agent, rotation, authority, second, fickle):
+    """Nor locked memory: as much after many as after the first two."""
+    service, _ = turned("--rollback-on-failure")
+
+    def held():
+        """While it does nothing it has the fewest."""
+        counts = []
+        for _ in range(100):
+            counts.append(len(os.listdir(f"/proc/{service.pid}/fd")))
+            time.sleep(0.002)
+        return min(counts), agent.status()["memory"]["locked_bytes"]
+
+    for number in range(1, 9):
+        service.wait("rolled_back", number)
+        service.more("handshake", 2, result="accepted")
+        if number == 2:
+            before = held()
+        fickle.trust(authority, second)
+        new = rotation.rotate(second, trust=authority.pem + second.pem)
+        wait_for(lambda: installed(agent) == new.cert)
+        service.more("handshake", result="accepted")
+        fickle.trust(authority)
+    service.wait("rolled_back", 9)
+    service.more("handshake", 2, result="accepted")
+    after = held()
+    assert after[0] <= before[0] and after[1] <= before[1]
 
 
 def test_by_itself(turned, agent, rotation, pair, authority, second, fickle, tmp_path):

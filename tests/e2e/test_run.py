@@ -85,6 +85,34 @@ def test_a_hangup_refreshes_at_once(serve, aws, put, good, authority):
     service.wait("installed", 2)
 
 
+def test_a_push(serve, aws, put, good, authority):
+    """The next cycle comes within a minute, and knows what it knew: a bad version is not read again."""
+    arn = put(good)
+    pace = {"TEST_PACE": "20"}
+    service = serve(arn, EACH_CYCLE, interval="1d", deadline="10m", program=CLOCK, env=pace)
+    service.wait("ready")
+    aws.rotate(arn, "no document")
+    service.send(signal.SIGUSR2)
+    assert 0 <= service.wait("pushed")["in_ms"] <= 60000
+    service.wait("error", code="document_invalid")
+    aws.asked.clear()
+    service.send(signal.SIGUSR2)
+    service.wait("error", 2, code="document_invalid")
+    assert operations(aws) == ["DescribeSecret"]
+    aws.rotate(arn, document(authority.issue("ECS-Client"), authority.pem))
+    service.send(signal.SIGUSR2)
+    service.wait("installed", 2)
+    assert service.stop()[0] == 0
+
+
+def test_a_push_is_nothing_to_fetch(agent, aws, put, good):
+    aws.faults += [HOLD]
+    running = agent.start(*agent.fetch_arguments(put(good), deadline="4s"))
+    wait_for(lambda: aws.asked)
+    os.kill(running.pid, signal.SIGUSR2)
+    assert running.finish().status in (69, 75)
+
+
 def test_a_users_signal_logs_the_status(serve, put, good, enclave):
     service = serve(put(good), endpoint=enclave.endpoint, interval="1h", probe_interval="1h")
     installed = service.wait("installed")

@@ -221,7 +221,7 @@ def answers(escape, thread, calls, *options, **more):
 
 @on_x86_64
 @pytest.mark.parametrize("thread", ["", "main-"])
-@pytest.mark.parametrize("command", ["run", "fetch", "probe", "inspect", "purge"])
+@pytest.mark.parametrize("command", ["run", "fetch", "probe", "attest", "inspect", "status", "healthcheck", "purge"])
 def test_what_is_not_listed_is_refused(escape, numbers, thread, command):
     allowed = {numbers[name] for name in page()[0]}
     deadly = {numbers[name] for name in DEADLY}

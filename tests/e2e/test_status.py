@@ -26,6 +26,7 @@ MEMBERS = {
             "error": ({"code": str, "subject": (str, None), "reason": str, "remedy": str}, None),
             "last_fetch": ("time", None),
             "last_success": ("time", None),
+            "region": (str, None),
             "installed": (
                 {
                     "fingerprint": str,
@@ -47,6 +48,7 @@ MEMBERS = {
     "endpoints": [
         {
             "endpoint": str,
+            "label": str,
             "last": (str, None),
             "last_at": ("time", None),
             "failed_at": ("time", None),
@@ -110,7 +112,8 @@ def view(agent, *arguments, **options):
 
 def test_its_members(serve, agent, aws, put, good, pair, enclave):
     arn, dead = put(good), f"localhost:{free_port()}"
-    service = serve(arn, endpoint=[enclave.endpoint, dead], probe_interval="200ms")
+    given = f"https://LOCALHOST:{enclave.port}/health?x"
+    service = serve(arn, endpoint=[given, dead], probe_interval="200ms")
     service.wait("handshake", 3, result="unreachable")
     service.wait("ready")
     wait_for(lambda: agent.status()["endpoints"][1]["1h"]["asked"] >= 2)
@@ -128,7 +131,8 @@ def test_its_members(serve, agent, aws, put, good, pair, enclave):
     assert told["installed"]["not_after"] == end.strftime("%Y-%m-%dT%H:%M:%SZ")
     assert told["endpoints_accepting"] == 1
     good_one, bad_one = status["endpoints"]
-    assert (good_one["endpoint"], good_one["last"]) == (enclave.endpoint, "accepted")
+    assert (good_one["endpoint"], good_one["last"]) == (given, "accepted")
+    assert good_one["label"] == f"localhost:{enclave.port}" and bad_one["label"] == dead
     assert good_one["failure"] is None
     assert good_one["1h"]["accepted"] == good_one["1h"]["asked"] > 0
     assert (bad_one["endpoint"], bad_one["last"]) == (dead, "unreachable") and bad_one["failure"]

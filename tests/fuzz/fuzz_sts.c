@@ -33,10 +33,19 @@ static bool give(struct credentials *credentials)
                       "fuzz", "token", &err) == 0;
 }
 
-static void check_result(int result, const struct err *err)
+/* A failure, blamed on a shortage as who asks for credentials does. */
+static void check_failure(size_t before, struct err *err)
 {
-    if (fuzz_result(result, err) < 0)
-        FUZZ_CHECK(!strstr(err->reason, secret_key));
+    (void)shortage_blame(before, NULL, err);
+    fuzz_err_check(err);
+}
+
+static void check_result(int result, size_t before, struct err *err)
+{
+    if (result == 0)
+        return;
+    check_failure(before, err);
+    FUZZ_CHECK(!strstr(err->reason, secret_key));
 }
 
 static void assume(const struct aws *aws, unsigned how, const char *token_file)
@@ -47,6 +56,7 @@ static void assume(const struct aws *aws, unsigned how, const char *token_file)
         .external_id = how & 4 ? "external/+ id" : NULL,
         .duration = how & 8 ? "3600" : NULL,
     };
+    const size_t before = shortage_look();
     struct credentials credentials = {.source = "environment"};
     struct err err;
 
@@ -54,17 +64,11 @@ static void assume(const struct aws *aws, unsigned how, const char *token_file)
     if (!give(&credentials))
         FUZZ_CHECK(fuzz_starved());
     else if (how & 1)
-        check_result(sts_assume_with_token(aws, &role, token_file, &credentials, &err), &err);
+        check_result(sts_assume_with_token(aws, &role, token_file, &credentials, &err), before,
+                     &err);
     else
-        check_result(sts_assume_role(aws, &role, &credentials, &err), &err);
+        check_result(sts_assume_role(aws, &role, &credentials, &err), before, &err);
     credentials_clear(&credentials);
-}
-
-/* A failure, blamed on a shortage as who asks for credentials does. */
-static void check_failure(size_t before, struct err *err)
-{
-    (void)shortage_blame(before, NULL, err);
-    fuzz_err_check(err);
 }
 
 /* As the chain of sources comes to it, by variables. */

@@ -56,10 +56,10 @@ class Host:
         self._ca = aws.ca_bundle.read_text()
 
     def config(self, secret, more=""):
-        """/etc/mtls-agent.conf, and what makes it lead to the emulator."""
+        """/etc/mtls-agent/agent.conf, and what makes it lead to the emulator."""
         self.machine.write("/etc/aws-ca.pem", self._ca)
         ports = {"aws": self.aws.port, "enclave": self.enclave.port}
-        self.machine.write("/etc/mtls-agent.conf", CONFIG.format(secret=secret, more=more, **ports))
+        self.machine.write("/etc/mtls-agent/agent.conf", CONFIG.format(secret=secret, more=more, **ports))
 
     def install(self):
         """The program and its units, as a user installs and enables them."""

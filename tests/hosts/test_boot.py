@@ -34,10 +34,10 @@ def test_order(image, layout, secret):
     """With cloud-init, which writes the configuration: nobody is left out, one comes after the other."""
     host = image(layout, cloud_init=True)
     machine = host.machine
-    config = machine.path("/etc/mtls-agent.conf")
+    config = machine.path("/etc/mtls-agent/agent.conf")
     indented = "".join(f"      {line}\n" for line in config.read_text().splitlines())
     config.unlink()
-    file = f"  - path: /etc/mtls-agent.conf\n    content: |\n{indented}"
+    file = f"  - path: /etc/mtls-agent/agent.conf\n    content: |\n{indented}"
     user_data(machine, layout, f"#cloud-config\nwrite_files:\n{file}")
     machine.boot()
     assert machine.systemctl("--failed", "--no-legend") == ""

@@ -57,9 +57,9 @@ class FirstBoot:
         """With secret, endpoint, URL and SHA-256 changed as the file says."""
         data = yaml.safe_load(FILES[self.layout].read_text())
         self.host.config(secret)
-        config = self.machine.path("/etc/mtls-agent.conf")
+        config = self.machine.path("/etc/mtls-agent/agent.conf")
         for each in data["write_files"]:
-            if each["path"] == "/etc/mtls-agent.conf":
+            if each["path"] == "/etc/mtls-agent/agent.conf":
                 each["content"] = config.read_text()
         config.unlink()
         assert data["runcmd"][0][:2] == ["sh", INSTALLER]

@@ -122,7 +122,7 @@ def test_rotation(up, aws_server, arn, authority):
 def test_reload(up):
     """By systemctl; a configuration that is wrong changes nothing."""
     before = pid(up)
-    path = "/etc/mtls-agent.conf"
+    path = "/etc/mtls-agent/agent.conf"
     good = up.run("cat", path)
     up.write(path, good + "log-level = loud\n")
     more(up, "reload_refused", lambda: up.systemctl("reload", AGENT))

@@ -32,9 +32,9 @@ def test_another_path(host, place, release, secret, render, up):
         up(server)
     host.config(secret)
     lines = dict(
-        line.split(" = ") for line in machine.path("/etc/mtls-agent.conf").read_text().splitlines() if line
+        line.split(" = ") for line in machine.path("/etc/mtls-agent/agent.conf").read_text().splitlines() if line
     )
-    machine.path("/etc/mtls-agent.conf").unlink()
+    machine.path("/etc/mtls-agent/agent.conf").unlink()
     source = {"bucket": BUCKET, "key": KEY, "sha256": release.sha256, "region": REGION}
     told = render(
         agent_source={"s3": source, "image": None},
@@ -45,6 +45,7 @@ def test_another_path(host, place, release, secret, render, up):
     )
     user_data(machine, "amazon", told["user_data"])
     machine.boot(wait=False)
+    unit = machine.run("systemd-escape", "--path", "--suffix=mount", PLACE).strip()
     for _ in range(2):
         wait_for(lambda: machine.state("ecs.service") == machine.state(AGENT) == "active", PATIENCE_S)
         assert machine.run("findmnt", "--noheadings", "--output=FSTYPE", "--mountpoint", PLACE).strip() == "tmpfs"
@@ -52,6 +53,7 @@ def test_another_path(host, place, release, secret, render, up):
         assert 0 < machine.started_at(FETCH) < machine.started_at("ecs.service")
         metrics = machine.path("/run/mtls-agent/mtls-agent.prom")
         wait_for(lambda: "mtls_agent_last_success_timestamp_seconds{" in metrics.read_text(), PATIENCE_S)
+        assert machine.run("systemd-analyze", "verify", "--man=no", unit, FETCH, AGENT, "ecs.service") == ""
         machine.shut_down()
         machine.boot(wait=False)
 

@@ -92,7 +92,7 @@ def test_files(render, ami_os):
     files, _ = cloud_config(told["user_data"])
     settings = dict(line.split("=") for line in files["/etc/ecs/ecs.config"]["content"].splitlines())
     assert settings["ECS_CLUSTER"] == "confidential-cluster" and settings["ECS_AWSVPC_BLOCK_IMDS"] == "true"
-    assert files["/etc/mtls-agent.conf"]["content"] == told["config"]
+    assert files["/etc/mtls-agent/agent.conf"]["content"] == told["config"]
     # The agent refuses a file that others may write to.
     assert all(file["owner"] == "root:root" and file["permissions"] == "0644" for file in files.values())
 

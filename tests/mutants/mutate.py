@@ -162,7 +162,9 @@ class Source:
         kind, token, _ = self.tokens[i]
         if kind == "number" and not (self.at(i - 1) == "return" and self.at(i + 1) == ";"):
             digits = token.rstrip("uUlL")
-            if not (self.at(i - 1) == "-" and self.at(i - 2) == "return"):
+            before = self.tokens[i - 2]
+            failure = self.at(i - 1) == "-" and before[1] not in (")", "]") and (before[0] == "sign" or before[1] == "return")
+            if not failure:  # another negative number fails as well
                 base = 8 if digits[0] == "0" and digits.isdigit() else 0
                 self.add("constant", i, i, f"{int(digits, base) + 1}{token[len(digits):]}")
 

@@ -34,8 +34,8 @@
 #include "hook/hook.h"
 #include "process/confine.h"
 #include "process/process.h"
+#include "run/change_hook.h"
 #include "run/sd_notify.h"
-#include "run/tell.h"
 #include "sandbox/sandbox.h"
 
 static const char *operand;
@@ -243,8 +243,8 @@ static void call(char *text)
     result = syscall(arguments[0], arguments[1], arguments[2], arguments[3], arguments[4],
                      arguments[5], arguments[6]);
     before = result;
-    (void)snprintf(line, sizeof line, "%ld %d %ld\n", arguments[0], sandbox_refused(&last) > refused,
-                   result < 0 ? -errno : result);
+    (void)snprintf(line, sizeof line, "%ld %d %ld\n", arguments[0],
+                   sandbox_refused(&last) > refused, result < 0 ? -errno : result);
     (void)!write(STDOUT_FILENO, line, strlen(line));
 }
 
@@ -323,7 +323,7 @@ static int open_others(const struct config *config, struct confine_options *opti
     if (!(options->needs & NEED_RELOAD))
         return 0;
     sd_notify_open(&notify);
-    if (tell_open(&hook, config, err) < 0)
+    if (change_hook_open(&hook, config, err) < 0)
         return -1;
     options->notify = notify.fd;
     options->runner = hook.pid;
@@ -347,7 +347,8 @@ int main(int argc, char *argv[])
     parent = getppid();
     operand = rest == 3 ? argv[2] : NULL;
     if (config_parse(argc - rest, argv + rest, &config, &err) < 0 ||
-        open_others(config, &options, &err) < 0 || process_begin(&process, config, &err) < 0 || job_open(&job, &err) < 0) {
+        open_others(config, &options, &err) < 0 || process_begin(&process, config, &err) < 0 ||
+        job_open(&job, &err) < 0) {
         log_error(&err);
         return 2;
     }

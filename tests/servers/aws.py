@@ -23,6 +23,7 @@ from .process import Process
 from .signer import disagreement
 
 REGION = "eu-central-1"
+OTHER_REGIONS = ("eu-west-1", "us-west-2")
 READ = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"]
 SETUP_ACTIONS = "1000"
 AMZ_JSON = "application/x-amz-json-1.1"
@@ -46,7 +47,7 @@ class Aws:
     The emulator with its identities: keys (may read secrets), value_only_keys (may not describe them),
     denied_keys (may neither), role_arn (may read; session() gives temporary credentials of it), and operator_keys
     and hop_arn, which may assume roles and do nothing else. A web identity is whoever has web_token. Each request
-    uses up the first of faults. With checks_time, signatures of another time than now are refused. What botocore
+    uses up the first of faults; failing are answers by the host that is asked. With checks_time, signatures of another time than now are refused. What botocore
     has against a signature goes to disagreements.
     """
 
@@ -57,7 +58,12 @@ class Aws:
         authority = Authority("Test AWS Root")
         self.ca_bundle = directory / "aws-ca.pem"
         self.ca_bundle.write_text(authority.pem)
-        names = ["localhost", "aws.test", "127.0.0.1", f"secretsmanager.{REGION}.amazonaws.com"]
+        hosts = [
+            f"{service}.{region}.amazonaws.com"
+            for region in (REGION, *OTHER_REGIONS)
+            for service in ("secretsmanager", "sts")
+        ]
+        names = ["localhost", "aws.test", "127.0.0.1", *hosts]
         cert, key = authority.issue("localhost", names=names).write(directory, "aws")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(cert, key)
@@ -65,6 +71,7 @@ class Aws:
             context.keylog_filename = str(key_log)
 
         self.faults = []
+        self.failing = {}
         self.checks_time = False
         self.web_token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhZ2VudCJ9." + "c2ln" * 40
         self.disagreements = []
@@ -184,6 +191,8 @@ class Aws:
         if self.faults:
             fault = self.faults.pop(0)
             return fault() if callable(fault) else fault
+        if request.headers.get("Host") in self.failing:
+            return self.failing[request.headers["Host"]]
         skewed = _clock_skew(request.headers.get("X-Amz-Date"))
         if skewed and self.checks_time:
             return aws_error(400, "InvalidSignatureException", skewed)

@@ -31,6 +31,7 @@ class Imds:
         self.session = session
         self.role = role
         self.region = region
+        self.instance = "i-0123456789abcdef0"
         self.disabled = False  # 403 to everything, as after modify-instance-metadata-options
         self.expire_tokens = 0  # so many tokens are no longer good when they are used
         self.stale = False  # credentials that have expired, as while their service is out of order
@@ -70,6 +71,8 @@ class Imds:
             return text_answer(401, "Unauthorized")
         if request.path == "/latest/meta-data/placement/region":
             return text_answer(200, self.region)
+        if request.path == "/latest/meta-data/instance-id":
+            return text_answer(200, self.instance)
         if request.path == "/latest/meta-data/services/domain":
             return text_answer(200, "amazonaws.com")
         if request.path.startswith(CREDENTIALS) and self.faults:

@@ -31,6 +31,50 @@ static const struct aws *asked;
 static char handle[3]; /* places that stand for what is opaque */
 static size_t open_before, in_use_before;
 
+/* Events as "\nEVENT|KEY=VALUE|KEY=VALUE|". */
+static char logged[1 << 16];
+static size_t logged_len;
+
+static void put(const char *before, const char *text)
+{
+    logged_len +=
+        (size_t)snprintf(logged + logged_len, sizeof logged - logged_len, "%s%s", before, text);
+    assert_true(logged_len < sizeof logged);
+}
+
+static void note(void *user, const char *event, const struct log_field *fields)
+{
+    char number[32];
+
+    (void)user;
+    put("\n", event);
+    for (; fields->key; fields++) {
+        (void)snprintf(number, sizeof number, "%lld", (long long)fields->number);
+        put("|", fields->key);
+        put("=", fields->text ? fields->text : number);
+    }
+    put("|", "");
+}
+
+const char *fake_logged(const char *event, const char *field)
+{
+    static char value[1024];
+    char name[64];
+    const char *at = logged, *found = NULL, *end;
+
+    (void)snprintf(name, sizeof name, "\n%s|", event);
+    while ((at = strstr(at, name)) != NULL)
+        found = ++at;
+    (void)snprintf(name, sizeof name, "|%s=", field);
+    end = found ? strchr(found, '\n') : NULL;
+    found = found ? strstr(found, name) : NULL;
+    if (!found || (end && found > end))
+        return "";
+    found += strlen(name);
+    (void)snprintf(value, sizeof value, "%.*s", (int)strcspn(found, "|"), found);
+    return value;
+}
+
 static size_t count_open(void)
 {
     DIR *dir = opendir("/proc/self/fd");
@@ -157,8 +201,8 @@ int __wrap_secretsmanager_get(struct secretsmanager *manager, const char *name,
         return -1;
     (void)snprintf(cert, sizeof cert, "%s.pem", from->leaf);
     (void)snprintf(key, sizeof key, "%s.key", from->leaf);
-    secret->document =
-        sample_document("client_cert", cert, "client_key", key, "ca_cert", "ca.pem", NULL);
+    secret->document = sample_document("client_cert", cert, "client_key", key, "ca_cert",
+                                       from->ca ? from->ca : "ca.pem", NULL);
     return 0;
 }
 
@@ -199,6 +243,9 @@ int fake_setup(void **state)
     (void)state;
     fake = (struct fake){.rehearsal = REHEARSAL_PROVEN, .dir = "/tmp/mtls-agent-unit-XXXXXX"};
     fake_set_wall(SAMPLES_NOW);
+    logged_len = 0;
+    logged[0] = '\0';
+    log_observe(note, NULL);
     if (!mkdtemp(fake.dir))
         return -1;
     (void)snprintf(fake.locks, sizeof fake.locks, "%s-locks", fake.dir);

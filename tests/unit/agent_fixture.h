@@ -17,7 +17,8 @@ enum { FAKE_SETS = 2, FAKE_DEADLINE_MS = 60000, FAKE_INTERVAL_MS = 10 * 60 * 100
 /* A secret of one set: "one" and "two" in the configuration. */
 struct fake_secret {
     const char *version;         /* its id */
-    const char *leaf;            /* "client", "leaf": of the sample that it holds, under ca.pem */
+    const char *leaf;            /* "client", "leaf": of the sample that it holds */
+    const char *ca;              /* NULL: ca.pem */
     enum err_code get, describe; /* how these fail; ERR_NONE: they do not */
     bool describe_denied, young;
     bool hangs; /* until the end of its turn */
@@ -44,6 +45,10 @@ int fake_teardown(void **state); /* removes the directory, and counts what is le
 
 /* One cycle: the exit status. */
 int fake_cycle(void);
+
+/* A field of the last event of that name, as text; "" where there is none, or none since the
+ * set-up. */
+const char *fake_logged(const char *event, const char *field);
 
 /* Which version the client.crt in the target is of: the sample's name, "" where there is none. */
 const char *fake_installed(const char *sub);

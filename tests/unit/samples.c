@@ -13,6 +13,8 @@
 #include "base/fs.h"
 #include "x509/pem.h"
 
+bool samples_arena_gone;
+
 int samples_setup(void **state)
 {
     struct err err;

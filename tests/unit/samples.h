@@ -10,6 +10,9 @@
 /* Opens the arena: a group's setup. */
 int samples_setup(void **state);
 
+/* For a test that wipes the arena: what is left in it cannot be counted. */
+extern bool samples_arena_gone;
+
 /* A file's text. Fails the test where it cannot be read. */
 struct buf sample_text(const char *name);
 

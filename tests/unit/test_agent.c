@@ -7,8 +7,10 @@
 
 #include <cmocka.h>
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "agent/target.h"
 #include "agent_fixture.h"
 #include "base/clock.h"
 #include "enclave/probe.h"
@@ -37,6 +39,14 @@ static void next_version(const char *version, const char *leaf)
     fake.secrets[0].leaf = leaf;
 }
 
+static const char *text_of(int64_t seconds)
+{
+    static char text[CLOCK_TEXT_MAX];
+
+    clock_format(text, seconds);
+    return text;
+}
+
 static void a_first_set_is_proved_and_installed(void **state)
 {
     (void)state;
@@ -48,6 +58,11 @@ static void a_first_set_is_proved_and_installed(void **state)
     assert_null(fake.rehearsed.probes);
     assert_true(fake.agent.sets[0].rehearsed);
     assert_false(fake.agent.sets[0].due);
+    assert_string_equal(fake_logged("identity", "set"), fake.dir);
+    assert_string_equal(fake_logged("identity", "not_after"), text_of(fake_not_after("leaf")));
+    assert_string_equal(fake_logged("secret", "version_id"), "v1");
+    assert_string_equal(fake_logged("installed", "dir"), fake.dir);
+    assert_string_equal(fake_logged("dry_run", "outcome"), "");
 }
 
 static void what_has_not_changed_is_not_asked_for(void **state)
@@ -153,6 +168,27 @@ static void what_is_installed_is_a_substitute_while_it_serves(void **state)
     assert_non_null(strstr(fake.agent.sets[0].err.reason, "made of"));
 }
 
+/* In run a set is not rehearsed while anchors are only kept, and is when they go. */
+static void anchors_that_are_kept_end_by_themselves(void **state)
+{
+    (void)state;
+    fake.config.ca_overlap_ms = 2 * HOUR_S * 1000;
+    fake.agent.stays = true;
+    assert_ends(0, "installed", "leaf");
+    next_version("v2", "leaf");
+    fake.secrets[0].ca = "other-ca.pem";
+    assert_ends(0, "installed", "leaf");
+    assert_int_equal(fake.rehearsals, 2);
+    assert_string_equal(fake_logged("ca_overlap", "until"), text_of(SAMPLES_NOW + 2 * HOUR_S));
+    assert_ends(0, "unchanged", "leaf");
+    assert_int_equal(fake.rehearsals, 2);
+    clock_sleep((int64_t)2 * HOUR_S * 1000, INT64_MAX);
+    assert_ends(0, "ca_overlap_ended", "leaf");
+    assert_int_equal(fake.rehearsals, 3);
+    assert_ends(0, "unchanged", "leaf");
+    assert_int_equal(fake.rehearsals, 3);
+}
+
 static void what_an_enclave_refuses_is_not_installed(void **state)
 {
     (void)state;
@@ -233,8 +269,14 @@ static void a_dry_run_proves_and_changes_nothing(void **state)
     fake.config.dry_run = true;
     assert_ends(0, "", "");
     assert_false(fake.rehearsed.pins);
+    assert_string_equal(fake_logged("dry_run", "outcome"), "proven");
     fake.rehearsal = REHEARSAL_SKIPPED;
     assert_ends(0, "", "");
+    assert_string_equal(fake_logged("dry_run", "outcome"), "sound");
+    fake.secrets[0].get = ERR_VERSION_PENDING;
+    assert_int_equal(fake_cycle(), status_of(ERR_VERSION_PENDING));
+    assert_string_equal(fake_logged("dry_run", "outcome"), "not_yet");
+    fake.secrets[0].get = ERR_NONE;
     fake.rehearsal = REHEARSAL_UNPROVEN;
     assert_ends(status_of(ERR_ENCLAVE_UNREACHABLE), "failed", "");
     fake.config.dry_run = false;
@@ -295,6 +337,9 @@ static void what_aws_does_not_know_yet_is_waited_for(void **state)
     assert_int_equal(fake.renewals, fake.secrets[0].gets - 1);
     assert_in_range(clock_ms() - begun, 2000, FAKE_DEADLINE_MS);
     assert_non_null(strstr(fake.agent.sets[0].err.reason, "; waited "));
+    assert_in_range(atoi(strstr(fake.agent.sets[0].err.reason, "; waited ") + 9),
+                    (clock_ms() - begun - 500) / 1000, (clock_ms() - begun + 500) / 1000);
+    assert_string_equal(fake_logged("aws_wait", "code"), "secret_not_found");
     /* Not in a dry run, not where something good is installed, and not in later cycles. */
     fake.secrets[0].gets = 0;
     fake.config.dry_run = true;
@@ -348,6 +393,7 @@ static void the_worst_status_of_all_sets_is_the_cycles(void **state)
     fake.secrets[0].get = ERR_AWS_DENIED;
     assert_int_equal(fake_cycle(), status_of(ERR_AWS_DENIED));
     assert_string_equal(fake_installed("b"), "leaf");
+    assert_int_equal(fake.secrets[0].gets, 1); /* it had its turn */
     fake.secrets[0].get = ERR_NONE;
     fake.secrets[1].describe = ERR_AWS_DENIED;
     assert_int_equal(fake_cycle(), status_of(ERR_AWS_DENIED));
@@ -366,6 +412,38 @@ static void a_cycle_that_fails_sweeps_what_is_over(void **state)
     assert_ends(status_of(ERR_AWS_DENIED), "failed", "client");
     assert_int_equal(agent_rollback(&fake.agent, clock_ms() + FAKE_DEADLINE_MS),
                      status_of(ERR_NO_PREVIOUS));
+}
+
+/* How many secrets it is of is known without AWS. */
+static void a_set_of_more_secrets_is_another_one(void **state)
+{
+    (void)state;
+    assert_ends(0, "installed", "leaf");
+    fake.config.sets[0].secrets[1] = "two";
+    fake.config.sets[0].secret_count = 2;
+    assert_true(fake_cycle() != 0); /* both hold the same fields */
+    assert_int_equal(fake.secrets[0].describes, 0);
+    assert_int_equal(fake.secrets[1].gets, 1);
+}
+
+static void only_three_commands_change_a_target(void **state)
+{
+    static const struct {
+        const char *command;
+        bool looks_only;
+    } cases[] = {{"fetch", false},  {"run", false},        {"purge", false}, {"probe", true},
+                 {"inspect", true}, {"healthcheck", true}, {NULL, true}};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fake.config.command = cases[i].command;
+        assert_int_equal(agent_target(&fake.config, "", 5).looks_only, cases[i].looks_only);
+    }
+    fake.config.rollback_on_failure = ROLLBACK_NEVER;
+    assert_false(agent_target(&fake.config, "", 5).keep_newest);
+    fake.config.rollback_on_failure = ROLLBACK_REFUSED;
+    assert_true(agent_target(&fake.config, "", 5).keep_newest);
 }
 
 static void where_nothing_can_be_asked_all_sets_fail(void **state)
@@ -392,6 +470,7 @@ int main(void)
         TEST(describe_that_is_denied_is_not_asked_for_a_day),
         TEST(where_aws_cannot_be_asked_the_installed_set_stays),
         TEST(what_is_installed_is_a_substitute_while_it_serves),
+        TEST(anchors_that_are_kept_end_by_themselves),
         TEST(what_an_enclave_refuses_is_not_installed),
         TEST(a_version_that_failed_is_tried_ever_less_often),
         TEST(an_enclave_that_cannot_be_reached_is_tried_each_time),
@@ -404,6 +483,8 @@ int main(void)
         TEST(one_set_that_hangs_does_not_take_the_time_of_another),
         TEST(the_worst_status_of_all_sets_is_the_cycles),
         TEST(a_cycle_that_fails_sweeps_what_is_over),
+        TEST(a_set_of_more_secrets_is_another_one),
+        TEST(only_three_commands_change_a_target),
         TEST(where_nothing_can_be_asked_all_sets_fail),
     };
 

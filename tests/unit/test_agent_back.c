@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/agent.h"
 #include "agent_fixture.h"
 #include "base/clock.h"
 #include "samples.h"

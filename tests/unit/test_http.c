@@ -103,7 +103,8 @@ static void test_what_a_header_is_made_of(void **state)
     struct http_response response = {.status = 0};
 
     (void)state;
-    ask("X-AMZN-REQUESTID: \t one two \t\r\nDateX: no\r\nx-amzn-ErrorTyp: no\r\nx-amz-retry-after:\r\n",
+    ask("X-AMZN-REQUESTID: \t one two \t\r\nDateX: no\r\nx-amzn-ErrorTyp: "
+        "no\r\nx-amz-retry-after:\r\n",
         &response);
     assert_string_equal(response.request_id, "one two");
     assert_string_equal(response.date, "");

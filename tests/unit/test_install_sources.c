@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -92,12 +93,70 @@ static void what_does_not_say(void **state)
     assert_int_equal(origin_of(fixture, OTHER), INSTALL_OF_UNKNOWN);
 }
 
+enum { SOURCES = 16, NAME = 512 };
+
+/* A set of as many secrets as there may be, with names and ids as long as AWS's, and all anchors
+ * that are kept for a while. */
+static int install_the_largest(struct fixture *fixture, int again)
+{
+    static char secrets[SOURCES][NAME + 100], ids[SOURCES][65];
+    struct install_source sources[SOURCES];
+    const struct install_file file = {"client.crt", bytes_of_text("cert\n"), false};
+    struct install_set set = {.files = &file,
+                              .file_count = 1,
+                              .sources = sources,
+                              .source_count = SOURCES,
+                              .fingerprint = "0000000000000000000000000000000000000000000000000000"
+                                             "000000000000",
+                              .not_after = INT32_MAX,
+                              .overlap = fixture->overlap,
+                              .overlap_count = INSTALL_OVERLAP_MAX};
+    enum install_outcome outcome;
+    char other[INSTALL_OTHER_MAX];
+
+    for (int i = 0; i < SOURCES; i++) {
+        char name[NAME + 1];
+
+        memset(name, 'a' + i, NAME);
+        name[NAME] = '\0';
+        (void)snprintf(secrets[i], sizeof secrets[i], "%s%s-AbCdEf",
+                       "arn:aws-us-gov:secretsmanager:us-gov-east-1:123456789012:secret:", name);
+        memset(ids[i], 'A' + i, 64);
+        memset(fixture->overlap[i].digest, '0' + i % 10, 64);
+        fixture->overlap[i].until = INT64_C(253402300799); /* the last second of 9999 */
+        sources[i] = (struct install_source){secrets[i], ids[i]};
+    }
+    if (again)
+        return (int)install_origin(&fixture->target, NULL, sources, SOURCES, other);
+    return install_set(&fixture->target, &set, &outcome, &fixture->err) < 0 ? -1 : (int)outcome;
+}
+
+static void the_largest_is_read_as_it_was_written(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_int_equal(fixture_run(fixture, install_the_largest, 0), INSTALL_DONE);
+    assert_int_equal(fixture_run(fixture, install_the_largest, 0), INSTALL_UNCHANGED);
+    assert_int_equal(fixture_run(fixture, install_the_largest, 1), INSTALL_OF_THESE);
+    assert_int_equal(fixture_read(fixture), 0);
+    assert_int_equal(fixture->facts.version_count, SOURCES);
+    assert_int_equal(fixture->facts.overlap_count, INSTALL_OVERLAP_MAX);
+    assert_memory_equal(fixture->facts.overlap, fixture->overlap, sizeof fixture->overlap);
+    for (int i = 0; i < SOURCES; i++) {
+        assert_int_equal(strspn(fixture->facts.version_ids[i], (char[]){(char)('A' + i), '\0'}),
+                         64);
+        assert_int_equal(strlen(fixture->facts.version_ids[i]), 64);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(as_far_as_they_tell, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(of_one_secret_more, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(what_does_not_say, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(the_largest_is_read_as_it_was_written, fixture_setup,
+                                        fixture_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

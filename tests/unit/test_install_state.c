@@ -44,7 +44,8 @@ static int update_here(struct fixture *fixture, int unused)
 static int update(struct fixture *fixture, const char *told, const char *rolled_back,
                   const char *held)
 {
-    change = (struct install_state_change){told, rolled_back, held, 0};
+    change =
+        (struct install_state_change){.told = told, .rolled_back = rolled_back, .held_back = held};
     return fixture_run(fixture, update_here, 0);
 }
 
@@ -104,6 +105,23 @@ static void when_it_was_tried_goes_with_the_version(void **state)
     assert_int_equal(update(fixture, NULL, OTHER, NULL), 0);
     assert_memory(fixture, SET, OTHER, "");
     assert_int_equal(fixture->memory.tried, 0);
+}
+
+static void what_waits_has_the_time_that_it_was_seen_first(void **state)
+{
+    struct fixture *fixture = *state;
+
+    change = (struct install_state_change){.seen = OTHER, .seen_at = 1700000000};
+    assert_int_equal(fixture_run(fixture, update_here, 0), 0);
+    assert_int_equal(update(fixture, SET, VERSION, NULL), 0);
+    assert_memory(fixture, SET, VERSION, "");
+    assert_string_equal(fixture->memory.seen, OTHER);
+    assert_int_equal(fixture->memory.seen_at, 1700000000);
+    change = (struct install_state_change){.seen = ""};
+    assert_int_equal(fixture_run(fixture, update_here, 0), 0);
+    assert_memory(fixture, SET, VERSION, "");
+    assert_string_equal(fixture->memory.seen, "");
+    assert_int_equal(fixture->memory.seen_at, 0);
 }
 
 static void what_it_says_already_is_not_written(void **state)
@@ -176,6 +194,8 @@ static void damaged_file_is_ignored(void **state)
         HEAD "rolled-back " VERSION "\nrolled-back " VERSION "\n",
         HEAD "rolled-back " VERSION " soon\n",
         HEAD "rolled-back " VERSION " 1234567890123456789\n",
+        HEAD "seen " VERSION "\n",
+        HEAD "seen " VERSION " soon\n",
         HEAD "more " VERSION "\n",
         HEAD "told " SET "\x01\n",
     };
@@ -266,6 +286,7 @@ int main(void)
         ROW(nothing_is_remembered_at_first),
         ROW(what_changes_leaves_the_rest),
         ROW(when_it_was_tried_goes_with_the_version),
+        ROW(what_waits_has_the_time_that_it_was_seen_first),
         ROW(what_it_says_already_is_not_written),
         ROW(what_is_no_set_and_no_version_is_refused),
         ROW(damaged_file_is_ignored),

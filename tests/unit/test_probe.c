@@ -105,6 +105,8 @@ static void fill(const struct reply *reply, struct http_response *out)
                 .authenticated = reply->seen & FINISHED,
                 .renegotiation = reply->seen & RENEGOTIATED,
                 .signatures = 1,
+                .has_exporter = reply->version == TLS_VERSION_13,
+                .exporter = {7},
                 .curve = 29,
                 .cipher_suite = 0x1301},
     };
@@ -148,7 +150,7 @@ int __wrap_http_run(struct http *http, const struct http_batch *batch, struct er
 
 static struct judgement {
     enum err_code code;
-    bool other_root;
+    bool other_root, exported;
     size_t count;
 } judgement;
 
@@ -164,6 +166,8 @@ int __wrap_attestation_judge(const struct config *of, const struct attestation_q
     assert_non_null(question);
     assert_ptr_equal(channel->leaf.data, script.chain ? script.chain->data : NULL);
     judgement.count++;
+    judgement.exported =
+        channel->exporter.len == TLS_EXPORTER_SIZE && channel->exporter.data[0] == 7;
     out->root.other = judgement.other_root;
     (void)snprintf(out->root.fingerprint, sizeof out->root.fingerprint, "root");
     return judgement.code == ERR_NONE ? 0 : err_set(&out->err, judgement.code, NULL, "why not");
@@ -564,6 +568,7 @@ static void an_attestation_takes_the_place_of_the_health_path(void **state)
     assert_int_equal(probes[0].attested.code, ERR_NONE);
     assert_string_equal(probes[0].attested.root, "root");
     assert_int_equal(judgement.count, 1);
+    assert_true(judgement.exported);
     config.request = "/asked"; /* whoever asks for something else wants its answer */
     (void)probe_of(&accepts, 1);
     assert_int_equal(judgement.count, 1);

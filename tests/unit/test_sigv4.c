@@ -10,7 +10,7 @@
 #include "aws/sigv4.h"
 #include "base/err.h"
 
-/* The conformance program runs the signing test suite; here stand AWS's documented example and the
+/* The conformance program runs the signing test suite; here stand its first case and the
  * limits. */
 
 static const int64_t AUGUST_30 = 1440938160; /* 2015-08-30T12:36:00Z */
@@ -35,21 +35,18 @@ static int sign(struct sigv4_result *result, const struct sigv4_request *request
         .secret_access_key = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
         .session_token = (char *)token,
     };
-    const struct sigv4_scope scope = {"us-east-1", "iam", AUGUST_30};
+    const struct sigv4_scope scope = {"us-east-1", "service", AUGUST_30};
 
     *result = (struct sigv4_result){0};
     return sigv4_sign(result, request, &credentials, &scope);
 }
 
-static struct sigv4_request get(const char *path, const char *query,
-                                const struct sigv4_header *headers, size_t count)
+static struct sigv4_request get(const char *path, const struct sigv4_header *headers, size_t count)
 {
     return (struct sigv4_request){.method = bytes_of_text("GET"),
                                   .path = bytes_of_text(path),
-                                  .query = bytes_of_text(query),
                                   .headers = headers,
-                                  .header_count = count,
-                                  .normalize_path = true};
+                                  .header_count = count};
 }
 
 /* The line of the canonical request, counted from 0. */
@@ -66,22 +63,19 @@ static void assert_line(const struct sigv4_result *result, int line, const char 
     assert_string_equal(text, expected);
 }
 
-static void test_documented_example(void **state)
+static void test_the_first_case_of_the_suite(void **state)
 {
-    const struct sigv4_header headers[] = {
-        header("Content-Type", "application/x-www-form-urlencoded; charset=utf-8"),
-        header("Host", "iam.amazonaws.com"),
-    };
-    struct sigv4_request request = get("/", "Action=ListUsers&Version=2010-05-08", headers, 2);
+    const struct sigv4_header headers[] = {header("Host", "example.amazonaws.com")};
+    struct sigv4_request request = get("/", headers, 1);
     struct sigv4_result result;
 
     (void)state;
     assert_int_equal(sign(&result, &request, NULL), 0);
     assert_string_equal(result.date, "20150830T123600Z");
     assert_string_equal((char *)result.authorization.data,
-                        "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/iam/"
-                        "aws4_request, SignedHeaders=content-type;host;x-amz-date, Signature="
-                        "5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7");
+                        "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/"
+                        "aws4_request, SignedHeaders=host;x-amz-date, Signature="
+                        "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31");
     sigv4_free(&result);
 }
 
@@ -96,31 +90,10 @@ static void test_path_is_normalized_and_encoded(void **state)
 
     (void)state;
     for (i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct sigv4_request request = get(cases[i][0], "", NULL, 0);
+        struct sigv4_request request = get(cases[i][0], NULL, 0);
 
         assert_int_equal(sign(&result, &request, NULL), 0);
         assert_line(&result, 1, cases[i][1]);
-        sigv4_free(&result);
-    }
-}
-
-static void test_query_is_sorted_as_encoded(void **state)
-{
-    static const char *const cases[][2] = {
-        {"b=2&a=1", "a=1&b=2"}, {"a-b=1&a=2", "a=2&a-b=1"}, /* by name, not by the whole text */
-        {"a=2&a=1", "a=1&a=2"}, {"a", "a="},
-        {"&&a=1&", "a=1"},      {"a=%2f%zz+", "a=%2F%25zz%2B"},
-        {"a=b=c", "a=b%3Dc"},
-    };
-    struct sigv4_result result;
-    size_t i;
-
-    (void)state;
-    for (i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct sigv4_request request = get("/", cases[i][0], NULL, 0);
-
-        assert_int_equal(sign(&result, &request, NULL), 0);
-        assert_line(&result, 2, cases[i][1]);
         sigv4_free(&result);
     }
 }
@@ -133,7 +106,7 @@ static void test_headers_are_trimmed_and_joined(void **state)
         header("A", "first"),
         header("C", ""),
     };
-    struct sigv4_request request = get("/", "", headers, 4);
+    struct sigv4_request request = get("/", headers, 4);
     struct sigv4_result result;
 
     (void)state;
@@ -145,45 +118,34 @@ static void test_headers_are_trimmed_and_joined(void **state)
     sigv4_free(&result);
 }
 
-static void test_session_token_is_signed_unless_omitted(void **state)
+static void test_session_token_is_signed(void **state)
 {
-    struct sigv4_request request = get("/", "", NULL, 0);
-    struct sigv4_result with, without, omitted;
+    struct sigv4_request request = get("/", NULL, 0);
+    struct sigv4_result with, without;
 
     (void)state;
     assert_int_equal(sign(&with, &request, "TOKEN"), 0);
     assert_int_equal(sign(&without, &request, NULL), 0);
-    request.omit_session_token = true;
-    assert_int_equal(sign(&omitted, &request, "TOKEN"), 0);
     assert_line(&with, 4, "x-amz-security-token:TOKEN");
     assert_string_not_equal(with.signature, without.signature);
-    assert_string_equal(omitted.signature, without.signature);
     sigv4_free(&with);
     sigv4_free(&without);
-    sigv4_free(&omitted);
 }
 
 static void test_too_long_lists_are_refused(void **state)
 {
     struct sigv4_header headers[SIGV4_LIST_MAX];
     struct sigv4_request request;
-    char query[2 * (SIGV4_LIST_MAX + 1) + 1];
     struct sigv4_result result;
     size_t i;
 
     (void)state;
     for (i = 0; i < SIGV4_LIST_MAX; i++)
         headers[i] = header("name", "value");
-    request = get("/", "", headers, SIGV4_LIST_MAX - 1); /* X-Amz-Date is one, too */
+    request = get("/", headers, SIGV4_LIST_MAX - 1); /* X-Amz-Date is one, too */
     assert_int_equal(sign(&result, &request, NULL), 0);
     sigv4_free(&result);
-    request = get("/", "", headers, SIGV4_LIST_MAX);
-    assert_int_equal(sign(&result, &request, NULL), -1);
-    sigv4_free(&result);
-
-    for (i = 0; i <= SIGV4_LIST_MAX; i++)
-        memcpy(query + 2 * i, "a&", 3);
-    request = get("/", query, NULL, 0);
+    request = get("/", headers, SIGV4_LIST_MAX);
     assert_int_equal(sign(&result, &request, NULL), -1);
     sigv4_free(&result);
 }
@@ -191,7 +153,7 @@ static void test_too_long_lists_are_refused(void **state)
 /* What was needed on the way is not left behind. */
 static void test_nothing_secret_stays(void **state)
 {
-    struct sigv4_request request = get("/", "", NULL, 0);
+    struct sigv4_request request = get("/", NULL, 0);
     struct arena_stats before, after;
     struct sigv4_result result;
 
@@ -208,11 +170,10 @@ static void test_nothing_secret_stays(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_documented_example),
+        cmocka_unit_test(test_the_first_case_of_the_suite),
         cmocka_unit_test(test_path_is_normalized_and_encoded),
-        cmocka_unit_test(test_query_is_sorted_as_encoded),
         cmocka_unit_test(test_headers_are_trimmed_and_joined),
-        cmocka_unit_test(test_session_token_is_signed_unless_omitted),
+        cmocka_unit_test(test_session_token_is_signed),
         cmocka_unit_test(test_too_long_lists_are_refused),
         cmocka_unit_test(test_nothing_secret_stays),
     };

@@ -58,7 +58,7 @@ locals {
   files = concat(
     [["/etc/ecs/ecs.config", "0644", local.ecs_config]],
     !var.enable_enclave_mtls ? [] : [
-      ["/etc/mtls-agent.conf", "0644", local.config],
+      ["/etc/mtls-agent/agent.conf", "0644", local.config],
       ["/etc/systemd/system/ecs.service.d/mtls-agent.conf", "0644", local.ecs_drop_in],
     ],
     var.enable_enclave_mtls && var.on_fetch_failure == "poweroff" ? [

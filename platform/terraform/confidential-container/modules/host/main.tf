@@ -14,7 +14,7 @@ locals {
   wrong_options = [for name, value in var.agent_options : name if !can(regex(local.options[name], value))]
   unit_options  = local.bottlerocket ? [] : setintersection(keys(var.agent_options), ["log-file", "metrics-file"])
 
-  # The file that the agent reads: /etc/mtls-agent.conf, or Bottlerocket's user data of the bootstrap container.
+  # The file that the agent reads: /etc/mtls-agent/agent.conf, or Bottlerocket's user data of the bootstrap container.
   config = join("\n", concat(
     ["# Written by Terraform."],
     local.bottlerocket ? ["command = fetch", "root = /.bottlerocket/rootfs", "memory-lock = prefer"] : [],

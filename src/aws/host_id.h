@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef AWS_HOST_ID_H
+#define AWS_HOST_ID_H
+
+struct aws;
+
+/*
+ * What tells this host from all others, and stays the same: the ARN of the ECS task that it is
+ * (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4.html),
+ * else the EC2 instance's ID, else the host's name. Asks each for seconds at most.
+ */
+#define HOST_ID_MAX 256
+void host_id(const struct aws *aws, char out[HOST_ID_MAX]);
+
+#endif

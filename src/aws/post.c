@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "aws/post.h"
+
+#include "aws/aws.h"
+#include "aws/credentials.h"
+#include "aws/endpoint.h"
+#include "aws/proxy.h"
+#include "aws/sigv4.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "net/http.h"
+
+enum { CONNECT_MS = 5000, TOTAL_MS = 15000, HEADERS_MAX = 7 };
+
+static int sign(const struct post *post, struct sigv4_result *signature, struct err *err)
+{
+    const struct url *url = &post->endpoint->url;
+    const struct sigv4_header headers[] = {
+        {bytes_of_text("Host"), bytes_of_text(url->host)},
+        {bytes_of_text("Content-Type"), bytes_of_text(post->content_type)},
+        {bytes_of_text("X-Amz-Target"), bytes_of_text(post->target ? post->target : "")},
+    };
+    const struct sigv4_request request = {
+        .method = bytes_of_text("POST"),
+        .path = bytes_of_text(*url->path ? url->path : "/"),
+        .headers = headers,
+        .header_count = post->target ? 3 : 2,
+        .body = post->body,
+    };
+    const struct sigv4_scope scope = {.region = post->endpoint->region,
+                                      .service = post->service,
+                                      .time = clock_wall() + post->skew_s};
+
+    if (sigv4_sign(signature, &request, post->credentials, &scope) < 0)
+        return err_set(err, ERR_MEMORY_FULL, post->object, "no room for the signature");
+    return 0;
+}
+
+static int send_signed(const struct post *post, const struct sigv4_result *signature,
+                       struct http_response *response, struct err *err)
+{
+    const struct url *url = &post->endpoint->url;
+    const struct http_header all[HEADERS_MAX] = {
+        {"Host", url->host},
+        {"Content-Type", post->content_type},
+        {"X-Amz-Target", post->target},
+        {"Accept", post->accept},
+        {"X-Amz-Date", post->credentials ? signature->date : NULL},
+        {"Authorization", (const char *)signature->authorization.data},
+        {"X-Amz-Security-Token", post->credentials ? post->credentials->session_token : NULL},
+    };
+    struct http_header headers[HEADERS_MAX];
+    const struct tls_policy tls = {
+        .name = url->name, .anchors = post->aws->anchors, .profile = post->aws->profile};
+    struct http_request request = {
+        .method = "POST",
+        .url = post->endpoint->text,
+        .headers = headers,
+        .body = post->body,
+        .tls = url->tls ? &tls : NULL,
+        .proxy = proxy_for(post->proxy, url),
+        .address_allowed = url->tls ? NULL : url_address_is_loopback,
+        .body_max = post->answer_max,
+        .connect_ms = CONNECT_MS,
+        .total_ms = TOTAL_MS,
+        .deadline = post->aws->deadline,
+    };
+    size_t i;
+
+    for (i = 0; i < HEADERS_MAX; i++)
+        if (all[i].value)
+            headers[request.header_count++] = all[i];
+    return http_perform(post->http, &request, response, 1, err);
+}
+
+int post(const struct post *post, struct http_response *response, struct err *err)
+{
+    struct sigv4_result signature = {0};
+    int r = post->credentials ? sign(post, &signature, err) : 0;
+
+    if (r == 0)
+        r = send_signed(post, &signature, response, err);
+    sigv4_free(&signature);
+    return r;
+}
