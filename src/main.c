@@ -9,6 +9,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "commands/commands.h"
+#include "commands/output.h"
 #include "config/config.h"
 #include "process/confine.h"
 #include "process/lookout.h"
@@ -18,10 +19,10 @@ enum { STACK_NEED = 256 * 1024, FIRST_MS = 60 * 1000 };
 
 static void print(const char *text)
 {
-    (void)fs_write_all(STDOUT_FILENO, bytes_of_text(text));
+    output_write(bytes_of_text(text));
 }
 
-static int help(void)
+static void print_commands(void)
 {
     const struct command *command;
     char line[128];
@@ -33,11 +34,41 @@ static int help(void)
         (void)snprintf(line, sizeof line, "  %-11s %s\n", command->name, command->help);
         print(line);
     }
-    print("  version     print the version\n  help        print this\n\n"
-          "Options, each also as a line of the configuration file and as a variable\n"
+    print(
+        "  version     print the version\n  help        print this; help COMMAND: its options\n\n");
+}
+
+/* command NULL: of all. */
+static int help(const struct command *command)
+{
+    char line[192];
+
+    if (command) {
+        (void)snprintf(line, sizeof line, "Usage: mtls-agent %s [OPTION]...%s\n\n  %s\n\n",
+                       command->name, command->takes_operand ? " [FILE]" : "", command->help);
+        print(line);
+    } else {
+        print_commands();
+    }
+    print("Options, each also as a line of the configuration file and as a variable\n"
           "(--key-mode, key-mode =, MTLS_AGENT_KEY_MODE):\n");
-    config_help(STDOUT_FILENO);
-    return 0;
+    output_check(config_help(STDOUT_FILENO, command ? command->name : NULL));
+    return output_status(0);
+}
+
+/* "help VERB", "VERB --help", or help alone. */
+static int help_asked(int argc, char *const argv[])
+{
+    const struct command *command = NULL;
+    struct err err;
+    int i;
+
+    for (i = 1; i < argc && !command; i++)
+        command = command_find(argv[i]);
+    if (command || argc < 3 || strcmp(argv[1], "help") != 0 || argv[2][0] == '-')
+        return help(command);
+    (void)err_set(&err, ERR_USAGE, "help", "there is no such command");
+    return log_error(&err);
 }
 
 static int start(const struct command *command, const struct config *config)
@@ -58,6 +89,9 @@ static int open_log(const struct config *config, const struct command *command, 
 
     if (command && options.level < command->least)
         options.level = command->least;
+    if (command && command->answers && options.level == LOG_LEVEL_INFO && !options.file &&
+        isatty(STDOUT_FILENO) && isatty(STDERR_FILENO))
+        options.level = LOG_LEVEL_WARNING; /* they would come between */
     if (log_open(&options, err) == 0)
         return 0;
     options.file = NULL;
@@ -149,10 +183,10 @@ int main(int argc, char *argv[])
     int status;
 
     if (asks_for(argc, argv, "help", "--help") || asks_for(argc, argv, "help", "-h"))
-        return help();
+        return help_asked(argc, argv);
     if (asks_for(argc, argv, "version", "--version")) {
         print("mtls-agent " MTLS_AGENT_VERSION "\n");
-        return 0;
+        return output_status(0);
     }
     if (!make_room())
         return err_info(ERR_SYSTEM)->exit_status;

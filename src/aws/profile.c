@@ -226,10 +226,8 @@ int profile_switch(const struct aws *aws, const char *variable, const char *prop
     *on = value && strcasecmp(value, "true") == 0;
     if (!value || *on || strcasecmp(value, "false") == 0)
         return 0;
-    (void)err_set(err, ERR_CONFIG, variable, "%s is neither true nor false",
-                  secrecy_quoted(shown, value));
-    err->remedy = "Set it to true or false, in the environment, the file or the profile.";
-    return -1;
+    return err_set(err, CAUSE_TRISTATE, variable, "%s is neither true nor false",
+                   secrecy_quoted(shown, value));
 }
 
 const char *profile_endpoint_url(const struct aws *aws, enum profile_service service)

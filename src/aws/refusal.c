@@ -73,22 +73,15 @@ static void advise(char out[ADVICE_MAX], const struct client_call *call,
                        "\"the KmsKeyId of aws secretsmanager describe-secret\"}");
 }
 
-/* What to do, where that is another thing than the code says. NULL: it is not. */
-static const char *remedy_of(const struct aws_error *error, bool dual_stack)
+static enum err_code cause_of(const struct aws_error *error, bool dual_stack)
 {
     if (error->means == ERR_NO_ROUTE && !dual_stack)
-        return "Give the subnet a NAT gateway or a VPC endpoint for Secrets Manager, or set "
-               "HTTPS_PROXY; on a host of IPv6 alone set AWS_USE_DUALSTACK_ENDPOINT=true.";
+        return CAUSE_NO_ROUTE_DUAL;
     if (error->means != ERR_AWS_DENIED || error->young)
-        return NULL;
+        return error->means;
     if (!*error->code)
-        return "This is no answer of AWS's: have the proxy or firewall on the way let requests to "
-               "this host through, or reach it by a VPC endpoint.";
-    if (strcmp(error->code, "OptInRequired") == 0)
-        return "Enable the service or the region for this account, or wait until its sign-up is "
-               "through.";
-    return "No policy of the role's decides this: have who manages the policy or the account that "
-           "AWS names allow it.";
+        return CAUSE_NOT_AWS;
+    return strcmp(error->code, "OptInRequired") == 0 ? CAUSE_NOT_SUBSCRIBED : CAUSE_OTHERS_POLICY;
 }
 
 int refusal_explain(struct err *err, const struct client_call *call,
@@ -105,8 +98,8 @@ int refusal_explain(struct err *err, const struct client_call *call,
     /* Of AWS's words the end may be missing, but nothing of what is to be pasted. */
     rest = strlen(who) + strlen(advice) + 1;
     room = rest < sizeof err->reason ? sizeof err->reason - rest : 0;
-    (void)err_set(err, error->means, call->object, "%.*s%s%s", (int)room, error->text, who, advice);
-    err->remedy = remedy_of(error, strstr(call->endpoint->url.host, ".api."));
+    (void)err_set(err, cause_of(error, strstr(call->endpoint->url.host, ".api.")), call->object,
+                  "%.*s%s%s", (int)room, error->text, who, advice);
     err->young = error->young;
     return -1;
 }

@@ -57,7 +57,7 @@ static enum err_code cause_of(const struct err *why)
     const enum err_class class = err_info(why->code)->class;
 
     return class == ERR_IS_PASSING || class == ERR_OF_HOST || why->code == ERR_CONFIG
-               ? why->code
+               ? why->cause
                : ERR_REGION_MISSING;
 }
 
@@ -97,8 +97,6 @@ static int ask_imds(const struct aws *aws, const char *secret_id, char out[REGIO
                   "the region is not in the ARN, --region, AWS_REGION, AWS_DEFAULT_REGION or the "
                   "profile; instance metadata: %s",
                   why.reason);
-    if (err->code != ERR_REGION_MISSING)
-        err->remedy = why.remedy;
     return shortage_blame(before, secret_id, err);
 }
 
@@ -121,13 +119,10 @@ static int read_chosen(const struct aws *aws, char out[REGION_MAX], struct err *
         if (!places[i].value)
             continue;
         why = copy(out, bytes_of_text(places[i].value));
-        if (why) {
-            (void)err_set(err, ERR_REGION_MISSING, NULL, "%s%s: %s %s", places[i].name,
-                          i == 2 ? ", or the profile's region" : "",
-                          secrecy_quoted(shown, places[i].value), why);
-            err->remedy = "Correct it: a region reads like eu-central-1.";
-            return -1;
-        }
+        if (why)
+            return err_set(err, CAUSE_REGION_FORM, NULL, "%s%s: %s %s", places[i].name,
+                           i == 2 ? ", or the profile's region" : "",
+                           secrecy_quoted(shown, places[i].value), why);
         return 1;
     }
     return 0;

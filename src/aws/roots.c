@@ -30,13 +30,13 @@ static int decode(struct bundle_file *file, const char *path, struct err *err)
 
     file->count = list.count;
     if (found == PEM_BLOCK)
-        return err_set(err, ERR_CONFIG, path, "it has more than %d certificates", ROOTS_MAX);
+        return err_set(err, CAUSE_CA_BUNDLE, path, "it has more than %d certificates", ROOTS_MAX);
     if (found == PEM_NO_ROOM)
         return pem_fail(found, &list.bad, path, err);
     if (found < 0)
-        return err_set(err, ERR_CONFIG, path, "a PEM block of it is damaged");
+        return err_set(err, CAUSE_CA_BUNDLE, path, "a PEM block of it is damaged");
     if (file->count == 0)
-        return err_set(err, ERR_CONFIG, path, "it holds no PEM certificate");
+        return err_set(err, CAUSE_CA_BUNDLE, path, "it holds no PEM certificate");
     return 0;
 }
 
@@ -57,7 +57,8 @@ static int read_text(struct bundle_file *file, const char *bundle, struct err *e
         return 0;
     }
     if (trust_read(bundle, &file->text, &trust) < 0)
-        return err_set(err, errno == ENOMEM ? ERR_MEMORY_FULL : err_of_errno(errno, ERR_CONFIG),
+        return err_set(err,
+                       errno == ENOMEM ? ERR_MEMORY_FULL : err_of_errno(errno, CAUSE_CA_BUNDLE),
                        bundle, "the CA bundle cannot be read: %s", trust.why);
     return 0;
 }
@@ -75,8 +76,8 @@ static struct anchors *read_anchors(struct bundle_file *file, const char *path, 
         return NULL;
     anchors = anchors_new(file->root, file->count, &cause);
     if (anchors == NULL)
-        (void)err_set(err, cause.code == ERR_MEMORY_FULL ? ERR_MEMORY_FULL : ERR_CONFIG, path, "%s",
-                      cause.reason);
+        (void)err_set(err, cause.code == ERR_MEMORY_FULL ? ERR_MEMORY_FULL : CAUSE_CA_BUNDLE, path,
+                      "%s", cause.reason);
     return anchors;
 }
 

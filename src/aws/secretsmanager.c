@@ -26,6 +26,7 @@ struct secretsmanager {
     char down[REGION_MAX]; /* such a one that could not be reached; "": none yet */
     size_t fallback;       /* asked instead of it, counted from 1; 0: it is asked */
     struct err why;        /* that could not be reached */
+    const char *described; /* the last secret that AWS described: that one exists */
 };
 
 /* One question, and who answered it. */
@@ -119,6 +120,28 @@ static int append_body(struct buf *body, const struct operation *operation, cons
     return r < 0 ? -1 : buf_append_text(body, "}");
 }
 
+/* What is missing of a secret that is there, whatever AWS calls it. */
+static enum err_code missing(const struct config *config)
+{
+    const char *stage = config->version_stage ? config->version_stage : "AWSCURRENT";
+
+    if (strcmp(stage, "AWSPENDING") == 0)
+        return ERR_VERSION_PENDING;
+    return config->version_id || strcmp(stage, "AWSCURRENT") != 0 ? ERR_VERSION_UNKNOWN
+                                                                  : ERR_VERSION_MISSING;
+}
+
+static void say_which(struct err *err, const struct config *config)
+{
+    const size_t len = strlen(err->reason);
+
+    (void)snprintf(err->reason + len, sizeof err->reason - len,
+                   "; the secret is there, but no version %s of it",
+                   config->version_id      ? config->version_id
+                   : config->version_stage ? config->version_stage
+                                           : "AWSCURRENT");
+}
+
 /* Asks one region, until its share of the time is over. */
 static int ask_region(struct secretsmanager *manager, struct question *question, struct err *err)
 {
@@ -127,23 +150,31 @@ static int ask_region(struct secretsmanager *manager, struct question *question,
     struct aws_endpoint endpoint;
     struct client_call call = {
         question->operation->target, question->operation->step, question->id, &endpoint, {0}};
+    const struct config *config = manager->aws.config;
     const char *region = manager->aws.region ? manager->aws.region : manager->own;
+    bool absent;
     int r = -1;
 
     region_move(question->id, sizeof question->id, question->secret_id, region);
     if (endpoint_resolve(&endpoint, &manager->aws, ENDPOINT_SECRETSMANAGER, region, err) < 0)
         return -1;
-    if (append_body(&body, question->operation, question->id, manager->aws.config) < 0) {
+    if (append_body(&body, question->operation, question->id, config) < 0) {
         (void)err_set(err, ERR_MEMORY_FULL, question->secret_id, "no room for the request");
     } else {
         call.body = buf_bytes(&body);
         r = client_perform(manager->client, &call, question->answer, &refusal, err);
         question->down = r > 0 && refusal.down;
+        absent = r > 0 && refusal.error.means == ERR_SECRET_NOT_FOUND &&
+                 manager->described == question->secret_id;
+        if (absent)
+            refusal.error.means = missing(config);
         if (r > 0)
             r = refusal_explain(err, &call, &refusal);
         else if (r < 0) /* of STS in that region */
             question->down = err->code == ERR_AWS_UNREACHABLE || err->code == ERR_DNS_FAILED ||
                              err->code == ERR_NO_ROUTE || err->code == ERR_AWS_BUSY;
+        if (absent)
+            say_which(err, config);
     }
     buf_free(&body);
     return r;
@@ -254,7 +285,10 @@ int secretsmanager_describe(struct secretsmanager *manager, const char *secret_i
     int r;
 
     *version = (struct secret_version){.id = ""};
+    manager->described = NULL;
     r = ask_aws(manager, &question, err);
+    if (r == 0)
+        manager->described = secret_id;
     if (r == 0)
         r = answer_read_version(version, config, buf_bytes(&response.body), secret_id, err);
     else if (is_denied(err) && shortage_look() == before)

@@ -189,14 +189,10 @@ static int name_session(struct call *call, struct err *err)
     const char *name = call->role->session_name;
     const char *why = name ? value_role_session_name(name) : NULL;
 
-    if (why) {
-        (void)err_set(err, ERR_CONFIG, call->role->arn,
-                      "its session name \"%.80s%s\" (%zu bytes) %s", name,
-                      strlen(name) > 80 ? "..." : "", strlen(name), why);
-        err->remedy = "Shorten or correct role_session_name of the profile, or "
-                      "AWS_ROLE_SESSION_NAME.";
-        return -1;
-    }
+    if (why)
+        return err_set(err, CAUSE_SESSION_NAME, call->role->arn,
+                       "its session name \"%.80s%s\" (%zu bytes) %s", name,
+                       strlen(name) > 80 ? "..." : "", strlen(name), why);
     if (name)
         (void)snprintf(call->session_name, sizeof call->session_name, "%s", name);
     else

@@ -7,8 +7,9 @@
 /*
  * The one error type. A function that can fail returns 0 or -1 and, on -1, has filled the caller's
  * struct err: a stable code, on what it failed (secret, endpoint, file) and why. What a code means
- * to the user, its exit status (sysexits.h) and its remedy stand in one table in err.c. Libraries
- * set errors; only the edge (the commands) prints them, once, through log_error().
+ * to the user, its exit status (sysexits.h), and the remedy of each cause stand in the tables in
+ * err_table.c. Libraries set errors; only the edge (the commands) prints them, once, through
+ * log_error().
  */
 enum err_code {
     ERR_NONE = 0,
@@ -89,33 +90,86 @@ enum err_code {
     ERR_THREADS_FULL,
     ERR_SYSTEM,
     ERR_DEADLINE,
-    ERR_ENCLAVE_PLAINTEXT,
+    ERR_OUTPUT,
     ERR_CERTIFICATE_ENDS,
     ERR_READER_DENIED,
     ERR_LABEL,
     ERR_NOT_WRITABLE,
     ERR_RUN_UNHEALTHY,
-    ERR_CODES /* how many there are; not a code */
+    ERR_CODES, /* how many there are; not a code */
+
+    /*
+     * Causes, for who knows more than the code says: each is given to err_set() in the place of its
+     * code, which it implies, and has a remedy of its own. An error whose cause is not here has its
+     * code for a cause.
+     */
+    CAUSE_BASE64 = ERR_CODES,
+    CAUSE_UTF16,
+    CAUSE_BINARY,
+    CAUSE_ENCODED_TWICE,
+    CAUSE_FILE_UNREADABLE,
+    CAUSE_ISSUER_IS_NO_CA,
+    CAUSE_WRONG_FIELD,
+    CAUSE_CERTIFICATE_REQUEST,
+    CAUSE_PKCS7,
+    CAUSE_KEY_OPENSSH,
+    CAUSE_KEY_FORM,
+    CAUSE_KEYS_SEVERAL,
+    CAUSE_TRUST_SETTINGS,
+    CAUSE_CERTIFICATES_MANY,
+    CAUSE_LEAF_PURPOSE,
+    CAUSE_CA_EXPIRED,
+    CAUSE_CERTIFICATE_ALTERED,
+    CAUSE_SIGNATURE_UNSUPPORTED,
+    CAUSE_CA_KEY,
+    CAUSE_NAME_CONSTRAINTS,
+    CAUSE_PATH_LENGTH,
+    CAUSE_CRITICAL_EXTENSION,
+    CAUSE_NOT_A_CA,
+    CAUSE_CA_USAGE,
+    CAUSE_HEAP_FULL,
+    CAUSE_CA_BUNDLE,
+    CAUSE_REGION_FORM,
+    CAUSE_TRISTATE,
+    CAUSE_SESSION_NAME,
+    CAUSE_NO_ROUTE_DUAL,
+    CAUSE_NOT_AWS,
+    CAUSE_NOT_SUBSCRIBED,
+    CAUSE_OTHERS_POLICY,
+    CAUSE_NOT_MUTUAL,
+    CAUSE_ENCLAVE_CA,
+    CAUSE_ENCLAVE_DATES,
+    CAUSE_ENCLAVE_NAME,
+    CAUSE_ENCLAVE_CHAIN,
+    CAUSE_ENCLAVE_CERTIFICATE,
+    CAUSE_ENCLAVE_PLAIN,
+    CAUSE_ENCLAVE_DNS,
+    CAUSE_OWNER_DENIED,
+    CAUSE_OWNER_UNMAPPED,
+    CAUSE_DIR_DENIED,
+    CAUSE_READ_ONLY,
+    CAUSE_DISK_FULL,
+    ERR_CAUSES /* the end of codes and causes */
 };
 
 #define ERR_SUBJECT_MAX 256
 #define ERR_REASON_MAX  768
 
 struct err {
-    enum err_code code;
+    enum err_code code, cause;     /* code < ERR_CODES; cause: the code, or one that implies it */
     char subject[ERR_SUBJECT_MAX]; /* on what: never a secret's value */
     char reason[ERR_REASON_MAX]; /* why: text of ours, or remote text that went through redact() */
-    const char *remedy; /* of this very cause, static; NULL: the code's. Set after err_set() */
     bool young; /* it may pass by itself: something of AWS's that was made a minute ago. False,
                    unless who filled it sets it */
 };
 
-/* What to do about an error, a sentence. */
+/* What to do about an error, a sentence; and the stable name of its cause, "ca_expired". */
 const char *err_remedy(const struct err *err);
+const char *err_cause(const struct err *err);
 
 /*
- * Fills *err (text that does not fit is cut) and returns -1, so that callers can return it. subject
- * may be NULL.
+ * Fills *err (text that does not fit is cut) and returns -1, so that callers can return it. code: a
+ * code, or a cause. subject may be NULL.
  */
 int err_set(struct err *err, enum err_code code, const char *subject, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
@@ -123,7 +177,8 @@ int err_set(struct err *err, enum err_code code, const char *subject, const char
 /* What a system call's error means: a shortage of the process's own, whatever it was to do. */
 enum err_code err_of_errno(int error, enum err_code otherwise);
 
-/* As err_set(), with ": " and the text of errno (as it was on entry) behind the reason. */
+/* As err_set(), with ": " and the text of errno (as it was on entry) behind the reason; of some
+ * codes errno gives the cause. */
 int err_set_errno(struct err *err, enum err_code code, const char *subject, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
@@ -136,7 +191,8 @@ enum err_class {
     ERR_OF_HOST,     /* a shortage or a refusal of this host's: it says nothing of anybody else */
 };
 
-/* What the program knows of a code; all point to static storage. */
+/* What the program knows of a code, or of the code that a cause implies; all point to static
+ * storage. */
 struct err_info {
     const char *name; /* stable, for logs and scripts: "secret_not_found" */
     int exit_status;  /* sysexits.h */

@@ -111,14 +111,28 @@ int fs_read_fd(int fd, struct buf *out)
         return -1;
     if (S_ISREG(status.st_mode))
         return fs_read_stream(fd, out);
-    errno = EINVAL;
+    errno = S_ISDIR(status.st_mode) ? EISDIR : EINVAL;
     return -1;
+}
+
+int fs_open(int at, const char *path, int flags)
+{
+    int fd = openat(at, path, flags);
+    struct stat status;
+
+    if (fd < 0 && errno == EACCES) {
+        if (fstatat(at, path, &status, 0) == 0 && S_ISDIR(status.st_mode))
+            errno = EISDIR;
+        else
+            errno = EACCES;
+    }
+    return fd;
 }
 
 int fs_read(int at, const char *path, struct buf *out)
 {
     /* O_NONBLOCK: opening a FIFO must not hang before its kind is known. */
-    int fd = openat(at, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int fd = fs_open(at, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     int result, saved;
 
     if (fd < 0)

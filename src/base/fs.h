@@ -11,9 +11,12 @@
  * Appends a whole regular file, read by read(2) straight into the arena, through no other buffer,
  * but where its file system cannot reach the arena's pages.
  * at is a directory's descriptor or AT_FDCWD; links are followed. 0; -1 with errno: of open, fstat,
- * read, or EFBIG (over out->max), EINVAL (not a regular file), ENOMEM.
+ * read, or EFBIG (over out->max), EISDIR, EINVAL (not a regular file either), ENOMEM.
  */
 int fs_read(int at, const char *path, struct buf *out);
+
+/* openat(2) for reading; EISDIR for a directory, which a sandbox calls EACCES. */
+int fs_open(int at, const char *path, int flags);
 
 /* The same from a descriptor, for who must not follow links. */
 int fs_read_fd(int fd, struct buf *out);

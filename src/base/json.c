@@ -115,14 +115,18 @@ static int end_of(const struct json *json, json_value value)
     return i;
 }
 
+bool json_is_nothing(const struct json *json, json_value value)
+{
+    const enum json_type type = json_type(json, value);
+
+    return type == JSON_NULL || (type == JSON_STRING && json_raw(json, value).len == 0);
+}
+
 json_value json_present(const struct json *json, json_value object, const char *name)
 {
     const json_value value = json_member(json, object, name);
-    const enum json_type type = json_type(json, value);
 
-    if (type == JSON_NULL || (type == JSON_STRING && json_raw(json, value).len == 0))
-        return JSON_ABSENT;
-    return value;
+    return json_is_nothing(json, value) ? JSON_ABSENT : value;
 }
 
 int json_each(const struct json *json, json_value object, int *at, json_value *name,

@@ -48,6 +48,9 @@ json_value json_member(const struct json *json, json_value object, const char *n
 /* The same, where null and "" are no value: many writers put them where there is none. */
 json_value json_present(const struct json *json, json_value object, const char *name);
 
+/* Whether a value is none: null, or "". */
+bool json_is_nothing(const struct json *json, json_value value);
+
 /*
  * Appends the first member of an object that is a string, under one of the names, which NULL ends:
  * 1. 0: none of them is present. -1: what is, is no string, stands there twice, or has no room.

@@ -362,9 +362,9 @@ int log_error(const struct err *err)
 {
     const struct err_info *info = err_info(err->code);
 
-    log_event(LOG_LEVEL_ERROR, "error", log_s("code", info->name), log_s("what", info->what),
-              log_s("subject", err->subject[0] ? err->subject : NULL),
-              log_s("reason", err->reason[0] ? err->reason : NULL),
-              log_s("remedy", err_remedy(err)));
+    log_event(
+        LOG_LEVEL_ERROR, "error", log_s("code", info->name), log_s("what", info->what),
+        log_s("cause", err_cause(err)), log_s("subject", err->subject[0] ? err->subject : NULL),
+        log_s("reason", err->reason[0] ? err->reason : NULL), log_s("remedy", err_remedy(err)));
     return info->exit_status;
 }

@@ -278,7 +278,7 @@ static int judge_step(struct trust_walk *walk, const struct trust_step *step)
 /* Opens the file that the walk led to, and judges it. */
 static int open_last(const struct trust_walk *walk, int at, int flags, struct trust *trust)
 {
-    int fd = openat(at, walk->name, flags | O_NOFOLLOW), saved;
+    int fd = fs_open(at, walk->name, flags | O_NOFOLLOW), saved;
     char path[TRUST_PATH_MAX + sizeof walk->name];
     struct stat status;
 

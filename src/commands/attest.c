@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "commands/attest_print.h"
 #include "commands/commands.h"
+#include "commands/output.h"
 #include "config/config.h"
 #include "enclave/attestation.h"
 #include "enclave/probe.h"
@@ -31,8 +32,9 @@ struct attesting {
 
 static void fail_attest(struct attesting *attesting, const struct err *err)
 {
-    log_error(err);
-    attesting->status = err_info(err->code)->exit_status;
+    const int status = log_error(err);
+
+    attesting->status = status > attesting->status ? status : attesting->status;
 }
 
 static void show(struct attesting *attesting, const char *source,
@@ -141,10 +143,11 @@ static int attest(const struct work *work)
         json_close(&attesting.writer, ']');
         (void)buf_append_text(&attesting.out, "\n");
     }
-    if (attesting.writer.failed || fs_write_all(STDOUT_FILENO, buf_bytes(&attesting.out)) < 0)
+    if (attesting.writer.failed)
         attesting.status = err_info(ERR_SYSTEM)->exit_status;
+    output_write(buf_bytes(&attesting.out));
     buf_free(&attesting.out);
-    return attesting.status;
+    return output_status(attesting.status);
 }
 
 int command_attest(const struct config *config, unsigned needs)

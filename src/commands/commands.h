@@ -17,6 +17,7 @@ struct command {
     int (*run)(const struct config *config, unsigned needs); /* to its end; the exit status */
     unsigned needs; /* the rights that it keeps, of enum need: process/confine.h */
     bool takes_operand;
+    bool answers;         /* on standard output, where people look at it */
     enum log_level least; /* that is logged: who asks for one answer gets no more */
     const char *help;
     int (*fail)(const struct err *err); /* says that it took too long; the exit status. NULL: as all

@@ -1,14 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "doctor/doctor.h"
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "commands/commands.h"
+#include "commands/output.h"
 #include "config/config.h"
 #include "process/confine.h"
 #include "process/supervise.h"
 
 static struct doctor doctor; /* what was found is told at the deadline, too, by whoever is left */
+
+static int print(void)
+{
+    struct buf out = {.public = true};
+    const bool good = doctor_write(&doctor, doctor.config && doctor.config->json, &out);
+
+    output_write(buf_bytes(&out));
+    buf_free(&out);
+    return output_status(!good);
+}
 
 static int examine(const struct work *work)
 {
@@ -30,7 +42,7 @@ static int examine(const struct work *work)
 int doctor_fail(const struct err *err)
 {
     doctor_find(&doctor, DOCTOR_PROBLEM, err);
-    return doctor_print(&doctor, doctor.config && doctor.config->json);
+    return print();
 }
 
 /* Where no memory can be locked, what needs no secret is looked at all the same. */
@@ -44,7 +56,7 @@ int command_doctor(const struct config *config, unsigned needs)
     doctor_examine(&doctor, true);
     unlocked.memory_lock_preferred = true;
     (void)supervise(doctor.locks ? config : &unlocked, needs, examine, NULL);
-    return doctor_print(&doctor, config->json);
+    return print();
 }
 
 int command_check_config(const struct config *config, unsigned needs)
@@ -52,5 +64,5 @@ int command_check_config(const struct config *config, unsigned needs)
     (void)needs;
     doctor.config = config;
     doctor_check_config(&doctor);
-    return doctor_print(&doctor, config->json);
+    return print();
 }

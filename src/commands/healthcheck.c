@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/json.h"
+#include "base/json_write.h"
 #include "base/log.h"
 #include "base/secrecy.h"
 #include "commands/commands.h"
@@ -215,19 +216,37 @@ static int put_line(void *unused, struct bytes line)
     return fs_write_all(STDOUT_FILENO, line);
 }
 
+static bool as_json; /* also where it takes too long */
+
+static void put_json(const struct health *health, struct buf *out)
+{
+    struct json_writer writer = {.out = out};
+
+    json_open(&writer, NULL, '{');
+    json_put_bool(&writer, "healthy", !health->bad);
+    json_put_text(&writer, "reason", health->bad ? health->reason : NULL);
+    json_close(&writer, '}');
+    (void)buf_append_text(out, "\n");
+}
+
 /* Where nobody reads it, the exit status alone says it. */
 static int say(const struct health *health)
 {
     static struct aside aside = ASIDE;
+    struct buf json = {.public = true};
     char line[sizeof health->reason + 16], shown[sizeof health->reason];
 
-    if (health->bad)
+    if (as_json)
+        put_json(health, &json);
+    else if (health->bad)
         (void)snprintf(line, sizeof line, "unhealthy: %s\n",
                        secrecy_shown(health->reason, shown, sizeof shown));
     else
         (void)snprintf(line, sizeof line, "healthy\n");
     aside_start(&aside);
-    (void)aside_do(&aside, put_line, NULL, bytes_of_text(line), SAY_MS);
+    (void)aside_do(&aside, put_line, NULL, as_json ? buf_bytes(&json) : bytes_of_text(line),
+                   SAY_MS);
+    buf_free(&json);
     return health->bad ? UNHEALTHY : 0;
 }
 
@@ -251,5 +270,6 @@ int healthcheck_fail(const struct err *err)
 
 int command_healthcheck(const struct config *config, unsigned needs)
 {
+    as_json = config->json;
     return supervise(config, needs, healthcheck, NULL) == 0 ? 0 : UNHEALTHY;
 }

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "commands/commands.h"
 #include "commands/inspect_print.h"
+#include "commands/output.h"
 #include "config/config.h"
 #include "identity/bundle.h"
 #include "identity/report.h"
@@ -67,6 +68,24 @@ static void find_expiring(const struct inspection *inspection, struct report *re
     }
 }
 
+/* What installs sets the modes; who came after may have set others. */
+static void check_modes(const struct config *config, const struct installed *facts,
+                        struct report *report)
+{
+    int i;
+
+    for (i = 0; i < BUNDLE_FIELDS; i++) {
+        const enum bundle_field field = (enum bundle_field)i;
+        const bool secret = field == BUNDLE_CLIENT_KEY || field == BUNDLE_SERVER_KEY;
+        const mode_t wanted = secret ? config->key_mode : config->cert_mode;
+
+        if (facts->modes[i] && facts->modes[i] != wanted)
+            report_add(report, REPORT_WARNING, field, "%s has mode %04o; %s is %04o",
+                       bundle_field_file(field), facts->modes[i], secret ? "key-mode" : "cert-mode",
+                       wanted);
+    }
+}
+
 static int inspect_object(struct inspection *inspection, const struct object *object,
                           struct err *err)
 {
@@ -85,6 +104,7 @@ static int inspect_object(struct inspection *inspection, const struct object *ob
     if (!report)
         return -1;
     mark_kept(report, &object->facts);
+    check_modes(config, &object->facts, report);
     find_expiring(inspection, report);
     if (config->json)
         inspect_print_json(&inspection->writer, &inspected);
@@ -104,7 +124,7 @@ static int read_document(const char *path, struct buf *text, struct err *err)
         result = fs_read_stream(STDIN_FILENO, text);
     else
         result = fs_read(AT_FDCWD, path, text);
-    return result < 0 ? err_set_errno(err, ERR_DOCUMENT_INVALID, path, "it cannot be read") : 0;
+    return result < 0 ? err_set_errno(err, CAUSE_FILE_UNREADABLE, path, "it cannot be read") : 0;
 }
 
 static int read_object(const char *path, struct object *object, struct err *err)
@@ -217,10 +237,11 @@ static int inspect(const struct work *work)
         json_close(&inspection.writer, ']');
         (void)buf_append_text(&inspection.out, "\n");
     }
-    if (inspection.writer.failed || fs_write_all(STDOUT_FILENO, buf_bytes(&inspection.out)) < 0)
+    if (inspection.writer.failed)
         inspection.good = false;
+    output_write(buf_bytes(&inspection.out));
     buf_free(&inspection.out);
-    return inspection.good ? 0 : NOT_GOOD;
+    return output_status(inspection.good ? 0 : NOT_GOOD);
 }
 
 int command_inspect(const struct config *config, unsigned needs)

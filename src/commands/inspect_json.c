@@ -108,12 +108,15 @@ static void put_findings(struct json_writer *writer, const struct report *report
 void inspect_print_json(struct json_writer *writer, const struct inspected *inspected)
 {
     const struct report *report = inspected->report;
+    const struct err verdict = {.code = report->verdict, .cause = report->cause};
     size_t i;
 
     json_open(writer, NULL, '{');
     json_put_text(writer, "source", inspected->source);
     json_put_bool(writer, "good", report->problems == 0);
     json_put_text(writer, "code", report->verdict ? err_info(report->verdict)->name : NULL);
+    json_put_text(writer, "cause", report->verdict ? err_cause(&verdict) : NULL);
+    json_put_text(writer, "remedy", report->verdict ? err_remedy(&verdict) : NULL);
     json_open(writer, "certificates", '[');
     for (i = 0; i < report->cert_count; i++)
         put_cert(writer, &report->certs[i], inspected->now);

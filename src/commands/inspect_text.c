@@ -143,6 +143,7 @@ static void put_chain(struct buf *out, const struct report *report, const struct
 void inspect_print_text(struct buf *out, const struct inspected *inspected)
 {
     const struct report *report = inspected->report;
+    const struct err verdict = {.code = report->verdict, .cause = report->cause};
     size_t i;
 
     put(out, "%s: %s", inspected->source, report->problems > 0 ? "not good" : "good");
@@ -161,4 +162,6 @@ void inspect_print_text(struct buf *out, const struct inspected *inspected)
         put(out, "  %-8s %s: %s\n",
             report->findings[i].level == REPORT_PROBLEM ? "problem" : "warning",
             report->findings[i].field, report->findings[i].text);
+    if (report->verdict != ERR_NONE)
+        put(out, "\nremedy\n  %s\n", err_remedy(&verdict));
 }

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "commands/commands.h"
+#include "commands/output.h"
 #include "commands/probe_print.h"
 #include "config/config.h"
 #include "enclave/probe.h"
@@ -81,12 +82,14 @@ static int probe_set(struct probe_output *output, int64_t deadline, struct err *
     return result;
 }
 
-/* Every configured set is tried; without any, what stands in the directory itself. */
+/* Every configured set is tried; without any, what stands in the directory itself. Of several the
+ * highest status counts. */
 static int probe(const struct work *work)
 {
     const struct config *config = work->config;
     struct probe_output output = {.config = config};
-    int status = err_info(ERR_ENCLAVE_REFUSED)->exit_status;
+    const int refused = err_info(ERR_ENCLAVE_REFUSED)->exit_status;
+    int status = 0, own;
     struct err err;
     size_t i, count = config->set_count ? config->set_count : 1;
 
@@ -94,15 +97,16 @@ static int probe(const struct work *work)
     for (i = 0; i < count; i++) {
         output.set = config->set_count ? config->sets[i].sub : "";
         if (probe_set(&output, clock_share(work->deadline, count - i), &err) < 0) {
-            const int own = log_error(&err);
-
-            output.failed = true;
-            if (err_info(err.code)->class == ERR_OF_HOST)
-                status = own; /* it is no word of an enclave's */
+            own = log_error(&err);
+            if (err_info(err.code)->class != ERR_OF_HOST) /* else it is no word of an enclave's */
+                own = refused;
+            status = own > status ? own : status;
         }
     }
     probe_print_end(&output);
-    return output.failed ? status : 0;
+    if (output.failed && status < refused)
+        status = refused;
+    return output_status(status);
 }
 
 int command_probe(const struct config *config, unsigned needs)

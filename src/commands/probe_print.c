@@ -11,6 +11,7 @@
 #include "base/json_write.h"
 #include "base/log.h"
 #include "base/secrecy.h"
+#include "commands/output.h"
 #include "config/config.h"
 #include "enclave/attestation.h"
 #include "enclave/probe.h"
@@ -51,7 +52,7 @@ static void print(const char *format, ...)
     (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     secrecy_mask(text, sizeof text);
-    (void)fs_write_all(STDOUT_FILENO, bytes_of_text(text));
+    output_write(bytes_of_text(text));
 }
 
 static void print_certificate(size_t number, const struct described *cert)
@@ -181,7 +182,7 @@ static void print_json(struct probe_output *output, const struct endpoint *endpo
         output->failed = true;
     } else {
         print("%s", output->begun ? ",\n" : "");
-        (void)fs_write_all(STDOUT_FILENO, buf_bytes(&text));
+        output_write(buf_bytes(&text));
         output->begun = true;
     }
     buf_free(&text);
@@ -196,7 +197,8 @@ static void print_body(struct probe_output *output, const struct endpoint *endpo
         output->failed = true;
         return;
     }
-    if (fs_write_all(STDOUT_FILENO, answer->body) == 0 && !answer->cut)
+    output_write(answer->body);
+    if (!answer->cut)
         return;
     log_event(LOG_LEVEL_ERROR, "answer_cut", log_s("endpoint", endpoint->text),
               log_n("bytes", (int64_t)answer->body.len));

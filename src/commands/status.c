@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/secrecy.h"
 #include "commands/commands.h"
+#include "commands/output.h"
 #include "config/config.h"
 #include "install/install_run_lock.h"
 #include "process/supervise.h"
@@ -155,14 +156,12 @@ static int status(const struct work *work)
     } else {
         if (!work->config->json)
             put_all(&view, alive);
-        if (fs_write_all(STDOUT_FILENO, buf_bytes(work->config->json ? &status.text : &view.out)) ==
-                0 &&
-            alive)
-            result = 0;
+        output_write(buf_bytes(work->config->json ? &status.text : &view.out));
+        result = alive ? 0 : NOT_GOOD;
     }
     buf_free(&view.out);
     status_close(&status);
-    return result;
+    return output_status(result);
 }
 
 int command_status(const struct config *config, unsigned needs)

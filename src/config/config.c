@@ -90,13 +90,10 @@ static bool is_configured(const struct parse *parse)
     return any;
 }
 
-/* On the command line an option is meant for the command that stands there. Doctor looks at all
- * that run does. */
+/* On the command line an option is meant for the command that stands there. */
 static int check_flags(struct parse *parse)
 {
-    const unsigned own = verb_of(parse->store->config.command);
-    const unsigned verb =
-        own | parse->collects | (own == VERB_DOCTOR ? VERB_RUN | VERB_PROBE | VERB_STATUS : 0U);
+    const unsigned verb = verb_takes(verb_of(parse->store->config.command)) | parse->collects;
     char verbs[VERBS_TEXT_MAX], why[2 * VERBS_TEXT_MAX];
 
     for (size_t i = 0; verb && i < option_count; i++) {

@@ -221,8 +221,9 @@ const char *config_set_name(const struct config *config, size_t set);
  */
 const char *config_variable(const struct config *config, const char *name);
 
-/* The options' part of --help, and of the man page, one row an option, on fd. */
-void config_help(int fd);
+/* The options' part of --help on fd, one row an option: those of a command; NULL: all. 0; -1 with
+ * errno. */
+int config_help(int fd, const char *command);
 
 /* Logs, once the log is open, the file read, one ignored, a mistake that the command does without,
  * and unknown MTLS_AGENT_ variables. */

@@ -7,7 +7,7 @@
 enum { COLUMN = 30, WIDTH = 80 };
 
 /* Writes text in lines between COLUMN, where the first one begins already, and WIDTH. */
-static void write_wrapped(int fd, const char *text)
+static int write_wrapped(int fd, const char *text)
 {
     const char *gap = "";
     size_t at = COLUMN;
@@ -26,10 +26,10 @@ static void write_wrapped(int fd, const char *text)
         text += len;
         text += strspn(text, " ");
     }
-    dprintf(fd, "\n");
+    return dprintf(fd, "\n");
 }
 
-static void write_row(int fd, const struct option *option)
+static int write_row(int fd, const struct option *option)
 {
     char head[96], text[512];
     bool shown = option->metavar && option->fallback && *option->fallback;
@@ -42,12 +42,20 @@ static void write_row(int fd, const struct option *option)
     if (strlen(head) + 2 > COLUMN)
         dprintf(fd, "%s\n", head);
     dprintf(fd, "%-*s", COLUMN, strlen(head) + 2 > COLUMN ? "" : head);
-    write_wrapped(fd, text);
+    return write_wrapped(fd, text);
 }
 
-void config_help(int fd)
+int config_help(int fd, const char *command)
 {
-    for (size_t i = 0; i < option_count; i++)
-        if (!(options[i].flags & OPTION_FILE_ONLY))
-            write_row(fd, &options[i]);
+    const unsigned verb = verb_takes(verb_of(command));
+
+    for (size_t i = 0; i < option_count; i++) {
+        const struct option *option = &options[i];
+
+        if (option->flags & OPTION_FILE_ONLY || (verb && option->verbs && !(option->verbs & verb)))
+            continue;
+        if (write_row(fd, option) < 0)
+            return -1;
+    }
+    return 0;
 }

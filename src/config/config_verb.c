@@ -16,6 +16,13 @@ unsigned verb_of(const char *name)
     return 0;
 }
 
+unsigned verb_takes(unsigned verb)
+{
+    if (verb == VERB_DOCTOR)
+        return verb | VERB_RUN | VERB_PROBE | VERB_STATUS;
+    return verb == VERB_CHECK_CONFIG ? ~0U : verb;
+}
+
 const char *verbs_text(char out[VERBS_TEXT_MAX], unsigned verbs)
 {
     int len = 0;

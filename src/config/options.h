@@ -19,6 +19,7 @@ enum option_flags {
     OPTION_PEM = 32,        /* in the file its value may be blocks of PEM, of many lines */
     OPTION_PLAIN = 64,      /* who only looks does without it where it is wrong */
     OPTION_NOT_IN_ENVIRONMENT = 128,
+    OPTION_SPARE = 256, /* so do purge, probe and attest */
 };
 
 /* The commands, as sets. */
@@ -37,6 +38,8 @@ enum verb {
 
 /* The one of that name; 0: there is none, or name is NULL. */
 unsigned verb_of(const char *name);
+/* Whose options one takes: doctor looks at all that run does, check-config at whatever it is. */
+unsigned verb_takes(unsigned verb);
 /* "fetch, run" */
 #define VERBS_TEXT_MAX 80
 const char *verbs_text(char out[VERBS_TEXT_MAX], unsigned verbs);

@@ -33,14 +33,17 @@ bool parse_forgives(struct parse *parse, const struct option *option)
 {
     const unsigned verb = verb_of(parse->store->config.command);
     const unsigned looks = VERB_INSPECT | VERB_STATUS | VERB_HEALTHCHECK;
+    const unsigned asks = VERB_PROBE | VERB_ATTEST;
+    const bool spare = option && option->flags & OPTION_SPARE;
     struct config *config = &parse->store->config;
     const bool usage = parse->err->code == ERR_USAGE && parse->collects == VERB_CHECK_CONFIG;
     struct config_mistake mistake;
 
-    if (!usage &&
-        (parse->err->code != ERR_CONFIG || !(parse->collects || verb & (looks | VERB_PURGE))))
+    if (!usage && (parse->err->code != ERR_CONFIG ||
+                   !(parse->collects || verb & (looks | VERB_PURGE | (spare ? asks : 0)))))
         return false;
-    if (!parse->collects && option && !((option->flags & OPTION_PLAIN) && (verb & looks)) &&
+    if (!parse->collects && option && !spare &&
+        !((option->flags & OPTION_PLAIN) && (verb & looks)) &&
         (!option->verbs || (option->verbs & verb)))
         return false;
     if (option && parse->store->set_by[option - options] == parse->source)
@@ -57,10 +60,7 @@ bool parse_forgives(struct parse *parse, const struct option *option)
 
 int parse_starved(struct parse *parse)
 {
-    (void)err_set(parse->err, ERR_MEMORY_FULL, parse->place, "no room for the configuration");
-    parse->err->remedy = "Give the process more memory: its limit of address space, or the "
-                         "container's.";
-    return -1;
+    return err_set(parse->err, CAUSE_HEAP_FULL, parse->place, "no room for the configuration");
 }
 
 #pragma GCC diagnostic push

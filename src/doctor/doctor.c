@@ -4,9 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/fs.h"
 #include "base/json_write.h"
 #include "base/secrecy.h"
 
@@ -190,6 +188,7 @@ static void print_json(const struct doctor *doctor, size_t count, struct buf *ou
             json_put_text(&writer, "level", level_name(finding->level));
             json_put_text(&writer, "room", finding->room);
             json_put_text(&writer, "code", err_info(finding->err.code)->name);
+            json_put_text(&writer, "cause", err_cause(&finding->err));
             json_put_text(&writer, "what", err_info(finding->err.code)->what);
             json_put_text(&writer, "subject", finding->err.subject);
             json_put_text(&writer, "reason", finding->err.reason);
@@ -207,17 +206,13 @@ static void print_json(const struct doctor *doctor, size_t count, struct buf *ou
     (void)buf_append_text(out, "\n");
 }
 
-int doctor_print(const struct doctor *doctor, bool json)
+bool doctor_write(const struct doctor *doctor, bool json, struct buf *out)
 {
     const size_t count = atomic_load(&doctor->count);
-    struct buf out = {.public = true};
-    int result;
 
     if (json)
-        print_json(doctor, count, &out);
+        print_json(doctor, count, out);
     else
-        print_text(doctor, count, &out);
-    result = fs_write_all(STDOUT_FILENO, buf_bytes(&out));
-    buf_free(&out);
-    return result < 0 || count > 0;
+        print_text(doctor, count, out);
+    return count == 0;
 }

@@ -54,8 +54,9 @@ void doctor_examine(struct doctor *doctor, bool early);
 /* Looks at the configuration alone, and for a whole moment: reads no secret, asks nobody. */
 void doctor_check_config(struct doctor *doctor);
 
-/* As text of 80 columns, the worst first, or as one JSON document. 0: nothing was found; 1. */
-int doctor_print(const struct doctor *doctor, bool json);
+/* As text of 80 columns, the worst first, or as one JSON document. Whether nothing was found. */
+struct buf;
+bool doctor_write(const struct doctor *doctor, bool json, struct buf *out);
 
 /* For the rooms, and for who knows more of the host. */
 enum { DOCTOR_HOST = 1 }; /* as room */

@@ -144,7 +144,7 @@ static void find_plaintext(struct doctor *doctor, const struct endpoint *endpoin
 {
     struct err err;
 
-    (void)err_set(&err, ERR_ENCLAVE_PLAINTEXT, endpoint->text,
+    (void)err_set(&err, CAUSE_ENCLAVE_PLAIN, endpoint->text,
                   "it answered to HTTP without TLS: nobody is asked for a certificate, and who "
                   "stands in between reads along");
     doctor_find(doctor, DOCTOR_PROBLEM, &err);
@@ -181,9 +181,12 @@ static void blame(struct doctor *doctor, const struct endpoint *endpoint, const 
     (void)probe_blame(endpoint, probe, &err);
     if (probe->verdict == PROBE_UNTRUSTED) {
         doctor_advise(doctor, DOCTOR_PROBLEM, &err,
-                      "%s See it: openssl s_client -connect %s:%u -servername %s -showcerts "
+                      "%s%s See it: openssl s_client -connect %s:%u -servername %s -showcerts "
                       "</dev/null",
-                      err_remedy(&err), endpoint->address, endpoint->port, endpoint->name);
+                      err_remedy(&err),
+                      err.cause == CAUSE_ENCLAVE_CA ? " A load balancer has to pass TLS through."
+                                                    : "",
+                      endpoint->address, endpoint->port, endpoint->name);
         return;
     }
     if (probe->verdict != PROBE_UNREACHABLE) {

@@ -209,6 +209,13 @@ static void explain(const struct http_response *response, enum probe_verdict ver
         http_reason(response, out, size);
 }
 
+static enum err_code cause_of(const struct http_response *response)
+{
+    if (tls_error_is_foreign(response->tls_error))
+        return CAUSE_ENCLAVE_PLAIN;
+    return response->stage == HTTP_STAGE_DNS ? CAUSE_ENCLAVE_DNS : ERR_NONE;
+}
+
 /* libcurl counts every stage from the start; 0 means that it was not reached. */
 static int64_t stage_ms(int64_t from, int64_t to)
 {
@@ -234,6 +241,7 @@ static void read_answer(const struct config *config, const struct http_response 
     probe->signatures = tls->signatures;
     probe->signing_failed = tls->signing_failed;
     probe->verify = tls->verify;
+    probe->cause = cause_of(response);
     probe->dns_ms = stage_ms(0, timing->dns);
     probe->tcp_ms = stage_ms(timing->dns, timing->tcp);
     probe->tls_ms = stage_ms(timing->tcp, timing->tls);

@@ -63,6 +63,7 @@ struct probe {
     bool attest_next;    /* it is to be asked for its attestation, by whatever key */
     bool attest_refused; /* by an answer that may be about the identity: the health path tells */
     enum verify_status verify; /* why it is untrusted */
+    enum err_code cause;       /* why it is silent or unreachable; ERR_NONE: no more is known */
 };
 
 /* What came with a probe, for who looks at it; never kept. */

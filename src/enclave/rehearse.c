@@ -183,48 +183,38 @@ static int ask_all(const struct probe_request *all, const struct install_target 
     }
 }
 
-/* What to do about an enclave's certificate that we do not accept. */
-static const char *remedy_of(enum verify_status status)
+/* Why we do not accept an enclave's certificate. */
+static enum err_code cause_of(enum verify_status status)
 {
     switch (status) {
     case VERIFY_NO_ISSUER:
-    case VERIFY_BAD_SIGNATURE:
-        return "Put the CA that signed the enclave's certificate into ca_cert; let the enclave "
-               "send its intermediates, and a load balancer pass TLS through.";
+    case VERIFY_BAD_SIGNATURE: return CAUSE_ENCLAVE_CA;
     case VERIFY_EXPIRED:
-    case VERIFY_NOT_YET_VALID:
-        return "Renew the certificate at the enclave, or set the clock that is wrong, here or "
-               "where it was issued.";
+    case VERIFY_NOT_YET_VALID: return CAUSE_ENCLAVE_DATES;
     case VERIFY_NAME_MISMATCH:
-    case VERIFY_COMMON_NAME_ONLY:
-        return "Let the enclave's certificate name the endpoint in its subjectAltName, or write "
-               "--endpoint NAME@ADDRESS:PORT with a name that it has.";
-    case VERIFY_LIMIT:
-        return "Let the enclave send its own certificate and its intermediates, and nothing else.";
-    default:
-        return "Issue the enclave's certificate, or its CA's, anew; the reason says what is wrong.";
+    case VERIFY_COMMON_NAME_ONLY: return CAUSE_ENCLAVE_NAME;
+    case VERIFY_LIMIT: return CAUSE_ENCLAVE_CHAIN;
+    default: return CAUSE_ENCLAVE_CERTIFICATE;
     }
 }
 
 int probe_blame(const struct endpoint *endpoint, const struct probe *probe, struct err *err)
 {
     static const enum err_code codes[PROBE_VERDICTS] = {
-        [PROBE_UNASKED] = ERR_DEADLINE,
-        [PROBE_REFUSED] = ERR_ENCLAVE_REFUSED,
-        [PROBE_DOUBTED] = ERR_ENCLAVE_REFUSED,
-        [PROBE_NOT_MUTUAL] = ERR_ENCLAVE_REFUSED,
-        [PROBE_UNTRUSTED] = ERR_ENCLAVE_UNTRUSTED,
-        [PROBE_SILENT] = ERR_ENCLAVE_UNREACHABLE,
-        [PROBE_UNREACHABLE] = ERR_ENCLAVE_UNREACHABLE,
+        [PROBE_UNASKED] = ERR_DEADLINE,           [PROBE_REFUSED] = ERR_ENCLAVE_REFUSED,
+        [PROBE_DOUBTED] = ERR_ENCLAVE_REFUSED,    [PROBE_NOT_MUTUAL] = CAUSE_NOT_MUTUAL,
+        [PROBE_SILENT] = ERR_ENCLAVE_UNREACHABLE, [PROBE_UNREACHABLE] = ERR_ENCLAVE_UNREACHABLE,
     };
+    const enum probe_verdict verdict = probe->verdict;
+    enum err_code code = codes[verdict];
 
-    const bool attests = probe->verdict == PROBE_UNATTESTED || probe->verdict == PROBE_ACCEPTED;
-
-    (void)err_set(err, attests ? probe->attested.code : codes[probe->verdict], endpoint->text, "%s",
-                  probe->reason);
-    if (probe->verdict == PROBE_UNTRUSTED)
-        err->remedy = remedy_of(probe->verify);
-    return -1;
+    if (verdict == PROBE_UNATTESTED || verdict == PROBE_ACCEPTED)
+        code = probe->attested.code;
+    else if (verdict == PROBE_UNTRUSTED)
+        code = cause_of(probe->verify);
+    else if ((verdict == PROBE_SILENT || verdict == PROBE_UNREACHABLE) && probe->cause)
+        code = probe->cause;
+    return err_set(err, code, endpoint->text, "%s", probe->reason);
 }
 
 static int refuse(const struct probe_request *all, const struct probe *probes,

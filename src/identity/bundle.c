@@ -5,53 +5,18 @@
 
 #include "base/err.h"
 #include "base/json.h"
+#include "base/slips.h"
 #include "x509/cert.h"
 #include "x509/key.h"
 #include "x509/pem.h"
 
-enum { DOCUMENT_MAX = 64 * 1024, NAMES_MAX = 6 };
-
-/* names: ours, the words people use, SPIRE's (its aws_secretsmanager store), Kubernetes'. */
-static const struct {
-    const char *file;
-    const char *names[NAMES_MAX + 1];
-} fields[BUNDLE_FIELDS] = {
-    [BUNDLE_CLIENT_CERT] = {"client.crt",
-                            {"client_cert", "client_certificate", "cert", "certificate", "x509Svid",
-                             "tls.crt"}},
-    [BUNDLE_CLIENT_KEY] = {"client.key",
-                           {"client_key", "client_private_key", "key", "private_key", "x509SvidKey",
-                            "tls.key"}},
-    [BUNDLE_CA_CERT] = {"ca.crt", {"ca_cert", "ca_certificate", "ca", "bundle", "ca.crt"}},
-    [BUNDLE_SERVER_CERT] = {"server.crt", {"server_cert", "server_certificate"}},
-    [BUNDLE_SERVER_KEY] = {"server.key", {"server_key", "server_private_key"}},
-};
+enum { DOCUMENT_MAX = 64 * 1024 };
 
 /* The secret that is read, and where to say what is wrong with it. */
 struct source {
     const char *secret;
     struct err *err;
 };
-
-const char *bundle_field_name(enum bundle_field field)
-{
-    return fields[field].names[0];
-}
-
-const char *bundle_field_file(enum bundle_field field)
-{
-    return fields[field].file;
-}
-
-void bundle_field_names(enum bundle_field field, char *out, size_t size)
-{
-    size_t len = 0;
-    int i;
-
-    for (i = 0; fields[field].names[i] && len < size; i++)
-        len +=
-            (size_t)snprintf(out + len, size - len, "%s%s", i ? ", " : "", fields[field].names[i]);
-}
 
 void bundle_free(struct bundle *bundle)
 {
@@ -61,20 +26,7 @@ void bundle_free(struct bundle *bundle)
         buf_free(&bundle->field[i]);
         bundle->source[i][0] = '\0';
     }
-}
-
-/* The name in our table that text is, and its field; NULL for any other text. */
-static const char *find_name(struct bytes text, enum bundle_field *field)
-{
-    int i, k;
-
-    for (i = 0; i < BUNDLE_FIELDS; i++)
-        for (k = 0; fields[i].names[k]; k++)
-            if (bytes_equal_text(text, fields[i].names[k])) {
-                *field = (enum bundle_field)i;
-                return fields[i].names[k];
-            }
-    return NULL;
+    bundle->strange[0] = bundle->issuers[0] = '\0';
 }
 
 static int out_of_memory(const struct source *source)
@@ -130,10 +82,10 @@ static int read_member(struct document *document, json_value name, json_value va
     const char *known = NULL;
     int result = read_text(document->json, name, "a name in it", &text, source);
 
-    if (result == 0)
-        known = find_name(buf_bytes(&text), &field);
+    if (result == 0 && !(known = bundle_find_name(buf_bytes(&text), &field)))
+        bundle_note_strange(document->part, buf_bytes(&text));
     buf_free(&text);
-    if (!known)
+    if (!known || json_is_nothing(document->json, value))
         return result;
     if (document->given[field] && document->given[field] == known)
         return err_set(source->err, ERR_FIELD_REPEATED, source->secret, "%s stands in it twice",
@@ -148,6 +100,18 @@ static int read_member(struct document *document, json_value name, json_value va
     return 0;
 }
 
+/* Another form than it should have: by mistake, or what is against it. */
+static int fail_form(struct bytes document, const struct source *source, const char *what,
+                     const char *why)
+{
+    const char *slip;
+    const enum err_code cause = slips_find(document, &slip);
+
+    if (cause != ERR_NONE)
+        return err_set(source->err, cause, source->secret, "%s", slip);
+    return err_set(source->err, ERR_DOCUMENT_INVALID, source->secret, "%s%s", what, why);
+}
+
 static int read_json(struct bundle *part, struct bytes text, const struct source *source)
 {
     char reason[JSON_REASON_MAX];
@@ -159,8 +123,7 @@ static int read_json(struct bundle *part, struct bytes text, const struct source
     if (!json && strcmp(reason, JSON_NO_MEMORY) == 0)
         return out_of_memory(source);
     if (!json)
-        return err_set(source->err, ERR_DOCUMENT_INVALID, source->secret, "it is not JSON: %s",
-                       reason);
+        return fail_form(text, source, "it is not JSON: ", reason);
     while (result == 0 && json_each(json, 0, &at, &name, &value))
         result = read_member(&document, name, value, source);
     json_free(json);
@@ -303,16 +266,14 @@ static bool begins_line(struct bytes text)
     return at && (at == text.data || at[-1] == '\n' || at[-1] == '\r');
 }
 
+#define NEITHER "it is neither a JSON object nor PEM"
+
 static int check_pem(struct bytes document, const struct source *source)
 {
     if (holds_members(document))
-        return err_set(source->err, ERR_DOCUMENT_INVALID, source->secret,
-                       "it is neither a JSON object nor PEM: it has JSON in it, but does not begin "
-                       "with {");
-    if (!begins_line(document))
-        return err_set(source->err, ERR_DOCUMENT_INVALID, source->secret,
-                       "it is neither a JSON object nor PEM");
-    return 0;
+        return fail_form(document, source, NEITHER,
+                         ": it has JSON in it, but does not begin with {");
+    return begins_line(document) ? 0 : fail_form(document, source, NEITHER, "");
 }
 
 static int read_pem(struct bundle *part, struct bytes document, const struct source *source)
@@ -330,7 +291,7 @@ static int read_pem(struct bundle *part, struct bytes document, const struct sou
         goto out;
     if (part->field[BUNDLE_CLIENT_KEY].len == 0 && part->field[BUNDLE_CLIENT_CERT].len == 0) {
         err_set(source->err, ERR_DOCUMENT_INVALID, source->secret,
-                "it is neither a JSON object nor PEM of keys and certificates");
+                NEITHER " of keys and certificates");
         goto out;
     }
     if (part->field[BUNDLE_CLIENT_KEY].len > 0) {
@@ -355,11 +316,16 @@ static int merge(struct bundle *bundle, struct bundle *part, const struct source
         any |= part->field[i].len > 0;
         if (part->field[i].len > 0 && bundle->field[i].len > 0)
             return err_set(source->err, ERR_FIELD_REPEATED, source->secret, "%s comes from %s too",
-                           fields[i].names[0], bundle->source[i]);
+                           bundle_field_name((enum bundle_field)i), bundle->source[i]);
     }
     if (!any)
         return err_set(source->err, ERR_FIELD_MISSING, source->secret,
-                       "it gives none of the fields that are known");
+                       "it gives none of the fields that are known%s%s",
+                       part->strange[0] ? "; found " : "", part->strange);
+    if (bundle->strange[0] == '\0')
+        memcpy(bundle->strange, part->strange, sizeof bundle->strange);
+    if (bundle->issuers[0] == '\0')
+        memcpy(bundle->issuers, part->issuers, sizeof bundle->issuers);
     for (i = 0; i < BUNDLE_FIELDS; i++) {
         if (part->field[i].len == 0)
             continue;
@@ -400,7 +366,7 @@ int bundle_add(struct bundle *bundle, struct bytes document, const char *secret,
     if (text.len == 0)
         return err_set(err, ERR_DOCUMENT_INVALID, secret, "it is empty");
     if (memchr(text.data, '\0', text.len))
-        return err_set(err, ERR_DOCUMENT_INVALID, secret, "it holds a NUL");
+        return fail_form(text, &source, "it holds a NUL", "");
     for (i = 0; i < BUNDLE_FIELDS; i++)
         part.field[i].tag = ARENA_DOCUMENT;
     result = bundle_is_object(document) ? read_json(&part, text, &source)

@@ -25,16 +25,18 @@ enum bundle_field {
 struct bundle {
     struct buf field[BUNDLE_FIELDS]; /* PEM text; len 0: absent */
     char source[BUNDLE_FIELDS][128]; /* the secret that a field came from */
+    char strange[128], issuers[40];  /* names of members that are no field's, and one of them that
+                                        is of who issued the client's certificate; "": none */
 };
 
 /*
  * Adds the fields of one secret document (the secret's own text, at most 64 KiB: a JSON object
- * under any of its key names, or a bare PEM bundle). secret names it in errors. Refused: two names
- * of one field, a repeated field, a field that another secret gave, a value that is no string, NUL.
- * Unknown fields are ignored. Nothing is added on failure: ERR_DOCUMENT_INVALID,
- * ERR_DOCUMENT_TOO_LARGE, ERR_FIELD_REPEATED, ERR_FIELD_MISSING (it has none), ERR_MEMORY_FULL; of
- * a bare bundle, whose key tells the leaf from a CA, ERR_PEM_INVALID, ERR_CERTIFICATE_INVALID and
- * key_read()'s too.
+ * under any of its key names, whatever their case, "_" and "-"; or a bare PEM bundle). secret names
+ * it in errors. Refused: two names of one field, a repeated field, a field that another secret
+ * gave, a value that is no string, NUL. null and "" are no value; unknown fields are noted. Nothing
+ * is added on failure: ERR_DOCUMENT_INVALID, ERR_DOCUMENT_TOO_LARGE, ERR_FIELD_REPEATED,
+ * ERR_FIELD_MISSING (it has none), ERR_MEMORY_FULL; of a bare bundle, whose key tells the leaf from
+ * a CA, ERR_PEM_INVALID, ERR_CERTIFICATE_INVALID and key_read()'s too.
  */
 int bundle_add(struct bundle *bundle, struct bytes document, const char *secret, struct err *err);
 
@@ -54,5 +56,11 @@ const char *bundle_field_file(enum bundle_field field);
 
 /* The names that a document may give a field, as text: "client_key, key, private_key". */
 void bundle_field_names(enum bundle_field field, char *out, size_t size);
+
+/* Inside bundle: the name in our table that text is, and its field; NULL for any other text. */
+const char *bundle_find_name(struct bytes text, enum bundle_field *field);
+
+/* Inside bundle: notes a member that is no field's, where it looks like a name, for hints. */
+void bundle_note_strange(struct bundle *bundle, struct bytes name);
 
 #endif

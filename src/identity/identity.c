@@ -69,6 +69,7 @@ static int check_complete(const struct reading *reading)
         [BUNDLE_CLIENT_CERT] = client, [BUNDLE_CLIENT_KEY] = client, [BUNDLE_CA_CERT] = client,
         [BUNDLE_SERVER_CERT] = server, [BUNDLE_SERVER_KEY] = server,
     };
+    const struct bundle *bundle = reading->bundle;
     char reason[ERR_REASON_MAX] = "", names[128];
     size_t len = 0;
     int i;
@@ -81,29 +82,35 @@ static int check_complete(const struct reading *reading)
             (size_t)snprintf(reason + len, sizeof reason - len, "%s%s is missing (looked for %s)",
                              len ? "; " : "", bundle_field_name((enum bundle_field)i), names);
     }
-    if (len > 0)
-        return err_set(reading->err, ERR_FIELD_MISSING, reading->subject, "%s", reason);
-    return 0;
+    if (len == 0)
+        return 0;
+    if (client && !has(reading, BUNDLE_CA_CERT) && bundle->issuers[0])
+        return err_set(reading->err, CAUSE_ISSUER_IS_NO_CA, reading->subject,
+                       "%s; %s is not taken for it: that is who issued the client's certificate",
+                       reason, bundle->issuers);
+    return err_set(reading->err, ERR_FIELD_MISSING, reading->subject, "%s%s%s", reason,
+                   bundle->strange[0] ? "; found " : "", bundle->strange);
 }
 
 /* Decodes a field's certificates into der, and views into it into list. How many, or -1. */
 static int decode_certificates(const struct reading *reading, enum bundle_field field,
                                struct buf *der, struct bytes *certs, size_t max)
 {
+    const struct bytes text = buf_bytes(&reading->bundle->field[field]);
     struct pem_list list = {.cert = certs, .max = max};
-    const enum pem_found found =
-        pem_certificates(&list, buf_bytes(&reading->bundle->field[field]), der);
+    const enum pem_found found = pem_certificates(&list, text, der);
     char subject[ERR_SUBJECT_MAX];
 
     if (list.private_key)
-        return fail(reading, field, ERR_PEM_INVALID, "a private key stands in it");
+        return fail(reading, field, CAUSE_WRONG_FIELD, "a private key stands in it");
     if (found == PEM_BLOCK)
-        return fail(reading, field, ERR_CERTIFICATE_INVALID, "it holds more than %zu certificates",
+        return fail(reading, field, CAUSE_CERTIFICATES_MANY, "it holds more than %zu certificates",
                     max);
     if (found < 0)
         return pem_fail(found, &list.bad, subject_of(reading, field, subject), reading->err);
     if (list.count == 0)
-        return fail(reading, field, ERR_PEM_INVALID, "it holds no PEM block CERTIFICATE");
+        return pem_lacks("CERTIFICATE", &list.other, text, subject_of(reading, field, subject),
+                         reading->err);
     return (int)list.count;
 }
 
@@ -119,8 +126,10 @@ static int read_certificates(const struct reading *reading, enum bundle_field fi
     for (i = 0; i < count; i++) {
         item = list[i];
         if (cert_parse(&cert, item, reason) < 0)
-            return fail(reading, field, ERR_CERTIFICATE_INVALID, "certificate %d of %d: %s", i + 1,
-                        count, reason);
+            return fail(reading, field,
+                        strcmp(reason, CERT_TRAILING) == 0 ? CAUSE_TRUST_SETTINGS
+                                                           : ERR_CERTIFICATE_INVALID,
+                        "certificate %d of %d: %s", i + 1, count, reason);
         for (k = 0; k < kept && !bytes_equal(list[k], item); k++)
             ;
         list[k] = item;
@@ -137,16 +146,23 @@ static void parse_again(struct cert *cert, struct bytes der)
     (void)cert_parse(cert, der, reason);
 }
 
-/* What verify() and its parts have against a side's certificates. */
-static int fail_verify(const struct reading *reading, const struct side *side,
-                       enum verify_status status, const char *reason)
+static enum err_code cause_of(enum verify_status status, bool of_leaf)
 {
-    enum err_code code = status == VERIFY_EXPIRED         ? ERR_CERTIFICATE_EXPIRED
-                         : status == VERIFY_NOT_YET_VALID ? ERR_CERTIFICATE_NOT_YET_VALID
-                         : status == VERIFY_NO_ISSUER     ? ERR_CHAIN_NOT_IN_CA
-                                                          : ERR_CHAIN_INVALID;
-
-    return fail(reading, side->cert, code, "%s", reason);
+    switch (status) {
+    case VERIFY_EXPIRED: return of_leaf ? ERR_CERTIFICATE_EXPIRED : CAUSE_CA_EXPIRED;
+    case VERIFY_NOT_YET_VALID: return ERR_CERTIFICATE_NOT_YET_VALID;
+    case VERIFY_NO_ISSUER: return ERR_CHAIN_NOT_IN_CA;
+    case VERIFY_USAGE: return CAUSE_LEAF_PURPOSE;
+    case VERIFY_BAD_SIGNATURE: return CAUSE_CERTIFICATE_ALTERED;
+    case VERIFY_WEAK: return CAUSE_SIGNATURE_UNSUPPORTED;
+    case VERIFY_WEAK_KEY: return CAUSE_CA_KEY;
+    case VERIFY_CONSTRAINTS: return CAUSE_NAME_CONSTRAINTS;
+    case VERIFY_PATH_LENGTH: return CAUSE_PATH_LENGTH;
+    case VERIFY_CRITICAL: return CAUSE_CRITICAL_EXTENSION;
+    case VERIFY_NOT_CA: return CAUSE_NOT_A_CA;
+    case VERIFY_CA_USAGE: return CAUSE_CA_USAGE;
+    default: return ERR_CHAIN_INVALID;
+    }
 }
 
 static int check_leaf(const struct reading *reading, const struct side *side,
@@ -155,9 +171,7 @@ static int check_leaf(const struct reading *reading, const struct side *side,
     char reason[VERIFY_REASON_MAX];
     enum verify_status status = leaf_check(leaf, side->purpose, reading->policy->now, reason);
 
-    if (status == VERIFY_USAGE)
-        return fail(reading, side->cert, ERR_CERTIFICATE_INVALID, "%s", reason);
-    return status ? fail_verify(reading, side, status, reason) : 0;
+    return status ? fail(reading, side->cert, cause_of(status, true), "%s", reason) : 0;
 }
 
 /*
@@ -167,6 +181,7 @@ static int check_leaf(const struct reading *reading, const struct side *side,
 static int check_chain(const struct reading *reading, const struct side *side,
                        const struct credential *credential, struct verify_path_taken *taken)
 {
+    enum verify_role blamed;
     struct verify_request request = {
         .chain = credential->chain,
         .chain_count = credential->chain_count,
@@ -174,6 +189,7 @@ static int check_chain(const struct reading *reading, const struct side *side,
         .purpose = side->purpose,
         .now = reading->policy->now,
         .taken = taken,
+        .blamed = &blamed,
     };
     bool client = side->purpose == VERIFY_CLIENT;
     char reason[VERIFY_REASON_MAX] = "";
@@ -184,7 +200,8 @@ static int check_chain(const struct reading *reading, const struct side *side,
     status = chain_verify(&request, reason);
     if (status != VERIFY_OK &&
         (status != VERIFY_NO_ISSUER || (client && reading->policy->require_chain)))
-        return fail_verify(reading, side, status, reason);
+        return fail(reading, blamed == VERIFY_ANCHOR ? BUNDLE_CA_CERT : side->cert,
+                    cause_of(status, blamed == VERIFY_LEAF), "%s", reason);
     reading->identity->chain_not_in_ca |= client && status == VERIFY_NO_ISSUER;
     return 0;
 }

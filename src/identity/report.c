@@ -226,8 +226,10 @@ static int judge_side(struct report *report, const struct report_request *reques
         return -1;
     if (!identity && err->code == ERR_FIELD_MISSING && !request->complete)
         report->judged = false;
-    else if (!identity || identity_expect(identity, request->expected, "", err) < 0)
+    else if (!identity || identity_expect(identity, request->expected, "", err) < 0) {
         report->verdict = err->code;
+        report->cause = err->cause;
+    }
     if (report->verdict != ERR_NONE)
         report_add(report, REPORT_PROBLEM, field_of(err), "%s", err->reason);
     identity_free(identity);

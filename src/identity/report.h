@@ -60,6 +60,7 @@ struct report {
     bool judged;           /* all of an identity is there, or should be */
     enum err_code verdict; /* what the agent would end with; ERR_NONE where it would not, or where
                               this is but a part of an identity */
+    enum err_code cause;   /* and for which cause */
     struct buf der;
 };
 

@@ -126,6 +126,7 @@ static void check_chain(struct report *report, const struct report_request *requ
     const struct report_cert *leaf = &report->certs[report->keys[side].leaf];
     struct verify_path_taken taken = {.count = 0};
     struct bytes chain[VERIFY_CHAIN_MAX];
+    enum verify_role blamed;
     struct verify_request verification = {
         .chain = chain,
         .chain_count = collect_chain(report, leaf, chain),
@@ -133,9 +134,11 @@ static void check_chain(struct report *report, const struct report_request *requ
         .purpose = report_purpose(report, leaf),
         .now = request->now,
         .taken = &taken,
+        .blamed = &blamed,
     };
     char reason[VERIFY_REASON_MAX];
     enum verify_status status = chain_verify(&verification, reason);
+    const enum bundle_field field = blamed == VERIFY_ANCHOR ? BUNDLE_CA_CERT : leaf->field;
     bool client = verification.purpose == VERIFY_CLIENT;
     bool foreign = status == VERIFY_NO_ISSUER && !(request->require_chain && client);
 
@@ -144,7 +147,7 @@ static void check_chain(struct report *report, const struct report_request *requ
                                                     : REPORT_REFUSED;
     link_path(report, report->keys[side].leaf, &taken);
     if (status != VERIFY_OK)
-        report_add(report, foreign ? REPORT_WARNING : REPORT_PROBLEM, leaf->field, "%s", reason);
+        report_add(report, foreign ? REPORT_WARNING : REPORT_PROBLEM, field, "%s", reason);
 }
 
 static void check_side(struct report *report, const struct report_request *request, int side,
@@ -163,8 +166,14 @@ static void check_side(struct report *report, const struct report_request *reque
 static void check_cert(struct report *report, const struct report_request *request,
                        const struct report_cert *entry)
 {
+    const char *flaw = cert_go_flaw(&entry->cert);
+    char title[VERIFY_TITLE_MAX];
     struct err err;
 
+    verify_title(&entry->cert, title);
+    if (flaw)
+        report_add(report, REPORT_WARNING, entry->field, "programs in Go refuse %s: %s", title,
+                   flaw);
     check_dates(report, entry, request->now);
     check_key(report, entry);
     check_place(report, entry);

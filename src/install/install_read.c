@@ -50,7 +50,7 @@ static int read_field(const struct place *place, int fd, enum bundle_field field
         return 0;
     if (errno == ENOMEM)
         return err_set(err, ERR_MEMORY_FULL, place->path, "no room for %s", name);
-    if (errno == EINVAL)
+    if (errno == EINVAL || errno == EISDIR)
         return err_set(err, ERR_TARGET_INVALID, place->path, "%s is no regular file", name);
     return err_set_errno(err, ERR_TARGET_INVALID, place->path, "cannot read %s", name);
 }
@@ -87,6 +87,16 @@ static int read_facts(int fd, const char *name, struct installed *facts)
     memcpy(facts->set, name, sizeof facts->set);
     manifest_free(&manifest);
     return result;
+}
+
+static void read_modes(int fd, struct installed *facts)
+{
+    struct stat status;
+    int field;
+
+    for (field = 0; field < BUNDLE_FIELDS; field++)
+        if (fstatat(fd, bundle_field_file((enum bundle_field)field), &status, 0) == 0)
+            facts->modes[field] = status.st_mode & 07777;
 }
 
 /* Whether a set is still the installed one; while it is, nobody unlinks its files. */
@@ -130,6 +140,7 @@ static int read_once(const struct place *place, unsigned which, struct bundle *b
     result = read_fields(place, fd, which, bundle, err);
     if (result == 0 && read_facts(fd, name, facts) < 0)
         result = err_set(err, ERR_MEMORY_FULL, place->path, "no room for its manifest");
+    read_modes(fd, facts);
     if (!is_current(place, fd))
         result = 1;
     close(fd);

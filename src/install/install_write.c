@@ -126,8 +126,12 @@ static int fail_to_write(const struct place *place, const char *name, struct err
 {
     const struct install_target *target = place->target;
 
-    if (errno != EPERM || !target->owner_set || !place->own_known || place->own_uid == geteuid())
+    if (!target->owner_set || (errno != EPERM && errno != EINVAL))
         return err_set_errno(err, ERR_INSTALL_FAILED, place->path, "cannot write %s", name);
+    if (errno == EINVAL || !place->own_known || place->own_uid == geteuid())
+        return err_set_errno(err, errno == EINVAL ? CAUSE_OWNER_UNMAPPED : CAUSE_OWNER_DENIED,
+                             place->path, "%s cannot be given to %lu:%lu", name,
+                             (unsigned long)target->owner, (unsigned long)target->group);
     return err_set(err, ERR_INSTALL_FAILED, place->path,
                    "%s cannot be given to %lu:%lu: this file system gives what the agent makes to "
                    "%lu:%lu; name that as owner, or none",

@@ -115,4 +115,7 @@ const char *tls_alert_cause(int alert, const struct tls_record *record);
 /* A clause for BearSSL's error, and its likely cause. */
 const char *tls_error_text(int error);
 
+/* Whether it says that what answered is no TLS. */
+bool tls_error_is_foreign(int error);
+
 #endif

@@ -204,6 +204,11 @@ static const char *const texts[] = {
     [BR_ERR_X509_NOT_TRUSTED] = "the server's chain leads to no anchor of ca_cert",
 };
 
+bool tls_error_is_foreign(int error)
+{
+    return error == BR_ERR_UNSUPPORTED_VERSION || error == BR_ERR_UNKNOWN_TYPE;
+}
+
 const char *tls_error_text(int error)
 {
     if (error >= BR_ERR_SEND_FATAL_ALERT)

@@ -64,6 +64,7 @@ static void put_err(struct json_writer *writer, const char *name, const struct e
     }
     json_open(writer, name, '{');
     json_put_text(writer, "code", err_info(err->code)->name);
+    json_put_text(writer, "cause", err_cause(err));
     json_put_text(writer, "subject", err->subject[0] ? err->subject : NULL);
     json_put_text(writer, "reason", err->reason);
     json_put_text(writer, "remedy", err_remedy(err));

@@ -177,8 +177,7 @@ int cert_parse(struct cert *cert, struct bytes der, char reason[CERT_REASON_MAX]
     if (!der_take(&in, DER_SEQUENCE, &certificate))
         return cert_refuse(reason, "it is not a certificate in DER, or it is cut off");
     if (in.len != 0)
-        return cert_refuse(reason,
-                           "more bytes follow the certificate, such as OpenSSL's trust settings");
+        return cert_refuse(reason, CERT_TRAILING);
     if (!der_any(&certificate, &tbs) || tbs.tag != DER_SEQUENCE ||
         !der_take(&certificate, DER_SEQUENCE, &algorithm) ||
         !cert_take_bits(&certificate, &cert->signature, NULL) || certificate.len != 0)

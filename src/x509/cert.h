@@ -69,8 +69,9 @@ struct cert {
     bool has_authority_key_id; /* the extension; its keyIdentifier may be absent */
     bool authority_key_serial; /* it names an issuer and serial number */
     bool has_policy_constraints;
-    unsigned critical;     /* of the extensions that may be */
-    bool refused_critical; /* an unknown one is, or one that must not be */
+    unsigned critical;             /* of the extensions that may be */
+    struct bytes refused_critical; /* OID of an unknown one that is, or of one that must not be;
+                                      data NULL: none */
 };
 
 /*
@@ -78,6 +79,7 @@ struct cert {
  * trailing bytes…
  */
 #define CERT_REASON_MAX 128
+#define CERT_TRAILING   "more bytes follow the certificate, such as OpenSSL's trust settings"
 int cert_parse(struct cert *cert, struct bytes der, char reason[CERT_REASON_MAX]);
 
 /*
@@ -90,6 +92,15 @@ bool cert_common_name(const struct cert *cert, char *out, size_t size);
  * size.
  */
 void cert_subject_text(struct bytes name, char *out, size_t size);
+
+/* An OID's content as text: "1.2.840.113549", or the short name of an attribute of names. */
+void cert_oid_text(struct bytes oid, char *out, size_t size);
+
+/*
+ * What Go's crypto/x509 has against a certificate that is good here, a clause: programs in Go,
+ * which read these files, would not take it. NULL: nothing.
+ */
+const char *cert_go_flaw(const struct cert *cert);
 
 /* Whether issuer's key made cert's signature (RFC 5280 6.1.3 (a)(1)). */
 bool cert_signed_by(const struct cert *cert, const struct cert *issuer);

@@ -41,7 +41,10 @@ static bool read_key_usage(struct cert *cert, struct bytes in)
     struct bytes bits;
     unsigned unused, bit;
 
-    if (!cert_take_bits(&in, &bits, &unused) || in.len != 0 || bits.len > 2)
+    /* DER leaves out all zeros at the end of a list of bits (X.690 11.2.2). Within the last octet
+     * many encoders do not. */
+    if (!cert_take_bits(&in, &bits, &unused) || in.len != 0 || bits.len > 2 ||
+        (bits.len > 0 && bits.data[bits.len - 1] == 0))
         return false;
     cert->has_key_usage = true;
     for (bit = 0; bit < bits.len * 8; bit++)
@@ -180,7 +183,7 @@ static bool read_qualifiers(struct cert *cert, struct bytes in)
             return false;
         if ((cert->critical & CERT_EXT_POLICIES) && !bytes_equal(id, statement) &&
             !bytes_equal(id, notice))
-            cert->refused_critical = true;
+            cert->refused_critical = id;
     }
     return true;
 }
@@ -271,7 +274,7 @@ static int read_extension(struct cert *cert, struct bytes oid, bool critical, st
     const struct extension *known = find_extension(oid);
 
     if (critical && (known == NULL || known->flag == 0))
-        cert->refused_critical = true;
+        cert->refused_critical = oid;
     if (known == NULL)
         return 0;
     if (critical)

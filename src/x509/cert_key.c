@@ -239,6 +239,15 @@ static const struct hash *find_hash(int id)
     return NULL;
 }
 
+/* Ecdsa-Sig-Value (RFC 3279 section 2.2.3) in DER, which the verifier itself does not ask for. */
+static bool is_ecdsa_value(struct bytes in)
+{
+    struct bytes values, r, s;
+
+    return der_take(&in, DER_SEQUENCE, &values) && in.len == 0 && der_unsigned(&values, &r) &&
+           der_unsigned(&values, &s) && values.len == 0;
+}
+
 bool cert_signed_by(const struct cert *cert, const struct cert *issuer)
 {
     const struct hash *hash = find_hash(cert->signature_hash);
@@ -254,7 +263,8 @@ bool cert_signed_by(const struct cert *cert, const struct cert *issuer)
     hash->class->out(&context.vtable, digest);
     len = (hash->class->desc >> BR_HASHDESC_OUT_OFF) & BR_HASHDESC_OUT_MASK;
     if (key->key_type == BR_KEYTYPE_EC)
-        return br_ecdsa_vrfy_asn1_get_default()(br_ec_get_default(), digest, len, &key->key.ec,
+        return is_ecdsa_value(cert->signature) &&
+               br_ecdsa_vrfy_asn1_get_default()(br_ec_get_default(), digest, len, &key->key.ec,
                                                 cert->signature.data, cert->signature.len) == 1;
     if (cert->signature_pss)
         return rsa_pss_verify(cert->signature.data, cert->signature.len, hash->class, digest,

@@ -67,6 +67,14 @@ static void put_type(struct text *text, struct bytes type)
     }
 }
 
+void cert_oid_text(struct bytes oid, char *out, size_t size)
+{
+    struct text text = {.out = out, .size = size};
+
+    out[0] = '\0';
+    put_type(&text, oid);
+}
+
 /* RFC 4514 2.4. */
 static void put_value(struct text *text, const struct der *value)
 {
@@ -125,6 +133,26 @@ void cert_subject_text(struct bytes name, char *out, size_t size)
             (void)der_take(&rest, DER_SET, &rdn);
         put_rdn(&text, rdn);
     }
+}
+
+const char *cert_go_flaw(const struct cert *cert)
+{
+    const struct bytes names[] = {cert->issuer, cert->subject};
+    struct dn_attribute attribute;
+    struct dn_walk walk;
+    size_t i;
+
+    if (cert->serial.data[0] >= 0x80)
+        return "its serial number is negative";
+    for (i = 0; i < sizeof names / sizeof *names; i++)
+        for (walk = dn_walk(names[i]); dn_next(&walk, &attribute);)
+            if (!dn_is_well_formed(&attribute.value))
+                return attribute.value.tag == 0x0C   ? "a name in it is broken UTF-8"
+                       : attribute.value.tag == 0x13 ? "a name in it has a letter that no "
+                                                       "PrintableString has, such as @ or _"
+                                                     : "a name in it has a string type that is not "
+                                                       "read, or letters that its type has not";
+    return NULL;
 }
 
 bool cert_common_name(const struct cert *cert, char *out, size_t size)

@@ -1,7 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "x509/dn.h"
 
-enum { UTF8_STRING = 0x0C, PRINTABLE_STRING = 0x13, T61_STRING = 0x14, IA5_STRING = 0x16 };
+enum {
+    UTF8_STRING = 0x0C,
+    NUMERIC_STRING = 0x12,
+    PRINTABLE_STRING = 0x13,
+    T61_STRING = 0x14,
+    IA5_STRING = 0x16,
+    VISIBLE_STRING = 0x1A,
+    UNIVERSAL_STRING = 0x1C,
+    BMP_STRING = 0x1E
+};
+enum { RDN_MAX = 16, END = -1, ODD = 0x110000 };
 
 const struct bytes dn_common_name = {(const uint8_t *)"\x55\x04\x03", 3};
 const struct bytes dn_email_address = {(const uint8_t *)"\x2A\x86\x48\x86\xF7\x0D\x01\x09\x01", 9};
@@ -14,18 +24,39 @@ static bool take_attribute(struct bytes *in, struct dn_attribute *attribute)
            attribute->type.len > 0 && der_any(&pair, &attribute->value) && pair.len == 0;
 }
 
+/* The order that DER has in a SET OF: as if the shorter one had zeros behind it. */
+static bool in_order(struct bytes a, struct bytes b)
+{
+    const int order = memcmp(a.data, b.data, a.len < b.len ? a.len : b.len);
+
+    return order < 0 || (order == 0 && a.len <= b.len);
+}
+
+static bool rdn_valid(struct bytes rdn)
+{
+    struct bytes before = bytes_of(NULL, 0), at;
+    struct dn_attribute attribute;
+    size_t count = 0;
+
+    while (rdn.len > 0) {
+        at = rdn;
+        if (count++ == RDN_MAX || !take_attribute(&rdn, &attribute))
+            return false;
+        at.len -= rdn.len;
+        if (before.data && !in_order(before, at))
+            return false;
+        before = at;
+    }
+    return count > 0;
+}
+
 bool dn_valid(struct bytes content)
 {
-    struct dn_attribute attribute;
     struct bytes rdn;
 
-    while (content.len > 0) {
-        if (!der_take(&content, DER_SET, &rdn) || rdn.len == 0)
+    while (content.len > 0)
+        if (!der_take(&content, DER_SET, &rdn) || !rdn_valid(rdn))
             return false;
-        while (rdn.len > 0)
-            if (!take_attribute(&rdn, &attribute))
-                return false;
-    }
     return true;
 }
 
@@ -39,7 +70,6 @@ struct dn_walk dn_walk(struct bytes name)
 
 bool dn_next(struct dn_walk *walk, struct dn_attribute *attribute)
 {
-    attribute->starts_rdn = walk->rest.len == 0;
     return (walk->rest.len > 0 || der_take(&walk->rdns, DER_SET, &walk->rest)) &&
            take_attribute(&walk->rest, attribute);
 }
@@ -55,75 +85,212 @@ bool dn_is_text(const struct der *value)
            value->tag == IA5_STRING || value->tag == T61_STRING;
 }
 
-/*
- * The next character as it counts: runs of spaces are one, those at the ends are none; -1 at the
- * end. in_word: the character before was no space.
- */
-static int next_folded(struct bytes *text, bool *in_word)
+static bool is_string(const struct der *value)
 {
-    bool space = false;
-    uint8_t c;
-
-    while (text->len > 0 && *text->data == ' ') {
-        *text = bytes_of(text->data + 1, text->len - 1);
-        space = true;
-    }
-    if (text->len == 0)
-        return -1;
-    if (space && *in_word) {
-        *in_word = false;
-        return ' ';
-    }
-    *in_word = true;
-    c = *text->data;
-    *text = bytes_of(text->data + 1, text->len - 1);
-    return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
+    return dn_is_text(value) || value->tag == NUMERIC_STRING || value->tag == VISIBLE_STRING ||
+           value->tag == UNIVERSAL_STRING || value->tag == BMP_STRING;
 }
 
-static bool text_equal(struct bytes a, struct bytes b)
+/* A value as it is read: its characters, whatever the type. */
+struct reading {
+    struct bytes rest;
+    unsigned tag;
+    bool in_word; /* the character before was no space */
+};
+
+static struct reading start(const struct der *value)
 {
-    bool a_in_word = false, b_in_word = false;
+    return (struct reading){.rest = value->value, .tag = value->tag};
+}
+
+/* How many bytes of UTF-8 begin with this one; 0: none. */
+static size_t utf8_length(uint8_t first)
+{
+    return first < 0x80   ? 1
+           : first < 0xC2 ? 0
+           : first < 0xE0 ? 2
+           : first < 0xF0 ? 3
+           : first < 0xF5 ? 4
+                          : 0;
+}
+
+/* What is malformed is a character like no other. */
+static int next_character(struct reading *reading)
+{
+    static const int least[] = {0, 0, 0x80, 0x800, 0x10000};
+    const struct bytes in = reading->rest;
+    size_t len = reading->tag == BMP_STRING ? 2 : reading->tag == UNIVERSAL_STRING ? 4 : 1, i;
+    int c;
+
+    if (in.len == 0)
+        return END;
+    if (reading->tag == UTF8_STRING && utf8_length(*in.data) > 0)
+        len = utf8_length(*in.data);
+    if (len > in.len)
+        len = reading->tag == UTF8_STRING ? 1 : in.len;
+    for (i = 1; reading->tag == UTF8_STRING && i < len; i++)
+        if ((in.data[i] & 0xC0) != 0x80)
+            len = 1;
+    reading->rest = bytes_of(in.data + len, in.len - len);
+    if (reading->tag != UTF8_STRING || len == 1) {
+        for (c = 0, i = 0; i < len; i++)
+            c = (c << 8 | in.data[i]) & 0x7FFFFFFF;
+        return reading->tag == UTF8_STRING && c >= 0x80 ? ODD + c : c;
+    }
+    for (c = in.data[0] & (0x7F >> len), i = 1; i < len; i++)
+        c = c << 6 | (in.data[i] & 0x3F);
+    return c < least[len] ? ODD + c : c;
+}
+
+bool dn_is_well_formed(const struct der *value)
+{
+    struct reading reading = start(value);
+    int c;
+
+    while ((c = next_character(&reading)) != END) {
+        const bool digit = c >= '0' && c <= '9';
+        const bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+
+        switch (value->tag) {
+        case UTF8_STRING:
+            if (c >= ODD || (c >= 0xD800 && c <= 0xDFFF))
+                return false;
+            break;
+        case PRINTABLE_STRING: /* "*" and "&" are none, and let through by many */
+            if (c == 0 || c > 0x7F || !(digit || letter || strchr(" '()+,-./:=?*&", c)))
+                return false;
+            break;
+        case NUMERIC_STRING:
+            if (!digit && c != ' ')
+                return false;
+            break;
+        case IA5_STRING:
+            if (c > 0x7F)
+                return false;
+            break;
+        case T61_STRING:
+        case BMP_STRING: break;
+        default: return false;
+        }
+    }
+    return value->tag != BMP_STRING || value->value.len % 2 == 0;
+}
+
+static bool is_blank(int c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* As RFC 4518 prepares ASCII: without case and control characters; runs of spaces are one, those at
+ * the ends none. */
+static int next_folded(struct reading *reading)
+{
+    struct bytes before;
+    bool blank = false;
     int c;
 
     do {
-        c = next_folded(&a, &a_in_word);
-        if (c != next_folded(&b, &b_in_word))
-            return false;
-    } while (c >= 0);
-    return true;
+        before = reading->rest;
+        c = next_character(reading);
+        blank |= is_blank(c);
+    } while (c >= 0 && (c <= ' ' || c == 0x7F));
+    if (c != END && blank && reading->in_word) {
+        reading->rest = before;
+        reading->in_word = false;
+        return ' ';
+    }
+    reading->in_word = true;
+    return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
 }
 
-static bool attribute_equal(const struct dn_attribute *a, const struct dn_attribute *b)
+static bool is_ascii(const struct der *value)
 {
-    if (a->starts_rdn != b->starts_rdn || !bytes_equal(a->type, b->type))
-        return false;
-    if (dn_is_text(&a->value) && dn_is_text(&b->value))
-        return text_equal(a->value.value, b->value.value);
-    return bytes_equal(a->value.whole, b->value.whole);
+    struct reading reading = start(value);
+    int c;
+
+    do
+        c = next_character(&reading);
+    while (c >= 0 && c < 0x80);
+    return c == END;
 }
 
-/* Whether base's RDNs are the first ones of what is left of name, which is advanced past them. */
-static bool starts_with(struct dn_walk *name, struct bytes base)
+/* Beyond ASCII there are many spellings of one text (case, composition, width), which are not
+ * known here. */
+static enum dn_relation compare_text(const struct der *a, const struct der *b)
 {
-    struct dn_walk walk = dn_walk(base);
+    struct reading left = start(a), right = start(b);
+    int c;
+
+    do {
+        c = next_folded(&left);
+        if (c != next_folded(&right))
+            return is_ascii(a) && is_ascii(b) ? DN_OTHER : DN_UNKNOWN;
+    } while (c != END);
+    return DN_SAME;
+}
+
+static enum dn_relation compare_attribute(const struct dn_attribute *a,
+                                          const struct dn_attribute *b)
+{
+    if (!bytes_equal(a->type, b->type))
+        return DN_OTHER;
+    if (is_string(&a->value) && is_string(&b->value))
+        return compare_text(&a->value, &b->value);
+    return bytes_equal(a->value.whole, b->value.whole) ? DN_SAME : DN_OTHER;
+}
+
+/* Whether each attribute of the one RDN is in the other. */
+static enum dn_relation find_all(struct bytes rdn, struct bytes other)
+{
+    enum dn_relation all = DN_SAME, best, found;
     struct dn_attribute a, b;
+    struct bytes rest;
 
-    while (dn_next(&walk, &a))
-        if (!dn_next(name, &b) || !attribute_equal(&a, &b))
-            return false;
-    return name->rest.len == 0;
+    while (take_attribute(&rdn, &a)) {
+        best = DN_OTHER;
+        for (rest = other; best != DN_SAME && take_attribute(&rest, &b);) {
+            found = compare_attribute(&a, &b);
+            best = found < best ? found : best;
+        }
+        all = best > all ? best : all;
+    }
+    return all;
 }
 
-bool dn_within(struct bytes name, struct bytes base)
+/* Their order in a SET says nothing. */
+static enum dn_relation compare_rdn(struct bytes a, struct bytes b)
 {
-    struct dn_walk walk = dn_walk(name);
+    const enum dn_relation there = find_all(a, b), back = find_all(b, a);
 
-    return starts_with(&walk, base);
+    return there > back ? there : back;
+}
+
+/* How base's RDNs compare with the first ones of what is left of name, which is advanced past
+ * them. */
+static enum dn_relation compare_start(struct bytes *name, struct bytes base)
+{
+    struct bytes rest = dn_walk(base).rdns, a, b;
+    enum dn_relation all = DN_SAME, found;
+
+    while (der_take(&rest, DER_SET, &a)) {
+        found = der_take(name, DER_SET, &b) ? compare_rdn(a, b) : DN_OTHER;
+        if (found == DN_OTHER)
+            return DN_OTHER;
+        all = found > all ? found : all;
+    }
+    return all;
+}
+
+enum dn_relation dn_within(struct bytes name, struct bytes base)
+{
+    struct bytes rdns = dn_walk(name).rdns;
+
+    return compare_start(&rdns, base);
 }
 
 bool dn_equal(struct bytes a, struct bytes b)
 {
-    struct dn_walk walk = dn_walk(a);
+    struct bytes rdns = dn_walk(a).rdns;
 
-    return starts_with(&walk, b) && walk.rdns.len == 0;
+    return compare_start(&rdns, b) == DN_SAME && rdns.len == 0;
 }

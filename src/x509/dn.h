@@ -6,25 +6,27 @@
 
 /*
  * Distinguished names (RFC 5280 4.1.2.4). A name is the whole Name element, already found valid;
- * only dn_valid() takes the content of one.
+ * only dn_valid() takes the content of one. Valid is DER, with each SET in its order, and at most
+ * 16 attributes in an RDN.
  */
 bool dn_valid(struct bytes content);
 bool dn_is_empty(struct bytes name);
 
-/* Whether base's RDNs are the first ones of name (RFC 5280 4.2.1.10). */
-bool dn_within(struct bytes name, struct bytes base);
-
 /*
  * Names as RFC 5280 7.1 compares them, for ASCII: letters without case, white space folded,
- * whatever the string type.
+ * whatever the string type and the order in an RDN. Of what lies beyond ASCII the same characters
+ * are the same, and what differs may be another spelling: that is not known.
  */
+enum dn_relation { DN_SAME, DN_UNKNOWN, DN_OTHER };
 bool dn_equal(struct bytes a, struct bytes b);
+
+/* Whether base's RDNs are the first ones of name (RFC 5280 4.2.1.10). */
+enum dn_relation dn_within(struct bytes name, struct bytes base);
 
 /* An attribute of a name. */
 struct dn_attribute {
     struct bytes type; /* content of the OID */
     struct der value;
-    bool starts_rdn; /* the first one of its RDN */
 };
 
 /* Walks a name's attributes: rdns and rest are set by dn_walk(), advanced by dn_next(). */
@@ -39,6 +41,10 @@ bool dn_next(struct dn_walk *walk, struct dn_attribute *attribute);
  * T61String.
  */
 bool dn_is_text(const struct der *value);
+
+/* Whether a value holds only what its string type may; false also for types that are hardly read:
+ * UniversalString, VisibleString and others. */
+bool dn_is_well_formed(const struct der *value);
 
 extern const struct bytes dn_common_name, dn_email_address;
 

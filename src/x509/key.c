@@ -104,7 +104,7 @@ static int check_block(const struct pem_block *block, const char *subject, struc
     if (strcmp(block->label, "DSA PRIVATE KEY") == 0)
         return err_set(err, ERR_KEY_UNSUPPORTED, subject, "the key's kind is DSA");
     if (strcmp(block->label, "OPENSSH PRIVATE KEY") == 0)
-        return err_set(err, ERR_KEY_UNSUPPORTED, subject, "the key is in OpenSSH's own format");
+        return err_set(err, CAUSE_KEY_OPENSSH, subject, "the key is in OpenSSH's own format");
     return 0;
 }
 
@@ -112,17 +112,18 @@ static int check_block(const struct pem_block *block, const char *subject, struc
 static int read_block(struct bytes pem, struct buf *der, const char *subject, struct err *err)
 {
     struct pem_reader reader = {pem};
-    struct pem_block block;
+    struct pem_block block, other = {0};
     enum pem_found found;
     size_t len = 0;
 
     while ((found = pem_next(&reader, &block, der)) > 0) {
         if (!pem_is_private_key(&block)) {
+            other = block;
             der->len = len;
             continue;
         }
         if (len > 0)
-            return err_set(err, ERR_KEY_INVALID, subject, "it holds more than one private key");
+            return err_set(err, CAUSE_KEYS_SEVERAL, subject, "it holds more than one private key");
         if (check_block(&block, subject, err) < 0)
             return -1;
         len = der->len;
@@ -130,7 +131,7 @@ static int read_block(struct bytes pem, struct buf *der, const char *subject, st
     if (found < 0)
         return pem_fail(found, &block, subject, err);
     if (len == 0)
-        return err_set(err, ERR_PEM_INVALID, subject, "it holds no PEM block of a private key");
+        return pem_lacks("PRIVATE KEY", &other, pem, subject, err);
     return 0;
 }
 

@@ -54,6 +54,13 @@ static struct key *invalid(const struct report *report, const char *why)
     return NULL;
 }
 
+/* Of a kind that is taken, in a form that is not. */
+static struct key *another_form(const struct report *report, const char *form)
+{
+    err_set(report->err, CAUSE_KEY_FORM, report->subject, "%s", form);
+    return NULL;
+}
+
 static struct key *unsupported(const struct report *report, const char *kind)
 {
     err_set(report->err, ERR_KEY_UNSUPPORTED, report->subject, "the key's kind is %s", kind);
@@ -147,9 +154,10 @@ static struct key *new_rsa(struct bytes in, const struct report *report)
         (void)snprintf(kind, sizeof kind, "RSA %u", bits);
         return unsupported(report, kind);
     }
-    if (values[RSA_E].len > 4 || !(values[RSA_E].data[values[RSA_E].len - 1] & 1) ||
-        key_bits(values[RSA_E]) < 2)
-        return invalid(report, "its public exponent is even, 1, or above 32 bits");
+    if (values[RSA_E].len > 4)
+        return unsupported(report, "RSA with a public exponent above 32 bits");
+    if (!(values[RSA_E].data[values[RSA_E].len - 1] & 1) || key_bits(values[RSA_E]) < 2)
+        return invalid(report, "its public exponent is even, or 1");
     if ((wrong = key_rsa_check(values)))
         return invalid(report, wrong);
     key = allocate(report, KEY_RSA, in.len);
@@ -193,11 +201,11 @@ static const struct curve *find_curve(struct bytes parameters, const struct repo
     size_t i;
 
     if (parameters.len > 0 && parameters.data[0] == DER_SEQUENCE) {
-        unsupported(report, "EC with explicit parameters");
+        another_form(report, "the key's kind is EC with explicit parameters");
         return NULL;
     }
     if (!der_take(&parameters, DER_OID, &oid) || parameters.len > 0) {
-        invalid(report, "its curve is not named");
+        another_form(report, "its curve is not named");
         return NULL;
     }
     for (i = 0; i < sizeof curves / sizeof curves[0]; i++) {
@@ -274,6 +282,8 @@ static struct key *new_ec(struct bytes in, struct bytes parameters, const struct
     if (!curve)
         return NULL;
     len = curve->bits / 8;
+    while (parts.scalar.len > len && parts.scalar.data[0] == 0) /* as some writers pad it */
+        parts.scalar = bytes_of(parts.scalar.data + 1, parts.scalar.len - 1);
     if (parts.scalar.len == 0 || parts.scalar.len > len)
         return invalid(report, "its value has a wrong length");
     key = allocate(report, KEY_EC, 3 * len + 1);
@@ -288,16 +298,20 @@ static struct key *new_ec(struct bytes in, struct bytes parameters, const struct
     return key;
 }
 
-/* The rest of PrivateKeyInfo, behind its version. Its attributes are left out. */
-static struct key *new_pkcs8(struct bytes in, const struct report *report)
+/* The rest of OneAsymmetricKey (RFC 5958), behind its version, which is 1 where a public key stands
+ * in it. Attributes and public key are left out. */
+static struct key *new_pkcs8(struct bytes in, int version, const struct report *report)
 {
-    struct bytes algorithm, oid, octets, attributes, null;
+    struct bytes algorithm, oid, octets, attributes, public, null;
     size_t i;
 
     if (!der_take(&in, DER_SEQUENCE, &algorithm) || !der_take(&in, DER_OCTET_STRING, &octets) ||
-        !der_take_optional(&in, DER_CONTEXT_CONSTRUCTED | 0, &attributes) || in.len > 0 ||
+        !der_take_optional(&in, DER_CONTEXT_CONSTRUCTED | 0, &attributes) ||
+        !der_take_optional(&in, DER_CONTEXT | 1, &public) || in.len > 0 ||
         !der_take(&algorithm, DER_OID, &oid))
         return invalid(report, "it is no whole PKCS#8 key");
+    if (version != (public.data ? 1 : 0))
+        return invalid(report, "its version is unknown");
     if (bytes_equal(oid, OID_EC))
         return new_ec(octets, algorithm, report);
     for (i = 0; i < sizeof others / sizeof others[0]; i++)
@@ -305,7 +319,7 @@ static struct key *new_pkcs8(struct bytes in, const struct report *report)
             return unsupported(report, others[i].name);
     if (!bytes_equal(oid, OID_RSA))
         return unsupported(report, "unknown");
-    if (!der_take(&algorithm, DER_NULL, &null) || null.len > 0 || algorithm.len > 0)
+    if (!der_take_optional(&algorithm, DER_NULL, &null) || null.len > 0 || algorithm.len > 0)
         return invalid(report, "its algorithm has parameters");
     return new_rsa(octets, report);
 }
@@ -333,7 +347,5 @@ struct key *key_new(struct bytes der, const char *subject, struct err *err)
     case DER_SEQUENCE: break;
     default: return invalid(&report, "it is no private key");
     }
-    if (version_of(number) != 0)
-        return invalid(&report, "its version is unknown");
-    return new_pkcs8(body, &report);
+    return new_pkcs8(body, version_of(number), &report);
 }

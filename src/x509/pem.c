@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/base64.h"
 #include "base/err.h"
+#include "base/slips.h"
 
 static const char BEGIN[] = "-----BEGIN ", END[] = "-----END ", DASHES[] = "-----";
 
@@ -148,6 +149,24 @@ int pem_fail(enum pem_found found, const struct pem_block *block, const char *su
                    pem_label_name(block));
 }
 
+int pem_lacks(const char *wanted, const struct pem_block *other, struct bytes text,
+              const char *subject, struct err *err)
+{
+    enum err_code cause = CAUSE_WRONG_FIELD;
+    const char *slip;
+
+    if (!other->label[0] && (cause = slips_find(text, &slip)) != ERR_NONE)
+        return err_set(err, cause, subject, "%s", slip);
+    if (!other->label[0])
+        return err_set(err, ERR_PEM_INVALID, subject, "it holds no PEM block %s", wanted);
+    if (strstr(other->label, "CERTIFICATE REQUEST"))
+        cause = CAUSE_CERTIFICATE_REQUEST;
+    if (strcmp(other->label, "PKCS7") == 0 || strcmp(other->label, "CMS") == 0)
+        cause = CAUSE_PKCS7;
+    return err_set(err, cause, subject, "it holds no PEM block %s, but %s", wanted,
+                   pem_label_name(other));
+}
+
 bool pem_is_certificate(const struct pem_block *block)
 {
     return strcmp(block->label, "CERTIFICATE") == 0 ||
@@ -209,6 +228,7 @@ enum pem_found pem_certificates(struct pem_list *list, struct bytes pem, struct 
             list->cert[list->count++].len = der->len - len;
             len = der->len;
         } else {
+            list->other = list->bad;
             wipe(der->data + len, der->len - len);
             der->len = len;
         }

@@ -35,6 +35,13 @@ enum pem_found pem_next(struct pem_reader *reader, struct pem_block *block, stru
 int pem_fail(enum pem_found found, const struct pem_block *block, const char *subject,
              struct err *err);
 
+/*
+ * The err of a text in which there is no block of the kind that is wanted; other: the last block
+ * that is there, its label "" where none is. ERR_PEM_INVALID, or what the text is by mistake.
+ */
+int pem_lacks(const char *wanted, const struct pem_block *other, struct bytes text,
+              const char *subject, struct err *err);
+
 /* Whether the label is one of a certificate: also as old OpenSSL and NSS write it. */
 bool pem_is_certificate(const struct pem_block *block);
 
@@ -46,8 +53,8 @@ bool pem_is_certificate(const struct pem_block *block);
 struct pem_list {
     struct bytes *cert;
     size_t max, count;
-    bool private_key; /* one of the blocks so far was one */
-    struct pem_block bad;
+    bool private_key;            /* one of the blocks so far was one */
+    struct pem_block bad, other; /* other: the last that is no certificate; its label "": none */
 };
 enum pem_found pem_certificates(struct pem_list *list, struct bytes pem, struct buf *der);
 

@@ -95,6 +95,8 @@ enum verify_status verify(const struct verify_request *request, char reason[VERI
 {
     enum verify_status status = check_limits(request, reason);
 
+    if (request->blamed != NULL)
+        *request->blamed = VERIFY_LEAF;
     if (status == VERIFY_OK)
         status = verify_chain(request, reason);
     if (status == VERIFY_OK)
@@ -114,7 +116,12 @@ const char *verify_status_name(enum verify_status status)
         [VERIFY_NAME_MISMATCH] = "name_mismatch",
         [VERIFY_COMMON_NAME_ONLY] = "common_name_only",
         [VERIFY_USAGE] = "usage",
+        [VERIFY_CA_USAGE] = "usage",
+        [VERIFY_NOT_CA] = "usage",
+        [VERIFY_PATH_LENGTH] = "usage",
+        [VERIFY_CONSTRAINTS] = "usage",
         [VERIFY_WEAK] = "weak",
+        [VERIFY_WEAK_KEY] = "weak",
         [VERIFY_CRITICAL] = "critical_extension",
         [VERIFY_LIMIT] = "limit",
     };

@@ -33,11 +33,19 @@ enum verify_status {
     VERIFY_NOT_YET_VALID,
     VERIFY_NAME_MISMATCH,
     VERIFY_COMMON_NAME_ONLY, /* the name stands in the common name alone, and allow_cn is off */
-    VERIFY_USAGE,    /* basicConstraints, pathLen, keyUsage, extendedKeyUsage, name constraints */
-    VERIFY_WEAK,     /* algorithm or key size refused */
+    VERIFY_USAGE,            /* keyUsage, extendedKeyUsage of a leaf */
+    VERIFY_CA_USAGE,         /* of an issuer */
+    VERIFY_NOT_CA,           /* an issuer's basicConstraints */
+    VERIFY_PATH_LENGTH,      /* its pathLenConstraint */
+    VERIFY_CONSTRAINTS,      /* its nameConstraints */
+    VERIFY_WEAK,             /* a signature's algorithm is refused */
+    VERIFY_WEAK_KEY,         /* a key's kind or size is */
     VERIFY_CRITICAL, /* a critical extension that is unknown or must not be; policyConstraints */
     VERIFY_LIMIT     /* too many certificates, bytes or signature checks */
 };
+
+/* A certificate's place on a path. */
+enum verify_role { VERIFY_LEAF, VERIFY_INTERMEDIATE, VERIFY_ANCHOR };
 
 #define VERIFY_REASON_MAX     256
 #define VERIFY_CHAIN_MAX      10
@@ -77,6 +85,8 @@ struct verify_request {
     struct verify_path_taken *taken; /* filled where a path is found, whatever is wrong with its
                                         leaf; NULL: not asked for */
     int64_t leeway;                  /* seconds that a certificate may begin too late */
+    enum verify_role *blamed; /* set to the place of the certificate that a failure is about; NULL:
+                                 not asked for */
 };
 
 /*
@@ -85,7 +95,7 @@ struct verify_request {
  */
 enum verify_status verify(const struct verify_request *request, char reason[VERIFY_REASON_MAX]);
 
-/* Stable word of a status: "no_issuer". */
+/* Stable word of a status, which several may share: "no_issuer". */
 const char *verify_status_name(enum verify_status status);
 
 #endif

@@ -11,13 +11,14 @@ enum verify_status verify_key(const struct cert *cert, char reason[VERIFY_REASON
 
     verify_title(cert, title);
     if (cert->key.key_type == 0)
-        return verify_refuse(reason, VERIFY_WEAK, "the key of %s is %s, which is not supported",
+        return verify_refuse(reason, VERIFY_WEAK_KEY, "the key of %s is %s, which is not supported",
                              title, cert->key_name);
     if (cert->key.key_type == BR_KEYTYPE_RSA && cert->key_bits < RSA_MIN)
-        return verify_refuse(reason, VERIFY_WEAK, "the key of %s is RSA %u: at least %d is needed",
-                             title, cert->key_bits, RSA_MIN);
+        return verify_refuse(reason, VERIFY_WEAK_KEY,
+                             "the key of %s is RSA %u: at least %d is needed", title,
+                             cert->key_bits, RSA_MIN);
     if (cert->key.key_type == BR_KEYTYPE_RSA && cert->key_bits > RSA_MAX)
-        return verify_refuse(reason, VERIFY_WEAK,
+        return verify_refuse(reason, VERIFY_WEAK_KEY,
                              "the key of %s is RSA %u: more than %d is not supported", title,
                              cert->key_bits, RSA_MAX);
     return VERIFY_OK;
@@ -44,16 +45,18 @@ enum verify_status verify_dates(const struct cert *cert, int64_t now, int64_t le
 
 static enum verify_status check_extensions(const struct cert *cert, char reason[VERIFY_REASON_MAX])
 {
-    char title[VERIFY_TITLE_MAX];
+    char title[VERIFY_TITLE_MAX], oid[VERIFY_TITLE_MAX];
 
-    if (!cert->refused_critical && !cert->has_policy_constraints)
+    if (!cert->refused_critical.data && !cert->has_policy_constraints)
         return VERIFY_OK;
     verify_title(cert, title);
     if (cert->has_policy_constraints)
         return verify_refuse(reason, VERIFY_CRITICAL,
                              "%s has policyConstraints, which are not supported", title);
+    cert_oid_text(cert->refused_critical, oid, sizeof oid);
     return verify_refuse(reason, VERIFY_CRITICAL,
-                         "%s has a critical extension that is unknown or must not be", title);
+                         "%s has a critical extension that is unknown or must not be: %s", title,
+                         oid);
 }
 
 static enum verify_status check_profile(const struct verify_request *request,
@@ -115,15 +118,16 @@ static enum verify_status check_authority(const struct verify_request *request,
 
     verify_title(issuer, title);
     if (!is_authority(request, issuer, is_anchor))
-        return verify_refuse(reason, VERIFY_USAGE,
+        return verify_refuse(reason, VERIFY_NOT_CA,
                              "%s has issued a certificate and is no CA (basicConstraints)", title);
     if (issuer->has_key_usage && !(issuer->key_usage & CERT_KU_CERT_SIGN))
-        return verify_refuse(reason, VERIFY_USAGE, "the keyUsage of %s has no keyCertSign", title);
+        return verify_refuse(reason, VERIFY_CA_USAGE, "the keyUsage of %s has no keyCertSign",
+                             title);
     if (!extended_usage_allows(issuer, request->purpose))
-        return verify_refuse(reason, VERIFY_USAGE, "the extendedKeyUsage of %s has no %s", title,
+        return verify_refuse(reason, VERIFY_CA_USAGE, "the extendedKeyUsage of %s has no %s", title,
                              purpose_text(request->purpose));
     if (issuer->path_len >= 0 && below > (size_t)issuer->path_len)
-        return verify_refuse(reason, VERIFY_USAGE, "the pathLenConstraint of %s is exceeded",
+        return verify_refuse(reason, VERIFY_PATH_LENGTH, "the pathLenConstraint of %s is exceeded",
                              title);
     if (request->path_max > 0 && below + here + 2 > request->path_max)
         return verify_refuse(reason, VERIFY_LIMIT, "the path has more than %zu certificates",

@@ -106,7 +106,8 @@ static bool base_matches(const struct der *base, const struct der *name, bool ex
         return domain_matches(base->value, name->value) ||
                (excluding && wildcard_covers(name->value, base->value));
     case GENERAL_IP: return network_matches(base->value, name->value);
-    case GENERAL_DIRECTORY: return dn_within(name->value, base->value);
+    case GENERAL_DIRECTORY:
+        return dn_within(name->value, base->value) <= (excluding ? DN_UNKNOWN : DN_SAME);
     default: return false;
     }
 }
@@ -121,8 +122,8 @@ static enum verify_status refuse(const struct constraints *constraints, const ch
     char title[VERIFY_TITLE_MAX];
 
     verify_title(constraints->issuer, title);
-    return verify_refuse(constraints->reason, VERIFY_USAGE, "the name constraints of %s %s", title,
-                         what);
+    return verify_refuse(constraints->reason, VERIFY_CONSTRAINTS, "the name constraints of %s %s",
+                         title, what);
 }
 
 enum found { FOUND_FORM = 1, FOUND_MATCH = 2 };
@@ -160,7 +161,9 @@ static enum verify_status check_name(const struct constraints *constraints, cons
     if (((permitted | excluded) & FOUND_FORM) && !processed(name->tag))
         return refuse(constraints, "are of a form that is not supported");
     if (excluded & FOUND_MATCH)
-        return refuse(constraints, "exclude a name of the certificates below it");
+        return refuse(
+            constraints,
+            "exclude a name of the certificates below it, or one that cannot be told from it");
     if (permitted == FOUND_FORM)
         return refuse(constraints, "do not permit a name of the certificates below it");
     return VERIFY_OK;

@@ -54,7 +54,6 @@ enum verify_status verify_constraints(const struct verify_request *request,
  * What the strict profile minds in a certificate and the other does not, as a clause; NULL:
  * nothing.
  */
-enum verify_role { VERIFY_LEAF, VERIFY_INTERMEDIATE, VERIFY_ANCHOR };
 const char *verify_departure(const struct cert *cert, enum verify_role role);
 
 /* Fills reason, cut to fit, and returns status. */

@@ -25,18 +25,20 @@ struct search {
     size_t next[VERIFY_CHAIN_MAX + 1]; /* the candidate to try next, by place */
     unsigned signatures;
     size_t constraints;
-    enum rank rank; /* of status and reason: the most telling failure so far */
+    enum rank rank; /* of status, blamed and reason: the most telling failure so far */
     enum verify_status status;
+    enum verify_role blamed;
     char *reason;
 };
 
-static void search_fail(struct search *search, enum rank rank, enum verify_status status,
-                        const char *reason)
+static void search_fail(struct search *search, enum rank rank, enum verify_role blamed,
+                        enum verify_status status, const char *reason)
 {
     if (rank <= search->rank)
         return;
     search->rank = rank;
     search->status = status;
+    search->blamed = blamed;
     (void)snprintf(search->reason, VERIFY_REASON_MAX, "%s", reason);
 }
 
@@ -53,7 +55,7 @@ static void fail_no_issuer(struct search *search, const struct cert *cert)
         (void)verify_refuse(reason, VERIFY_NO_ISSUER,
                             "the issuer of %s, \"%s\", is neither sent nor a trust anchor", title,
                             issuer);
-    search_fail(search, RANK_NO_ISSUER, VERIFY_NO_ISSUER, reason);
+    search_fail(search, RANK_NO_ISSUER, VERIFY_LEAF, VERIFY_NO_ISSUER, reason);
 }
 
 static bool is_anchor(const struct search *search, const struct cert *cert)
@@ -84,10 +86,12 @@ static bool key_id_contradicts(const struct cert *cert, const struct cert *issue
            !bytes_equal(cert->authority_key_id, issuer->subject_key_id);
 }
 
-/* Whether issuer signed cert. */
-static bool signature_good(struct search *search, const struct cert *cert,
-                           const struct cert *issuer)
+/* Whether issuer, of that role, signed the path's last certificate. */
+static bool signature_good(struct search *search, const struct cert *issuer, enum verify_role role)
 {
+    const struct cert *cert = search->path->cert[search->path->count - 1];
+    const enum verify_role signed_role =
+        search->path->count > 1 ? VERIFY_INTERMEDIATE : VERIFY_LEAF;
     char reason[VERIFY_REASON_MAX], title[VERIFY_TITLE_MAX], issuer_title[VERIFY_TITLE_MAX];
     enum verify_status status;
 
@@ -96,18 +100,18 @@ static bool signature_good(struct search *search, const struct cert *cert,
     if (cert->signature_key == 0 || cert->signature_hash == br_sha1_ID) {
         status = verify_refuse(reason, VERIFY_WEAK, "%s is signed by %s, which is not accepted",
                                title, cert->signature_name);
-        search_fail(search, RANK_ISSUER, status, reason);
+        search_fail(search, RANK_ISSUER, signed_role, status, reason);
     } else if ((status = verify_key(issuer, reason))) {
-        search_fail(search, RANK_ISSUER, status, reason);
+        search_fail(search, RANK_ISSUER, role, status, reason);
     } else if (search->signatures == VERIFY_SIGNATURES_MAX) {
-        search_fail(search, RANK_LIMIT, VERIFY_LIMIT, "too many signatures to check");
+        search_fail(search, RANK_LIMIT, signed_role, VERIFY_LIMIT, "too many signatures to check");
     } else {
         search->signatures++;
         if (cert_signed_by(cert, issuer))
             return true;
         status = verify_refuse(reason, VERIFY_BAD_SIGNATURE, "%s was not signed by the key of %s",
                                title, issuer_title);
-        search_fail(search, RANK_BAD_SIGNATURE, status, reason);
+        search_fail(search, RANK_BAD_SIGNATURE, signed_role, status, reason);
     }
     return false;
 }
@@ -138,18 +142,19 @@ static bool extend(struct search *search, const struct cert *issuer, bool anchor
 {
     struct verify_path *path = search->path;
     const struct cert *cert = path->cert[path->count - 1];
+    const enum verify_role role = anchor ? VERIFY_ANCHOR : VERIFY_INTERMEDIATE;
     char reason[VERIFY_REASON_MAX];
     enum verify_status status;
 
     if (!dn_equal(cert->issuer, issuer->subject) ||
         key_id_contradicts(cert, issuer) != second_round || (!anchor && in_path(path, issuer)) ||
-        !signature_good(search, cert, issuer))
+        !signature_good(search, issuer, role))
         return false;
     if ((status = verify_issuer(search->request, path, issuer, anchor, reason)) ||
         (status =
              verify_constraints(search->request, path, issuer, &search->constraints, reason))) {
         if (anchor || !is_of_dates(status) || !has_valid_twin(search, issuer))
-            search_fail(search, search->constraints == 0 ? RANK_LIMIT : RANK_ISSUER, status,
+            search_fail(search, search->constraints == 0 ? RANK_LIMIT : RANK_ISSUER, role, status,
                         reason);
         return false;
     }
@@ -195,5 +200,7 @@ enum verify_status verify_find_path(const struct verify_request *request, const 
     while (path->count > 0 && search.rank < RANK_LIMIT)
         if (search_step(&search))
             return VERIFY_OK;
+    if (request->blamed != NULL)
+        *request->blamed = search.blamed;
     return search.status;
 }

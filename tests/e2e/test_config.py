@@ -109,6 +109,17 @@ def test_a_mistake_in_what_is_not_needed(agent, tmp_path, put, good, command):
     assert agent.run(command, f"--config={path}").status in (0, 1, 69)
 
 
+@pytest.mark.parametrize("line", ["key-mode = 0777", "cert-mode = x", "dir-mode = 0", "log-level = loud", "log-format = xml"])
+def test_a_mode_that_is_wrong_keeps_nobody_from_asking(agent, tmp_path, put, good, enclave, line):
+    """Nor from removing: what is written has that mode, and nothing is."""
+    agent.fetch(put(good)).succeeded("installed")
+    path = config_file(tmp_path, f"dir = {agent.dir}\n{line}\n")
+    asked = agent.run("probe", f"--config={path}", f"--endpoint={enclave.endpoint}")
+    assert asked.status == 0 and "accepted" in asked.stdout and "config_mistake" in asked.stderr
+    assert agent.run("purge", f"--config={path}").status == 0 and not list(agent.dir.glob("client.*"))
+    assert agent.run("fetch", f"--config={path}", f"--secret={put(good)}").status == 78
+
+
 def config_file(tmp_path, text):
     path = tmp_path / "agent.conf"
     path.write_text(text)

@@ -455,6 +455,19 @@ def test_run_without_proc(serve, agent, aws, put, good, authority, hook, enclave
     assert service.stop()[0] == 0 and not service.all("error")
 
 
+def test_of_two_sets_a_hook_that_outlives_the_deadline(agent, put, good, tmp_path):
+    """Both are installed, and neither is told of: the status is the hook's."""
+    program = tmp_path / "hook"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    sets = [f"one={put(good)}", f"two={put(good)}"]
+    result = agent.fetch(sets, f"--on-change-exec={program}", deadline="6s")
+    assert result.status == 74, result.stderr
+    assert len(result.all("installed")) == 2
+    errors = result.all("error")
+    assert len(errors) == 2 and {error["code"] for error in errors} == {"hook_failed"}
+
+
 @pytest.mark.parametrize("ends", ["kill -9 $PPID; sleep 60", "kill -9 $PPID"])
 def test_fetch_whose_runner_dies(agent, put, good, hook, ends):
     """Nobody knows whether somebody was told, so that this is no success; and the next fetch tells."""

@@ -23,7 +23,7 @@ MEMBERS = {
         {
             "set": str,
             "outcome": (str, None),
-            "error": ({"code": str, "subject": (str, None), "reason": str, "remedy": str}, None),
+            "error": ({"code": str, "cause": str, "subject": (str, None), "reason": str, "remedy": str}, None),
             "last_fetch": ("time", None),
             "last_success": ("time", None),
             "region": (str, None),
@@ -39,9 +39,9 @@ MEMBERS = {
                 },
                 None,
             ),
-            "problem": ({"code": str, "subject": (str, None), "reason": str, "remedy": str}, None),
+            "problem": ({"code": str, "cause": str, "subject": (str, None), "reason": str, "remedy": str}, None),
             "on_change": str,
-            "on_change_error": ({"code": str, "subject": (str, None), "reason": str, "remedy": str}, None),
+            "on_change_error": ({"code": str, "cause": str, "subject": (str, None), "reason": str, "remedy": str}, None),
             "endpoints_accepting": (int, None),
         }
     ],

@@ -70,7 +70,7 @@ static void check_accepted(const struct verify_request *request)
 
     FUZZ_CHECK(cert_parse(&leaf, request->chain[0], reason) == 0);
     FUZZ_CHECK(leaf.not_before <= request->now);
-    FUZZ_CHECK(leaf.not_after >= request->now && !leaf.refused_critical);
+    FUZZ_CHECK(leaf.not_after >= request->now && !leaf.refused_critical.data);
     FUZZ_CHECK(!request->name ||
                name_verify(&leaf, request->name, request->allow_cn, reason) == VERIFY_OK);
     other.now = leaf.not_after + 1;

@@ -311,6 +311,17 @@ static void every_error_is_explained(void **state)
         assert_true(info->exit_status >= 64 && info->exit_status <= 78);
         assert_true(strlen(info->what) > 0 && strlen(info->remedy) > 0);
     }
+    for (code = ERR_CODES; code < ERR_CAUSES; code++) {
+        struct err err;
+
+        (void)err_set(&err, (enum err_code)code, "x", "y");
+        assert_true(err.code > ERR_NONE && err.code < ERR_CODES);
+        assert_ptr_equal(err_info((enum err_code)code), err_info(err.code));
+        assert_string_not_equal(err_cause(&err), err_info(err.code)->name);
+        assert_string_not_equal(err_remedy(&err), err_info(err.code)->remedy);
+        err.code = err.code == ERR_SYSTEM ? ERR_CONFIG : ERR_SYSTEM; /* whatever the cause was */
+        assert_string_equal(err_cause(&err), err_info(err.code)->name);
+    }
 }
 
 int main(void)

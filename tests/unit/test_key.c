@@ -92,8 +92,8 @@ static void other_kinds_are_refused_by_name(void **state)
         {"refused-dsa.key", "DSA", ERR_KEY_UNSUPPORTED},
         {"refused-encrypted.key", "password", ERR_KEY_ENCRYPTED},
         {"refused-encrypted.sec1", "password", ERR_KEY_ENCRYPTED},
-        {"refused-public.pem", "no PEM block of a private key", ERR_PEM_INVALID},
-        {"ca.pem", "no PEM block of a private key", ERR_PEM_INVALID},
+        {"refused-public.pem", "no PEM block PRIVATE KEY, but", ERR_PEM_INVALID},
+        {"ca.pem", "no PEM block PRIVATE KEY, but", ERR_PEM_INVALID},
     };
     size_t i;
 
@@ -347,7 +347,10 @@ static void an_ec_scalar_must_be_below_the_order(void **state)
     assert_false(accepts_scalar(scalar, 0));
     scalar[31] = 1;
     assert_true(accepts_scalar(scalar, 32));
+    assert_true(accepts_scalar(scalar, 33)); /* others write too many */
+    scalar[0] = 1;
     assert_false(accepts_scalar(scalar, 33));
+    scalar[0] = 0;
     assert_true(accepts_scalar(scalar + 31, 1)); /* some encoders drop leading zeros */
     memcpy(scalar, order, len);
     assert_false(accepts_scalar(scalar, 32));

@@ -185,7 +185,7 @@ static void constrained_common_names(void **state)
     request.allow_cn = true;
     assert_int_equal(chains_check(&request, "common-name-deep inter", "root"), VERIFY_OK);
     assert_int_equal(chains_check(&request, "common-name-deep inter-excluded", "root"),
-                     VERIFY_USAGE);
+                     VERIFY_CONSTRAINTS);
     assert_int_equal(chains_check(&request, "common-name-deep inter-permitted", "root"), VERIFY_OK);
 }
 
@@ -221,8 +221,8 @@ static void version_1(void **state)
     assert_int_equal(chains_check(&server, "v1-deep inter", "root"), VERIFY_USAGE);
     /* A version 1 certificate is a CA only where it is a root that was put among the anchors. */
     assert_int_equal(chains_check(&server, "under-v1", "root-v1"), VERIFY_OK);
-    assert_int_equal(chains_check(&server, "under-client", "./client"), VERIFY_USAGE);
-    assert_int_equal(chains_check(&server, "under-client ./client", "./ca"), VERIFY_USAGE);
+    assert_int_equal(chains_check(&server, "under-client", "./client"), VERIFY_NOT_CA);
+    assert_int_equal(chains_check(&server, "under-client ./client", "./ca"), VERIFY_NOT_CA);
 }
 
 /*

@@ -156,7 +156,7 @@ static void the_most_telling_failure(void **state)
     assert_int_equal(chains_check(&request, "expired", "root"), VERIFY_EXPIRED);
     assert_int_equal(chains_check(&chains_private, "deep inter-expired cross", "root"),
                      VERIFY_EXPIRED);
-    assert_int_equal(chains_check(&chains_private, "deep inter-no-ca", "root"), VERIFY_USAGE);
+    assert_int_equal(chains_check(&chains_private, "deep inter-no-ca", "root"), VERIFY_NOT_CA);
 }
 
 static void bounded_work(void **state)
@@ -193,16 +193,16 @@ static void an_issuer_that_may_not(void **state)
         enum verify_status status;
         const char *reason;
     } bad[] = {
-        {"deep inter-no-ca", VERIFY_USAGE, "no CA"},
-        {"deep inter-no-constraints", VERIFY_USAGE, "no CA"},
-        {"deep inter-no-sign", VERIFY_USAGE, "keyCertSign"},
-        {"deep inter-client", VERIFY_USAGE, "serverAuth"},
+        {"deep inter-no-ca", VERIFY_NOT_CA, "no CA"},
+        {"deep inter-no-constraints", VERIFY_NOT_CA, "no CA"},
+        {"deep inter-no-sign", VERIFY_CA_USAGE, "keyCertSign"},
+        {"deep inter-client", VERIFY_CA_USAGE, "serverAuth"},
         {"deep inter-critical", VERIFY_CRITICAL, "critical extension that is unknown"},
         {"deep inter-critical-key-id", VERIFY_CRITICAL, "or must not be"},
         {"deep inter-critical-policy", VERIFY_CRITICAL, "critical extension"},
         {"deep inter-policy-required", VERIFY_CRITICAL, "policyConstraints"},
         {"deep inter-sha1", VERIFY_WEAK, "SHA-1"},
-        {"deeper sub inter-pathlen", VERIFY_USAGE, "pathLenConstraint"},
+        {"deeper sub inter-pathlen", VERIFY_PATH_LENGTH, "pathLenConstraint"},
     };
     size_t i;
 
@@ -217,7 +217,7 @@ static void an_issuer_that_may_not(void **state)
     assert_int_equal(chains_check(&chains_strict, "deep inter-policy-rules", "root"), VERIFY_OK);
     assert_int_equal(chains_check(&chains_private, "leaf", "leaf root"), VERIFY_OK);
     assert_int_equal(chains_check(&chains_private, "deep", "inter-no-ca"),
-                     VERIFY_USAGE); /* anchors too */
+                     VERIFY_NOT_CA); /* anchors too */
 }
 
 static void path_max(void **state)
@@ -235,17 +235,25 @@ static void path_max(void **state)
 
 static void weak_keys_and_algorithms(void **state)
 {
-    static const char *const bad[][2] = {
-        {"rsa1024", "RSA 1024"}, {"ed25519", "Ed25519"}, {"p192", "EC on another curve"},
-        {"sha1", "SHA-1"},       {"pss", "RSASSA-PSS"},
+    static const struct {
+        const char *chain, *reason;
+        enum verify_status status;
+    } bad[] = {
+        {"rsa1024", "RSA 1024", VERIFY_WEAK_KEY},
+        {"ed25519", "Ed25519", VERIFY_WEAK_KEY},
+        {"p192", "EC on another curve", VERIFY_WEAK_KEY},
+        {"sha1", "SHA-1", VERIFY_WEAK},
+        {"pss", "RSASSA-PSS", VERIFY_WEAK},
     };
     size_t i;
 
     (void)state;
     for (i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        assert_int_equal(chains_check(&chains_private, bad[i][0], "root root-rsa"), VERIFY_WEAK);
-        chains_assert_reason(bad[i][1]);
-        assert_int_equal(chains_check(&chains_strict, bad[i][0], "root root-rsa"), VERIFY_WEAK);
+        assert_int_equal(chains_check(&chains_private, bad[i].chain, "root root-rsa"),
+                         bad[i].status);
+        chains_assert_reason(bad[i].reason);
+        assert_int_equal(chains_check(&chains_strict, bad[i].chain, "root root-rsa"),
+                         bad[i].status);
     }
 }
 
@@ -315,13 +323,14 @@ static void name_constraints(void **state)
     }
     for (i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         (void)snprintf(chain, sizeof chain, "deep inter-%s", bad[i][0]);
-        assert_int_equal(chains_check(&chains_private, chain, "root"), VERIFY_USAGE);
+        assert_int_equal(chains_check(&chains_private, chain, "root"), VERIFY_CONSTRAINTS);
         chains_assert_reason(bad[i][1]);
-        assert_int_equal(chains_check(&chains_strict, chain, "root"), VERIFY_USAGE);
+        assert_int_equal(chains_check(&chains_strict, chain, "root"), VERIFY_CONSTRAINTS);
     }
     /* A form that is not processed is refused where it would decide. */
     assert_int_equal(chains_check(&chains_strict, "deep-email inter", "root"), VERIFY_OK);
-    assert_int_equal(chains_check(&chains_strict, "deep-email inter-email", "root"), VERIFY_USAGE);
+    assert_int_equal(chains_check(&chains_strict, "deep-email inter-email", "root"),
+                     VERIFY_CONSTRAINTS);
     chains_assert_reason("not supported");
 }
 

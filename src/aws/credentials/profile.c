@@ -52,7 +52,7 @@ static int ask_source(const struct aws *aws, const char *profile, struct credent
         state = sources[i].resolve(aws, credentials, &why);
         if (state == SOURCE_FOUND)
             return 0;
-        return err_set(err, state == SOURCE_FAILED ? why.code : ERR_CREDENTIALS_FAILED, profile,
+        return err_set(err, state == SOURCE_FAILED ? why.cause : ERR_CREDENTIALS_FAILED, profile,
                        "credential_source %s: %s", sources[i].name, why.reason);
     }
     return err_set(err, ERR_CREDENTIALS_FAILED, profile,
@@ -70,7 +70,7 @@ static struct sts_role role_of(const struct aws *aws, const char *profile)
 }
 
 static int begin_profile(const struct aws *aws, const struct profile_chain *chain,
-                 struct credentials *credentials, struct err *err)
+                         struct credentials *credentials, struct err *err)
 {
     struct sts_role role;
 
