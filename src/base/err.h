@@ -96,14 +96,13 @@ enum err_code {
     ERR_LABEL,
     ERR_NOT_WRITABLE,
     ERR_RUN_UNHEALTHY,
-    ERR_CODES, /* how many there are; not a code */
 
     /*
      * Causes, for who knows more than the code says: each is given to err_set() in the place of its
      * code, which it implies, and has a remedy of its own. An error whose cause is not here has its
      * code for a cause.
      */
-    CAUSE_BASE64 = ERR_CODES,
+    CAUSE_BASE64,
     CAUSE_UTF16,
     CAUSE_BINARY,
     CAUSE_ENCODED_TWICE,
@@ -151,6 +150,7 @@ enum err_code {
     CAUSE_DISK_FULL,
     ERR_CAUSES /* the end of codes and causes */
 };
+#define ERR_CODES CAUSE_BASE64 /* the end of codes, where the causes begin */
 
 #define ERR_SUBJECT_MAX 256
 #define ERR_REASON_MAX  768
