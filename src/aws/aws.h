@@ -2,6 +2,7 @@
 #ifndef AWS_AWS_H
 #define AWS_AWS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "x509/verify.h"
@@ -20,7 +21,10 @@ struct aws {
     const char *region; /* asked whatever is configured, with AWS's own endpoints; NULL: none */
     int64_t deadline;   /* on clock_ms(): nothing goes on beyond it */
     const struct profiles *profiles; /* the SDKs' shared files; NULL: none */
-    struct aws_kept *kept;           /* from one conversation to the next; NULL: nothing */
+    bool once;                       /* nothing is asked twice */
+    char *found; /* ERR_REASON_MAX bytes, for which source of credentials it was, and why those
+                    before it gave none; NULL */
+    struct aws_kept *kept; /* from one conversation to the next; NULL: nothing */
     char
         *instance_region; /* REGION_MAX bytes of the user's, "" until it is known; NULL: ask anew */
 };

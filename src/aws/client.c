@@ -228,7 +228,8 @@ static bool mend(struct client *client, const struct aws_error *error, struct me
         return true;
     if (!client->aws->kept && aws_clock_wait(error, client->aws->deadline))
         return true; /* run has another cycle for that */
-    if ((expired || error->means == ERR_CREDENTIALS_UNKNOWN) && !mended->credentials) {
+    if (!client->aws->once && (expired || error->means == ERR_CREDENTIALS_UNKNOWN) &&
+        !mended->credentials) {
         mended->credentials = true;
         log_event(LOG_LEVEL_WARNING, "credentials_refused", log_s("cause", error->text));
         return refresh_credentials(client);
@@ -255,6 +256,7 @@ static int perform(struct client *client, const struct client_call *call,
     struct retry retry = {.step = call->step,
                           .object = call->object,
                           .deadline = client->aws->deadline,
+                          .once = client->aws->once,
                           .max_attempts = client->max_attempts,
                           .quota = &client->quota};
     struct mended mended = {0};
@@ -271,7 +273,7 @@ static int perform(struct client *client, const struct client_call *call,
         }
         aws_error_read(&refusal->error, response);
         class = retry_classify(response, refusal->error.code);
-        again = mend(client, &refusal->error, &mended);
+        again = mend(client, &refusal->error, &mended) && !client->aws->once;
         if (again)
             retry.attempt++;
         else

@@ -85,6 +85,9 @@ static int find_credentials(const struct aws *aws, struct credentials *credentia
 
     if (walk_chain(aws, credentials, looked, err) != SOURCE_FOUND)
         return -1;
+    if (aws->found)
+        (void)snprintf(aws->found, ERR_REASON_MAX, "%s%s%.700s", credentials->source,
+                       *looked ? ", after " : "", looked);
     log_event(
         LOG_LEVEL_INFO, "credentials", log_s("source", credentials->source),
         log_s("profile", strcmp(credentials->source, "profile") == 0 ? aws->profiles->name : NULL),

@@ -152,8 +152,10 @@ static bool may_try_again(const struct imds *imds, const struct http_response *r
 static int ask_imds(struct imds *imds, const struct question *question,
                     struct http_response *response, struct aws_error *error, struct err *err)
 {
-    struct retry retry = {
-        .step = "instance_metadata", .object = question->path, .deadline = imds->aws->deadline};
+    struct retry retry = {.step = "instance_metadata",
+                          .object = question->path,
+                          .deadline = imds->aws->deadline,
+                          .once = imds->aws->once};
     enum retry_class class;
 
     do {

@@ -188,7 +188,7 @@ bool retry_wait(struct retry *retry, enum retry_class class, const struct http_r
 
     random_bytes(&random, sizeof random);
     delay = retry_next(retry, class, hint, random);
-    if (delay < 0 || left <= LAST_TRY_MS)
+    if (retry->once || delay < 0 || left <= LAST_TRY_MS)
         return false;
     if (delay > left - LAST_TRY_MS)
         delay = left - LAST_TRY_MS;

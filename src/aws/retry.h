@@ -45,6 +45,7 @@ struct retry {
     int64_t deadline;          /* on clock_ms() */
     unsigned max_attempts;     /* tries of a round; 0: one round without end */
     struct retry_quota *quota; /* NULL: none */
+    bool once;                 /* one try, whatever comes of it */
     unsigned attempt;          /* tries that have failed so far */
     unsigned round;            /* rounds that have failed so far */
     unsigned tries;            /* of this round */

@@ -154,8 +154,10 @@ static bool sign_again(struct call *call, const struct aws_error *error)
 
 static int perform(struct call *call, struct http_response *response, struct err *err)
 {
-    struct retry retry = {
-        .step = call->step, .object = call->role->arn, .deadline = call->aws->deadline};
+    struct retry retry = {.step = call->step,
+                          .object = call->role->arn,
+                          .deadline = call->aws->deadline,
+                          .once = call->aws->once};
     struct aws_error error;
 
     if (client_attempts(call->aws, &retry.max_attempts, err) < 0)
@@ -167,7 +169,7 @@ static int perform(struct call *call, struct http_response *response, struct err
         if (response->result == HTTP_ANSWERED && response->status == 200)
             return 0;
         aws_error_read(&error, response);
-    } while (sign_again(call, &error) ||
+    } while ((sign_again(call, &error) && !retry.once) ||
              retry_wait(&retry, classify(response, error.code), response, error.text));
     return refused(call, &error, response, err);
 }

@@ -91,6 +91,11 @@ enum err_code {
     ERR_SYSTEM,
     ERR_DEADLINE,
     ERR_OUTPUT,
+    ERR_CERTIFICATE_ENDS,
+    ERR_READER_DENIED,
+    ERR_LABEL,
+    ERR_NOT_WRITABLE,
+    ERR_RUN_UNHEALTHY,
     ERR_CODES, /* the end of codes; none itself */
 
     /*

@@ -259,6 +259,24 @@ const struct err_info err_codes[ERR_CODES] = {
                     "Free space where it goes, or let its reader read to the end."},
     [ERR_DEADLINE] = {"deadline", EX_TEMPFAIL, ERR_IS_PASSING, "the deadline has passed",
                       "Allow more time with --deadline; the log shows where it went."},
+    [ERR_CERTIFICATE_ENDS] = {"certificate_ends", EX_DATAERR, ERR_LASTING,
+                              "a certificate ends soon",
+                              "Issue a new one and put it into the secret."},
+    [ERR_READER_DENIED] =
+        {"reader_denied", EX_NOPERM, ERR_LASTING, "a reader cannot read the identity",
+         "Let the agent install it with --owner UID:GID of the reader, and key-mode 0640 for the "
+         "group."},
+    [ERR_LABEL] = {"selinux_label", EX_NOPERM, ERR_LASTING,
+                   "SELinux keeps containers from the identity",
+                   "Give it the type container_ro_file_t: docs/selinux.md."},
+    [ERR_NOT_WRITABLE] = {"not_writable", EX_CANTCREAT, ERR_LASTING,
+                          "a file that is configured cannot be written",
+                          "Make its directory, and let the agent's user write there; in a unit, "
+                          "ReadWritePaths=."},
+    [ERR_RUN_UNHEALTHY] = {"run_unhealthy", EX_UNAVAILABLE, ERR_LASTING,
+                           "mtls-agent run is not as it should be",
+                           "See mtls-agent status, and its log; then systemctl restart "
+                           "mtls-agent."},
 };
 
 /* In the order of enum err_code. What is not said here, the code's row says. */

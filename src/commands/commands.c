@@ -8,6 +8,7 @@
 enum {
     FETCH = NEED_TARGET | NEED_INSTALL | NEED_NETWORK | NEED_AWS,
     RUN = FETCH | NEED_RELOAD | NEED_PUBLISH,
+    DOCTOR = NEED_TARGET | NEED_NETWORK | NEED_AWS | NEED_STATUS,
     PURGE = NEED_TARGET | NEED_INSTALL | NEED_STATUS | NEED_PUBLISH
 };
 
@@ -26,6 +27,10 @@ const struct command command_list[] = {
      "show what run says about itself", NULL},
     {"healthcheck", command_healthcheck, NEED_TARGET | NEED_STATUS, false, false, LOG_LEVEL_ERROR,
      "exit 0 where all is well, else 1, and why", healthcheck_fail},
+    {"doctor", command_doctor, DOCTOR, false, true, LOG_LEVEL_ERROR,
+     "find out what is wrong, from the configuration to the enclave", doctor_fail},
+    {"check-config", command_check_config, 0, false, true, LOG_LEVEL_ERROR,
+     "find every mistake in file, variables and options of a COMMAND", NULL},
     {"purge", command_purge, PURGE, false, false, LOG_LEVEL_DEBUG,
      "remove all that was ever installed here", NULL},
     {0},

@@ -3,6 +3,8 @@
 #define COMMANDS_COMMANDS_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "base/log.h"
 
@@ -36,6 +38,13 @@ int command_status(const struct config *config, unsigned needs);
 int command_healthcheck(const struct config *config, unsigned needs);
 int command_purge(const struct config *config, unsigned needs);
 
+int command_doctor(const struct config *config, unsigned needs);
+int command_check_config(const struct config *config, unsigned needs);
+
 int healthcheck_fail(const struct err *err);
+int doctor_fail(const struct err *err);
+
+/* Whether run is alive and writes its status as it should; else why not. */
+bool healthcheck_runs(const struct config *config, int64_t deadline, char *reason, size_t size);
 
 #endif

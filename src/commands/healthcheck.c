@@ -200,6 +200,16 @@ static bool check_status(struct health *health)
     return good;
 }
 
+bool healthcheck_runs(const struct config *config, int64_t deadline, char *reason, size_t size)
+{
+    struct health health = {.config = config, .deadline = deadline};
+
+    if (check_alive(&health))
+        (void)check_status(&health);
+    (void)snprintf(reason, size, "%s", health.reason);
+    return !health.bad;
+}
+
 static int put_line(void *unused, struct bytes line)
 {
     (void)unused;

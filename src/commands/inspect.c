@@ -127,19 +127,57 @@ static int read_document(const char *path, struct buf *text, struct err *err)
     return result < 0 ? err_set_errno(err, CAUSE_FILE_UNREADABLE, path, "it cannot be read") : 0;
 }
 
-static int inspect_document(struct inspection *inspection, const char *path, struct err *err)
+static int read_object(const char *path, struct object *object, struct err *err)
 {
-    struct object object = {.source = strcmp(path, "-") == 0 ? "standard input" : path};
     struct buf text = {.tag = ARENA_DOCUMENT, .max = DOCUMENT_MAX};
     int result = read_document(path, &text, err);
 
-    object.complete = bundle_is_object(buf_bytes(&text));
+    object->source = strcmp(path, "-") == 0 ? "standard input" : path;
+    object->complete = bundle_is_object(buf_bytes(&text));
     if (result == 0)
-        result = bundle_add(&object.bundle, buf_bytes(&text), object.source, err);
+        result = bundle_add(&object->bundle, buf_bytes(&text), object->source, err);
+    buf_free(&text);
+    return result;
+}
+
+static int inspect_document(struct inspection *inspection, const char *path, struct err *err)
+{
+    struct object object = {0};
+    int result = read_object(path, &object, err);
+
     if (result == 0)
         result = inspect_object(inspection, &object, err);
     bundle_free(&object.bundle);
-    buf_free(&text);
+    return result;
+}
+
+/* Each by itself is not judged here: only what one makes of the other. */
+static int compare_documents(struct inspection *inspection, struct err *err)
+{
+    const struct expected anybody = {0};
+    const char *const paths[] = {inspection->config->operand, inspection->config->other};
+    struct inspected both[2] = {{.now = inspection->now}, {.now = inspection->now}};
+    struct report *reports[2] = {NULL, NULL};
+    int i, result = 0;
+
+    for (i = 0; i < 2 && result == 0; i++) {
+        struct object object = {0};
+        const struct report_request request = {
+            .bundle = &object.bundle, .expected = &anybody, .now = inspection->now};
+
+        result = read_object(paths[i], &object, err);
+        if (result == 0)
+            reports[i] = report_new(&request, object.source, err);
+        result = reports[i] ? 0 : -1;
+        both[i].source = object.source;
+        both[i].report = reports[i];
+        bundle_free(&object.bundle);
+    }
+    if (result == 0)
+        inspection->good = inspect_compare(
+            &inspection->out, inspection->config->json ? &inspection->writer : NULL, both);
+    report_free(reports[0]);
+    report_free(reports[1]);
     return result;
 }
 
@@ -168,7 +206,9 @@ static void inspect_all(struct inspection *inspection, const struct work *work)
     int result;
 
     for (i = 0; i < count; i++) {
-        if (config->operand)
+        if (config->operand && config->other)
+            result = compare_documents(inspection, &err);
+        else if (config->operand)
             result = inspect_document(inspection, config->operand, &err);
         else
             result =

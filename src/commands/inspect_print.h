@@ -2,6 +2,7 @@
 #ifndef COMMANDS_INSPECT_PRINT_H
 #define COMMANDS_INSPECT_PRINT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct buf;
@@ -16,6 +17,12 @@ struct inspected {
 };
 void inspect_print_text(struct buf *out, const struct inspected *inspected);
 void inspect_print_json(struct json_writer *writer, const struct inspected *inspected);
+
+/*
+ * One against the other: whether each would accept the other, and what is the same in both. writer:
+ * as JSON; NULL: as text. Whether they would.
+ */
+bool inspect_compare(struct buf *out, struct json_writer *writer, const struct inspected both[2]);
 
 /* Whole days until then; negative once it is past. */
 int64_t inspect_days(int64_t then, int64_t now);

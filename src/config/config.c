@@ -43,9 +43,13 @@ static int read_file(struct parse *parse)
     if (!config->file)
         return 0;
     if (is_default_of_image(parse))
-        parse->set_by[option_find("command") - options] = SOURCE_NONE;
+        parse->store->set_by[option_find("command") - options] = SOURCE_NONE;
     if (config_file_read(parse) == 0)
         return 0;
+    if (parse_collects(parse, NULL)) {
+        parse->line = 0;
+        return 0;
+    }
     /* Another file is inspected whatever is wrong with this one. */
     if (named || !config->operand || !is_command(config, "inspect") || !parse_forgives(parse, NULL))
         return -1;
@@ -72,7 +76,8 @@ static int refuse_option(struct parse *parse, const char *name, const char *why)
         option_variable(parse->place, option_find(name));
     else
         (void)snprintf(parse->place, sizeof parse->place, "--%s", name);
-    return parse_refuse(parse, "%s %s", name, why);
+    (void)parse_refuse(parse, "%s %s", name, why);
+    return parse_collects(parse, NULL) ? 0 : -1;
 }
 
 /* Whether anything but the command line took part. */
@@ -81,22 +86,24 @@ static bool is_configured(const struct parse *parse)
     bool any = parse->store->config.file != NULL;
 
     for (size_t i = 0; i < option_count; i++)
-        any = any || parse->set_by[i] == SOURCE_ENVIRONMENT;
+        any = any || parse->store->set_by[i] == SOURCE_ENVIRONMENT;
     return any;
 }
 
 /* On the command line an option is meant for the command that stands there. */
 static int check_flags(struct parse *parse)
 {
-    const unsigned verb = verb_of(parse->store->config.command);
+    const unsigned verb = verb_takes(verb_of(parse->store->config.command)) | parse->collects;
     char verbs[VERBS_TEXT_MAX], why[2 * VERBS_TEXT_MAX];
 
     for (size_t i = 0; verb && i < option_count; i++) {
-        if (parse->set_by[i] != SOURCE_FLAGS || !options[i].verbs || (options[i].verbs & verb))
+        if (parse->store->set_by[i] != SOURCE_FLAGS || !options[i].verbs ||
+            (options[i].verbs & verb))
             continue;
         (void)snprintf(why, sizeof why, "means nothing to %s: it is for %s",
                        parse->store->config.command, verbs_text(verbs, options[i].verbs));
-        return refuse_option(parse, options[i].name, why);
+        if (refuse_option(parse, options[i].name, why))
+            return -1;
     }
     return 0;
 }
@@ -132,13 +139,15 @@ static int check_files(struct parse *parse)
     for (size_t i = 1; i < count; i++) {
         if (!files[i].path)
             continue;
-        if (is_of_set(config, files[i].path))
-            return refuse_option(parse, files[i].name, "is a file of the installed set");
+        if (is_of_set(config, files[i].path) &&
+            refuse_option(parse, files[i].name, "is a file of the installed set"))
+            return -1;
         for (size_t j = 0; j < i; j++) {
             if (!files[j].path || strcmp(files[i].path, files[j].path) != 0)
                 continue;
             (void)snprintf(why, sizeof why, "is the file of %s as well", files[j].name);
-            return refuse_option(parse, files[i].name, why);
+            if (refuse_option(parse, files[i].name, why))
+                return -1;
         }
     }
     return 0;
@@ -188,6 +197,66 @@ static int check_healthcheck(struct parse *parse)
     return refuse_option(parse, "min-endpoints", "is more than there are endpoints");
 }
 
+/* What means nothing together. */
+static int check_together(struct parse *parse)
+{
+    const struct config *config = &parse->store->config;
+    const bool runs = is_command(config, "run");
+    const struct {
+        bool wrong;
+        const char *option, *why;
+    } flaws[] = {
+        {config->version_id && config->set_count > 0 &&
+             (config->set_count > 1 || config->sets[0].secret_count > 1),
+         "version-id", "is of one secret, and there are several"},
+        {config->endpoint_url && strncasecmp(config->endpoint_url, "http://", 7) == 0 &&
+             !config->allow_plaintext_endpoint,
+         "endpoint-url",
+         "is http://, over which keys travel in the clear; for a test on this machine there is "
+         "allow-plaintext-endpoint"},
+        {config->role_session_name && !config->role_arn, "role-session-name",
+         "names the session of no role-arn"},
+        {config->role_external_id && !config->role_arn, "role-external-id",
+         "is given to no role-arn"},
+        {config->rehearse == REHEARSE_REQUIRE && config->endpoint_count == 0, "rehearse",
+         "is \"require\", and there is no endpoint to ask"},
+        {config->dry_run && (config->endpoint_count == 0 || config->rehearse == REHEARSE_OFF),
+         "dry-run", "proves nothing without an endpoint to ask"},
+        {config->rollback && config->dry_run, "rollback",
+         "changes what is installed, and dry-run does not"},
+        {runs && config->dry_run, "dry-run", "is for fetch, once; run stays"},
+        {runs && config->rollback, "rollback", "is for fetch, once; run stays"},
+    };
+
+    for (size_t i = 0; i < sizeof flaws / sizeof flaws[0]; i++)
+        if (flaws[i].wrong && refuse_option(parse, flaws[i].option, flaws[i].why))
+            return -1;
+    return 0;
+}
+
+static int check_attest(struct parse *parse, const char *option, const char *why)
+{
+    const int refused = why ? refuse_option(parse, option, why) : 0;
+
+    if (why && strcmp(option, "attest") == 0) /* a policy, wherever its parts are from */
+        parse->err->code = ERR_CONFIG;
+    return refused;
+}
+
+static int check_secret(struct parse *parse)
+{
+    const struct config *config = &parse->store->config;
+
+    if (!(is_command(config, "fetch") || is_command(config, "run")) || config->set_count > 0)
+        return 0;
+    (void)err_set(
+        parse->err, is_configured(parse) ? ERR_CONFIG : ERR_USAGE, config->file,
+        "%s needs a secret: --secret, MTLS_AGENT_SECRET, or a line \"secret = ...\" in the "
+        "configuration file",
+        config->command);
+    return parse_collects(parse, NULL) ? 0 : -1;
+}
+
 /* Nothing is begun that would end at a path. */
 static int check_dir(struct parse *parse)
 {
@@ -220,42 +289,42 @@ static int check_whole(struct parse *parse)
     if (only_looks(config))
         return 0;
     if (check_files(parse) || check_waves(parse) ||
-        (is_command(config, "run") && check_rollback(parse)))
+        (is_command(config, "run") && check_rollback(parse)) || check_together(parse))
         return -1;
-    if (config->version_id && config->set_count > 0 &&
-        (config->set_count > 1 || config->sets[0].secret_count > 1))
-        return refuse_option(parse, "version-id", "is of one secret, and there are several");
     if (config->version_id && option_source(parse, "version-stage") == SOURCE_DEFAULT)
         config->version_stage = NULL;
-    if (config->endpoint_url && strncasecmp(config->endpoint_url, "http://", 7) == 0 &&
-        !config->allow_plaintext_endpoint)
-        return refuse_option(parse, "endpoint-url",
-                             "is http://, over which keys travel in the clear; for a test on this "
-                             "machine there is allow-plaintext-endpoint");
-    if (config->role_session_name && !config->role_arn)
-        return refuse_option(parse, "role-session-name", "names the session of no role-arn");
-    if (config->role_external_id && !config->role_arn)
-        return refuse_option(parse, "role-external-id", "is given to no role-arn");
-    if (config->rehearse == REHEARSE_REQUIRE && config->endpoint_count == 0)
-        return refuse_option(parse, "rehearse", "is \"require\", and there is no endpoint to ask");
-    if (config->dry_run && (config->endpoint_count == 0 || config->rehearse == REHEARSE_OFF))
-        return refuse_option(parse, "dry-run", "proves nothing without an endpoint to ask");
-    if (config->rollback && config->dry_run)
-        return refuse_option(parse, "rollback", "changes what is installed, and dry-run does not");
-    if (is_command(config, "run") && (config->dry_run || config->rollback))
-        return refuse_option(parse, config->dry_run ? "dry-run" : "rollback",
-                             "is for fetch, once; run stays");
-    if (why) {
-        (void)refuse_option(parse, option, why);
-        if (strcmp(option, "attest") == 0) /* a policy, wherever its parts are from */
-            parse->err->code = ERR_CONFIG;
+    return check_attest(parse, option, why) || check_secret(parse) ? -1 : 0;
+}
+
+/* check-config: the verb whose view is taken is the one behind it, else the file's, else run. */
+static int choose_view(struct parse *parse)
+{
+    struct config *config = &parse->store->config;
+    const struct option *command = option_find("command");
+
+    if (parse->collects != VERB_CHECK_CONFIG)
+        return 0;
+    if (config->operand && !verb_of(config->operand))
+        return err_set(parse->err, ERR_USAGE, config->operand, "%s", value_command(""));
+    if (!config->operand)
+        parse->store->set_by[command - options] = SOURCE_NONE;
+    config->command = config->operand ? config->operand : "run";
+    config->operand = NULL;
+    return 0;
+}
+
+static int read_sources(struct parse *parse)
+{
+    struct config *config = &parse->store->config;
+
+    if (config_flags_read(parse, parse->store->argc, parse->store->argv) || choose_view(parse) ||
+        config_env_read(parse) || config_variables_check(parse) || read_file(parse) ||
+        set_defaults(parse) || check_whole(parse))
         return -1;
+    if (parse->collects == VERB_CHECK_CONFIG) {
+        config->view = config->command;
+        config->command = "check-config";
     }
-    if ((is_command(config, "fetch") || is_command(config, "run")) && config->set_count == 0)
-        return err_set(parse->err, is_configured(parse) ? ERR_CONFIG : ERR_USAGE, config->file,
-                       "%s needs a secret: --secret, MTLS_AGENT_SECRET, or a line "
-                       "\"secret = ...\" in the configuration file",
-                       config->command);
     return 0;
 }
 
@@ -270,9 +339,7 @@ int config_parse(int argc, char *const argv[], struct config **out, struct err *
     store->config.at = CONFIG_NOW;
     store->argc = argc;
     store->argv = argv;
-    if (config_flags_read(&parse, argc, argv) || config_env_read(&parse) ||
-        config_variables_check(&parse) || read_file(&parse) || set_defaults(&parse) ||
-        check_whole(&parse)) {
+    if (read_sources(&parse)) {
         config_free(&store->config);
         return -1;
     }
@@ -331,6 +398,14 @@ void config_free(struct config *config)
     free(store);
 }
 
+static void log_mistake(const struct config_mistake *mistake)
+{
+    char text[ERR_SUBJECT_MAX + ERR_REASON_MAX + 2];
+
+    (void)snprintf(text, sizeof text, "%s: %s", mistake->place, mistake->reason);
+    log_event(LOG_LEVEL_WARNING, "config_mistake", log_s("reason", text));
+}
+
 void config_log(const struct config *config)
 {
     if (config->file)
@@ -338,8 +413,8 @@ void config_log(const struct config *config)
     if (config->file_ignored)
         log_event(LOG_LEVEL_WARNING, "config_ignored", log_s("file", config->file_ignored),
                   log_s("read", config->file));
-    if (config->mistake)
-        log_event(LOG_LEVEL_WARNING, "config_mistake", log_s("reason", config->mistake));
+    if (config->mistake_count > 0 && !config->view)
+        log_mistake(&config->mistakes[0]);
     config_env_log();
     config_attest_log(config);
 }

@@ -27,6 +27,7 @@ struct err;
 #define CONFIG_WAVES_MAX      8
 #define CONFIG_ROOTS_MAX      8
 #define CONFIG_ROOT_SIZE      32 /* a SHA-256 */
+#define CONFIG_MISTAKES_MAX   64
 
 /* Secrets that make one installed set. Sets stand in the order of their first secret. */
 struct config_set {
@@ -79,12 +80,20 @@ enum attest_convention {
 
 #define CONFIG_NOW INT64_MIN
 
+/* Something wrong with the configuration that did not end the parsing of it. */
+struct config_mistake {
+    const char *place, *reason; /* the flag, the variable or the file; "line 3: ..." */
+};
+
 struct config {
     const char *command;      /* the verb, of the command line, else of the file; NULL: none */
     const char *operand;      /* the word behind it, or NULL */
+    const char *other;        /* inspect: the word behind that */
     const char *file;         /* the configuration file read, NULL: none */
     const char *file_ignored; /* a second one that was found and not read, or NULL */
-    const char *mistake;      /* the first one that the command does without, or NULL */
+    const char *view;         /* check-config: the verb that all is looked at for */
+    struct config_mistake mistakes[CONFIG_MISTAKES_MAX]; /* that the command does without */
+    size_t mistake_count;
     struct config_set sets[CONFIG_SETS_MAX];
     size_t set_count;
     struct endpoint *endpoints;
@@ -100,6 +109,9 @@ struct config {
     bool allow_plaintext_endpoint;
     const char *proxy, *no_proxy; /* for AWS; NULL: as the variables say */
     const char *ca_bundle;        /* for AWS: a file's path, or PEM; NULL: as the SDKs choose it */
+    bool reader_set;              /* as-user */
+    uid_t reader;
+    gid_t reader_group;
     /* Asked in place of a secret's own, in this order. */
     const char *fallback_regions[CONFIG_TEXTS_MAX];
     size_t fallback_region_count;
@@ -176,6 +188,17 @@ struct config {
  */
 int config_parse(int argc, char *const argv[], struct config **out, struct err *err);
 void config_free(struct config *config);
+
+/*
+ * What contradicts in a configuration that has no mistake, or is left out of it: each is told by
+ * the option, the variable or the file, and a clause.
+ */
+typedef void config_told(void *user, const char *subject, const char *reason);
+void config_review(const struct config *config, config_told *told, void *user);
+
+/* "secret and dir from /etc/mtls-agent.conf; endpoint from variables": where values came from. */
+#define CONFIG_SOURCES_MAX 320
+void config_sources(const struct config *config, char out[CONFIG_SOURCES_MAX]);
 
 /* What flags and environment tell, as far as they are right, before a file is read: the command or
  * NULL, and a deadline. NULL without memory. For config_free(). */

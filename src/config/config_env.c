@@ -87,21 +87,41 @@ static bool is_known(const char *entry, char name[QUOTED_MAX])
     return strncmp(entry, variable, strlen(variable)) == 0 && entry[strlen(variable)] == '=';
 }
 
+/* near gets the one that may be meant, else "". */
+static bool is_unknown(const char *entry, char name[QUOTED_MAX], char near[OPTION_VARIABLE_MAX])
+{
+    const struct option *option;
+
+    if (!is_ours(entry) || strncmp(entry, fact_prefix, strlen(fact_prefix)) == 0 ||
+        is_known(entry, name))
+        return false;
+    option = option_near(name, OPTION_FILE_ONLY);
+    near[0] = '\0';
+    if (option)
+        option_variable(near, option);
+    (void)snprintf(name, QUOTED_MAX, "%.*s", (int)strcspn(entry, "="), entry);
+    return true;
+}
+
 void config_env_log(void)
 {
-    char name[QUOTED_MAX], near_variable[OPTION_VARIABLE_MAX];
+    char name[QUOTED_MAX], near[OPTION_VARIABLE_MAX];
+
+    for (char **entry = environ; entry && *entry; entry++)
+        if (is_unknown(*entry, name, near))
+            log_event(LOG_LEVEL_WARNING, "variable_unknown", log_s("variable", name),
+                      log_s("did_you_mean", near[0] ? near : NULL));
+}
+
+void config_env_review(config_told *told, void *user)
+{
+    char name[QUOTED_MAX], near[OPTION_VARIABLE_MAX], reason[2 * OPTION_VARIABLE_MAX];
 
     for (char **entry = environ; entry && *entry; entry++) {
-        const struct option *near;
-
-        if (!is_ours(*entry) || strncmp(*entry, fact_prefix, strlen(fact_prefix)) == 0 ||
-            is_known(*entry, name))
+        if (!is_unknown(*entry, name, near))
             continue;
-        near = option_near(name, OPTION_FILE_ONLY);
-        if (near)
-            option_variable(near_variable, near);
-        (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(*entry, "="), *entry);
-        log_event(LOG_LEVEL_WARNING, "variable_unknown", log_s("variable", name),
-                  log_s("did_you_mean", near ? near_variable : NULL));
+        (void)snprintf(reason, sizeof reason, "is no option's variable%s%s%s",
+                       near[0] ? "; did you mean " : "", near, near[0] ? "?" : "");
+        told(user, name, reason);
     }
 }

@@ -213,6 +213,18 @@ static char *entry_end(struct parse *parse, char *line, char *end, unsigned *lin
     return NULL;
 }
 
+/* alone: no block of PEM. */
+static int check_line(struct parse *parse, const char *line, const char *stop, bool alone)
+{
+    if (alone && stop - line > LINE_LENGTH_MAX)
+        return parse_refuse(parse, "is longer than %d bytes", LINE_LENGTH_MAX);
+    if (memchr(line, '\0', (size_t)(stop - line)))
+        return parse_refuse(parse, "holds a NUL byte");
+    if (alone && stop > line && memchr(line, '\r', (size_t)(stop - line - 1)))
+        return parse_refuse(parse, "has a carriage return within: save it with line feeds");
+    return 0;
+}
+
 static int read_lines(struct parse *parse, char *text, size_t len)
 {
     char *end = text + len, *line = text, *stop;
@@ -227,13 +239,12 @@ static int read_lines(struct parse *parse, char *text, size_t len)
         stop = entry_end(parse, line, end, &lines);
         if (!stop)
             return -1;
-        if (lines == 1 && stop - line > LINE_LENGTH_MAX)
-            return parse_refuse(parse, "is longer than %d bytes", LINE_LENGTH_MAX);
-        if (memchr(line, '\0', (size_t)(stop - line)))
-            return parse_refuse(parse, "holds a NUL byte");
-        if (lines == 1 && stop > line && memchr(line, '\r', (size_t)(stop - line - 1)))
-            return parse_refuse(parse, "has a carriage return within: save it with line feeds");
-        *stop = '\0';
+        if (check_line(parse, line, stop, lines == 1) == 0)
+            *stop = '\0';
+        else if (parse_collects(parse, NULL))
+            continue;
+        else
+            return -1;
         if (read_line(parse, line))
             return -1;
     }

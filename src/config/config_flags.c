@@ -12,12 +12,15 @@ static int read_word(struct parse *parse, const char *word)
     char shown[QUOTED_MAX];
 
     (void)snprintf(parse->place, sizeof parse->place, "command line");
-    if (option_source(parse, command->name) != SOURCE_FLAGS)
+    if (option_source(parse, command->name) != SOURCE_FLAGS) {
+        parse->collects = verb_of(word) & (VERB_DOCTOR | VERB_CHECK_CONFIG);
         return option_set(parse, command, word);
-    if (config->operand)
+    }
+    if (config->operand && (config->other || verb_of(config->command) != VERB_INSPECT))
         return parse_refuse(parse, "unexpected word %s", quoted_name(shown, word));
-    config->operand = parse_keep(parse, word, strlen(word));
-    return config->operand ? 0 : -1;
+    word = parse_keep(parse, word, strlen(word));
+    *(config->operand ? &config->other : &config->operand) = word;
+    return word ? 0 : -1;
 }
 
 static bool is_flag(const char *argument)
@@ -37,8 +40,9 @@ static void place_flag(struct parse *parse, const char *flag)
 }
 
 /* --name=value, --name value, or a boolean's --name; next may be NULL. Sets *used where next was
- * the value. */
-static int read_flag(struct parse *parse, const char *flag, const char *next, bool *used)
+ * the value, and *which. */
+static int read_flag(struct parse *parse, const char *flag, const char *next, bool *used,
+                     const struct option **which)
 {
     const struct option *option;
     const char *value = strchr(flag, '=');
@@ -50,6 +54,7 @@ static int read_flag(struct parse *parse, const char *flag, const char *next, bo
     if (strncmp(name, "--", 2) != 0)
         return parse_refuse(parse, "unknown option; all are words behind \"--\"");
     option = option_named(parse, name + 2);
+    *which = option;
     if (!option)
         return -1;
     if (value)
@@ -67,9 +72,12 @@ int config_flags_read(struct parse *parse, int argc, char *const argv[])
     parse->source = SOURCE_FLAGS;
     for (int i = 1; i < argc; i++) {
         const char *next = i + 1 < argc ? argv[i + 1] : NULL;
+        const struct option *option = NULL;
         bool used = false;
 
-        if (is_flag(argv[i]) ? read_flag(parse, argv[i], next, &used) : read_word(parse, argv[i]))
+        if ((is_flag(argv[i]) ? read_flag(parse, argv[i], next, &used, &option)
+                              : read_word(parse, argv[i])) &&
+            !parse_collects(parse, option))
             return -1;
         i += used;
     }

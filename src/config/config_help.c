@@ -47,7 +47,7 @@ static int write_row(int fd, const struct option *option)
 
 int config_help(int fd, const char *command)
 {
-    const unsigned verb = verb_of(command);
+    const unsigned verb = verb_takes(verb_of(command));
 
     for (size_t i = 0; i < option_count; i++) {
         const struct option *option = &options[i];

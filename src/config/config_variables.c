@@ -117,8 +117,9 @@ int config_variables_check(struct parse *parse)
         (void)snprintf(parse->place, sizeof parse->place, "%s", name);
         if (value)
             trim(value);
-        if (value && secrecy_holds_key(bytes_of_text(value)))
-            return refuse_key(parse, name, value);
+        if (value && secrecy_holds_key(bytes_of_text(value)) && refuse_key(parse, name, value) &&
+            !parse_collects(parse, NULL))
+            return -1;
     }
     return 0;
 }

@@ -4,8 +4,8 @@
 
 #include "config/options.h"
 
-static const char *const names[] = {"fetch",  "inspect",     "probe", "run",
-                                    "status", "healthcheck", "purge", "attest"};
+static const char *const names[] = {"fetch",       "inspect", "probe",  "run",    "status",
+                                    "healthcheck", "purge",   "attest", "doctor", "check-config"};
 enum { NAMES = sizeof names / sizeof names[0] };
 
 unsigned verb_of(const char *name)
@@ -14,6 +14,13 @@ unsigned verb_of(const char *name)
         if (strcmp(names[i], name) == 0)
             return 1u << i;
     return 0;
+}
+
+unsigned verb_takes(unsigned verb)
+{
+    if (verb == VERB_DOCTOR)
+        return verb | VERB_RUN | VERB_PROBE | VERB_STATUS;
+    return verb == VERB_CHECK_CONFIG ? ~0U : verb;
 }
 
 const char *verbs_text(char out[VERBS_TEXT_MAX], unsigned verbs)
@@ -34,5 +41,5 @@ const char *value_command(const char *text)
 {
     return verb_of(text) ? NULL
                          : "is no command: fetch, inspect, probe, run, status, healthcheck, purge, "
-                           "attest, version, help";
+                           "attest, doctor, check-config, version, help";
 }

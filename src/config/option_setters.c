@@ -59,6 +59,13 @@ const char *set_text(struct parse *parse, const struct option *option, const cha
     return why;
 }
 
+/* One more of a list, where nothing is wrong with it. */
+static const char *counted(const char *why, size_t *count)
+{
+    *count += why == NULL;
+    return why;
+}
+
 /* One more text of those that have their number behind them. */
 const char *set_texts(struct parse *parse, const struct option *option, const char *text)
 {
@@ -67,8 +74,8 @@ const char *set_texts(struct parse *parse, const struct option *option, const ch
 
     if (*count == CONFIG_TEXTS_MAX)
         return clause(parse, "is one too many: at most %d", CONFIG_TEXTS_MAX);
-    texts[(*count)++] = text;
-    return option->check(text);
+    texts[*count] = text;
+    return counted(option->check(text), count);
 }
 
 const char *set_bool(struct parse *parse, const struct option *option, const char *text)
@@ -169,6 +176,19 @@ const char *set_owner(struct parse *parse, const struct option *option, const ch
     return NULL;
 }
 
+const char *set_reader(struct parse *parse, const struct option *option, const char *text)
+{
+    struct config *config = &parse->store->config;
+    struct value_owner value;
+    const char *why = value_owner(text, &value);
+
+    (void)option;
+    config->reader_set = !why;
+    config->reader = value.owner;
+    config->reader_group = value.group_named ? value.group : (gid_t)value.owner;
+    return why;
+}
+
 static struct config_set *find_set(struct config *config, const char *sub)
 {
     struct config_set *set = config->sets;
@@ -230,7 +250,8 @@ const char *set_endpoint(struct parse *parse, const struct option *option, const
         return setter_no_memory;
     config->endpoints = endpoints;
     config->endpoints[config->endpoint_count] = (struct endpoint){0};
-    return value_endpoint(text, &config->endpoints[config->endpoint_count++]);
+    return counted(value_endpoint(text, &config->endpoints[config->endpoint_count]),
+                   &config->endpoint_count);
 }
 
 const char *set_expect_ca(struct parse *parse, const struct option *option, const char *text)
@@ -244,8 +265,8 @@ const char *set_expect_ca(struct parse *parse, const struct option *option, cons
     copy = (char *)parse_keep(parse, text, strlen(text));
     if (!copy)
         return setter_no_memory;
-    config->expect_cas[config->expect_ca_count++] = copy;
-    return value_fingerprint(copy);
+    config->expect_cas[config->expect_ca_count] = copy;
+    return counted(value_fingerprint(copy), &config->expect_ca_count);
 }
 
 /* In the order of enum attest_binding. */
@@ -324,5 +345,6 @@ const char *set_signal(struct parse *parse, const struct option *option, const c
     (void)option;
     if (config->on_change_signal_count == CONFIG_SIGNALS_MAX)
         return clause(parse, "is one too many: at most %d", CONFIG_SIGNALS_MAX);
-    return value_signal(text, &config->on_change_signals[config->on_change_signal_count++]);
+    return counted(value_signal(text, &config->on_change_signals[config->on_change_signal_count]),
+                   &config->on_change_signal_count);
 }

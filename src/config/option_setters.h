@@ -12,8 +12,8 @@ struct parse;
 typedef const char *option_setter(struct parse *parse, const struct option *option,
                                   const char *text);
 option_setter set_text, set_bool, set_choice, set_second, set_duration, set_number, set_mode,
-    set_owner, set_secret, set_endpoint, set_texts, set_expect_ca, set_binding, set_roots, set_time,
-    set_rollback, set_words, set_signal, set_wave;
+    set_owner, set_reader, set_secret, set_endpoint, set_texts, set_expect_ca, set_binding,
+    set_roots, set_time, set_rollback, set_words, set_signal, set_wave;
 
 extern const char setter_no_memory[]; /* a clause that is none */
 

@@ -172,10 +172,13 @@ const struct option options[] = {
     {"show-chain", NULL, set_bool, AT(show_chain), .verbs = VERB_PROBE,
      .help = "probe: print the certificates that a failing server sent"},
     {"expires-within", "DURATION", set_duration, AT(expires_within_ms), .least = "0s",
-     .most = "36500d", .verbs = VERB_INSPECT | VERB_HEALTHCHECK,
+     .most = "36500d", .verbs = VERB_INSPECT | VERB_HEALTHCHECK | VERB_DOCTOR,
      .help = "inspect and healthcheck fail where a certificate ends within that time"},
+    {"as-user", "UID[:GID]", set_reader, .verbs = VERB_DOCTOR,
+     .help = "doctor: whether that user can read what is installed"},
     {"json", NULL, set_bool, AT(json),
-     .verbs = VERB_INSPECT | VERB_PROBE | VERB_STATUS | VERB_HEALTHCHECK | VERB_ATTEST,
+     .verbs = VERB_INSPECT | VERB_PROBE | VERB_STATUS | VERB_HEALTHCHECK | VERB_ATTEST |
+              VERB_DOCTOR | VERB_CHECK_CONFIG,
      .help = "write standard output as JSON, for programs"},
     {"status-file", "FILE", set_text, AT(status_file), value_path, .flags = OPTION_FIXED,
      .verbs = VERB_RUN | VERB_STATUS | VERB_HEALTHCHECK | VERB_PURGE,
@@ -240,7 +243,7 @@ const struct option *option_named(struct parse *parse, const char *name)
 
 enum source option_source(const struct parse *parse, const char *name)
 {
-    return parse->set_by[option_find(name) - options];
+    return parse->store->set_by[option_find(name) - options];
 }
 
 static int set_one(struct parse *parse, const struct option *option, const char *text, size_t len)
@@ -273,7 +276,7 @@ static int set_one(struct parse *parse, const struct option *option, const char 
 
 int option_set(struct parse *parse, const struct option *option, const char *value)
 {
-    enum source *set_by = &parse->set_by[option - options];
+    enum source *set_by = &parse->store->set_by[option - options];
     enum source *given_by = &parse->given_by[option - options];
     bool list = option->flags & OPTION_LIST;
 

@@ -32,10 +32,14 @@ enum verb {
     VERB_HEALTHCHECK = 32,
     VERB_PURGE = 64,
     VERB_ATTEST = 128,
+    VERB_DOCTOR = 256,
+    VERB_CHECK_CONFIG = 512,
 };
 
 /* The one of that name; 0: there is none, or name is NULL. */
 unsigned verb_of(const char *name);
+/* Whose options one takes: doctor looks at all that run does, check-config at whatever it is. */
+unsigned verb_takes(unsigned verb);
 /* "fetch, run" */
 #define VERBS_TEXT_MAX 80
 const char *verbs_text(char out[VERBS_TEXT_MAX], unsigned verbs);
@@ -83,8 +87,9 @@ struct store {
     struct config config; /* first: it is what config_parse() hands out */
     struct config_variable variables[VARIABLES_MAX + 1];
     struct text *texts;
-    uint64_t digests[OPTIONS_MAX]; /* of each option's values as they were written */
-    int argc;                      /* what was parsed, for config_reload() */
+    uint64_t digests[OPTIONS_MAX];   /* of each option's values as they were written */
+    enum source set_by[OPTIONS_MAX]; /* whose value stands: the first source's that has one */
+    int argc;                        /* what was parsed, for config_reload() */
     char *const *argv;
 };
 
@@ -94,8 +99,8 @@ struct parse {
     enum source source;                /* what is being read */
     char place[ERR_SUBJECT_MAX];       /* where in it: the flag, the variable or the file's path */
     unsigned line;                     /* of the file, 0 elsewhere */
-    enum source set_by[OPTIONS_MAX];   /* whose value stands: the first source's that has one */
     enum source given_by[OPTIONS_MAX]; /* the last source that has one */
+    unsigned collects;                 /* doctor or check-config, who want every mistake; else 0 */
     bool group_named;
     bool sound;    /* the value that is read has its option's form: it may be shown */
     char why[256]; /* room for a setter's clause */
@@ -128,6 +133,9 @@ int parse_refuse(struct parse *parse, const char *format, ...)
  */
 bool parse_forgives(struct parse *parse, const struct option *option);
 
+/* The same for who collects mistakes alone. */
+bool parse_collects(struct parse *parse, const struct option *option);
+
 /* ERR_MEMORY_FULL, of the ordinary heap. */
 int parse_starved(struct parse *parse);
 
@@ -148,8 +156,9 @@ int config_flags_read(struct parse *parse, int argc, char *const argv[]);
 int config_env_read(struct parse *parse);
 int config_file_read(struct parse *parse);
 
-/* Logs the MTLS_AGENT_ variables that name no option. */
+/* Logs, or tells of, the MTLS_AGENT_ variables that name no option. */
 void config_env_log(void);
+void config_env_review(config_told *told, void *user);
 
 /* What is wrong with the options of attestation together: *option and a clause; NULL: nothing. */
 const char *config_attest_flaw(const struct parse *parse, const char **option);

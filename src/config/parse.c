@@ -24,6 +24,11 @@ int parse_refuse(struct parse *parse, const char *format, ...)
     return err_set(parse->err, code, parse->place, "%s", reason);
 }
 
+bool parse_collects(struct parse *parse, const struct option *option)
+{
+    return parse->collects && parse_forgives(parse, option);
+}
+
 bool parse_forgives(struct parse *parse, const struct option *option)
 {
     const unsigned verb = verb_of(parse->store->config.command);
@@ -31,19 +36,26 @@ bool parse_forgives(struct parse *parse, const struct option *option)
     const unsigned asks = VERB_PROBE | VERB_ATTEST;
     const bool spare = option && option->flags & OPTION_SPARE;
     struct config *config = &parse->store->config;
-    char text[ERR_SUBJECT_MAX + ERR_REASON_MAX + 2];
+    const bool usage = parse->err->code == ERR_USAGE && parse->collects == VERB_CHECK_CONFIG;
+    struct config_mistake mistake;
 
-    if (parse->err->code != ERR_CONFIG || !(verb & (looks | VERB_PURGE | (spare ? asks : 0))))
+    if (!usage && (parse->err->code != ERR_CONFIG ||
+                   !(parse->collects || verb & (looks | VERB_PURGE | (spare ? asks : 0)))))
         return false;
-    if (option && !spare && !((option->flags & OPTION_PLAIN) && (verb & looks)) &&
+    if (!parse->collects && option && !spare &&
+        !((option->flags & OPTION_PLAIN) && (verb & looks)) &&
         (!option->verbs || (option->verbs & verb)))
         return false;
-    if (option && parse->set_by[option - options] == parse->source)
-        parse->set_by[option - options] = SOURCE_NONE;
-    (void)snprintf(text, sizeof text, "%s: %s", parse->err->subject, parse->err->reason);
-    if (!config->mistake)
-        config->mistake = parse_keep(parse, text, strlen(text));
-    return config->mistake != NULL;
+    if (option && parse->store->set_by[option - options] == parse->source)
+        parse->store->set_by[option - options] = SOURCE_NONE;
+    if (config->mistake_count == CONFIG_MISTAKES_MAX)
+        return true;
+    mistake.place = parse_keep(parse, parse->err->subject, strlen(parse->err->subject));
+    mistake.reason = parse_keep(parse, parse->err->reason, strlen(parse->err->reason));
+    if (!mistake.place || !mistake.reason)
+        return false;
+    config->mistakes[config->mistake_count++] = mistake;
+    return true;
 }
 
 int parse_starved(struct parse *parse)

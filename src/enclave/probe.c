@@ -233,6 +233,7 @@ static void read_answer(const struct config *config, const struct http_response 
                                ? response->result == HTTP_ALERT && tls->version == TLS_VERSION_13
                                : probe->verdict == PROBE_DOUBTED && response->result != HTTP_CLOSED;
     probe->status = response->status;
+    probe->alert = response->alert;
     probe->cipher = tls->cipher_suite ? tls_cipher_name(tls->cipher_suite) : NULL;
     probe->version = tls_version_name(tls->version);
     probe->group = tls_group_name(tls->curve);
@@ -345,6 +346,7 @@ static void done(void *user, struct http_response *response, void *note)
         .chain = response->chain,
         .chain_count = response->chain_count,
         .body = buf_bytes(&response->body),
+        .date = response->date,
         .cut = response->result == HTTP_TOO_LARGE || response->result == HTTP_BROKEN,
     };
 
@@ -389,7 +391,7 @@ static size_t count_unasked(const struct probe_request *request, const struct pr
 /* Whose turn did not come, or not for long enough. */
 static void log_unasked(const struct probe_request *request, struct probe *probes)
 {
-    static const struct probe_answer none = {0};
+    static const struct probe_answer none = {.date = ""};
     const size_t count = count_unasked(request, probes);
     size_t i;
 

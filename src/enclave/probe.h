@@ -49,6 +49,7 @@ struct probe {
     bool authenticated;    /* refused, or doubted, under keys that the server has proven to hold */
     unsigned closes;       /* in a row, after it had our certificate, without a word */
     int status;            /* HTTP status, 0 where none came */
+    int alert;             /* -1: none came */
     const char *cipher;    /* OpenSSL's name, or "unknown"; NULL: no handshake came so far */
     const char *version;   /* "1.2", "1.3"; NULL: none was chosen so far */
     const char *group;     /* of the key exchange, "X25519"; NULL: not known */
@@ -71,6 +72,7 @@ struct probe_answer {
     size_t chain_count;
     struct bytes body;
     bool cut;                              /* it was longer */
+    const char *date;                      /* Date, "" where none came */
     const struct attestation *attestation; /* NULL: it was not asked for */
 };
 

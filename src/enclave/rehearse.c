@@ -198,27 +198,33 @@ static enum err_code cause_of(enum verify_status status)
     }
 }
 
+int probe_blame(const struct endpoint *endpoint, const struct probe *probe, struct err *err)
+{
+    static const enum err_code codes[PROBE_VERDICTS] = {
+        [PROBE_UNASKED] = ERR_DEADLINE,           [PROBE_REFUSED] = ERR_ENCLAVE_REFUSED,
+        [PROBE_DOUBTED] = ERR_ENCLAVE_REFUSED,    [PROBE_NOT_MUTUAL] = CAUSE_NOT_MUTUAL,
+        [PROBE_SILENT] = ERR_ENCLAVE_UNREACHABLE, [PROBE_UNREACHABLE] = ERR_ENCLAVE_UNREACHABLE,
+    };
+    const enum probe_verdict verdict = probe->verdict;
+    enum err_code code = codes[verdict];
+
+    if (verdict == PROBE_UNATTESTED || verdict == PROBE_ACCEPTED)
+        code = probe->attested.code;
+    else if (verdict == PROBE_UNTRUSTED)
+        code = cause_of(probe->verify);
+    else if ((verdict == PROBE_SILENT || verdict == PROBE_UNREACHABLE) && probe->cause)
+        code = probe->cause;
+    return err_set(err, code, endpoint->text, "%s", probe->reason);
+}
+
 static int refuse(const struct probe_request *all, const struct probe *probes,
                   enum probe_verdict verdict, struct err *err)
 {
-    static const enum err_code codes[PROBE_VERDICTS] = {
-        [PROBE_UNASKED] = ERR_DEADLINE,
-        [PROBE_REFUSED] = ERR_ENCLAVE_REFUSED,
-        [PROBE_NOT_MUTUAL] = CAUSE_NOT_MUTUAL,
-        [PROBE_SILENT] = ERR_ENCLAVE_UNREACHABLE,
-        [PROBE_UNREACHABLE] = ERR_ENCLAVE_UNREACHABLE,
-    };
     size_t i = 0;
 
     while (probes[i].verdict != verdict)
         i++;
-    return err_set(err,
-                   verdict == PROBE_UNATTESTED  ? probes[i].attested.code
-                   : verdict == PROBE_UNTRUSTED ? cause_of(probes[i].verify)
-                   : (verdict == PROBE_SILENT || verdict == PROBE_UNREACHABLE) && probes[i].cause
-                       ? probes[i].cause
-                       : codes[verdict],
-                   all->endpoints[i].text, "%s", probes[i].reason);
+    return probe_blame(&all->endpoints[i], &probes[i], err);
 }
 
 static int decide(const struct probe_request *all, const struct probe *probes, enum rehearsal *out,

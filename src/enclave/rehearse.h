@@ -41,4 +41,10 @@ int rehearse(const struct config *config, const struct identity *next,
 int enclave_accepts(const struct config *config, const struct identity *identity, int64_t deadline,
                     struct err *err);
 
+/* What a probe that is not accepted means, in an error's words; also one that is accepted and not
+ * attested as was asked for. Returns -1. */
+struct endpoint;
+struct probe;
+int probe_blame(const struct endpoint *endpoint, const struct probe *probe, struct err *err);
+
 #endif

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "identity/bundle.h"
 #include "x509/cert.h"
+#include "x509/verify.h"
 
 struct expected;
 
@@ -80,6 +81,18 @@ void report_free(struct report *report);
  * place of a warning where there is no room. */
 void report_add(struct report *report, enum report_level level, enum bundle_field field,
                 const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/*
+ * Two bundles against each other. report_leaf(): the leaf that one shows the other: of those that
+ * it has the one for the other part; NULL: none. Whether the one that trusts would accept that leaf
+ * of the other, by its anchors and as the purpose has it: VERIFY_OK, or what is wrong with a clause
+ * in reason; VERIFY_NO_ISSUER with "" where it has no anchor. ERR_MEMORY_FULL is VERIFY_LIMIT.
+ */
+const struct report_cert *report_leaf(const struct report *report, const struct report *other);
+enum verify_purpose report_purpose(const struct report *report, const struct report_cert *leaf);
+enum verify_status report_accepts(const struct report *trusting, const struct report *shown,
+                                  const struct report_cert *leaf, int64_t now,
+                                  char reason[VERIFY_REASON_MAX]);
 
 /* Inside report: what report_check.c finds once certificates and keys are read; ERR_MEMORY_FULL. */
 int report_check(struct report *report, const struct report_request *request, struct err *err);

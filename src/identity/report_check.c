@@ -74,7 +74,7 @@ static size_t collect_chain(const struct report *report, const struct report_cer
 }
 
 /* A certificate by itself says what it is for; in an identity its field does. */
-static enum verify_purpose purpose_of(const struct report *report, const struct report_cert *leaf)
+enum verify_purpose report_purpose(const struct report *report, const struct report_cert *leaf)
 {
     bool server = leaf->field == BUNDLE_SERVER_CERT;
 
@@ -131,7 +131,7 @@ static void check_chain(struct report *report, const struct report_request *requ
         .chain = chain,
         .chain_count = collect_chain(report, leaf, chain),
         .anchors = anchors,
-        .purpose = purpose_of(report, leaf),
+        .purpose = report_purpose(report, leaf),
         .now = request->now,
         .taken = &taken,
         .blamed = &blamed,
@@ -156,7 +156,7 @@ static void check_side(struct report *report, const struct report_request *reque
     const struct report_cert *leaf = &report->certs[report->keys[side].leaf];
     char reason[VERIFY_REASON_MAX];
 
-    if (leaf_check(&leaf->cert, purpose_of(report, leaf), request->now, reason) != VERIFY_OK)
+    if (leaf_check(&leaf->cert, report_purpose(report, leaf), request->now, reason) != VERIFY_OK)
         report_add(report, REPORT_PROBLEM, leaf->field, "%s", reason);
     if (anchors)
         check_chain(report, request, side, anchors);
@@ -202,4 +202,39 @@ int report_check(struct report *report, const struct report_request *request, st
         report_add(report, REPORT_PROBLEM, leaf->field, "%s", err->reason);
     anchors_free(anchors);
     return 0;
+}
+
+const struct report_cert *report_leaf(const struct report *report, const struct report *other)
+{
+    const int server = report->keys[REPORT_SERVER].leaf, client = report->keys[REPORT_CLIENT].leaf;
+    const bool others_client = other->keys[REPORT_CLIENT].leaf >= 0;
+    const int leaf = server >= 0 && (client < 0 || others_client) ? server : client;
+
+    return leaf < 0 ? NULL : &report->certs[leaf];
+}
+
+enum verify_status report_accepts(const struct report *trusting, const struct report *shown,
+                                  const struct report_cert *leaf, int64_t now,
+                                  char reason[VERIFY_REASON_MAX])
+{
+    struct bytes chain[VERIFY_CHAIN_MAX];
+    struct err err;
+    struct anchors *anchors = collect_anchors(trusting, &err);
+    const struct verify_request request = {
+        .chain = chain,
+        .chain_count = collect_chain(shown, leaf, chain),
+        .anchors = anchors,
+        .purpose = report_purpose(shown, leaf),
+        .profile = VERIFY_PRIVATE,
+        .allow_cn = true, /* a v1 leaf, too: whether it has a name is another question */
+        .allow_v1_leaf = true,
+        .now = now,
+    };
+    enum verify_status status = err.code == ERR_NONE ? VERIFY_NO_ISSUER : VERIFY_LIMIT;
+
+    reason[0] = '\0';
+    if (anchors)
+        status = verify(&request, reason);
+    anchors_free(anchors);
+    return status;
 }

@@ -97,6 +97,13 @@ int install_set(const struct install_target *target, const struct install_set *s
                 enum install_outcome *outcome, struct err *err);
 
 /*
+ * Whether a set could be installed there, as far as that can be told without leaving a trace: its
+ * way is nobody else's, a file could be made, given to the owner, and be of some size. Of what is
+ * missing the directory above it is looked at. Errors as install_set()'s.
+ */
+int install_could(const struct install_target *target, struct err *err);
+
+/*
  * Removes what install_set() would: a previous set past its time or damaged, what a killed run
  * left. For cycles that do not come to it. Nothing is done while another agent holds the lock.
  */

@@ -17,7 +17,7 @@ enum { MODE_BITS = 07777 };
 /* A target on its way to be open. */
 struct opening {
     struct place *place;
-    bool make;
+    bool make, judge;
     uid_t strange; /* the stranger who owns a directory on the way; TRUST_NOBODY: none */
     struct stat status;
     char path[TRUST_PATH_MAX]; /* of that directory */
@@ -140,7 +140,7 @@ static int visit(struct trust_walk *walk, const struct trust_step *step)
     const struct install_target *target = opening->place->target;
     const uid_t uid = step->status.st_uid;
 
-    if (!opening->make)
+    if (!opening->judge)
         return 0;
     if (trust_writers(step->fd, &step->status) & ~(target->dir_mode & S_IWGRP))
         return refuse_others(opening, step->path, &step->status, false);
@@ -255,7 +255,8 @@ static int know_own(struct opening *opening)
 
 int place_open(struct place *place, const struct install_target *target, bool make, struct err *err)
 {
-    struct opening opening = {.place = place, .make = make, .strange = TRUST_NOBODY, .err = err};
+    struct opening opening = {
+        .place = place, .make = make, .judge = make, .strange = TRUST_NOBODY, .err = err};
     int at;
 
     *place = (struct place){.target = target, .fd = -1, .lock = -1};
@@ -281,4 +282,57 @@ void place_close(struct place *place)
     if (place->fd >= 0)
         close(place->fd);
     place->fd = place->lock = -1;
+}
+
+/* A file without a name leaves no trace; a file system that knows none tells nothing. */
+static int try_file(const struct install_target *target, int directory, const char *path,
+                    struct err *err)
+{
+    enum { SET_BYTES = 64 * 1024 };
+    int fd = openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    int result = 0;
+
+    if (fd < 0)
+        return errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT
+                   ? 0
+                   : err_set_errno(err, ERR_INSTALL_FAILED, path, "a file cannot be made there");
+    if (fallocate(fd, 0, 0, SET_BYTES) < 0 && errno != EOPNOTSUPP && errno != ENOSYS)
+        result = err_set_errno(err, ERR_INSTALL_FAILED, path, "64 KiB cannot be written there");
+    else if (target->owner_set && fchown(fd, target->owner, target->group) < 0)
+        result = err_set_errno(err, errno == EINVAL ? CAUSE_OWNER_UNMAPPED : CAUSE_OWNER_DENIED,
+                               path, "a file cannot be given to uid %lu",
+                               (unsigned long)target->owner);
+    close(fd);
+    return result;
+}
+
+int install_could(const struct install_target *target, struct err *err)
+{
+    struct place place = {.target = target, .fd = -1, .lock = -1};
+    struct opening opening = {.place = &place, .judge = true, .strange = TRUST_NOBODY, .err = err};
+    char *slash;
+    int at, fd, result = 0;
+
+    if (join_path(&place, err) < 0)
+        return -1;
+    at = walk_to(&opening);
+    if (at >= 0)
+        close(at);
+    else if (err->code != ERR_NO_IDENTITY)
+        return -1;
+    do {
+        fd = open(place.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        slash = strrchr(place.path, '/');
+        if (fd < 0 && slash)
+            slash[slash == place.path] = '\0';
+    } while (fd < 0 && errno == ENOENT && place.path[1]);
+    if (fd < 0)
+        return err_set_errno(err, ERR_TARGET_INVALID, place.path, "cannot be read");
+    result = try_file(target, fd, place.path, err);
+    if (result == 0 && at >= 0 && opening.strange != TRUST_NOBODY) {
+        learn_own(&place, fd);
+        result = settle_strange(&opening, fd);
+    }
+    close(fd);
+    return result;
 }

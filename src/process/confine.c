@@ -206,6 +206,8 @@ static bool allow(struct sandbox_paths *paths, const struct config *config, unsi
                            SANDBOX_READ | SANDBOX_LIST | SANDBOX_REPLACE);
     if (needs & NEED_OPERAND && config->operand && strcmp(config->operand, "-") != 0)
         allow_named(paths, config->operand);
+    if (needs & NEED_OPERAND)
+        allow_named(paths, config->other);
     allow_locks(paths, config, needs); /* which makes the directory that a status may lie in */
     allow_status(paths, config, needs);
     return standing;
@@ -279,8 +281,7 @@ void confine(const struct config *config, const struct confine_options *options)
 
 void confine_job(const struct config *config, bool starting)
 {
-    const unsigned needs =
-        confinement.needs & ~(unsigned)(NEED_RELOAD | NEED_STATUS | NEED_PUBLISH);
+    const unsigned needs = confinement.needs & ~(unsigned)(NEED_RELOAD | NEED_PUBLISH);
     struct sandbox_paths paths = {0};
 
     if (!confinement.on)

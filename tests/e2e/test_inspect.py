@@ -368,4 +368,4 @@ def test_many_certificates_of_one_name(agent, tmp_path):
 def test_operands(agent, tmp_path):
     assert agent.run("fetch", "x", "--secret=a").status == 64
     assert agent.run("probe", "-", "--endpoint=a:1").status == 64
-    assert agent.run("inspect", "a", "b").status == 64
+    assert agent.run("inspect", "a", "b", "c").status == 64

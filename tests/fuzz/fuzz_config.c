@@ -75,6 +75,39 @@ static void check_roots(const struct config *config)
     anchors_free(anchors);
 }
 
+static void told(void *user, const char *subject, const char *reason)
+{
+    (void)user;
+    FUZZ_CHECK(*subject && *reason);
+}
+
+/* Who collects mistakes finds one where who does not ends with one. */
+static void check_mistakes(char *path)
+{
+    char *const all[] = {"mtls-agent", "check-config", "run", "--config", path, NULL};
+    char *const first[] = {"mtls-agent", "run", "--config", path, NULL};
+    struct config *config = NULL, *good = NULL;
+    char sources[CONFIG_SOURCES_MAX];
+    struct err err;
+    int result;
+
+    fuzz_err_open(&err);
+    if (fuzz_result(config_parse(5, all, &config, &err), &err) < 0) {
+        FUZZ_CHECK(fuzz_starved());
+        return;
+    }
+    FUZZ_CHECK(config->view && config->mistake_count <= CONFIG_MISTAKES_MAX);
+    for (size_t i = 0; i < config->mistake_count; i++)
+        FUZZ_CHECK(*config->mistakes[i].place && *config->mistakes[i].reason);
+    config_review(config, told, NULL);
+    config_sources(config, sources);
+    fuzz_err_open(&err);
+    result = fuzz_result(config_parse(4, first, &good, &err), &err);
+    FUZZ_CHECK((result == 0) == (config->mistake_count == 0) || fuzz_starved());
+    config_free(good);
+    config_free(config);
+}
+
 void fuzz(struct bytes input)
 {
     char path[64];
@@ -83,6 +116,7 @@ void fuzz(struct bytes input)
     struct err err;
 
     (void)snprintf(path, sizeof path, "%s", fuzz_file(0, fuzz_part(&input)));
+    check_mistakes(path);
     fuzz_err_open(&err);
     if (fuzz_result(config_parse(3, argv, &config, &err), &err) < 0)
         return;

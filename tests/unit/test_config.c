@@ -495,7 +495,7 @@ static void test_mistakes_in_what_is_not_needed(void **state)
     assert_parses("healthcheck --config CONF");
     assert_string_equal(config->dir, "/d");
     assert_int_equal(config->deadline_ms, 60000);
-    assert_non_null(strstr(config->mistake, "line 2: endpoint"));
+    assert_non_null(strstr(config->mistakes[0].reason, "line 2: endpoint"));
     assert_parses("status --config CONF");
     assert_parses("inspect - --config CONF");
     assert_refused("purge --config CONF", ERR_CONFIG, conf, "line 4: deadline");

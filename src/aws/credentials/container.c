@@ -106,7 +106,8 @@ static int perform(const struct query *query, const struct aws *aws, struct http
 static int ask_agent(struct query *query, const struct aws *aws, struct http *http,
                      struct credentials *credentials, struct err *err)
 {
-    struct retry retry = {.step = "container_credentials", .deadline = aws->deadline};
+    struct retry retry = {
+        .step = "container_credentials", .deadline = aws->deadline, .once = aws->once};
     struct http_response response;
     struct aws_error error;
     enum retry_class class;

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "doctor/doctor.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "commands/commands.h"
+#include "commands/output.h"
+#include "config/config.h"
+#include "process/confine.h"
+#include "process/supervise.h"
+
+static struct doctor doctor; /* what was found is told at the deadline, too, by whoever is left */
+
+static int print(void)
+{
+    struct buf out = {.public = true};
+    const bool good = doctor_write(&doctor, doctor.config && doctor.config->json, &out);
+
+    output_write(buf_bytes(&out));
+    buf_free(&out);
+    return output_status(!good);
+}
+
+static int examine(const struct work *work)
+{
+    char absent[CONFINE_ABSENT_MAX];
+
+    confine_absent(absent);
+    doctor.room = DOCTOR_HOST;
+    doctor_say(&doctor, "sandbox: %s%s",
+               work->config->sandbox_off ? "off"
+               : absent[0]               ? "without "
+                                         : "all of it",
+               absent);
+    doctor.environment = work->environment;
+    doctor.deadline = work->deadline;
+    doctor_examine(&doctor, false);
+    return 0;
+}
+
+int doctor_fail(const struct err *err)
+{
+    doctor_find(&doctor, DOCTOR_PROBLEM, err);
+    return print();
+}
+
+/* Where no memory can be locked, what needs no secret is looked at all the same. */
+int command_doctor(const struct config *config, unsigned needs)
+{
+    struct config unlocked = *config;
+
+    doctor.config = config;
+    doctor.runs = healthcheck_runs;
+    doctor.deadline = clock_ms() + config->deadline_ms;
+    doctor_examine(&doctor, true);
+    unlocked.memory_lock_preferred = true;
+    (void)supervise(doctor.locks ? config : &unlocked, needs, examine, NULL);
+    return print();
+}
+
+int command_check_config(const struct config *config, unsigned needs)
+{
+    (void)needs;
+    doctor.config = config;
+    doctor_check_config(&doctor);
+    return print();
+}

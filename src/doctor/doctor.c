@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "doctor/doctor.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json_write.h"
+#include "base/secrecy.h"
+
+enum { WIDTH = 80, INDENT = 2, LABEL = 12 };
+
+static const struct room {
+    const char *name;
+    void (*examine)(struct doctor *doctor);
+    bool early, secret;
+} rooms[DOCTOR_ROOMS] = {
+    {"config", doctor_config, true, false},     {"host", doctor_host, true, false},
+    {"target", doctor_target, true, false},     {"files", doctor_files, true, false},
+    {"names", doctor_names, false, false},      {"aws", doctor_aws, false, true},
+    {"identity", doctor_identity, false, true}, {"enclave", doctor_enclave, false, true},
+    {"run", doctor_run, false, false},
+};
+
+void doctor_examine(struct doctor *doctor, bool early)
+{
+    size_t i;
+
+    for (i = 0; i < DOCTOR_ROOMS; i++) {
+        doctor->room = i;
+        if (rooms[i].early != early)
+            continue;
+        if (rooms[i].secret && !doctor->locks)
+            doctor_say(doctor, "not looked at: no memory can be locked for a secret");
+        else
+            rooms[i].examine(doctor);
+    }
+}
+
+void doctor_check_config(struct doctor *doctor)
+{
+    doctor_config(doctor);
+    doctor_memory(doctor);
+}
+
+static void add(struct doctor *doctor, enum doctor_level level, const struct err *err,
+                const char *remedy)
+{
+    const size_t count = atomic_load(&doctor->count);
+    struct doctor_finding *finding = &doctor->findings[count];
+    size_t i;
+
+    for (i = 0; i < count; i++)
+        if (doctor->findings[i].err.code == err->code &&
+            strcmp(doctor->findings[i].err.reason, err->reason) == 0)
+            return;
+    if (count == DOCTOR_FINDINGS_MAX)
+        return;
+    finding->level = level;
+    finding->room = rooms[doctor->room].name;
+    finding->err = *err;
+    (void)snprintf(finding->remedy, sizeof finding->remedy, "%s", remedy);
+    atomic_store(&doctor->count, count + 1);
+}
+
+void doctor_find(struct doctor *doctor, enum doctor_level level, const struct err *err)
+{
+    add(doctor, level, err, err_remedy(err));
+}
+
+void doctor_advise(struct doctor *doctor, enum doctor_level level, const struct err *err,
+                   const char *format, ...)
+{
+    char remedy[DOCTOR_REMEDY_MAX];
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(remedy, sizeof remedy, format, arguments);
+    va_end(arguments);
+    add(doctor, level, err, remedy);
+}
+
+void doctor_say(struct doctor *doctor, const char *format, ...)
+{
+    char *good = doctor->good[doctor->room];
+    size_t len = strlen(good);
+    va_list arguments;
+
+    if (len > 0 && len < DOCTOR_GOOD_MAX)
+        len += (size_t)snprintf(good + len, DOCTOR_GOOD_MAX - len, "; ");
+    if (len >= DOCTOR_GOOD_MAX)
+        return;
+    va_start(arguments, format);
+    (void)vsnprintf(good + len, DOCTOR_GOOD_MAX - len, format, arguments);
+    va_end(arguments);
+}
+
+bool doctor_found(const struct doctor *doctor, enum err_code code, const char *subject)
+{
+    size_t i, count = atomic_load(&doctor->count);
+
+    for (i = 0; i < count; i++)
+        if (doctor->findings[i].level == DOCTOR_PROBLEM &&
+            (code == ERR_NONE || doctor->findings[i].err.code == code) &&
+            (!subject || strcmp(doctor->findings[i].err.subject, subject) == 0))
+            return true;
+    return false;
+}
+
+/* Words between a label and the margin; one that is longer than a line, as what is to be pasted may
+ * be, has a line for itself. */
+static void put_text(struct buf *out, const char *label, const char *raw)
+{
+    char shown[ERR_REASON_MAX + DOCTOR_GOOD_MAX], head[INDENT + LABEL + 2];
+    const char *text = secrecy_shown(raw, shown, sizeof shown);
+    size_t at = INDENT + LABEL;
+
+    (void)snprintf(head, sizeof head, "%*s%-*s", INDENT, "", LABEL, label);
+    (void)buf_append_text(out, head);
+    while (*text) {
+        const size_t len = strcspn(text, " ");
+
+        if (at > INDENT + LABEL && at + 1 + len > WIDTH) {
+            (void)snprintf(head, sizeof head, "\n%*s", INDENT + LABEL, "");
+            (void)buf_append_text(out, head);
+            at = INDENT + LABEL;
+        } else if (at > INDENT + LABEL) {
+            (void)buf_append_text(out, " ");
+            at++;
+        }
+        (void)buf_append(out, text, len);
+        at += len;
+        text += len;
+        text += strspn(text, " ");
+    }
+    (void)buf_append_text(out, "\n");
+}
+
+static const char *level_name(enum doctor_level level)
+{
+    return level == DOCTOR_PROBLEM ? "problem" : "warning";
+}
+
+static void print_text(const struct doctor *doctor, size_t count, struct buf *out)
+{
+    char head[128];
+    size_t i;
+    int level;
+
+    for (level = DOCTOR_PROBLEM; level <= DOCTOR_WARNING; level++) {
+        for (i = 0; i < count; i++) {
+            const struct doctor_finding *finding = &doctor->findings[i];
+
+            if ((int)finding->level != level)
+                continue;
+            (void)snprintf(head, sizeof head, "%s %s: %s\n", level_name(finding->level),
+                           err_info(finding->err.code)->name, err_info(finding->err.code)->what);
+            (void)buf_append_text(out, head);
+            if (finding->err.subject[0])
+                put_text(out, "on", finding->err.subject);
+            put_text(out, "because", finding->err.reason);
+            put_text(out, "do", finding->remedy);
+            (void)buf_append_text(out, "\n");
+        }
+    }
+    (void)buf_append_text(out, count > 0 ? "looked at\n" : "nothing is wrong\n");
+    for (i = 0; i < DOCTOR_ROOMS; i++)
+        if (doctor->good[i][0])
+            put_text(out, rooms[i].name, doctor->good[i]);
+}
+
+static void print_json(const struct doctor *doctor, size_t count, struct buf *out)
+{
+    struct json_writer writer = {.out = out};
+    size_t i;
+    int level;
+
+    json_open(&writer, NULL, '{');
+    json_put_bool(&writer, "good", count == 0);
+    json_open(&writer, "findings", '[');
+    for (level = DOCTOR_PROBLEM; level <= DOCTOR_WARNING; level++) {
+        for (i = 0; i < count; i++) {
+            const struct doctor_finding *finding = &doctor->findings[i];
+
+            if ((int)finding->level != level)
+                continue;
+            json_open(&writer, NULL, '{');
+            json_put_text(&writer, "level", level_name(finding->level));
+            json_put_text(&writer, "room", finding->room);
+            json_put_text(&writer, "code", err_info(finding->err.code)->name);
+            json_put_text(&writer, "cause", err_cause(&finding->err));
+            json_put_text(&writer, "what", err_info(finding->err.code)->what);
+            json_put_text(&writer, "subject", finding->err.subject);
+            json_put_text(&writer, "reason", finding->err.reason);
+            json_put_text(&writer, "remedy", finding->remedy);
+            json_close(&writer, '}');
+        }
+    }
+    json_close(&writer, ']');
+    json_open(&writer, "rooms", '{');
+    for (i = 0; i < DOCTOR_ROOMS; i++)
+        if (doctor->good[i][0])
+            json_put_text(&writer, rooms[i].name, doctor->good[i]);
+    json_close(&writer, '}');
+    json_close(&writer, '}');
+    (void)buf_append_text(out, "\n");
+}
+
+bool doctor_write(const struct doctor *doctor, bool json, struct buf *out)
+{
+    const size_t count = atomic_load(&doctor->count);
+
+    if (json)
+        print_json(doctor, count, out);
+    else
+        print_text(doctor, count, out);
+    return count == 0;
+}

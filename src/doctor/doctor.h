@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DOCTOR_DOCTOR_H
+#define DOCTOR_DOCTOR_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "config/config.h"
+
+struct environment;
+struct identity;
+
+/*
+ * The whole ladder from configuration to enclave, a room of findings for each part of it. What
+ * fails ends nothing: the next room is looked at all the same. Each finding is a struct err, with
+ * the code, the words and the remedy of whoever found it. Nothing is changed, and AWS is asked for
+ * each thing once.
+ */
+enum doctor_level { DOCTOR_PROBLEM, DOCTOR_WARNING };
+
+#define DOCTOR_REMEDY_MAX 384
+struct doctor_finding {
+    enum doctor_level level;
+    const char *room;
+    struct err err;
+    char remedy[DOCTOR_REMEDY_MAX];
+};
+
+#define DOCTOR_FINDINGS_MAX 64
+#define DOCTOR_ROOMS        9
+#define DOCTOR_GOOD_MAX     400
+struct doctor {
+    const struct config *config;
+    const struct environment *environment;
+    int64_t deadline; /* on clock_ms() */
+    bool locks;       /* memory can be locked, or need not be: secrets may be looked at */
+    bool (*runs)(const struct config *config, int64_t deadline, char *reason, size_t size);
+    size_t room;                              /* that is looked at */
+    char good[DOCTOR_ROOMS][DOCTOR_GOOD_MAX]; /* of each room, a line */
+    struct identity *secret[CONFIG_SETS_MAX]; /* a set's secrets, where they are good */
+    bool installed[CONFIG_SETS_MAX];          /* what is installed is good */
+    struct doctor_finding findings[DOCTOR_FINDINGS_MAX];
+    atomic_size_t count; /* may be read while others are found */
+};
+
+/*
+ * early: what needs no secret and as many rights as the process was started with. Then, within the
+ * sandbox and on the arena's stack, the rest.
+ */
+void doctor_examine(struct doctor *doctor, bool early);
+
+/* Looks at the configuration alone, and for a whole moment: reads no secret, asks nobody. */
+void doctor_check_config(struct doctor *doctor);
+
+/* As text of 80 columns, the worst first, or as one JSON document. Whether nothing was found. */
+struct buf;
+bool doctor_write(const struct doctor *doctor, bool json, struct buf *out);
+
+/* For the rooms, and for who knows more of the host. */
+enum { DOCTOR_HOST = 1 }; /* as room */
+
+/* Notes a finding, unless one with the same code and reason is there. */
+void doctor_find(struct doctor *doctor, enum doctor_level level, const struct err *err);
+/* The same with a remedy that names the object. */
+void doctor_advise(struct doctor *doctor, enum doctor_level level, const struct err *err,
+                   const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* Adds a clause to the room's line of what is good. */
+void doctor_say(struct doctor *doctor, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Whether a problem of that code, or of any (ERR_NONE), was found; subject NULL: on whatever. */
+bool doctor_found(const struct doctor *doctor, enum err_code code, const char *subject);
+
+/* Whether a name has an address. What each name server says against it is a finding. */
+bool doctor_look_up(struct doctor *doctor, const char *name);
+
+void doctor_config(struct doctor *doctor);
+void doctor_host(struct doctor *doctor);
+void doctor_memory(struct doctor *doctor); /* whether it can be locked: locks */
+void doctor_target(struct doctor *doctor);
+void doctor_files(struct doctor *doctor);
+void doctor_names(struct doctor *doctor);
+void doctor_aws(struct doctor *doctor);
+void doctor_identity(struct doctor *doctor);
+void doctor_enclave(struct doctor *doctor);
+void doctor_run(struct doctor *doctor);
+
+#endif

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "agent/target.h"
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/trust.h"
+#include "doctor/doctor.h"
+#include "hook/hook.h"
+#include "install/install.h"
+#include "run/status.h"
+#include "x509/cert.h"
+#include "x509/pem.h"
+
+enum { LOCKED_NEED = 512 * 1024, PATH_MAX_ = 1536, FILE_MAX = 1600 };
+
+/* ---- config */
+
+static void told(void *user, const char *subject, const char *reason)
+{
+    struct err err;
+
+    (void)err_set(&err, ERR_CONFIG, subject, "%s", reason);
+    doctor_find(user, DOCTOR_WARNING, &err);
+}
+
+/* Of the certificate that is installed, as anybody may read it: how long it was made to live. */
+static int64_t installed_life(const struct config *config)
+{
+    struct buf text = {.public = true, .max = (size_t)64 * 1024}, der = {.public = true};
+    char path[PATH_MAX_], reason[CERT_REASON_MAX];
+    struct pem_reader reader;
+    struct pem_block block;
+    struct cert cert;
+    int64_t life = 0;
+    int fd;
+
+    (void)snprintf(path, sizeof path, "%s%s/client.crt", config->root, config->dir);
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd >= 0 && fs_read_fd(fd, &text) == 0) {
+        reader = (struct pem_reader){buf_bytes(&text)};
+        if (pem_next(&reader, &block, &der) == PEM_BLOCK && pem_is_certificate(&block) &&
+            cert_parse(&cert, buf_bytes(&der), reason) == 0)
+            life = cert.not_after - cert.not_before;
+    }
+    if (fd >= 0)
+        (void)close(fd);
+    buf_free(&der);
+    buf_free(&text);
+    return life;
+}
+
+void doctor_config(struct doctor *doctor)
+{
+    const struct config *config = doctor->config;
+    char sources[CONFIG_SOURCES_MAX];
+    struct err err;
+    size_t i;
+
+    for (i = 0; i < config->mistake_count; i++) {
+        (void)err_set(&err, ERR_CONFIG, config->mistakes[i].place, "%s",
+                      config->mistakes[i].reason);
+        doctor_find(doctor, DOCTOR_PROBLEM, &err);
+    }
+    if (!config->view && config->set_count == 0 && config->endpoint_count == 0) {
+        (void)err_set(&err, ERR_CONFIG, "secret", "neither a secret nor an endpoint is named");
+        doctor_find(doctor, DOCTOR_PROBLEM, &err);
+    }
+    config_review(config, told, doctor);
+    if (installed_life(config) * 1000 / 2 < config->interval_ms && installed_life(config) > 0)
+        told(doctor, "interval",
+             "is more than half the life of the installed certificate: the next one may come too "
+             "late");
+    config_sources(config, sources);
+    doctor_say(doctor, "%s%s%s", config->view ? "for " : "", config->view ? config->view : "",
+               config->view ? ""
+               : sources[0] ? sources
+                            : "nothing is set");
+    if (config->view && sources[0])
+        doctor_say(doctor, "%s", sources);
+}
+
+/* ---- host */
+
+void doctor_memory(struct doctor *doctor)
+{
+    const bool preferred = doctor->config->memory_lock_preferred;
+    void *memory =
+        mmap(NULL, LOCKED_NEED, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct rlimit limit = {0};
+    struct err err;
+
+    doctor->locks = memory != MAP_FAILED && mlock(memory, LOCKED_NEED) == 0;
+    if (memory != MAP_FAILED)
+        (void)munmap(memory, LOCKED_NEED);
+    (void)getrlimit(RLIMIT_MEMLOCK, &limit);
+    if (doctor->locks) {
+        doctor_say(doctor, "memory can be locked");
+        return;
+    }
+    (void)err_set(
+        &err, ERR_MEMORY_LOCK, "memlock", "the limit is %llu KiB, and one secret needs %d KiB%s",
+        (unsigned long long)limit.rlim_cur / 1024, LOCKED_NEED / 1024,
+        preferred ? "; memory-lock=prefer goes on in memory that may be swapped out" : "");
+    /* A configuration may be looked at where it will not be used. */
+    if (!preferred || !doctor->config->view)
+        doctor_find(doctor, preferred || doctor->config->view ? DOCTOR_WARNING : DOCTOR_PROBLEM,
+                    &err);
+    doctor->locks = preferred;
+}
+
+void doctor_host(struct doctor *doctor)
+{
+    struct utsname system;
+    char now[CLOCK_TEXT_MAX];
+
+    doctor_memory(doctor);
+    clock_format(now, clock_wall());
+    if (uname(&system) == 0)
+        doctor_say(doctor, "Linux %s on %s, %s by its clock, uid %lu", system.release,
+                   system.machine, now, (unsigned long)geteuid());
+}
+
+/* ---- target */
+
+static void target_path(const struct config *config, const char *sub, char out[PATH_MAX_])
+{
+    (void)snprintf(out, PATH_MAX_, "%s%s%s%s", config->root, config->dir, *sub ? "/" : "", sub);
+}
+
+/* In a child that is that user: what the kernel says, whatever it looks at. Which of the files it
+ * cannot read; 0: it can; -1: this process may not be that user. */
+static int ask_as_reader(const struct config *config, const char *directory, char file[FILE_MAX])
+{
+    static const char *const names[] = {"client.crt", "client.key", "ca.crt"};
+    const pid_t child = fork();
+    int status = 0, i;
+
+    if (child == 0) {
+        if (setgroups(0, NULL) < 0 ||
+            setresgid(config->reader_group, config->reader_group, config->reader_group) < 0 ||
+            setresuid(config->reader, config->reader, config->reader) < 0)
+            _exit(100);
+        for (i = 0; i < 3; i++) {
+            (void)snprintf(file, FILE_MAX, "%s/%s", directory, names[i]);
+            if (access(file, R_OK) < 0 && errno != ENOENT)
+                _exit(i + 1);
+        }
+        _exit(0);
+    }
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+        continue;
+    if (child < 0 || !WIFEXITED(status) || WEXITSTATUS(status) > 3)
+        return -1;
+    if (WEXITSTATUS(status) > 0)
+        (void)snprintf(file, FILE_MAX, "%s/%s", directory, names[WEXITSTATUS(status) - 1]);
+    return WEXITSTATUS(status);
+}
+
+static void look_as_reader(struct doctor *doctor, const char *directory)
+{
+    const struct config *config = doctor->config;
+    char file[FILE_MAX];
+    const int refused = ask_as_reader(config, directory, file);
+    struct err err;
+
+    if (refused < 0)
+        doctor_say(doctor, "only root can tell what uid %lu may read",
+                   (unsigned long)config->reader);
+    if (refused <= 0)
+        return;
+    (void)err_set(&err, ERR_READER_DENIED, file, "uid %lu with gid %lu may not read it",
+                  (unsigned long)config->reader, (unsigned long)config->reader_group);
+    doctor_advise(doctor, DOCTOR_PROBLEM, &err,
+                  "Add to the agent's options: --owner 0:%lu --key-mode 0640, and where the "
+                  "directory shuts it out --dir-mode 0755.",
+                  (unsigned long)config->reader_group);
+}
+
+/* "system_u:object_r:TYPE:s0": types that container-selinux and Bottlerocket let containers read.
+ */
+static bool is_readable_type(const char *label)
+{
+    static const char *const types[] = {":container_", ":svirt_sandbox_file_t",
+                                        ":etc_t:",     ":usr_t:",
+                                        ":local_t:",   ":cache_t:",
+                                        ":state_t:",   ":data_t:",
+                                        ":unlabeled_t"};
+    size_t i;
+
+    for (i = 0; i < sizeof types / sizeof *types; i++)
+        if (strstr(label, types[i]))
+            return true;
+    return false;
+}
+
+static void look_at_label(struct doctor *doctor, const char *directory)
+{
+    int fd = open("/sys/fs/selinux/enforce", O_RDONLY | O_CLOEXEC);
+    char enforce = '0', label[256] = "";
+    struct err err;
+
+    if (fd < 0)
+        return;
+    if (read(fd, &enforce, 1) != 1)
+        enforce = '0';
+    (void)close(fd);
+    if (getxattr(directory, "security.selinux", label, sizeof label - 1) < 0)
+        return;
+    doctor_say(doctor, "label %s", label);
+    if (enforce != '1' || is_readable_type(label))
+        return;
+    (void)err_set(&err, ERR_LABEL, directory, "its label is %s, and SELinux is enforcing", label);
+    doctor_advise(doctor, DOCTOR_WARNING, &err,
+                  "Run: semanage fcontext -a -t container_ro_file_t '%s(/.*)?' && restorecon -Rv "
+                  "%s; a tmpfs gets it by its mount: docs/selinux.md.",
+                  directory, directory);
+}
+
+static void look_at_set(struct doctor *doctor, const char *sub)
+{
+    const struct config *config = doctor->config;
+    struct install_target target = agent_target(config, sub, doctor->deadline);
+    char path[PATH_MAX_];
+    struct err err;
+
+    target_path(config, sub, path);
+    if (install_could(&target, &err) == 0)
+        doctor_say(doctor, "a set could be installed in %s", path);
+    else if (geteuid() == 0 || err.code == ERR_TARGET_INVALID)
+        doctor_find(doctor, DOCTOR_PROBLEM, &err);
+    else
+        doctor_say(doctor, "only root can tell whether %s can be written", path);
+    if (access(path, F_OK) < 0)
+        return;
+    look_at_label(doctor, path);
+    if (config->reader_set)
+        look_as_reader(doctor, path);
+}
+
+void doctor_target(struct doctor *doctor)
+{
+    const struct config *config = doctor->config;
+    size_t i;
+
+    if (config->set_count == 0)
+        look_at_set(doctor, "");
+    for (i = 0; i < config->set_count; i++)
+        look_at_set(doctor, config->sets[i].sub);
+}
+
+/* ---- files */
+
+/* By its directory: it is replaced, or made. */
+static void look_at_file(struct doctor *doctor, const char *option, const char *file)
+{
+    char directory[STATUS_PATH_MAX];
+    struct err err;
+    char *slash;
+
+    if (!file || file[0] != '/')
+        return;
+    (void)snprintf(directory, sizeof directory, "%s", file);
+    slash = strrchr(directory, '/');
+    slash[slash == directory] = '\0';
+    if (faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) == 0)
+        return;
+    (void)err_set_errno(&err, ERR_NOT_WRITABLE, file, "%s: %s", option, directory);
+    doctor_find(doctor, geteuid() == 0 ? DOCTOR_PROBLEM : DOCTOR_WARNING, &err);
+}
+
+static void look_at_hook(struct doctor *doctor)
+{
+    const char *program = doctor->config->on_change_exec[0];
+    struct trust trust = {.also = TRUST_NOBODY};
+    struct err err;
+    int fd;
+
+    if (!program)
+        return;
+    fd = trust_open(program, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, &trust);
+    if (fd < 0)
+        (void)err_set(&err, ERR_HOOK_FAILED, program, "%s", trust.why);
+    else if (faccessat(AT_FDCWD, program, X_OK, AT_EACCESS) < 0)
+        (void)err_set_errno(&err, ERR_HOOK_FAILED, program, "it cannot be executed");
+    else
+        err.code = ERR_NONE;
+    if (fd >= 0)
+        (void)close(fd);
+    if (err.code != ERR_NONE)
+        doctor_advise(doctor, DOCTOR_PROBLEM, &err,
+                      "Run: chown root %s && chmod 0755 %s, or correct --on-change-exec.", program,
+                      program);
+    else
+        doctor_say(doctor, "%s can be run after a change", program);
+}
+
+void doctor_files(struct doctor *doctor)
+{
+    const struct config *config = doctor->config;
+
+    look_at_file(doctor, "metrics-file", config->metrics_file);
+    look_at_file(doctor, "status-file", config->status_file);
+    look_at_file(doctor, "attest-pins", config->attest_pins);
+    look_at_file(doctor, "log-file",
+                 config->log.file && !log_is_stdout(config->log.file) ? config->log.file : NULL);
+    look_at_hook(doctor);
+}
