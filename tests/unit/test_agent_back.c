@@ -67,14 +67,14 @@ static void assert_back(void)
 
 static void assert_retreats(void)
 {
-    assert_int_equal(agent_retreat(&fake.agent, 0, deadline(), &err), 0);
+    assert_int_equal(agent_rollback_set(&fake.agent, 0, deadline(), &err), 0);
     assert_string_equal(fake_installed(""), "leaf");
     assert_false(fake.agent.writing);
 }
 
 static void assert_no_retreat(enum err_code code)
 {
-    assert_int_equal(agent_retreat(&fake.agent, 0, deadline(), &err), -1);
+    assert_int_equal(agent_rollback_set(&fake.agent, 0, deadline(), &err), -1);
     assert_int_equal(err.code, code);
     assert_string_equal(fake_installed(""), "client");
 }
@@ -181,7 +181,7 @@ static void nobody_goes_back_to_what_has_expired(void **state)
 {
     (void)state;
     fake_set_wall(fake_not_after("leaf") + 1);
-    assert_int_equal(agent_retreat(&fake.agent, 0, deadline(), &err), -1);
+    assert_int_equal(agent_rollback_set(&fake.agent, 0, deadline(), &err), -1);
     assert_string_equal(fake_installed(""), "client");
 }
 
