@@ -182,7 +182,7 @@ $(TESTS)/unit/test_agent $(TESTS)/unit/test_agent_back: LDFLAGS += $(addprefix -
     roots_profile anchors_free $(addprefix secretsmanager_,new free renew describe get) rehearse enclave_accepts)
 $(TESTS)/unit/test_attestation: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK) $(addprefix attest_,form_read document_read genuine image peer age echoes))
 $(TESTS)/unit/test_probe: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK) http_new http_run http_free attestation_judge)
-$(TESTS)/unit/test_rehearse: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK) probe_endpoints installed_identity random_below pins_write)
+$(TESTS)/unit/test_rehearse: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK) probe_endpoints installed_identity random_below pins_write calloc free)
 
 # A target as NFS shows it.
 $(TESTS)/unit/test_install_shared: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,flock fstatfs fstat fstatat openat fchown)
