@@ -57,6 +57,10 @@ static enum err_code find_base64(struct bytes text, const char **what)
     enum err_code cause = CAUSE_BASE64;
     struct bytes start;
 
+    if (buf_reserve(&decoded, base64_decoded_max(LOOKED_AT)) < 0) {
+        *what = "no memory to read it";
+        return ERR_MEMORY_FULL;
+    }
     decode_start(text, &decoded);
     start = skip_space(buf_bytes(&decoded));
     if (is_binary(start)) {
