@@ -251,7 +251,7 @@ TESTED := test-e2e test-hosts test-containers check test-valgrind test-memory te
 test: ## everything: bootstrap, build, then the tests and checks of each kind; what each prints comes when it has ended
 	tools/bootstrap
 	$(MAKE) both
-	$(MAKE) -j2 --output-sync=target FAULTS=80 $(TESTED)
+	tools/sum-up $(MAKE) -j2 --output-sync=target FAULTS=80 $(TESTED)
 
 conformance: $(TESTS)/conformance ## others' test vectors (MTLS_AGENT_VECTORS=FOLDER)
 	@MTLS_AGENT_VECTORS="$(VECTORS)" $(WATCHED) tests/conformance/run $<
