@@ -365,7 +365,7 @@ test-starved: all venv $(PROGRAM) ## the program with 5, 8 and 12 % of a process
 # Works in a copy, build/mutants/ROOM; survivors are in build/mutants/ROOM.survivors.
 MUTANTS ?= 60
 SEED    ?= 1
-mutants: all venv $(UNIT) $(TESTS)/conformance $(PROGRAM) ## whether the tests of ROOM=FOLDER (of src/) notice a change of its code; an hour at most (MUTANTS=N, SEED=N)
+mutants: all venv ## whether the tests of ROOM=FOLDER (of src/) notice a change of its code; an hour at most (MUTANTS=N, SEED=N)
 	@tools/bootstrap --check e2e
 	@tests/mutants/mutants "$(ROOM)" --mutants=$(MUTANTS) --seed=$(SEED)
 

@@ -197,6 +197,10 @@ int __wrap_secretsmanager_get(struct secretsmanager *manager, const char *name,
 
     (void)manager;
     from->gets++;
+    if (from->patience && from->gets > from->patience) {
+        clock_sleep(INT64_MAX / 2, asked->deadline);
+        return err_set(err, ERR_DEADLINE, name, "as the test has it");
+    }
     if (answer(name, from->get, &secret->version, err) < 0)
         return -1;
     (void)snprintf(cert, sizeof cert, "%s.pem", from->leaf);

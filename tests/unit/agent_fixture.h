@@ -23,6 +23,7 @@ struct fake_secret {
     bool describe_denied, young;
     bool hangs; /* until the end of its turn */
     unsigned gets, describes;
+    unsigned patience; /* gets after which it hangs, with ERR_DEADLINE; 0: none */
 };
 
 struct fake {

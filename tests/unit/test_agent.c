@@ -370,6 +370,28 @@ static void one_set_that_waits_does_not_hold_up_another(void **state)
     assert_int_equal(fake.secrets[1].gets, 1);
 }
 
+/* A turn that the deadline cut short says nothing new. */
+static void the_deadline_is_not_why_aws_does_not_know_it(void **state)
+{
+    (void)state;
+    fake.secrets[0].get = ERR_SECRET_NOT_FOUND;
+    fake.secrets[0].young = true;
+    fake.secrets[0].patience = 2;
+    assert_ends(status_of(ERR_SECRET_NOT_FOUND), "failed", "");
+    assert_int_equal(fake.secrets[0].gets, 3);
+}
+
+static void a_set_that_is_slow_and_installed_has_had_its_turn(void **state)
+{
+    (void)state;
+    fake.config.set_count = 2;
+    fake.secrets[0].hangs = true;
+    assert_int_equal(fake_cycle(), 0);
+    assert_string_equal(fake_outcome(0), "installed");
+    assert_int_equal(fake.secrets[0].gets, 1);
+    assert_int_equal(fake.secrets[0].describes, 0);
+}
+
 static void one_set_that_hangs_does_not_take_the_time_of_another(void **state)
 {
     const int64_t begun = clock_ms();
@@ -480,6 +502,8 @@ int main(void)
         TEST(a_certificate_from_the_future_is_waited_for),
         TEST(what_aws_does_not_know_yet_is_waited_for),
         TEST(one_set_that_waits_does_not_hold_up_another),
+        TEST(the_deadline_is_not_why_aws_does_not_know_it),
+        TEST(a_set_that_is_slow_and_installed_has_had_its_turn),
         TEST(one_set_that_hangs_does_not_take_the_time_of_another),
         TEST(the_worst_status_of_all_sets_is_the_cycles),
         TEST(a_cycle_that_fails_sweeps_what_is_over),
