@@ -19,8 +19,8 @@ FOLDER = ROOT / "platform/dashboards"
 GRAFANA = json.loads((FOLDER / "grafana.json").read_text())
 TEMPLATES = sorted((ROOT / "platform").glob("*/cloudwatch.json"))
 PANELS = [panel for panel in GRAFANA["panels"] if panel["type"] != "row"]
-# What a life without attestations has nothing of.
-QUIET = {"mtls_agent_attestations_total", "mtls_agent_endpoint_attested"}
+# What a life without attestations and waves has nothing of.
+QUIET = {"mtls_agent_attestations_total", "mtls_agent_endpoint_attested", "mtls_agent_wave_until_timestamp_seconds"}
 
 
 def body():
