@@ -182,7 +182,7 @@ $(TESTS)/unit/test_agent $(TESTS)/unit/test_agent_back: LDFLAGS += $(addprefix -
     roots_profile anchors_free $(addprefix secretsmanager_,new free renew describe get) rehearse enclave_accepts)
 $(TESTS)/unit/test_attestation: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK) $(addprefix attest_,form_read document_read genuine image peer age echoes))
 $(TESTS)/unit/test_probe: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK) http_new http_run http_free attestation_judge)
-$(TESTS)/unit/test_rehearse: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK) probe_endpoints installed_identity random_below pins_write)
+$(TESTS)/unit/test_rehearse: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK) probe_endpoints installed_identity random_below pins_write calloc free)
 
 # A target as NFS shows it.
 $(TESTS)/unit/test_install_shared: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,flock fstatfs fstat fstatat openat fchown)
@@ -251,7 +251,7 @@ TESTED := test-e2e test-hosts test-containers check test-valgrind test-memory te
 test: ## everything: bootstrap, build, then the tests and checks of each kind; what each prints comes when it has ended
 	tools/bootstrap
 	$(MAKE) both
-	$(MAKE) -j2 --output-sync=target FAULTS=80 $(TESTED)
+	tools/sum-up $(MAKE) -j2 --output-sync=target FAULTS=80 $(TESTED)
 
 conformance: $(TESTS)/conformance ## others' test vectors (MTLS_AGENT_VECTORS=FOLDER)
 	@MTLS_AGENT_VECTORS="$(VECTORS)" $(WATCHED) tests/conformance/run $<

@@ -22,7 +22,7 @@ static const struct {
 /* The row of a cause; NULL: a code has none. */
 static const struct err_cause *find_cause(enum err_code code)
 {
-    return code >= ERR_CODES && code < ERR_CAUSES ? &err_causes[code - ERR_CODES] : NULL;
+    return code > ERR_CODES && code < ERR_CAUSES ? &err_causes[code - ERR_CODES] : NULL;
 }
 
 static int fill(struct err *err, enum err_code code, const char *subject)

@@ -96,6 +96,7 @@ enum err_code {
     ERR_LABEL,
     ERR_NOT_WRITABLE,
     ERR_RUN_UNHEALTHY,
+    ERR_CODES, /* the end of codes; none itself */
 
     /*
      * Causes, for who knows more than the code says: each is given to err_set() in the place of its
@@ -150,7 +151,6 @@ enum err_code {
     CAUSE_DISK_FULL,
     ERR_CAUSES /* the end of codes and causes */
 };
-#define ERR_CODES CAUSE_BASE64 /* the end of codes, where the causes begin */
 
 #define ERR_SUBJECT_MAX 256
 #define ERR_REASON_MAX  768

@@ -4,7 +4,7 @@
 
 #include "base/err.h"
 
-/* The tables behind err.h, by enum err_code; the causes' begins with ERR_CODES. */
+/* The tables behind err.h, by enum err_code; the causes' begins with ERR_CODES, which is none. */
 extern const struct err_info err_codes[ERR_CODES];
 
 struct err_cause {

@@ -11,11 +11,10 @@
 struct err;
 
 /*
- * The log: one line an event, as text or as one JSON object, on standard error or appended to a
- * file. An event has a stable name and typed fields; there is no free-text interface, so that
- * nothing is printed by accident. Control bytes are escaped, private keys and users in URLs hidden
- * (secrecy.h). Safe from any thread; a line goes out in one write(2). A log that cannot be written
- * never fails the caller, nor holds it up for more than a moment, once.
+ * The log. An event is one line, text or a JSON object: a name that does not change, and fields.
+ * There is no function for free text, so that nothing is printed by accident. Control bytes are
+ * escaped; private keys and the users of URLs are hidden (secrecy.h). Any thread may log. A line is
+ * one write(2). No call fails; one that cannot write waits for a moment, the first time only.
  */
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR };
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
@@ -23,8 +22,7 @@ enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 struct log_options {
     enum log_level level;
     enum log_format format;
-    const char *file; /* NULL: standard error alone. Else both: supervisors read the one, people the
-                         other */
+    const char *file; /* written as well as standard error; NULL: none */
 };
 
 /* A field: text (may be NULL: the field is left out) or number. */
@@ -45,18 +43,17 @@ static inline struct log_field log_n(const char *key, int64_t number)
 }
 
 /*
- * The file is opened with O_APPEND, and again after it was renamed. It is a regular one, or what is
- * named as standard output (log_is_stdout()). ERR_CONFIG where it cannot be opened; then all stays
- * as it was. May be called again; options' text must live on.
+ * Opens options->file to append, and again each time that it was renamed. It must be a regular
+ * file, or a name of standard output (log_is_stdout()); else ERR_CONFIG, and nothing changes. May
+ * be called again. The text that options point to must live on.
  */
 int log_open(const struct log_options *options, struct err *err);
 bool log_is_stdout(const char *path);
 
 /*
- * From log_start() on lines are written by threads of their own, so that one that hangs stops
- * nobody. log_stop() ends these, for who must be alone in its process: before a fork, and before
- * rights are given up, which threads that are there already would keep. Not beside another thread
- * that logs.
+ * log_start() starts a thread for each file, which writes the lines, so that a write that hangs
+ * stops no other thread. log_stop() ends them: before a fork, and before rights are given up, which
+ * running threads would keep. No other thread may log meanwhile.
  */
 void log_start(void);
 void log_stop(void);
@@ -68,10 +65,10 @@ void log_stop(void);
 void log_write(enum log_level level, const char *event, const struct log_field *fields);
 
 /*
- * For who does the same again and again. Between two calls of a thread with the same memory lies a
- * round, and an event of that thread that the round before had as well, but for its numbers, its
- * reason and its cause, is logged at level debug: what is said is what changed. Handshakes are
- * always said, since the log is their record. NULL ends it. Zero-initialise the memory.
+ * For a thread that does the same again and again. Each call begins a round. An event that came in
+ * the round before too is logged at level debug, so that the log shows what has changed. Numbers,
+ * reason and cause do not count as a change. Handshakes are always logged, since the log is their
+ * record. NULL ends this. Zero-initialise the memory.
  */
 #define LOG_MEMORY_MAX 512 /* events of a round; what is beyond them is said again */
 struct log_memory {
@@ -80,14 +77,14 @@ struct log_memory {
 };
 void log_remember(struct log_memory *memory);
 
-/* Is shown every event, whatever its level, by any thread. Before the first thread, once. */
+/* Called with every event, written or not, by the thread that logs it. Set it once, before the
+ * first thread. */
 typedef void log_observer(void *user, const char *event, const struct log_field *fields);
 void log_observe(log_observer *observer, void *user);
 
 /*
- * Lines that did not get out, on standard error or into the file, since the start: as nobody read
- * what was written before, there is nobody any more, or the disk is full. The log itself says how
- * many are missing, where they are missing, as soon as it can (event "log_lines_lost").
+ * How many lines could not be written since the start, to standard error or the file: nobody reads,
+ * or the disk is full. Event "log_lines_lost" says so in the log, where they are missing.
  */
 size_t log_dropped(void);
 
@@ -96,9 +93,9 @@ size_t log_dropped(void);
 int log_error(const struct err *err);
 
 /*
- * Makes remote text fit to be shown: first line, at most 200 bytes and never more than size - 1,
- * control and non-ASCII bytes escaped as \xNN, every run that it has in common with a live secret
- * replaced by "[masked]", and all of it where any private key is in it. Always terminates out.
+ * Makes text from outside fit to be shown: its first line, at most 200 bytes and size - 1, with
+ * control and non-ASCII bytes as \xNN. What it has in common with a secret in memory becomes
+ * "[masked]", and so does all of it where it holds a private key. out always ends with a NUL.
  */
 void redact(char *out, size_t size, struct bytes remote);
 

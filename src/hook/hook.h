@@ -10,10 +10,10 @@
 struct err;
 
 /*
- * Who is told when the installed set has changed: a program, then processes by a signal. A process
- * of its own does it, the hook runner. It is forked before there is a secret or a thread, so that
- * the agent itself need not fork, execute or signal afterwards. What may be executed and signalled
- * is fixed at the fork: the agent can only say what has changed, and how long it may take.
+ * What is done when the installed set has changed: a program runs, then processes get a signal. The
+ * hook runner does it, a process that is forked before there is a secret or a thread, so that the
+ * agent itself never forks, executes or signals. Program and signals are fixed at the fork; the
+ * agent can only say what has changed, and how much time there is.
  */
 struct hook_signal {
     int number;
@@ -29,7 +29,7 @@ struct hook_options {
     int64_t timeout_ms; /* of the program */
 };
 
-/* What has changed, all public. NULL is told as "". */
+/* What has changed, as the program's environment has it. All public; NULL stands for "". */
 struct hook_change {
     const char *event;       /* MTLS_AGENT_CHANGE_EVENT, "installed" */
     const char *set;         /* MTLS_AGENT_CHANGE_SET */
@@ -58,7 +58,7 @@ struct hook_result {
 struct hook {
     int fd; /* readable when hook_take() has something to say */
     pid_t pid;
-    bool busy; /* told, and the result not taken yet */
+    bool busy; /* started, and the result not taken yet */
 };
 
 /*
@@ -68,21 +68,21 @@ struct hook {
  *
  * The program runs in a session of its own with "/" as directory, umask 022, an empty standard
  * input, and nothing in its environment but PATH and the variables above. Its output goes into the
- * log, by lines (events hook_output, hook_output_dropped). What it leaves running is let live, and
- * may go on writing, also when the agent has ended. Where the time is over, or the agent ends, its
- * process group gets SIGTERM, and HOOK_GRACE_MS later SIGKILL.
+ * log, by lines (events hook_output, hook_output_dropped). Processes that it leaves behind go on,
+ * and may go on writing, also after the agent's end. When its time is over, or the agent ends, its
+ * process group gets SIGTERM, and SIGKILL HOOK_GRACE_MS later.
  *
- * The program is run if only root or the agent's user could have written it. Of a PID file and its
- * way one user more may be the owner, who then has to be one that may signal the process himself. A
- * link is none, nor is one that holds 1. Where nobody runs, nobody has to be told: that is a
- * warning (hook_nobody), and done.
+ * The program is run if only root or the agent's user could have written it. A PID file, and the
+ * directories above it, may belong to one more user, who must be allowed to signal the process
+ * himself. A symbolic link is refused, and so is the number 1. Where no process runs, that is a
+ * warning (hook_nobody), and the change counts as told.
  */
 int hook_open(struct hook *hook, const struct hook_options *options, struct err *err);
 
 /*
- * Has the runner tell all of a change, and does not wait. The program has limit_ms, or timeout_ms
- * if that is less. One at a time: the result of the one before must have been taken. 0, or -1 with
- * ERR_SYSTEM.
+ * Starts program and signals for a change, and does not wait. The program has the shorter time of
+ * limit_ms and timeout_ms. One change at a time: hook_take() must have returned 1 for the one
+ * before. 0, or -1 with ERR_SYSTEM.
  */
 int hook_start(struct hook *hook, const struct hook_change *change, int64_t limit_ms,
                struct err *err);

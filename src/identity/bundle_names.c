@@ -94,7 +94,7 @@ static void note(char *list, size_t size, struct bytes name)
                    (const char *)name.data);
 }
 
-void bundle_note_strange(struct bundle *part, struct bytes name)
+void bundle_note_strange(struct bundle *bundle, struct bytes name)
 {
     size_t i;
 
@@ -105,9 +105,9 @@ void bundle_note_strange(struct bundle *part, struct bytes name)
             return;
     if (name.len == 0 || name.len > SHOWN_MAX)
         return;
-    if (strlen(part->strange) + name.len + 3 <= sizeof part->strange)
-        note(part->strange, sizeof part->strange, name);
-    for (i = 0; i < sizeof issuers / sizeof *issuers && !part->issuers[0]; i++)
+    if (strlen(bundle->strange) + name.len + 3 <= sizeof bundle->strange)
+        note(bundle->strange, sizeof bundle->strange, name);
+    for (i = 0; i < sizeof issuers / sizeof *issuers && !bundle->issuers[0]; i++)
         if (is_name(name, issuers[i]))
-            note(part->issuers, sizeof part->issuers, name);
+            note(bundle->issuers, sizeof bundle->issuers, name);
 }

@@ -17,14 +17,14 @@ struct install_target;
 struct target_state;
 
 /*
- * Who is told of a changed set, once for each set: which one was told of stands beside it, so that
- * whatever ends the agent in between, the next one tells.
+ * The hook is run once for each changed set. The set that it was run for is noted beside the sets
+ * (install_state.h), so that the next agent runs it where this one ended in between.
  */
 
-/* Starts the runner where somebody has to be told; hook->pid is 0 without one. */
+/* Starts the runner where a hook is configured; else hook->pid is 0. */
 int change_hook_open(struct hook *hook, const struct config *config, struct err *err);
 
-/* Whether a set is there that was not told of. */
+/* Whether a set is in place that the hook was not run for. */
 bool change_hook_due(const struct target_state *state);
 
 /*

@@ -135,7 +135,7 @@ static void take_cycle(struct service *service)
                     now - service->worker.since);
     due_plan_cycle(&service->due, failed, now);
     service->due.cycle_at = sooner(service->due.cycle_at, now + wave_left(service));
-    if (!service->reload.unanswered || service->reload.asked) /* another's file is not read yet */
+    if (!service->reload.unanswered || service->reload.asked) /* a second SIGHUP waits */
         return;
     service->reload.unanswered = false;
     service->due.round_at = 0; /* endpoints that are new are not left to the interval of before */

@@ -16,7 +16,7 @@
 
 enum { STATUS_MODE = 0644 };
 
-/* For who reads standard output; and for that, or for a file system, to be done with it. */
+/* How long standard output's reader is waited for; how long for that, or for a file system. */
 enum { PATIENCE_MS = 1000, ASIDE_MS = PATIENCE_MS + 500 };
 
 /* Whether standard output takes PIPE_BUF bytes without a wait for who reads it. */
@@ -27,8 +27,8 @@ static bool has_room(int ms)
     return poll(&out, 1, ms) > 0;
 }
 
-/* By lines, in pieces that are written whole, and counts them: what nobody reads now is the rest.
- */
+/* Writes lines, each in pieces that a pipe takes whole, and counts the bytes. What nobody reads
+ * now is left for the next time. */
 static int print_some(void *user, struct bytes text)
 {
     atomic_size_t *read = user;
@@ -67,7 +67,7 @@ static bool print_unread(struct publisher *publisher)
            atomic_load(&publisher->read) == publisher->unread.len;
 }
 
-/* Where nobody reads, nothing is counted as told; what was begun is ended before there is more. */
+/* Where nobody reads, the counters keep what they have; a line that was begun is ended first. */
 static void print_emf(struct publisher *publisher)
 {
     if (aside_do(&publisher->output, look_for_room, NULL, (struct bytes){0}, ASIDE_MS) < 0 ||
@@ -98,7 +98,7 @@ static int write_status(struct publisher *publisher, const struct service *servi
     return result;
 }
 
-/* What cannot be written is said once, and once more when it can be. */
+/* Logged when the files cannot be written, and when they can be again. */
 static void note_failure(struct publisher *publisher, const struct err *err)
 {
     const char *reason = err ? err->reason : "";
@@ -157,7 +157,7 @@ static void notify_manager(const struct service *service)
                      accepting_endpoints(service), service->config->endpoint_count);
 }
 
-/* What others count, since the start. */
+/* What sandbox and log count themselves, since the start. */
 static void count_losses(struct publisher *publisher)
 {
     int call;

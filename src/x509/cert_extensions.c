@@ -41,10 +41,8 @@ static bool read_key_usage(struct cert *cert, struct bytes in)
     struct bytes bits;
     unsigned unused, bit;
 
-    /* DER leaves out all zeros at the end of a list of bits (X.690 11.2.2). Within the last octet
-     * many encoders do not. */
-    if (!cert_take_bits(&in, &bits, &unused) || in.len != 0 || bits.len > 2 ||
-        (bits.len > 0 && bits.data[bits.len - 1] == 0))
+    /* DER leaves out all zeros at the end of a list of bits (X.690 11.2.2). Public roots do not. */
+    if (!cert_take_bits(&in, &bits, &unused) || in.len != 0 || bits.len > 2)
         return false;
     cert->has_key_usage = true;
     for (bit = 0; bit < bits.len * 8; bit++)

@@ -276,7 +276,8 @@ static enum dn_relation compare_start(struct bytes *name, struct bytes base)
         found = der_take(name, DER_SET, &b) ? compare_rdn(a, b) : DN_OTHER;
         if (found == DN_OTHER)
             return DN_OTHER;
-        all = found > all ? found : all;
+        if (found == DN_UNKNOWN)
+            all = DN_UNKNOWN;
     }
     return all;
 }

@@ -469,16 +469,6 @@ def unsorted_name(some):
     return signed_anew(some, lambda tbs: tbs.replace(_der(0x30, name), _der(0x30, _der(0x31, unit + body(name)))))
 
 
-def zero_octet(some):
-    usage = _der(0x30, bytes.fromhex("0603551d0f") + _der(0x04, bytes.fromhex("0303008000")))
-
-    def change(tbs):
-        *others, extensions = _elements(tbs)
-        return b"".join(others) + _der(0xA3, _der(0x30, body(body(extensions)) + usage))
-
-    return signed_anew(some, change)
-
-
 def excluded_by_another_type(some):
     """The name that is excluded, as a BMPString."""
     own = Authority("Own", more=[constraint(excluded=[directory("Client")])])
@@ -653,7 +643,6 @@ DOCUMENTS = {
     "altered": Row(cert(altered), "certificate_altered", "client_cert of", ["was not signed by the key of"]),
     "a signature in BER": Row(cert(ber_signature), "certificate_altered", "client_cert of", ["was not signed"]),
     "a name out of order": Row(cert(unsorted_name), "certificate_invalid", "client_cert of", ["name is malformed"]),
-    "a keyUsage that ends with zeros": Row(cert(zero_octet), "certificate_invalid", "client_cert of", ["keyUsage is malformed"]),
     "signed by Ed25519": Row(
         lambda some: some.by(new_key("ed25519")), "signature_unsupported", "client_cert of", ["Ed25519"]),
     "signed by PSS of another salt": Row(

@@ -26,6 +26,7 @@ MEMBERS = {
             "error": ({"code": str, "cause": str, "subject": (str, None), "reason": str, "remedy": str}, None),
             "last_fetch": ("time", None),
             "last_success": ("time", None),
+            "waits_until": ("time", None),
             "region": (str, None),
             "installed": (
                 {

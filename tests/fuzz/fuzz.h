@@ -35,6 +35,7 @@ _Noreturn void fuzz_failed(const char *condition, const char *file, int line);
  * ERR_MEMORY_FULL where the call was the first that went short, and nobody could do with less.
  */
 void fuzz_err_open(struct err *err);
+void fuzz_err_any(struct err *err); /* the same, of a call that may give another cause */
 void fuzz_err_check(const struct err *err);
 
 /* A call's result, 0 or -1, whose error is checked. */

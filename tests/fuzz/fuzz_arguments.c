@@ -189,7 +189,7 @@ void fuzz(struct bytes input)
     answers_begin(bytes_of("", 0));
     cut(&lines, input);
     environ = lines.variables;
-    /* Without fuzz_err_open(): an owner that cannot be looked up is a wrong value, whatever for. */
+    fuzz_err_any(&err); /* an owner that cannot be looked up is a wrong value, whatever for */
     if (fuzz_result(config_parse((int)lines.argument_count, lines.arguments, &config, &err),
                     &err) == 0)
         check_config(config);

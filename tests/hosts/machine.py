@@ -201,6 +201,9 @@ def drop_in(machine, unit, *lines, name="test"):
     machine.write(f"/etc/systemd/system/{unit}.d/{name}.conf", "\n".join(lines) + "\n")
 
 
+AMAZON_COMMANDS = Path(__file__).parent / "amazon-commands.txt"
+
+
 def leave_commands(machine, table):
     """Of all commands those of a table, PACKAGE: COMMAND..., as the image has that this machine, which is off, stands for."""
     lines = [line for line in table.read_text().splitlines() if not line.startswith("#")]

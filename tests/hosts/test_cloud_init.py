@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The user data of platform/ami/cloud-init, as cloud-init reads it, and on hosts that boot with it."""
 
-from pathlib import Path
-
 import pytest
 import yaml
 
 from agent import ROOT, wait_for
-from machine import drop_in, leave_commands, user_data
+from machine import AMAZON_COMMANDS, drop_in, leave_commands, user_data
 from scripts import shellcheck
 
 AMI = ROOT / "platform" / "ami"
@@ -15,7 +13,6 @@ FILES = {"amazon": AMI / "cloud-init/amazon-linux-2023.yaml", "debian": AMI / "c
 SCRIPT = AMI / "install.sh"
 INSTALLER = "/run/mtls-agent-install"
 AGENT, FETCH = "mtls-agent.service", "mtls-agent-fetch.service"
-AMAZON_COMMANDS = Path(__file__).parent / "amazon-commands.txt"
 EC2_LIMIT = 16 * 1024
 PATIENCE_S = 90
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from agent import ROOT
+from machine import AMAZON_COMMANDS, leave_commands
 from scripts import shellcheck
 
 AMI = ROOT / "platform" / "ami"
@@ -66,6 +67,7 @@ class Instance:
 def built(make_host, release):
     """An instance after the phase build. Its own disk is what will be in the image."""
     host = make_host()
+    leave_commands(host.machine, AMAZON_COMMANDS)
     host.machine.write("/etc/cloud/cloud-init.disabled", "")
     host.machine.boot()
     url, *servers = release.by_s3(host)

@@ -2,11 +2,12 @@
 """A host that has booted: both units at work, as long as it lives."""
 
 import json
+import re
 import signal
 
 import pytest
 
-from agent import wait_for
+from agent import ROOT, wait_for
 from machine import drop_in
 from test_boot import needs_identity
 from servers.pki import document
@@ -20,7 +21,6 @@ log-format = json
 owner = daemon:mtls
 on-change-exec = /usr/bin/systemctl --no-block reload app.service
 on-change-signal = HUP:/run/app/pid
-metrics-file = /run/mtls-agent/mtls.prom
 """
 
 
@@ -177,3 +177,20 @@ def test_purge(up):
     assert list(up.path("/etc/ecs/mtls").iterdir()) == []
     up.systemctl("restart", FETCH)
     assert up.path("/etc/ecs/mtls/client.key").is_symlink()
+
+
+def test_metrics(up):
+    """In its own directory from the start, and by the guide's drop-in in the one where node_exporter looks."""
+    own = "/run/mtls-agent/mtls-agent.prom"
+    wait_for(lambda: up.path(own).exists(), PATIENCE_S)
+    guide = (ROOT / "platform/systemd/README.md").read_text().split("\n## Metrics\n")[1]
+    lines = re.search(r"```ini\n(.*?)```", guide, re.DOTALL)[1].splitlines()
+    (directory,) = [line.split("=")[1] for line in lines if line.startswith("ReadWritePaths=")]
+    up.run("mkdir", "-p", directory)
+    drop_in(up, AGENT, *lines, name="metrics")
+    up.systemctl("daemon-reload")
+    up.systemctl("restart", AGENT)
+    wait_for(lambda: up.path(f"{directory}/mtls-agent.prom").exists(), PATIENCE_S)
+    up.path(f"/etc/systemd/system/{AGENT}.d/metrics.conf").unlink()
+    up.systemctl("daemon-reload")
+    up.systemctl("restart", AGENT)

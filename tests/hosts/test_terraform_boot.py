@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """A host that boots with the user data of the Terraform module, and what EventBridge has Run Command do there."""
 
+import os
+import re
 import subprocess
 
 import pytest
 
 from agent import wait_for
-from machine import leave_commands, user_data
+from machine import AMAZON_COMMANDS, leave_commands, user_data
 from release import BUCKET, KEY
 from servers.aws import REGION
-from test_cloud_init import AGENT, AMAZON_COMMANDS, FETCH, PATIENCE_S
+from servers.pki import document
+from test_cloud_init import AGENT, FETCH, PATIENCE_S
 from tofu import TERRAFORM, Host, Tofu
 
 LOOK = TERRAFORM / "confidential-container/modules/push/look.sh"
@@ -78,3 +81,20 @@ def test_who_is_told(tmp_path, active, containers):
         *(["systemctl kill -s SIGUSR2 --kill-who=main mtls-agent.service"] if active else []),
         *(f"docker kill --signal=USR2 {each}" for each in containers),
     ]
+
+def test_a_new_version_is_pushed(host, aws_server, authority):
+    """The agent, whose next look is an hour away, has it within minutes of the command, and goes on as it was."""
+    machine = host.machine
+    arn = aws_server.put("mtls/pushed", document(authority.issue("ECS-Client"), authority.pem))
+    host.install()
+    host.config(arn)
+    config = machine.path("/etc/mtls-agent/agent.conf")
+    config.write_text(re.sub("interval = 2s", "interval = 1h", config.read_text()))
+    machine.boot()
+    wait_for(lambda: machine.state(AGENT) == "active", PATIENCE_S)
+    data, process = machine.path("/etc/ecs/mtls/..data"), machine.property(AGENT, "MainPID")
+    before = os.readlink(data)
+    aws_server.rotate(arn, document(authority.issue("ECS-Client"), authority.pem))
+    machine.run("sh", "-s", input=LOOK.read_text())
+    wait_for(lambda: os.readlink(data) != before, 2 * PATIENCE_S)
+    assert machine.property(AGENT, "MainPID") == process

@@ -240,6 +240,18 @@ def test_policy_names_the_secrets_alone(render):
     assert found["ReadIdentity"]["Resource"] == [SECRET + "whole-AbCdEf", SECRET + "part-??????"]
 
 
+def test_policy_reads_the_replicas_that_are_asked(render):
+    """In both Regions that the agent is told of, by name, and their keys by way of Secrets Manager there."""
+    told = render(agent_options={"fallback-region": "eu-west-1, us-west-2"}, kms_key_arns=[KEY])
+    found = statements(told["instance_policy"])
+    own = SECRET + "mtls-AbCdEf"
+    replicas = [own.replace("eu-central-1", region) for region in ("eu-west-1", "us-west-2")]
+    assert found["ReadIdentity"]["Resource"] == [own, *replicas]
+    assert found["DecryptIdentity"]["Condition"]["StringEquals"]["kms:ViaService"] == [
+        f"secretsmanager.{region}.amazonaws.com" for region in ("eu-central-1", "eu-west-1", "us-west-2")
+    ]
+
+
 def test_policy_opens_the_key_for_the_secrets_alone(render):
     found = statements(render(kms_key_arns=[KEY])["task_role_policy_document"])["DecryptIdentity"]
     assert found["Resource"] == [KEY] and found["Action"] == "kms:Decrypt"

@@ -65,16 +65,16 @@ static void assert_back(void)
     assert_false(fake.agent.writing);
 }
 
-static void assert_retreats(void)
+static void assert_rolls_back(void)
 {
-    assert_int_equal(agent_retreat(&fake.agent, 0, deadline(), &err), 0);
+    assert_int_equal(agent_rollback_set(&fake.agent, 0, deadline(), &err), 0);
     assert_string_equal(fake_installed(""), "leaf");
     assert_false(fake.agent.writing);
 }
 
-static void assert_no_retreat(enum err_code code)
+static void assert_no_rollback(enum err_code code)
 {
-    assert_int_equal(agent_retreat(&fake.agent, 0, deadline(), &err), -1);
+    assert_int_equal(agent_rollback_set(&fake.agent, 0, deadline(), &err), -1);
     assert_int_equal(err.code, code);
     assert_string_equal(fake_installed(""), "client");
 }
@@ -159,11 +159,11 @@ static void nobody_goes_back_to_what_is_forbidden_or_not_expected(void **state)
     fake.config.forbidden[0] = "v1";
     fake.config.forbidden_count = 1;
     assert_stays(ERR_NO_PREVIOUS);
-    assert_no_retreat(ERR_NO_PREVIOUS);
+    assert_no_rollback(ERR_NO_PREVIOUS);
     assert_non_null(strstr(err.reason, "v1"));
     fake.config.forbidden_count = 0;
     fake.config.expect_subject = "CN=ECS-Client";
-    assert_no_retreat(ERR_NO_PREVIOUS);
+    assert_no_rollback(ERR_NO_PREVIOUS);
     assert_non_null(strstr(err.reason, "not the one that is expected"));
     assert_int_equal(fake.rehearsals, 0);
     assert_int_equal(fake.acceptances, 0);
@@ -173,7 +173,7 @@ static void nobody_goes_back_to_another_environment(void **state)
 {
     (void)state;
     fake.config.sets[0].secrets[0] = "two";
-    assert_no_retreat(ERR_NO_PREVIOUS);
+    assert_no_rollback(ERR_NO_PREVIOUS);
     assert_non_null(strstr(err.reason, "made of"));
 }
 
@@ -181,7 +181,7 @@ static void nobody_goes_back_to_what_has_expired(void **state)
 {
     (void)state;
     fake_set_wall(fake_not_after("leaf") + 1);
-    assert_int_equal(agent_retreat(&fake.agent, 0, deadline(), &err), -1);
+    assert_int_equal(agent_rollback_set(&fake.agent, 0, deadline(), &err), -1);
     assert_string_equal(fake_installed(""), "client");
 }
 
@@ -207,11 +207,11 @@ static void by_itself_it_goes_back_to_what_works(void **state)
 {
     (void)state;
     fake.accepts = 0;
-    assert_no_retreat(ERR_ENCLAVE_REFUSED);
+    assert_no_rollback(ERR_ENCLAVE_REFUSED);
     fake.accepts = -1;
-    assert_no_retreat(ERR_ENCLAVE_UNREACHABLE);
+    assert_no_rollback(ERR_ENCLAVE_UNREACHABLE);
     fake.accepts = 1;
-    assert_retreats();
+    assert_rolls_back();
     assert_int_equal(fake.rehearsals, 0);
 }
 
@@ -219,14 +219,14 @@ static void by_itself_it_goes_back_to_what_works(void **state)
 static void by_itself_it_leaves_a_version_once(void **state)
 {
     (void)state;
-    assert_retreats();
+    assert_rolls_back();
     fake.config.version_id = "v2";
     fake.rehearsal = REHEARSAL_PROVEN;
     fake.accepts = 0; /* nobody takes what is installed instead */
     fake.config.version_id = NULL;
     assert_ends(0, "installed", "client");
     fake.accepts = 1;
-    assert_no_retreat(ERR_NO_PREVIOUS);
+    assert_no_rollback(ERR_NO_PREVIOUS);
     assert_non_null(strstr(err.reason, "once already"));
     assert_back(); /* by hand it does */
 }
@@ -234,7 +234,7 @@ static void by_itself_it_leaves_a_version_once(void **state)
 static void what_was_left_by_itself_waits_for_its_chance(void **state)
 {
     (void)state;
-    assert_retreats();
+    assert_rolls_back();
     fake.agent.stays = true;
     fake.secrets[0].gets = fake.acceptances = 0;
     assert_ends(0, "held_back", "leaf");
@@ -259,7 +259,7 @@ static void a_short_interval_brings_the_chance_sooner(void **state)
 {
     (void)state;
     fake.config.interval_ms = 10000;
-    assert_retreats();
+    assert_rolls_back();
     clock_sleep(12 * 10000 - 1000, INT64_MAX);
     assert_ends(0, "held_back", "leaf");
     clock_sleep(1000, INT64_MAX);
@@ -269,7 +269,7 @@ static void a_short_interval_brings_the_chance_sooner(void **state)
 static void a_clock_that_was_set_back_brings_the_chance(void **state)
 {
     (void)state;
-    assert_retreats();
+    assert_rolls_back();
     fake_set_wall(SAMPLES_NOW - 1);
     assert_ends(0, "installed", "client");
 }
@@ -278,7 +278,7 @@ static void a_clock_that_was_set_back_brings_the_chance(void **state)
 static void its_chance_is_an_enclave_that_accepts(void **state)
 {
     (void)state;
-    assert_retreats();
+    assert_rolls_back();
     fake.rehearsal = REHEARSAL_SKIPPED;
     clock_sleep(HOUR_MS, INT64_MAX);
     fake.acceptances = 0;
@@ -295,7 +295,7 @@ static void its_chance_is_an_enclave_that_accepts(void **state)
 static void what_no_enclave_accepts_gives_way_at_once(void **state)
 {
     (void)state;
-    assert_retreats();
+    assert_rolls_back();
     fake.accepts = 0;
     assert_ends(0, "installed", "client");
 }
@@ -303,7 +303,7 @@ static void what_no_enclave_accepts_gives_way_at_once(void **state)
 static void what_expires_gives_way_at_once(void **state)
 {
     (void)state;
-    assert_retreats();
+    assert_rolls_back();
     fake_set_wall(fake_not_after("leaf") - 60);
     fake.acceptances = 0;
     assert_ends(0, "installed", "client");

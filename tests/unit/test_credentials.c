@@ -468,6 +468,24 @@ static void test_imds_token_is_renewed_once(void **state)
     assert_int_equal(fake_server_stop(server), 4);
 }
 
+/* A header takes what can be seen alone. */
+static void test_imds_token_is_checked(void **state)
+{
+    static const char *const tokens[] = {"", "to ken", "to\r\nken", "to\x7fken"};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof tokens / sizeof *tokens; i++) {
+        const char *const replies[] = {fake_reply(200, "", tokens[i]),
+                                       fake_reply(200, "", "node-role"),
+                                       fake_reply(200, "", IMDS_ANSWER)};
+        struct fake_server *server = start_imds(replies, 3);
+
+        assert_fails(ERR_CREDENTIALS_FAILED, "imds", "is no session token");
+        assert_int_equal(fake_server_stop(server), 1);
+    }
+}
+
 static void test_imds_passing_faults_are_tried_again(void **state)
 {
     const char *const replies[] = {fake_reply(200, "", "token"),
@@ -645,6 +663,7 @@ int main(void)
         cmocka_unit_test_setup(test_agent_addresses, setup),
         cmocka_unit_test_setup(test_imds, setup),
         cmocka_unit_test_setup(test_imds_token_is_renewed_once, setup),
+        cmocka_unit_test_setup(test_imds_token_is_checked, setup),
         cmocka_unit_test_setup(test_imds_passing_faults_are_tried_again, setup),
         cmocka_unit_test_setup(test_imds_tries_are_limited, setup),
         cmocka_unit_test_setup(test_imds_without_a_role, setup),

@@ -175,9 +175,34 @@ static void a_thousand_endpoints_need_little_memory(void **state)
 
 #define test(name) cmocka_unit_test_setup(name, set_up)
 
+/* What was proved once is good for so long; what was not proved is said at once. */
+static void an_attestation_grows_stale(void **state)
+{
+    struct probe_attested attested = {.asked = true, .code = ERR_NONE, .other_root = true};
+    struct history_entry entry = {
+        .now_ms = START, .wall = 5000, .verdict = PROBE_ACCEPTED, .attested = &attested};
+
+    (void)state;
+    history_add(&history, &entry);
+    assert_true(history.attestation_asked);
+    assert_true(history.other_root);
+    assert_int_equal(history.attested_at, 5000);
+    assert_int_equal(history_attestation(&history, 5100, 100), ERR_NONE);
+    assert_int_equal(history_attestation(&history, 5101, 100), ERR_ATTEST_STALE);
+    attested.code = ERR_ATTEST_IMAGE;
+    entry.wall = 5050;
+    history_add(&history, &entry);
+    assert_int_equal(history.attested_at, 5000);
+    assert_int_equal(history_attestation(&history, 9000, 100), ERR_ATTEST_IMAGE);
+    attested = (struct probe_attested){.asked = false};
+    history_add(&history, &entry); /* not asked this time: what is known stands */
+    assert_int_equal(history_attestation(&history, 5050, 100), ERR_ATTEST_IMAGE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(an_attestation_grows_stale, set_up),
         test(an_endpoint_never_asked_has_no_numbers),
         test(answers_are_counted_by_verdict),
         test(an_hour_ago_counts_for_the_day_only),

@@ -387,7 +387,8 @@ static void fields_hold_what_their_names_say(void **state)
 
     (void)state;
     put_client("client.key", "client.pem", "ca.pem"); /* swapped */
-    assert_refused(ERR_PEM_INVALID, "client_key of my-secret", "no PEM block PRIVATE KEY, but CERTIFICATE");
+    assert_refused(ERR_PEM_INVALID, "client_key of my-secret",
+                   "no PEM block PRIVATE KEY, but CERTIFICATE");
     put_client("client.pem", "client.key", "client.key");
     assert_refused(ERR_PEM_INVALID, "ca_cert of my-secret", "a private key stands in it");
     put_client("client.pem", "client.key", "refused-public.pem");

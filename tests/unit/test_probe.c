@@ -97,7 +97,10 @@ static void fill(const struct reply *reply, struct http_response *out)
         .os_error = EMFILE,
         .chain = script.chain,
         .chain_count = script.chain != NULL,
-        .timing = {.dns = 2000, .tcp = 5000, .tls = 9000, .first_byte = 14000},
+        .timing = {.dns = 2000,
+                   .tcp = reply->stage > HTTP_STAGE_TCP ? 5000 : 0,
+                   .tls = reply->stage > HTTP_STAGE_TLS ? 9000 : 0,
+                   .first_byte = reply->status ? 14000 : 0},
         .tls = {.version = reply->version,
                 .certificate_requested = !(reply->seen & (NOT_ASKED | RENEGOTIATED)),
                 .certificate_left = reply->seen & LEFT,
@@ -357,6 +360,10 @@ static void each_row_of_the_page(void **state)
         if (rows[i].says && !strstr(probe->reason, rows[i].says))
             fail_msg("row %zu says: %s", i, probe->reason);
         assert_int_equal(asked_count, 1);
+        assert_int_equal(probe->handshake != NULL, rows[i].reply.stage > HTTP_STAGE_TLS);
+        assert_int_equal(probe->tcp_ms, rows[i].reply.stage > HTTP_STAGE_TCP ? 3 : -1);
+        assert_int_equal(probe->tls_ms, rows[i].reply.stage > HTTP_STAGE_TLS ? 4 : -1);
+        assert_int_equal(probe->first_byte_ms, rows[i].reply.status ? 5 : -1);
     }
 }
 

@@ -1,9 +1,15 @@
 locals {
+  # Replicas, where the agent asks them: the same ARNs but for the Region.
+  fallback_regions = compact([for region in split(",", lookup(var.agent_options, "fallback-region", "")) : trimspace(region)])
+  readable_secrets = concat(local.secrets, flatten([for region in local.fallback_regions : [
+    for arn in local.secrets : join(":", concat(slice(split(":", arn), 0, 3), [region], slice(split(":", arn), 4, 7)))
+  ]]))
+
   # An ARN without the six characters that Secrets Manager adds is the name of a secret: they follow, whatever they are.
   secret_resources = distinct([
-    for arn in local.secrets : can(regex("-[A-Za-z0-9]{6}$", arn)) ? arn : "${arn}-??????"
+    for arn in local.readable_secrets : can(regex("-[A-Za-z0-9]{6}$", arn)) ? arn : "${arn}-??????"
   ])
-  secret_regions = distinct([for arn in local.secrets : split(":", arn)[3]])
+  secret_regions = distinct([for arn in local.readable_secrets : split(":", arn)[3]])
 
   read_identity = [
     for resources in [local.secret_resources] : {
