@@ -108,17 +108,17 @@ static void take_set(struct service *service, size_t i)
         service->due.round_at = 0; /* what is new is looked at at once */
 }
 
-/* How long until the first wave comes that a version waits for. */
-static int64_t wave_left(const struct service *service)
+/* When the first wave comes that a version waits for, on clock_ms(); it may have come meanwhile. */
+static int64_t wave_at(const struct service *service, int64_t now)
 {
     const int64_t wall = clock_wall();
-    int64_t until = INT64_MAX / 2000;
+    int64_t at = INT64_MAX;
     size_t i;
 
     for (i = 0; i < service->config->set_count; i++)
-        if (service->seen.sets[i].waits_until > wall)
-            until = sooner(until, service->seen.sets[i].waits_until);
-    return (until - wall) * 1000;
+        if (service->seen.sets[i].waits_until > 0)
+            at = sooner(at, now + (service->seen.sets[i].waits_until - wall) * 1000);
+    return at < service->due.floor_at ? service->due.floor_at : at;
 }
 
 static void take_cycle(struct service *service)
@@ -134,7 +134,7 @@ static void take_cycle(struct service *service)
     metrics_observe(service->publisher.metrics, METRIC_FETCH_DURATION, NULL,
                     now - service->worker.since);
     due_plan_cycle(&service->due, failed, now);
-    service->due.cycle_at = sooner(service->due.cycle_at, now + wave_left(service));
+    service->due.cycle_at = sooner(service->due.cycle_at, wave_at(service, now));
     if (!service->reload.unanswered || service->reload.asked) /* a second SIGHUP waits */
         return;
     service->reload.unanswered = false;

@@ -111,7 +111,7 @@ def test_a_new_version_waits(staged, agent, rotation, clock, tmp_path):
 
 def test_it_sleeps_no_longer(staged, agent, rotation):
     """The cycle after which it is installed does not wait for its interval."""
-    service = staged(wave="--wave=100%:40s", interval="1d", deadline="10m", env={"TEST_PACE": "20"})
+    service = staged(wave="--wave=100%:5s", interval="1d", deadline="10m", env={"TEST_PACE": "20"})
     service.wait("ready")
     rotation.rotate()
     service.send(signal.SIGUSR2)
