@@ -299,9 +299,9 @@ static int try_file(const struct install_target *target, int directory, const ch
     if (fallocate(fd, 0, 0, SET_BYTES) < 0 && errno != EOPNOTSUPP && errno != ENOSYS)
         result = err_set_errno(err, ERR_INSTALL_FAILED, path, "64 KiB cannot be written there");
     else if (target->owner_set && fchown(fd, target->owner, target->group) < 0)
-        result = err_set_errno(err, errno == EINVAL ? CAUSE_OWNER_UNMAPPED : CAUSE_OWNER_DENIED,
-                               path, "a file cannot be given to uid %lu",
-                               (unsigned long)target->owner);
+        result =
+            err_set_errno(err, errno == EINVAL ? CAUSE_OWNER_UNMAPPED : CAUSE_OWNER_DENIED, path,
+                          "a file cannot be given to uid %lu", (unsigned long)target->owner);
     close(fd);
     return result;
 }
