@@ -117,7 +117,8 @@ enum verify_profile __wrap_roots_profile(const struct aws *aws)
 }
 
 /* Of the handle alone; identities have their own. */
-void __real_anchors_free(struct anchors *anchors);
+/* Weak, for programs that have this file and do not wrap it. */
+__attribute__((weak)) void __real_anchors_free(struct anchors *anchors);
 void __wrap_anchors_free(struct anchors *anchors);
 void __wrap_anchors_free(struct anchors *anchors)
 {
