@@ -78,7 +78,7 @@ def test_all_twelve(register, account):
     groups = {each["logGroupName"] for each in logs.describe_log_groups()["logGroups"]}
     assert {"/ecs/app", "/ecs/mtls-agent"} <= groups
     for role in ("app", "mtls-agent"):
-        document = iam.get_role_policy(RoleName=role, PolicyName="mtls-agent")["PolicyDocument"]
+        document = iam.get_role_policy(RoleName=role, PolicyName=POLICY)["PolicyDocument"]
         read_it, decrypt = document["Statement"]
         assert read_it["Resource"] == SECRET and decrypt["Resource"] == KEY
     attached = iam.list_attached_role_policies(RoleName="ecsTaskExecutionRole")["AttachedPolicies"]
@@ -101,7 +101,7 @@ def test_the_daemon_service(register, account, folder, name):
     kept = ecs.describe_task_definition(taskDefinition=arns[1])["taskDefinition"]
     sent = {key: value for key, value in kept.items() if key in json.loads((ROOT / "platform" / folder / name).read_text())}
     assert problems(sent) == []
-    (statement,) = account.client("iam").get_role_policy(RoleName="mtls-agent", PolicyName="mtls-agent")["PolicyDocument"]["Statement"]
+    (statement,) = account.client("iam").get_role_policy(RoleName="mtls-agent", PolicyName=POLICY)["PolicyDocument"]["Statement"]
     assert statement["Action"] == ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"]
     ecs.delete_service(cluster="fleet", service="mtls-agent", force=True)
     ecs.delete_cluster(cluster="fleet")

@@ -20,6 +20,8 @@ data "aws_ec2_instance_types" "sev_snp" {
 }
 
 data "aws_ami" "image" {
+  include_deprecated = true # it may be pinned
+
   filter {
     name   = "image-id"
     values = [local.image_id]

@@ -227,6 +227,11 @@ variable "mtls_certificate_path" {
     condition     = var.mtls_certificate_path == null || can(regex("^(/[A-Za-z0-9_][A-Za-z0-9._-]*)+$", var.mtls_certificate_path))
     error_message = "mtls_certificate_path is an absolute path, without a / at its end."
   }
+
+  validation {
+    condition     = var.mtls_certificate_path == null ? true : !can(regex("^/([^/]+|var/[^/]+|usr/.*|etc/(ecs|systemd|mtls-agent)|(tmp|home|root)/.*)$", var.mtls_certificate_path))
+    error_message = "mtls_certificate_path becomes a file system of its own, in memory: a directory that holds nothing else, such as /etc/ecs/mtls or /srv/enclave/mtls."
+  }
 }
 
 variable "agent_source" {
