@@ -157,6 +157,13 @@ def test_no_secret(check):
     assert check("endpoint = enclave.test:8443\n", "probe") == []
 
 
+def test_a_secret_that_is_a_mistake_is_not_missing_too(check):
+    (said,) = reasons(check("secrets = x\nendpoint = enclave.test:8443\n"))
+    assert "line 1" in said
+    (said,) = reasons(check(GOOD, mode=0o666))
+    assert "write" in said
+
+
 def test_the_files_own_command(check):
     """It says for whom the file is, where nobody else does."""
     (said,) = reasons(check(GOOD + "command = healthcheck\nmin-endpoints = 9\n"))
