@@ -61,7 +61,7 @@ bool doctor_write(const struct doctor *doctor, bool json, struct buf *out);
 /* For the rooms, and for who knows more of the host. */
 enum { DOCTOR_HOST = 1 }; /* as room */
 
-/* Notes a finding, unless one with the same code and reason is there. */
+/* Notes a finding, unless it is there; where this user may not look, that only root can tell. */
 void doctor_find(struct doctor *doctor, enum doctor_level level, const struct err *err);
 /* The same with a remedy that names the object. */
 void doctor_advise(struct doctor *doctor, enum doctor_level level, const struct err *err,

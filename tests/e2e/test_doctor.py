@@ -229,12 +229,19 @@ def clock(seconds):
     return broken
 
 
+def without_threads(host):
+    host.program = CLOCK
+    host.env.update(host.clock.env)
+    host.clock.no_threads(True)
+
+
 HOST = [
     Row("memlock 0", ["memory_lock"], memlock(0)),
     Row("memlock 64 KiB", ["memory_lock"], memlock(65536)),
     Row("memlock 0, and prefer", ["memory_lock"], memlock(0, "--memory-lock=prefer")),
     Row("a clock that is behind", ["clock_skew"], clock(-3600)),
     Row("a clock that is ahead", ["clock_skew"], clock(3600)),
+    Row("no thread is left", ["threads_full"], without_threads),
 ]
 
 
@@ -655,6 +662,11 @@ def refusing(kind):
     return lambda host: host.serve(kind, ca=host.stranger.pem)
 
 
+def two_of_three(host):
+    """Each by itself, though the same is wrong with it."""
+    host.words += [f"--endpoint=localhost:{free_port()}" for _ in range(2)]
+
+
 def an_open_server(host):
     host.serve(OpenNginx)
 
@@ -695,6 +707,7 @@ ENCLAVE = [
     Row("not attested", ["attestation_missing"], not_attested),
     Row("not attested, and only reported", ["attestation_missing"], only_asked_for_its_attestation),
     Row("one of two", ["enclave_unreachable"], one_of_two),
+    Row("two of three", ["enclave_unreachable"] * 2, two_of_three),
 ]
 
 
@@ -772,6 +785,15 @@ def test_names(host, place, row):
     assert all("127.0.0.5" in each["reason"] and each["subject"] == "enclave.test" for each in found)
 
 
+def test_two_names_that_nobody_knows(host, place):
+    """Neither stands for the other, and a name that has no address is no host that is not reached."""
+    Etc(host, place, "options timeout:1 attempts:1\nnameserver 127.0.0.53\n")
+    names_server(host, place, "127.0.0.53", lambda name, kind: 3)
+    host.endpoint = "one.test:8443"
+    found = told(host.examine("--endpoint=two.test:8443", "--deadline=40s"), ["dns_failed"] * 2)
+    assert sorted(each["subject"] for each in found) == ["one.test", "two.test"]
+
+
 def test_a_name_of_awss_that_nobody_knows(host, place):
     Etc(host, place, "options timeout:1 attempts:1\nnameserver 127.0.0.53\n")
     names_server(host, place, "127.0.0.53", lambda name, kind: 3)
@@ -809,6 +831,14 @@ def test_an_enclave_in_debug_mode(host):
         words = [f"--attest={policy}", image, f"--attest-root={host.tmp}/roots"]
         (found,) = told(host.examine(*words), ["attested_debug"])
         assert found["level"] == level and "--debug-mode" in found["remedy"]
+
+
+def test_nothing_follows_from_a_mistake(host):
+    """The secret may have been in what was not read."""
+    host.secret = host.endpoint = None
+    host.file("secrets = x\n")
+    (found,) = told(host.examine(), ["config"])
+    assert "line 1" in found["reason"]
 
 
 def test_nothing_is_configured(host):
@@ -881,8 +911,23 @@ def test_what_needs_no_root_needs_none(host):
     host.open_way()
     host.aws.ca_bundle.parent.chmod(0o755)
     host.aws.ca_bundle.parent.parent.chmod(0o755)
+    (host.tmp / "roots").mkdir(0o700)
+    hook = host.tmp / "hook"
+    hook.write_text("#!/bin/sh\n")
+    hook.chmod(0o700)
+    host.words += [f"--metrics-file={host.tmp}/roots/agent.prom", f"--on-change-exec={hook}"]
+    told(host.examine(), [])
     host.prefix = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
     result = host.examine("--as-user=1000")
-    codes = {each["code"] for each in json.loads(result.stdout)["findings"]}
-    assert codes <= {"target_invalid", "not_writable"}, result.stdout
-    assert "only root can tell" in json.loads(result.stdout)["rooms"]["target"]
+    told(result, [])
+    rooms = json.loads(result.stdout)["rooms"]
+    assert "only root can tell" in rooms["target"] and "only root can tell" in rooms["identity"]
+    assert f"only root can tell of {hook}" in rooms["files"] and "agent.prom" in rooms["files"]
+
+
+def test_more_than_there_is_room_for(host):
+    """One of those that are told says that there may be more."""
+    host.secret = None
+    host.words += [f"--endpoint=localhost:{free_port()}" for _ in range(70)]
+    found = json.loads(host.examine("--deadline=60s").stdout)["findings"]
+    assert len(found) == 64 and sum("may be more" in each["remedy"] for each in found) == 1
