@@ -112,6 +112,11 @@ def test_what_contradicts_is_a_warning(check, text, on, words):
     assert said.startswith(f"warning {on}: ") and words in said
 
 
+@pytest.mark.parametrize("name", ["https_proxy", "HTTPS_PROXY"])
+def test_exceptions_from_the_proxy_of_a_variable(check, name):
+    assert check(GOOD + "no-proxy = a.test\n", env={name: "http://proxy.test:3128"}) == []
+
+
 def test_an_interval_beyond_the_certificates_life(check, tmp_path, authority):
     target = tmp_path / "mtls"
     target.mkdir()

@@ -906,6 +906,59 @@ def test_it_ends_with_the_deadline_and_tells_what_it_has_found(host):
     assert result.status == 1 and "target_invalid" in codes
 
 
+@pytest.mark.parametrize("seconds, words", [(-240, "behind"), (240, "ahead of")])
+def test_a_clock_that_aws_still_takes(host, seconds, words):
+    """By the Date of an answer, as nothing is refused."""
+    clock(seconds)(host)
+    host.endpoint = None
+    (found,) = told(host.examine(), ["clock_skew"])
+    assert (found["level"], found["room"]) == ("problem", "aws") and f"s {words} AWS's" in found["reason"]
+
+
+def test_what_is_installed_ends_while_the_secret_is_not_read(host):
+    a_ca_that_ends_soon(host)
+    host.aws.secrets.delete_secret(SecretId=host.secret)
+    found = told(host.examine(), ["certificate_ends", "secret_deleted"])
+    assert found[1]["subject"] == str(host.agent.dir) and found[1]["reason"].startswith("a CA ends")
+
+
+def test_credentials_that_failed_are_asked_for_once(host):
+    """However many secrets wait for them."""
+    container = host.up(ContainerCredentials(host.aws.session()))
+    container.uninitialized = 1000
+    host.env.update({**NO_KEYS, "AWS_CONTAINER_CREDENTIALS_FULL_URI": container.full_uri})
+    host.endpoint = None
+    host.unset()
+    told(host.examine(), ["container_not_ready"])
+    alone = len(container.asked)
+    told(host.examine(f"--secret={host.put(host.good)}"), ["container_not_ready"])
+    assert alone > 0 and len(container.asked) == 2 * alone
+
+
+def test_a_status_that_cannot_be_read(host):
+    """It is not taken for none."""
+    (host.agent.dir / "..status.json").mkdir()
+    (found,) = told(host.examine(), ["system"])
+    assert found["room"] == "run"
+
+
+def test_one_packet_may_be_lost(host, place):
+    """A name server that is silent to the first question is asked again."""
+    Etc(host, place, "options timeout:1 attempts:1\nnameserver 127.0.0.53\n")
+    lost = set()
+
+    def says(name, kind):
+        if kind in lost:
+            return good_names(name, kind)
+        lost.add(kind)
+        return None
+
+    names_server(host, place, "127.0.0.53", says)
+    port = host.up(FaultProxy(host.enclave.port, listener=place.open("tcp", V4))).port
+    host.endpoint = f"enclave.test:{port}"
+    told(host.examine("--deadline=40s"), [])
+
+
 def test_what_needs_no_root_needs_none(host):
     """Another user is told what he can be told, and the rest is left to root."""
     host.open_way()
