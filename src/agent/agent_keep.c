@@ -266,8 +266,8 @@ static bool is_replacing(const struct delivery *delivery)
 {
     struct err unfit;
     struct identity *installed = sound_identity(delivery, &unfit);
-    const bool replacing = (installed || err_info(unfit.code)->class == ERR_OF_HOST) &&
-                           !is_known(delivery);
+    const bool replacing =
+        (installed || err_info(unfit.code)->class == ERR_OF_HOST) && !is_known(delivery);
 
     identity_free(installed);
     return replacing;

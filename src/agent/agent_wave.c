@@ -42,9 +42,8 @@ static bool is_way_back(const struct delivery *delivery)
     struct bundle bundle = {0};
     struct installed previous;
     struct err none;
-    const bool back =
-        install_read_previous(&delivery->target, &bundle, &previous, &none) == 0 &&
-        strcmp(previous.version, delivery->version) == 0;
+    const bool back = install_read_previous(&delivery->target, &bundle, &previous, &none) == 0 &&
+                      strcmp(previous.version, delivery->version) == 0;
 
     bundle_free(&bundle);
     return back;

@@ -125,8 +125,8 @@ static int refused(const struct call *call, const struct aws_error *error,
                    const struct http_response *response, struct err *err)
 {
     const enum retry_class class = classify(response, error->code);
-    bool answered = response->result == HTTP_ANSWERED && class == RETRY_NEVER &&
-                    response->status < 500;
+    bool answered =
+        response->result == HTTP_ANSWERED && class == RETRY_NEVER && response->status < 500;
     bool denied = strcmp(error->code, "AccessDenied") == 0;
 
     (void)err_set(

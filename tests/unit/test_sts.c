@@ -341,8 +341,8 @@ static void test_whether_the_region_is_down(void **state)
         (void)setenv("AWS_ENDPOINT_URL_STS",
                      server ? fake_server_url(server) : "https://sts.example:9", 1);
         (void)setenv("HTTPS_PROXY", server ? "" : "http://127.0.0.1:9", 1);
-        assert_int_equal(
-            sts_assume_role(&aws, &(struct sts_role){.arn = ROLE}, &credentials, &err), -1);
+        assert_int_equal(sts_assume_role(&aws, &(struct sts_role){.arn = ROLE}, &credentials, &err),
+                         -1);
         if (server)
             assert_int_equal(fake_server_stop(server), 1);
         if (err.code != cases[i].means || err.down != cases[i].down)
