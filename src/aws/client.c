@@ -219,6 +219,15 @@ static bool refresh_credentials(struct client *client)
     return changed;
 }
 
+/* Who asks but once may hear no refusal. */
+static void note_clock(struct client *client, const char *date)
+{
+    int64_t theirs;
+
+    if (client->aws->once && clock_parse_http(date, &theirs) == 0)
+        client->clock.skew_s = theirs - clock_wall();
+}
+
 /* Whether the cause of a refusal could be removed, so that another try is worth it. */
 static bool mend(struct client *client, const struct aws_error *error, struct mended *mended)
 {
@@ -269,6 +278,7 @@ static int perform(struct client *client, const struct client_call *call,
             return -1;
         if (response->result == HTTP_ANSWERED && response->status == 200) {
             retry_succeeded(&retry);
+            note_clock(client, response->date);
             return 0;
         }
         aws_error_read(&refusal->error, response);

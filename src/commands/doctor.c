@@ -48,15 +48,17 @@ int doctor_fail(const struct err *err)
 /* Where no memory can be locked, what needs no secret is looked at all the same. */
 int command_doctor(const struct config *config, unsigned needs)
 {
-    struct config unlocked = *config;
+    struct config rest = *config;
+    int status;
 
     doctor.config = config;
     doctor.runs = healthcheck_runs;
     doctor.deadline = clock_ms() + config->deadline_ms;
     doctor_examine(&doctor, true);
-    unlocked.memory_lock_preferred = true;
-    (void)supervise(doctor.locks ? config : &unlocked, needs, examine, NULL);
-    return print();
+    rest.memory_lock_preferred |= !doctor.locks;
+    rest.deadline_ms = clock_left(doctor.deadline);
+    status = supervise(&rest, needs, examine, NULL);
+    return status ? status : print(); /* who fails has printed */
 }
 
 int command_check_config(const struct config *config, unsigned needs)

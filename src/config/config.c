@@ -247,7 +247,8 @@ static int check_secret(struct parse *parse)
 {
     const struct config *config = &parse->store->config;
 
-    if (!(is_command(config, "fetch") || is_command(config, "run")) || config->set_count > 0)
+    if (!(is_command(config, "fetch") || is_command(config, "run")) || config->set_count > 0 ||
+        config->mistake_count > 0) /* of which one may have been the secret */
         return 0;
     (void)err_set(
         parse->err, is_configured(parse) ? ERR_CONFIG : ERR_USAGE, config->file,

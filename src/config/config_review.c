@@ -72,7 +72,9 @@ void config_review(const struct config *config, config_told *told, void *user)
          "is off: what the endpoints would refuse is installed");
     tell(&review, config->attest == ATTEST_OFF && config->attest_pcr_count > 0, "attest-pcr",
          "names images, and nobody is asked: set attest");
-    tell(&review, config->no_proxy && !config->proxy && !config_variable(config, "HTTPS_PROXY"),
+    tell(&review,
+         config->no_proxy && !config->proxy && !config_variable(config, "https_proxy") &&
+             !config_variable(config, "HTTPS_PROXY"),
          "no-proxy", "excepts hosts from a proxy, and there is none");
     tell(&review, config->metrics_emf && !config->metrics_file, "metrics-format",
          "is of a metrics-file too, and there is none: lines go to standard output alone");

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "doctor/doctor.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/json_write.h"
 #include "base/secrecy.h"
@@ -43,6 +45,21 @@ void doctor_check_config(struct doctor *doctor)
     doctor_memory(doctor);
 }
 
+/* What keeps another user from looking, where root would not be kept; the configuration is read by
+ * whoever asks. */
+static bool is_roots(const struct err *err)
+{
+    return err->code >= ERR_TARGET_INVALID && geteuid() != 0 &&
+           strstr(err->reason, strerror(EACCES));
+}
+
+/* Each thing is told of by itself; that the time is up, once. */
+static bool is_same(const struct err *a, const struct err *b)
+{
+    return a->code == b->code && strcmp(a->reason, b->reason) == 0 &&
+           (a->code == ERR_DEADLINE || strcmp(a->subject, b->subject) == 0);
+}
+
 static void add(struct doctor *doctor, enum doctor_level level, const struct err *err,
                 const char *remedy)
 {
@@ -50,12 +67,17 @@ static void add(struct doctor *doctor, enum doctor_level level, const struct err
     struct doctor_finding *finding = &doctor->findings[count];
     size_t i;
 
+    if (is_roots(err)) {
+        doctor_say(doctor, "only root can tell of %s", err->subject);
+        return;
+    }
     for (i = 0; i < count; i++)
-        if (doctor->findings[i].err.code == err->code &&
-            strcmp(doctor->findings[i].err.reason, err->reason) == 0)
+        if (is_same(&doctor->findings[i].err, err))
             return;
     if (count == DOCTOR_FINDINGS_MAX)
         return;
+    if (count + 1 == DOCTOR_FINDINGS_MAX)
+        remedy = "Mend these first: there may be more.";
     finding->level = level;
     finding->room = rooms[doctor->room].name;
     finding->err = *err;

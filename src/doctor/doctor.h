@@ -61,7 +61,7 @@ bool doctor_write(const struct doctor *doctor, bool json, struct buf *out);
 /* For the rooms, and for who knows more of the host. */
 enum { DOCTOR_HOST = 1 }; /* as room */
 
-/* Notes a finding, unless one with the same code and reason is there. */
+/* Notes a finding, unless it is there; where this user may not look, that only root can tell. */
 void doctor_find(struct doctor *doctor, enum doctor_level level, const struct err *err);
 /* The same with a remedy that names the object. */
 void doctor_advise(struct doctor *doctor, enum doctor_level level, const struct err *err,
@@ -72,7 +72,7 @@ void doctor_say(struct doctor *doctor, const char *format, ...)
 /* Whether a problem of that code, or of any (ERR_NONE), was found; subject NULL: on whatever. */
 bool doctor_found(const struct doctor *doctor, enum err_code code, const char *subject);
 
-/* Whether a name has an address. What each name server says against it is a finding. */
+/* Whether a name has an address, as long as half of the time is left. What each name server says against it is a finding. */
 bool doctor_look_up(struct doctor *doctor, const char *name);
 
 void doctor_config(struct doctor *doctor);

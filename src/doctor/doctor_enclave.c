@@ -26,6 +26,7 @@ enum {
     PARALLEL = 16,
     BODY_MAX = 4096,
     PLAIN_MS = 3000,
+    PLAIN_MAX = 3, /* one after the other, while all others wait */
     KNOCKS = 8,
     BAD_REQUEST = 400,
     SKEW_S = 60
@@ -87,8 +88,12 @@ static void look_at_installed(struct doctor *doctor, size_t i)
             doctor_find(doctor, DOCTOR_PROBLEM, &state.err);
     } else {
         doctor_say(doctor, "%s, %s, %.16s", state.subject, state.key_text, state.fingerprint);
-        if (secret && strcmp(secret->fingerprint, state.fingerprint) != 0)
+        if (!secret) {
+            look_at_end(doctor, target.dir, "the certificate", state.not_before, state.not_after);
+            look_at_end(doctor, target.dir, "a CA", 0, state.ca_not_after);
+        } else if (strcmp(secret->fingerprint, state.fingerprint) != 0) {
             doctor_say(doctor, "the secret holds another one by now, %.16s", secret->fingerprint);
+        }
     }
 }
 
@@ -108,7 +113,7 @@ void doctor_identity(struct doctor *doctor)
 
 struct asked {
     struct doctor *doctor;
-    size_t accepted;
+    size_t accepted, plainly;
 };
 
 /* What HTTP without TLS comes to there; whether it is answered, as no server of TLS does but by
@@ -172,8 +177,9 @@ static void find_unreachable(struct doctor *doctor, const struct endpoint *endpo
                       endpoint->address, endpoint->port, endpoint->name);
 }
 
-static void blame(struct doctor *doctor, const struct endpoint *endpoint, const struct probe *probe)
+static void blame(struct asked *asked, const struct endpoint *endpoint, const struct probe *probe)
 {
+    struct doctor *doctor = asked->doctor;
     const bool connected = probe->tcp_ms >= 0;
     struct http_response response = {0};
     struct err err;
@@ -196,7 +202,7 @@ static void blame(struct doctor *doctor, const struct endpoint *endpoint, const 
     }
     if (doctor_found(doctor, ERR_DNS_FAILED, endpoint->address))
         return;
-    if (connected && !probe->version && probe->alert < 0 &&
+    if (connected && !probe->version && probe->alert < 0 && asked->plainly++ < PLAIN_MAX &&
         ask_plainly(doctor, endpoint, &response))
         find_plaintext(doctor, endpoint);
     else
@@ -215,8 +221,8 @@ static void look_at_date(struct doctor *doctor, const struct endpoint *endpoint,
     if (llabs(ahead) < SKEW_S || doctor_found(doctor, ERR_CLOCK_SKEW, NULL))
         return;
     (void)err_set(&err, ERR_CLOCK_SKEW, endpoint->text,
-                  "its clock is %" PRId64 " s ahead of this host's: one of the two is wrong",
-                  ahead);
+                  "its clock is %" PRId64 " s %s this host's: one of the two is wrong",
+                  (int64_t)llabs(ahead), ahead < 0 ? "behind" : "ahead of");
     doctor_find(doctor, DOCTOR_WARNING, &err);
 }
 
@@ -232,7 +238,7 @@ static void told(void *user, const struct endpoint *endpoint, const struct probe
         look_at_date(asked->doctor, endpoint, answer->date);
     }
     if (probe->verdict != PROBE_ACCEPTED || probe->attested.code != ERR_NONE)
-        blame(asked->doctor, endpoint, probe);
+        blame(asked, endpoint, probe);
 }
 
 static void ask_with(struct doctor *doctor, const struct identity *identity)
@@ -342,7 +348,9 @@ void doctor_run(struct doctor *doctor)
     struct err err;
     const bool ran = status_open(&status, doctor->config, &err) == 0;
 
-    if (!ran) {
+    if (!ran && err.code != ERR_NO_STATUS) {
+        doctor_find(doctor, DOCTOR_PROBLEM, &err);
+    } else if (!ran) {
         doctor_say(doctor, "mtls-agent run has left no status: it is not in use here");
     } else if (install_run_lock_holder(&target) == INSTALL_LOCK_UNKNOWN) {
         doctor_say(doctor, "only root can tell whether mtls-agent run is alive");

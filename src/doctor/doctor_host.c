@@ -73,7 +73,8 @@ void doctor_config(struct doctor *doctor)
                       config->mistakes[i].reason);
         doctor_find(doctor, DOCTOR_PROBLEM, &err);
     }
-    if (!config->view && config->set_count == 0 && config->endpoint_count == 0) {
+    if (config->mistake_count == 0 && !config->view && config->set_count == 0 &&
+        config->endpoint_count == 0) {
         (void)err_set(&err, ERR_CONFIG, "secret", "neither a secret nor an endpoint is named");
         doctor_find(doctor, DOCTOR_PROBLEM, &err);
     }
@@ -238,10 +239,8 @@ static void look_at_set(struct doctor *doctor, const char *sub)
     target_path(config, sub, path);
     if (install_could(&target, &err) == 0)
         doctor_say(doctor, "a set could be installed in %s", path);
-    else if (geteuid() == 0 || err.code == ERR_TARGET_INVALID)
-        doctor_find(doctor, DOCTOR_PROBLEM, &err);
     else
-        doctor_say(doctor, "only root can tell whether %s can be written", path);
+        doctor_find(doctor, DOCTOR_PROBLEM, &err);
     if (access(path, F_OK) < 0)
         return;
     look_at_label(doctor, path);
@@ -277,7 +276,7 @@ static void look_at_file(struct doctor *doctor, const char *option, const char *
     if (faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) == 0)
         return;
     (void)err_set_errno(&err, ERR_NOT_WRITABLE, file, "%s: %s", option, directory);
-    doctor_find(doctor, geteuid() == 0 ? DOCTOR_PROBLEM : DOCTOR_WARNING, &err);
+    doctor_find(doctor, DOCTOR_PROBLEM, &err);
 }
 
 static void look_at_hook(struct doctor *doctor)
@@ -290,7 +289,7 @@ static void look_at_hook(struct doctor *doctor)
     if (!program)
         return;
     fd = trust_open(program, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, &trust);
-    if (fd < 0)
+    if (fd < 0 && errno == EPERM)
         (void)err_set(&err, ERR_HOOK_FAILED, program, "%s", trust.why);
     else if (faccessat(AT_FDCWD, program, X_OK, AT_EACCESS) < 0)
         (void)err_set_errno(&err, ERR_HOOK_FAILED, program, "it cannot be executed");

@@ -74,7 +74,8 @@ static void assume_own(struct place *place, const struct stat *directory)
 static void learn_own(struct place *place, int directory)
 {
     int fd = openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, S_IRUSR | S_IWUSR);
-    const bool named = fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT);
+    const bool named = fd < 0 && !place->target->looks_only &&
+                       (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT);
     char name[TEMPORARY_NAME_SIZE];
     struct stat status;
 
@@ -331,7 +332,8 @@ int install_could(const struct install_target *target, struct err *err)
     result = try_file(target, fd, place.path, err);
     if (result == 0 && at >= 0 && opening.strange != TRUST_NOBODY) {
         learn_own(&place, fd);
-        result = settle_strange(&opening, fd);
+        if (place.own_known)
+            result = settle_strange(&opening, fd);
     }
     close(fd);
     return result;

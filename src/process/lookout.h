@@ -30,8 +30,8 @@ void lookout_limit(int64_t limit_ms);
 /* For who must be alone in its process; nothing that may hang comes behind it. */
 void lookout_end(void);
 
-/* What is said where the deadline has passed, and the exit status of that: log_error() unless a
- * command has its own. */
+/* What is said where the deadline has passed or the work cannot be begun, and the exit status of
+ * that: log_error() unless a command has its own. */
 void lookout_fail_by(int (*fail)(const struct err *err));
 int lookout_fail(const struct err *err);
 

@@ -126,7 +126,7 @@ int supervise(const struct config *config, unsigned needs, int (*work)(const str
     supervised.job = (struct job){
         .function = run, .argument = &supervised, .deadline = supervised.work.deadline, .done = -1};
     if (supervised_run(&supervised, &err) < 0)
-        supervised.job.status = log_error(&err);
+        supervised.job.status = lookout_fail(&err);
     finished(&supervised.work, supervised.job.status);
     arena_wipe();
     return supervised.job.status;

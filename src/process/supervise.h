@@ -19,7 +19,8 @@ struct work {
 /*
  * Runs a verb's work the safe way: no core dumps, not traceable, arena open, the environment's
  * secrets taken, the work on the arena's stack. Signals, and a time-out two seconds after the
- * deadline, are answered from outside of it, whatever state it is in.
+ * deadline, are answered from outside of it, whatever state it is in. What fails goes to
+ * lookout_fail().
  */
 int supervise(const struct config *config, unsigned needs, int (*work)(const struct work *work),
               struct hook *hook);

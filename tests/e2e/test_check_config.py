@@ -112,6 +112,11 @@ def test_what_contradicts_is_a_warning(check, text, on, words):
     assert said.startswith(f"warning {on}: ") and words in said
 
 
+@pytest.mark.parametrize("name", ["https_proxy", "HTTPS_PROXY"])
+def test_exceptions_from_the_proxy_of_a_variable(check, name):
+    assert check(GOOD + "no-proxy = a.test\n", env={name: "http://proxy.test:3128"}) == []
+
+
 def test_an_interval_beyond_the_certificates_life(check, tmp_path, authority):
     target = tmp_path / "mtls"
     target.mkdir()
@@ -155,6 +160,13 @@ def test_no_secret(check):
     (said,) = reasons(check("endpoint = enclave.test:8443\n"))
     assert "needs a secret" in said
     assert check("endpoint = enclave.test:8443\n", "probe") == []
+
+
+def test_a_secret_that_is_a_mistake_is_not_missing_too(check):
+    (said,) = reasons(check("secrets = x\nendpoint = enclave.test:8443\n"))
+    assert "line 1" in said
+    (said,) = reasons(check(GOOD, mode=0o666))
+    assert "write" in said
 
 
 def test_the_files_own_command(check):

@@ -229,12 +229,19 @@ def clock(seconds):
     return broken
 
 
+def without_threads(host):
+    host.program = CLOCK
+    host.env.update(host.clock.env)
+    host.clock.no_threads(True)
+
+
 HOST = [
     Row("memlock 0", ["memory_lock"], memlock(0)),
     Row("memlock 64 KiB", ["memory_lock"], memlock(65536)),
     Row("memlock 0, and prefer", ["memory_lock"], memlock(0, "--memory-lock=prefer")),
     Row("a clock that is behind", ["clock_skew"], clock(-3600)),
     Row("a clock that is ahead", ["clock_skew"], clock(3600)),
+    Row("no thread is left", ["threads_full"], without_threads),
 ]
 
 
@@ -655,6 +662,11 @@ def refusing(kind):
     return lambda host: host.serve(kind, ca=host.stranger.pem)
 
 
+def two_of_three(host):
+    """Each by itself, though the same is wrong with it."""
+    host.words += [f"--endpoint=localhost:{free_port()}" for _ in range(2)]
+
+
 def an_open_server(host):
     host.serve(OpenNginx)
 
@@ -695,6 +707,7 @@ ENCLAVE = [
     Row("not attested", ["attestation_missing"], not_attested),
     Row("not attested, and only reported", ["attestation_missing"], only_asked_for_its_attestation),
     Row("one of two", ["enclave_unreachable"], one_of_two),
+    Row("two of three", ["enclave_unreachable"] * 2, two_of_three),
 ]
 
 
@@ -772,6 +785,15 @@ def test_names(host, place, row):
     assert all("127.0.0.5" in each["reason"] and each["subject"] == "enclave.test" for each in found)
 
 
+def test_two_names_that_nobody_knows(host, place):
+    """Neither stands for the other, and a name that has no address is no host that is not reached."""
+    Etc(host, place, "options timeout:1 attempts:1\nnameserver 127.0.0.53\n")
+    names_server(host, place, "127.0.0.53", lambda name, kind: 3)
+    host.endpoint = "one.test:8443"
+    found = told(host.examine("--endpoint=two.test:8443", "--deadline=40s"), ["dns_failed"] * 2)
+    assert sorted(each["subject"] for each in found) == ["one.test", "two.test"]
+
+
 def test_a_name_of_awss_that_nobody_knows(host, place):
     Etc(host, place, "options timeout:1 attempts:1\nnameserver 127.0.0.53\n")
     names_server(host, place, "127.0.0.53", lambda name, kind: 3)
@@ -809,6 +831,14 @@ def test_an_enclave_in_debug_mode(host):
         words = [f"--attest={policy}", image, f"--attest-root={host.tmp}/roots"]
         (found,) = told(host.examine(*words), ["attested_debug"])
         assert found["level"] == level and "--debug-mode" in found["remedy"]
+
+
+def test_nothing_follows_from_a_mistake(host):
+    """The secret may have been in what was not read."""
+    host.secret = host.endpoint = None
+    host.file("secrets = x\n")
+    (found,) = told(host.examine(), ["config"])
+    assert "line 1" in found["reason"]
 
 
 def test_nothing_is_configured(host):
@@ -876,13 +906,81 @@ def test_it_ends_with_the_deadline_and_tells_what_it_has_found(host):
     assert result.status == 1 and "target_invalid" in codes
 
 
+@pytest.mark.parametrize("seconds, words", [(-240, "behind"), (240, "ahead of")])
+def test_a_clock_that_aws_still_takes(host, seconds, words):
+    """By the Date of an answer, as nothing is refused."""
+    clock(seconds)(host)
+    host.endpoint = None
+    (found,) = told(host.examine(), ["clock_skew"])
+    assert (found["level"], found["room"]) == ("problem", "aws") and f"s {words} AWS's" in found["reason"]
+
+
+def test_what_is_installed_ends_while_the_secret_is_not_read(host):
+    a_ca_that_ends_soon(host)
+    host.aws.secrets.delete_secret(SecretId=host.secret)
+    found = told(host.examine(), ["certificate_ends", "secret_deleted"])
+    assert found[1]["subject"] == str(host.agent.dir) and found[1]["reason"].startswith("a CA ends")
+
+
+def test_credentials_that_failed_are_asked_for_once(host):
+    """However many secrets wait for them."""
+    container = host.up(ContainerCredentials(host.aws.session()))
+    container.uninitialized = 1000
+    host.env.update({**NO_KEYS, "AWS_CONTAINER_CREDENTIALS_FULL_URI": container.full_uri})
+    host.endpoint = None
+    host.unset()
+    told(host.examine(), ["container_not_ready"])
+    alone = len(container.asked)
+    told(host.examine(f"--secret={host.put(host.good)}"), ["container_not_ready"])
+    assert alone > 0 and len(container.asked) == 2 * alone
+
+
+def test_a_status_that_cannot_be_read(host):
+    """It is not taken for none."""
+    (host.agent.dir / "..status.json").mkdir()
+    (found,) = told(host.examine(), ["system"])
+    assert found["room"] == "run"
+
+
+def test_one_packet_may_be_lost(host, place):
+    """A name server that is silent to the first question is asked again."""
+    Etc(host, place, "options timeout:1 attempts:1\nnameserver 127.0.0.53\n")
+    lost = set()
+
+    def says(name, kind):
+        if kind in lost:
+            return good_names(name, kind)
+        lost.add(kind)
+        return None
+
+    names_server(host, place, "127.0.0.53", says)
+    port = host.up(FaultProxy(host.enclave.port, listener=place.open("tcp", V4))).port
+    host.endpoint = f"enclave.test:{port}"
+    told(host.examine("--deadline=40s"), [])
+
+
 def test_what_needs_no_root_needs_none(host):
     """Another user is told what he can be told, and the rest is left to root."""
     host.open_way()
     host.aws.ca_bundle.parent.chmod(0o755)
     host.aws.ca_bundle.parent.parent.chmod(0o755)
+    (host.tmp / "roots").mkdir(0o700)
+    hook = host.tmp / "hook"
+    hook.write_text("#!/bin/sh\n")
+    hook.chmod(0o700)
+    host.words += [f"--metrics-file={host.tmp}/roots/agent.prom", f"--on-change-exec={hook}"]
+    told(host.examine(), [])
     host.prefix = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
     result = host.examine("--as-user=1000")
-    codes = {each["code"] for each in json.loads(result.stdout)["findings"]}
-    assert codes <= {"target_invalid", "not_writable"}, result.stdout
-    assert "only root can tell" in json.loads(result.stdout)["rooms"]["target"]
+    told(result, [])
+    rooms = json.loads(result.stdout)["rooms"]
+    assert "only root can tell" in rooms["target"] and "only root can tell" in rooms["identity"]
+    assert f"only root can tell of {hook}" in rooms["files"] and "agent.prom" in rooms["files"]
+
+
+def test_more_than_there_is_room_for(host):
+    """One of those that are told says that there may be more."""
+    host.secret = None
+    host.words += [f"--endpoint=localhost:{free_port()}" for _ in range(70)]
+    found = json.loads(host.examine("--deadline=60s").stdout)["findings"]
+    assert len(found) == 64 and sum("may be more" in each["remedy"] for each in found) == 1
