@@ -177,7 +177,7 @@ $(addprefix $(TESTS)/unit/test_,credentials retry secretsmanager sts): \
     LDFLAGS += $(addprefix -Wl$(comma)--wrap=,clock_ms clock_left clock_sleep)
 
 # What is asked by others is a list, and time passes by sleeps alone.
-CLOCK := clock_ms clock_left clock_sleep
+CLOCK := clock_ms clock_left clock_share clock_sleep
 $(TESTS)/unit/test_agent $(TESTS)/unit/test_agent_back: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK) clock_wall profiles_load roots_load \
     roots_profile anchors_free $(addprefix secretsmanager_,new free renew describe get) rehearse enclave_accepts)
 $(TESTS)/unit/test_attestation: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK) $(addprefix attest_,form_read document_read genuine image peer age echoes))

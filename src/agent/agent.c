@@ -106,20 +106,31 @@ static int fetch(struct delivery *delivery, struct secretsmanager *manager, stru
     return result;
 }
 
-/* From the disk, where nothing has changed; not at all, where that version is known to be bad; else
- * from AWS. */
+/*
+ * From the disk, where nothing has changed; not at all, where that version is known to be bad; else
+ * from AWS, where it may be another region by now that answers, and another version that it has.
+ */
 static int obtain(struct delivery *delivery, struct secretsmanager *manager, struct err *err)
 {
+    const struct err *replica;
+    char described[sizeof delivery->version];
+
     if (recall(delivery, manager, err) < 0)
         return -1;
     if (delivery->recalled || (delivery->version[0] && keep_from(delivery) != UNTRIED_NO))
         return 0;
-    if (fetch(delivery, manager, err) < 0)
+    replica = delivery->replica;
+    memcpy(described, delivery->version, sizeof described);
+    if (fetch(delivery, manager, err) < 0 || name_version(delivery, err) < 0)
         return -1;
     /* Where everything is denied for a while, nothing is known of DescribeSecret alone. */
-    if (delivery->describe_denied)
+    if (delivery->describe_denied && !delivery->replica)
         delivery->record->describe_after = clock_ms() + DENIED_MS;
-    return name_version(delivery, err);
+    if (delivery->replica != replica || strcmp(delivery->version, described) != 0) {
+        delivery->untried = UNTRIED_UNKNOWN;
+        delivery->again = false;
+    }
+    return 0;
 }
 
 static void describe(const struct delivery *delivery)

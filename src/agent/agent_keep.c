@@ -197,15 +197,23 @@ static bool take_chance(struct delivery *delivery)
     return delivery->again;
 }
 
+/* Whether the version is known to be the installed one. */
+static bool is_known(const struct delivery *delivery)
+{
+    struct installed facts;
+
+    return install_facts(&delivery->target, &facts) &&
+           strcmp(facts.version, delivery->version) == 0;
+}
+
 /* Whether the agent's state keeps a version from being tried. */
 static bool is_held_back(struct delivery *delivery)
 {
     struct install_state state;
-    struct installed facts;
     struct err none;
 
     /* What is installed already is looked at, and healed, as any other. */
-    if (install_facts(&delivery->target, &facts) && strcmp(facts.version, delivery->version) == 0)
+    if (is_known(delivery))
         return false;
     if (install_state_read(&delivery->target, &state, &none) < 0)
         return false;
@@ -252,14 +260,14 @@ int keep_held_back(const struct delivery *delivery, struct err *err)
     return len == 0 ? 0 : -1;
 }
 
-/* Whether what is installed is whole, and another version. */
+/* Whether what is installed is whole, or cannot be looked at for a shortage of this host's, and is
+ * not known to be this version. */
 static bool is_replacing(const struct delivery *delivery)
 {
     struct err unfit;
-    struct installed facts;
     struct identity *installed = sound_identity(delivery, &unfit);
-    const bool replacing = installed && install_facts(&delivery->target, &facts) &&
-                           strcmp(facts.version, delivery->version) != 0;
+    const bool replacing =
+        (installed || err_info(unfit.code)->class == ERR_OF_HOST) && !is_known(delivery);
 
     identity_free(installed);
     return replacing;

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "install/install_rollback.h"
 #include "install/install_state.h"
 
 enum { HUNDRED = 100 };
@@ -35,16 +36,32 @@ static bool note(const struct delivery *delivery, int64_t now)
     return install_state_update(&delivery->target, &change, &err) == 0;
 }
 
+/* Whether the version is the one before what is installed: somebody moved AWSCURRENT back. */
+static bool is_way_back(const struct delivery *delivery)
+{
+    struct bundle bundle = {0};
+    struct installed previous;
+    struct err none;
+    const bool back = install_read_previous(&delivery->target, &bundle, &previous, &none) == 0 &&
+                      strcmp(previous.version, delivery->version) == 0;
+
+    bundle_free(&bundle);
+    return back;
+}
+
 bool wave_waits(const struct delivery *delivery)
 {
     struct agent *agent = delivery->agent;
     const int64_t now = clock_wall();
     struct install_state state;
+    struct installed facts;
     int64_t delay, seen = now;
     struct err none;
 
     if (delivery->config->wave_count == 0 || !agent->stays || delivery->config->version_id ||
         delivery->record->unwanted || delivery->again || !keep_serves(delivery, 0) ||
+        !install_facts(&delivery->target, &facts) ||
+        strcmp(facts.version, delivery->version) == 0 || is_way_back(delivery) ||
         install_state_read(&delivery->target, &state, &none) < 0)
         return false;
     if (!agent->host[0])
@@ -74,7 +91,6 @@ void wave_end(const struct delivery *delivery)
     struct install_state state;
     struct err none;
 
-    if (delivery->config->wave_count > 0 && delivery->agent->stays &&
-        install_state_read(&delivery->target, &state, &none) == 0 && state.seen[0])
+    if (install_state_read(&delivery->target, &state, &none) == 0 && state.seen[0])
         (void)install_state_update(&delivery->target, &change, &none);
 }

@@ -202,7 +202,7 @@ static enum imds_state refused_token(const struct imds *imds, const struct http_
     if (is_silent(imds, response)) {
         code = ERR_METADATA_HOP_LIMIT;
         hint = "; it takes connections, but its answer is lost: in a container that is a hop limit "
-               "of 1, cured by http-put-response-hop-limit 2 in the instance's metadata options";
+               "of 1";
     }
     if (err_info(error->means)->class == ERR_OF_HOST)
         code = error->means;

@@ -170,9 +170,8 @@ static int ask_region(struct secretsmanager *manager, struct question *question,
             refusal.error.means = missing(config);
         if (r > 0)
             r = refusal_explain(err, &call, &refusal);
-        else if (r < 0) /* of STS in that region */
-            question->down = err->code == ERR_AWS_UNREACHABLE || err->code == ERR_DNS_FAILED ||
-                             err->code == ERR_NO_ROUTE || err->code == ERR_AWS_BUSY;
+        else if (r < 0)
+            question->down = err->down;
         if (absent)
             say_which(err, config);
     }

@@ -124,8 +124,9 @@ static enum retry_class classify(const struct http_response *response, const cha
 static int refused(const struct call *call, const struct aws_error *error,
                    const struct http_response *response, struct err *err)
 {
-    bool answered = response->result == HTTP_ANSWERED &&
-                    classify(response, error->code) == RETRY_NEVER && response->status < 500;
+    const enum retry_class class = classify(response, error->code);
+    bool answered =
+        response->result == HTTP_ANSWERED && class == RETRY_NEVER && response->status < 500;
     bool denied = strcmp(error->code, "AccessDenied") == 0;
 
     (void)err_set(
@@ -135,6 +136,7 @@ static int refused(const struct call *call, const struct aws_error *error,
                  "of another account, the caller's policy this role"
                : "");
     err->young = error->young;
+    err->down = class & (RETRY_TRANSIENT | RETRY_ROUND);
     return -1;
 }
 

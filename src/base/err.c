@@ -31,7 +31,7 @@ static int fill(struct err *err, enum err_code code, const char *subject)
 
     err->code = cause ? cause->code : code;
     err->cause = code;
-    err->young = false;
+    err->young = err->down = false;
     (void)snprintf(err->subject, sizeof err->subject, "%s", subject ? subject : "");
     return -1;
 }

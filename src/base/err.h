@@ -161,6 +161,7 @@ struct err {
     char reason[ERR_REASON_MAX]; /* why: text of ours, or remote text that went through redact() */
     bool young; /* it may pass by itself: something of AWS's that was made a minute ago. False,
                    unless who filled it sets it */
+    bool down;  /* STS of the region that is asked cannot be reached, or fails. The same */
 };
 
 /* What to do about an error, a sentence; and the stable name of its cause, "ca_expired". */

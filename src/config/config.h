@@ -49,7 +49,7 @@ struct endpoint {
 
 /* So many of a hundred hosts, those of the waves before it included, wait so long. */
 struct wave {
-    unsigned percent;
+    unsigned long percent;
     int64_t delay_ms;
 };
 

@@ -309,6 +309,8 @@ const char *set_rollback(struct parse *parse, const struct option *option, const
     return why;
 }
 
+#define WAVE_MAX_MS (30 * 24 * 3600 * INT64_C(1000))
+
 /* Each wave has more hosts than the one before it, and none waits less. */
 const char *set_wave(struct parse *parse, const struct option *option, const char *text)
 {
@@ -321,12 +323,14 @@ const char *set_wave(struct parse *parse, const struct option *option, const cha
         return clause(parse, "is one too many: at most %d", CONFIG_WAVES_MAX);
     if (config->wave_count > 0)
         before = config->waves[config->wave_count - 1];
-    wave.percent = (unsigned)strtoul(text, &end, 10);
+    wave.percent = strtoul(text, &end, 10);
     if (end == text || strspn(text, "0123456789") != (size_t)(end - text) ||
         strncmp(end, "%:", 2) != 0 || value_duration(end + 2, &wave.delay_ms))
         return "is no share of all hosts and how long that waits, such as 50%:10m";
-    if (wave.percent <= before.percent || wave.percent > 100 || wave.delay_ms < before.delay_ms)
-        return "does not have more hosts than the wave before it, 100% at most, or waits less";
+    if (wave.percent <= before.percent || wave.percent > 100 || wave.delay_ms < before.delay_ms ||
+        wave.delay_ms > WAVE_MAX_MS)
+        return "must have more hosts than the wave before it, 100% at most, and wait no less, 30d "
+               "at most";
     config->waves[config->wave_count++] = wave;
     return NULL;
 }

@@ -163,7 +163,7 @@ static void find_unreachable(struct doctor *doctor, const struct endpoint *endpo
         doctor_advise(doctor, DOCTOR_PROBLEM, err,
                       "Let the host in: aws ec2 authorize-security-group-ingress --group-id "
                       "ENCLAVE-SG --protocol tcp --port %u --source-group HOST-SG; then look at "
-                      "the host's own egress and the subnets' network ACLs.",
+                      "the host's egress and the network ACLs.",
                       endpoint->port);
     else if (!connected)
         doctor_advise(doctor, DOCTOR_PROBLEM, err,

@@ -125,7 +125,7 @@ static bool silence_doubts(const struct http_response *response)
 {
     const struct tls_record *tls = &response->tls;
 
-    return tls->certificate_left && !tls->answered &&
+    return tls->certificate_left && !tls->answered && !tls->passed &&
            (response->stage < HTTP_STAGE_ANSWER || tls->version == TLS_VERSION_13);
 }
 

@@ -11,7 +11,8 @@ static const char *timeout_reason(const struct http_response *response)
     case HTTP_STAGE_DNS: return "timed out in the name lookup";
     case HTTP_STAGE_TCP: return "timed out in the TCP connection";
     case HTTP_STAGE_ANSWER:
-        if (response->tls.version != TLS_VERSION_13 || response->tls.answered)
+        if (response->tls.version != TLS_VERSION_13 || response->tls.answered ||
+            response->tls.passed)
             return "timed out in the answer";
         break;
     case HTTP_STAGE_TLS: break;

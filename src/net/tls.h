@@ -40,6 +40,7 @@ struct tls_record {
     bool certificate_sent;      /* and was answered with ours */
     bool certificate_left;      /* which was handed to the kernel: the peer may have seen it */
     bool answered;              /* application data came */
+    bool passed;                /* in 1.3 a message behind our Finished: TLS took our certificate */
     bool authenticated;         /* the last alert came under keys that prove the server */
     bool renegotiation;         /* the peer asked for another handshake after the first */
     bool signing_failed;        /* our private key gave a wrong signature; nothing was sent */

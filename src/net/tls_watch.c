@@ -33,7 +33,9 @@ static int received(const br_ssl_watch_class **class, int type, size_t len)
     struct tls_watch *watched = &session->watched;
 
     session->record.spoke = true;
-    if (watched->connected && type == HANDSHAKE && !tls13_chosen(&session->tls13))
+    if (watched->connected && type == HANDSHAKE && tls13_chosen(&session->tls13))
+        session->record.passed = true;
+    else if (watched->connected && type == HANDSHAKE)
         session->record.renegotiation = true;
     if (type == ALERT)
         session->record.authenticated = session->tls13.proven;

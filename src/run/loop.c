@@ -128,7 +128,7 @@ static void wind_up(struct service *service)
 {
     const int64_t end = clock_ms() + STOP_MS;
 
-    while (clock_left(end) > 0 &&
+    while (service->status == 0 && clock_left(end) > 0 &&
            (atomic_load(&service->worker.agent.writing) || on_change_busy(&service->on_change))) {
         struct pollfd fds[] = {{service->worker.job.done, POLLIN, 0},
                                {service->on_change.hook.fd, POLLIN, 0}};

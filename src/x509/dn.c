@@ -11,7 +11,7 @@ enum {
     UNIVERSAL_STRING = 0x1C,
     BMP_STRING = 0x1E
 };
-enum { RDN_MAX = 16, END = -1, ODD = 0x110000 };
+enum { RDN_MAX = 4, END = -1, ODD = 0x110000 };
 
 const struct bytes dn_common_name = {(const uint8_t *)"\x55\x04\x03", 3};
 const struct bytes dn_email_address = {(const uint8_t *)"\x2A\x86\x48\x86\xF7\x0D\x01\x09\x01", 9};
@@ -24,29 +24,14 @@ static bool take_attribute(struct bytes *in, struct dn_attribute *attribute)
            attribute->type.len > 0 && der_any(&pair, &attribute->value) && pair.len == 0;
 }
 
-/* The order that DER has in a SET OF: as if the shorter one had zeros behind it. */
-static bool in_order(struct bytes a, struct bytes b)
-{
-    const int order = memcmp(a.data, b.data, a.len < b.len ? a.len : b.len);
-
-    return order < 0 || (order == 0 && a.len <= b.len);
-}
-
 static bool rdn_valid(struct bytes rdn)
 {
-    struct bytes before = bytes_of(NULL, 0), at;
     struct dn_attribute attribute;
     size_t count = 0;
 
-    while (rdn.len > 0) {
-        at = rdn;
+    while (rdn.len > 0)
         if (count++ == RDN_MAX || !take_attribute(&rdn, &attribute))
             return false;
-        at.len -= rdn.len;
-        if (before.data && !in_order(before, at))
-            return false;
-        before = at;
-    }
     return count > 0;
 }
 
@@ -119,7 +104,9 @@ static int next_character(struct reading *reading)
 {
     static const int least[] = {0, 0, 0x80, 0x800, 0x10000};
     const struct bytes in = reading->rest;
-    size_t len = reading->tag == BMP_STRING ? 2 : reading->tag == UNIVERSAL_STRING ? 4 : 1, i;
+    const size_t unit = reading->tag == BMP_STRING ? 2 : reading->tag == UNIVERSAL_STRING ? 4 : 1;
+    size_t len = unit, i;
+    uint32_t all = 0;
     int c;
 
     if (in.len == 0)
@@ -133,9 +120,11 @@ static int next_character(struct reading *reading)
             len = 1;
     reading->rest = bytes_of(in.data + len, in.len - len);
     if (reading->tag != UTF8_STRING || len == 1) {
-        for (c = 0, i = 0; i < len; i++)
-            c = (c << 8 | in.data[i]) & 0x7FFFFFFF;
-        return reading->tag == UTF8_STRING && c >= 0x80 ? ODD + c : c;
+        for (i = 0; i < len; i++)
+            all = all << 8 | in.data[i];
+        if (reading->tag == UTF8_STRING ? all >= 0x80 : len < unit || all >= ODD)
+            return ODD + (int)(all & 0xFFFFFF);
+        return (int)all;
     }
     for (c = in.data[0] & (0x7F >> len), i = 1; i < len; i++)
         c = c << 6 | (in.data[i] & 0x3F);
@@ -236,7 +225,9 @@ static enum dn_relation compare_attribute(const struct dn_attribute *a,
         return DN_OTHER;
     if (is_string(&a->value) && is_string(&b->value))
         return compare_text(&a->value, &b->value);
-    return bytes_equal(a->value.whole, b->value.whole) ? DN_SAME : DN_OTHER;
+    if (bytes_equal(a->value.whole, b->value.whole))
+        return DN_SAME;
+    return a->value.tag == b->value.tag ? DN_OTHER : DN_UNKNOWN;
 }
 
 /* Whether each attribute of the one RDN is in the other. */
@@ -260,8 +251,12 @@ static enum dn_relation find_all(struct bytes rdn, struct bytes other)
 /* Their order in a SET says nothing. */
 static enum dn_relation compare_rdn(struct bytes a, struct bytes b)
 {
-    const enum dn_relation there = find_all(a, b), back = find_all(b, a);
+    enum dn_relation there, back;
 
+    if (bytes_equal(a, b))
+        return DN_SAME;
+    there = find_all(a, b);
+    back = find_all(b, a);
     return there > back ? there : back;
 }
 

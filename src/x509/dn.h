@@ -6,8 +6,8 @@
 
 /*
  * Distinguished names (RFC 5280 4.1.2.4). A name is the whole Name element, already found valid;
- * only dn_valid() takes the content of one. Valid is DER, with each SET in its order, and at most
- * 16 attributes in an RDN.
+ * only dn_valid() takes the content of one. Valid is DER, but that a SET may be in any order, and
+ * has at most 4 attributes: comparing takes the square of that.
  */
 bool dn_valid(struct bytes content);
 bool dn_is_empty(struct bytes name);

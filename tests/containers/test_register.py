@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """platform/ecs/register: what its README has somebody do who wants a daemon service, against an AWS that has nothing of it."""
 
+import hashlib
 import json
 import re
 import subprocess
@@ -18,6 +19,7 @@ from servers.process import Process
 REGISTER = ROOT / "platform/ecs/register"
 SECRET = f"arn:aws:secretsmanager:{REGION}:111122223333:secret:own-XyZ123"
 KEY = f"arn:aws:kms:{REGION}:111122223333:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
+POLICY = f"mtls-agent-{hashlib.sha256(SECRET.encode()).hexdigest()[:12]}"
 OWN = ["--secret", SECRET, "--endpoint", "https://own.test:443", "--registry", "registry.test/own"]
 
 
@@ -105,6 +107,31 @@ def test_the_daemon_service(register, account, folder, name):
     assert statement["Action"] == ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"]
     ecs.delete_service(cluster="fleet", service="mtls-agent", force=True)
     ecs.delete_cluster(cluster="fleet")
+
+
+def test_another_secret_takes_nothing_away(register, account):
+    """A role has the rights to both."""
+    other = SECRET.replace("own-XyZ123", "other-AbC456")
+    for secret in (SECRET, other):
+        done = register("--secret", secret, *OWN[2:], ROOT / "platform/ecs/sidecar-fargate.json")
+        assert done.returncode == 0, done.stderr
+    iam = account.client("iam")
+    policies = [iam.get_role_policy(RoleName="app", PolicyName=name) for name in iam.list_role_policies(RoleName="app")["PolicyNames"]]
+    assert {SECRET, other} <= {policy["PolicyDocument"]["Statement"][0]["Resource"] for policy in policies}
+
+
+def test_a_role_that_is_not_for_tasks(register, account):
+    """Whose it is gets no right to the key."""
+    iam = account.client("iam")
+    own = json.dumps(iam.get_role(RoleName="app")["Role"]["AssumeRolePolicyDocument"])
+    before = iam.list_role_policies(RoleName="app")["PolicyNames"]
+    iam.update_assume_role_policy(RoleName="app", PolicyDocument=own.replace("ecs-tasks.", "ec2."))
+    try:
+        done = register("--secret", SECRET.replace("own-", "third-"), *OWN[2:], ROOT / "platform/ecs/sidecar-fargate.json")
+        assert done.returncode == 1 and "is not for tasks" in done.stderr
+        assert iam.list_role_policies(RoleName="app")["PolicyNames"] == before
+    finally:
+        iam.update_assume_role_policy(RoleName="app", PolicyDocument=own)
 
 
 def test_a_name_is_no_arn(register):

@@ -456,19 +456,6 @@ def ber_signature(some):
     return pem("CERTIFICATE", _der(0x30, tbs + algorithm + _der(0x03, b"\0\x30\x81" + values[1:])))
 
 
-def signed_anew(some, change):
-    """The certificate with another body, signed by its CA."""
-    tbs, algorithm, _ = _elements(body(der(some.pair.cert)))
-    tbs = _der(0x30, change(body(tbs)))
-    return pem("CERTIFICATE", _der(0x30, tbs + algorithm + _der(0x03, b"\0" + some.root.key.sign(tbs, ec.ECDSA(hashes.SHA256())))))
-
-
-def unsorted_name(some):
-    unit = _der(0x30, bytes.fromhex("060355040b") + _der(0x0C, b"Longer"))
-    name = _der(0x31, _der(0x30, bytes.fromhex("0603550403") + _der(0x0C, b"Client")))
-    return signed_anew(some, lambda tbs: tbs.replace(_der(0x30, name), _der(0x30, _der(0x31, unit + body(name)))))
-
-
 def excluded_by_another_type(some):
     """The name that is excluded, as a BMPString."""
     own = Authority("Own", more=[constraint(excluded=[directory("Client")])])
@@ -642,7 +629,6 @@ DOCUMENTS = {
     # the chain
     "altered": Row(cert(altered), "certificate_altered", "client_cert of", ["was not signed by the key of"]),
     "a signature in BER": Row(cert(ber_signature), "certificate_altered", "client_cert of", ["was not signed"]),
-    "a name out of order": Row(cert(unsorted_name), "certificate_invalid", "client_cert of", ["name is malformed"]),
     "signed by Ed25519": Row(
         lambda some: some.by(new_key("ed25519")), "signature_unsupported", "client_cert of", ["Ed25519"]),
     "signed by PSS of another salt": Row(

@@ -192,6 +192,78 @@ def test_it_replaces_nothing(agent, aws, fetch, regions, replicated, good, autho
     fetch(arn).succeeded("installed")
 
 
+def only(operation, answer):
+    """For aws.failing: the one operation fails."""
+    return lambda request: answer if request.headers["X-Amz-Target"].endswith(operation) else None
+
+
+def test_it_fails_after_it_described(agent, aws, fetch, regions, replicated, good, authority):
+    """The new version is its own Region's word, the value a replica's."""
+    regions.open(REGION, FIRST)
+    arn = replicated(good)
+    fetch(arn).succeeded("installed")
+    before = snapshot(agent.dir / "..data")
+    aws.rotate(arn, document(authority.issue("ECS-Client"), authority.pem))
+    host = f"secretsmanager.{REGION}.amazonaws.com"
+    aws.failing[host] = only("GetSecretValue", aws_error(503, "InternalServiceError", "later"))
+    result = fetch(arn).succeeded("kept_stale")
+    assert failures(result) == [(REGION, FIRST, "aws_busy")] and result.event("secret")["region"] == FIRST
+    assert result.event("kept_stale")["code"] == "aws_busy" and snapshot(agent.dir / "..data") == before
+    aws.failing.clear()
+    fetch(arn).succeeded("installed")
+
+
+def test_it_replaces_nothing_of_unknown_version(agent, aws, fetch, regions, replicated, good, authority):
+    """Without its manifest a good set is as good."""
+    regions.open(REGION, FIRST)
+    arn = replicated(good)
+    fetch(arn).succeeded("installed")
+    (agent.dir / "..data" / "manifest").unlink()
+    before = snapshot(agent.dir / "..data")
+    aws.rotate(arn, document(authority.issue("ECS-Client"), authority.pem))
+    regions.close(REGION)
+    fetch(arn).succeeded("kept_stale")
+    assert snapshot(agent.dir / "..data") == before
+    regions.open(REGION)
+    fetch(arn).succeeded("healed")
+
+
+def test_a_description_denied_by_a_fallback(serve, agent, aws, regions, replicated, good):
+    """It says nothing of the secret's own Region."""
+    regions.open(REGION, FIRST)
+    arn = replicated(good)
+    service = serve(arn, FALLBACK, "--log-level=debug", deadline="4s", env=NO_URLS, prefix=regions.enter)
+    service.wait("ready")
+    host = f"secretsmanager.{FIRST}.amazonaws.com"
+    aws.failing[host] = only("DescribeSecret", aws_error(400, "AccessDeniedException", "no"))
+    regions.close(REGION)
+    service.wait("describe_denied")
+    regions.open(REGION)
+    service.more("version", region=REGION)
+
+
+def test_no_credentials(fetch, regions, replicated, good):
+    """An agent of ECS that is not up yet is of this host, and of no Region."""
+    regions.open(REGION, FIRST, SECOND)
+    env = {
+        "AWS_ACCESS_KEY_ID": None,
+        "AWS_SECRET_ACCESS_KEY": None,
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:9/",
+    }
+    result = fetch(replicated(good), env=env, deadline="3s")
+    result.failed(69, "aws_unreachable")
+    assert not result.all("region_failed") and regions.asked(FIRST) == regions.asked(REGION) == 0
+
+
+def test_its_sts_throttles(aws, fetch, regions, replicated, good):
+    regions.open(REGION, FIRST, SECOND)
+    aws.failing[f"sts.{REGION}.amazonaws.com"] = aws_error(400, "Throttling", "Rate exceeded")
+    keys = {**aws.environment(aws.operator_keys), **NO_URLS, "AWS_REGION": REGION}
+    result = fetch(replicated(good), f"--role-arn={aws.role_arn}", env=keys, deadline="3s")
+    result.failed(69, "aws_busy")
+    assert not result.all("region_failed") and regions.asked(FIRST) == 0
+
+
 def test_credentials_of_that_region(aws, fetch, regions, replicated, good):
     """STS of the Region that is down is down as well."""
     regions.open(FIRST)

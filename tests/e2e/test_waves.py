@@ -188,6 +188,31 @@ def test_a_persons_fetch_ends_it(staged, agent, rotation):
     wait_for(lambda: memory(agent) is None)
 
 
+def test_without_waves_it_is_forgotten(staged, serve, agent, rotation):
+    service = staged()
+    service.wait("ready")
+    rotation.rotate()
+    waits(service)
+    service.stop()
+    assert memory(agent)
+    service = serve(rotation.arn, endpoint=())
+    service.wait("installed")
+    wait_for(lambda: memory(agent) is None)
+
+
+def test_what_cannot_be_described(staged, agent, aws, rotation, clock):
+    """The version is known when it is fetched; what is installed waits for nothing."""
+    service = staged(env=aws.environment(aws.value_only_keys))
+    service.wait("ready")
+    service.more("unchanged", 2)
+    assert not service.all("waiting")
+    pair, _ = rotation.rotate()
+    waits(service, 2)
+    clock.set(HOUR)
+    service.wait("installed", 2)
+    assert agent.file("client.crt") == pair.cert
+
+
 def test_a_push_is_no_hurry(staged, rotation):
     service = staged()
     service.wait("ready")
@@ -206,7 +231,7 @@ def test_a_first_install(staged):
     staged().wait("installed")
 
 
-@pytest.mark.parametrize("damage", ["key", "set"])
+@pytest.mark.parametrize("damage", ["key", "manifest", "set"])
 def test_what_is_damaged(staged, agent, rotation, damage):
     service = staged()
     service.wait("ready")
@@ -216,8 +241,23 @@ def test_what_is_damaged(staged, agent, rotation, damage):
         (agent.dir / "client.key").resolve().write_text("x")
     else:
         (agent.dir / "..data" / "manifest").unlink()
+    if damage == "set":
         (agent.dir / "client.crt").resolve().unlink()
     wait_for(lambda: (agent.dir / "client.crt").exists() and agent.file("client.crt") == pair.cert)
+
+
+def test_the_version_before(staged, agent, rotation, pair, clock):
+    """Where the new one was installed already, the way back is no roll-out."""
+    service = staged()
+    service.wait("ready")
+    rotation.rotate()
+    waits(service)
+    clock.set(HOUR)
+    service.wait("installed", 2)
+    waited = len(service.all("waiting"))
+    rotation.go_back()
+    service.wait("installed", 3)
+    assert agent.file("client.crt") == pair.cert and len(service.all("waiting")) == waited
 
 
 def test_what_expires(staged, agent, rotation, pair, clock):
@@ -322,6 +362,9 @@ def test_who_is_first_does_not_wait(staged, agent, rotation, aws):
         ("50%:0s,50%:1h", "more hosts"),
         ("50%:1h,100%:5m", "more hosts"),
         ("101%:5m", "more hosts"),
+        ("4294967297%:5m", "more hosts"),
+        ("100%:31d", "30d at most"),
+        ("100%:106751991167d", "30d at most"),
         ("10%:0s,50%:10m", "leaves hosts over"),
         (",".join(f"{n}%:0s" for n in range(1, 10)), "one too many"),
     ],

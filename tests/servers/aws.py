@@ -47,8 +47,9 @@ class Aws:
     The emulator with its identities: keys (may read secrets), value_only_keys (may not describe them),
     denied_keys (may neither), role_arn (may read; session() gives temporary credentials of it), and operator_keys
     and hop_arn, which may assume roles and do nothing else. A web identity is whoever has web_token. Each request
-    uses up the first of faults; failing are answers by the host that is asked. With checks_time, signatures of another time than now are refused. What botocore
-    has against a signature goes to disagreements.
+    uses up the first of faults; failing are answers by the host that is asked, or what gives one, or None, for a
+    request. With checks_time, signatures of another time than now are refused. What botocore has against a signature
+    goes to disagreements.
     """
 
     def __init__(self, directory, key_log=None):
@@ -191,8 +192,10 @@ class Aws:
         if self.faults:
             fault = self.faults.pop(0)
             return fault() if callable(fault) else fault
-        if request.headers.get("Host") in self.failing:
-            return self.failing[request.headers["Host"]]
+        failure = self.failing.get(request.headers.get("Host"))
+        failure = failure(request) if callable(failure) else failure
+        if failure:
+            return failure
         skewed = _clock_skew(request.headers.get("X-Amz-Date"))
         if skewed and self.checks_time:
             return aws_error(400, "InvalidSignatureException", skewed)

@@ -310,6 +310,48 @@ static void test_a_refusal_is_final(void **state)
     credentials_clear(&credentials);
 }
 
+/* To nobody, and by a proxy that is not there. */
+static void test_whether_the_region_is_down(void **state)
+{
+    static const struct {
+        int status;
+        const char *code;
+        enum err_code means;
+        bool down;
+    } cases[] = {
+        {400, "Throttling", ERR_AWS_BUSY, false},
+        {403, "AccessDenied", ERR_CREDENTIALS_FAILED, false},
+        {503, "ServiceUnavailable", ERR_AWS_BUSY, true},
+        {0, "", ERR_PROXY_UNREACHABLE, true},
+    };
+    struct credentials credentials = {copy("AKIDBASE"), copy("base"), NULL, 0, 0, "imds"};
+    struct fake_server *server;
+    const char *reply;
+    char body[128];
+    size_t i;
+
+    (void)state;
+    aws.once = true;
+    for (i = 0; i < sizeof cases / sizeof *cases; i++) {
+        (void)snprintf(body, sizeof body,
+                       "<ErrorResponse><Error><Code>%s</Code></Error></ErrorResponse>",
+                       cases[i].code);
+        reply = fake_reply(cases[i].status, "", body);
+        server = cases[i].status ? fake_server_start(&reply, 1) : NULL;
+        (void)setenv("AWS_ENDPOINT_URL_STS",
+                     server ? fake_server_url(server) : "https://sts.example:9", 1);
+        (void)setenv("HTTPS_PROXY", server ? "" : "http://127.0.0.1:9", 1);
+        assert_int_equal(sts_assume_role(&aws, &(struct sts_role){.arn = ROLE}, &credentials, &err),
+                         -1);
+        if (server)
+            assert_int_equal(fake_server_stop(server), 1);
+        if (err.code != cases[i].means || err.down != cases[i].down)
+            fail_msg("%d %s: %s", cases[i].status, cases[i].code, err.reason);
+    }
+    credentials_clear(&credentials);
+    (void)unsetenv("HTTPS_PROXY");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -321,6 +363,7 @@ int main(void)
         cmocka_unit_test_setup(test_assume_role, setup),
         cmocka_unit_test_setup(test_assume_with_token, setup),
         cmocka_unit_test_setup(test_a_refusal_is_final, setup),
+        cmocka_unit_test_setup(test_whether_the_region_is_down, setup),
     };
 
     return cmocka_run_group_tests(tests, open_arena, NULL);

@@ -171,6 +171,14 @@ run "path_upwards" {
   expect_failures = [var.mtls_certificate_path]
 }
 
+run "a_path_that_holds_other_things" {
+  command = plan
+  variables {
+    mtls_certificate_path = "/etc/ecs"
+  }
+  expect_failures = [var.mtls_certificate_path]
+}
+
 run "two_sources" {
   command = plan
   variables {
