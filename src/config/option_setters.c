@@ -309,7 +309,7 @@ const char *set_rollback(struct parse *parse, const struct option *option, const
     return why;
 }
 
-#define WAVE_MAX_MS (30 * 24 * 3600 * INT64_C(1000))
+#define WAVE_MAX_MS (INT64_C(30) * 24 * 3600 * 1000)
 
 /* Each wave has more hosts than the one before it, and none waits less. */
 const char *set_wave(struct parse *parse, const struct option *option, const char *text)
