@@ -304,8 +304,9 @@ def test_no_descriptor_is_lost_on_the_way_back(turned, agent, rotation, authorit
         service.more("handshake", 2, result="accepted")
         if number == 2:
             before = held()
-        fickle.trust(authority, second)
+        # Before it is trusted: the one that was held back might be taken again, and be the one to go back to.
         new = rotation.rotate(second, trust=authority.pem + second.pem)
+        fickle.trust(authority, second)
         wait_for(lambda: installed(agent) == new.cert)
         service.more("handshake", result="accepted")
         fickle.trust(authority)

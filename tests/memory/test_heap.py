@@ -31,6 +31,7 @@ PUBLIC = {
     "commands/attest.o": "results of attestations",
     "commands/fetch.o": "outcomes and errors",
     "commands/probe.o": "results of probes",
+    "doctor/": "results of probes, and of look-ups",
     "enclave/rehearse.o": "results of probes",
     "sandbox/sandbox_paths.o": "paths, of the configuration",
     "identity/anchors.o": "certificates",
