@@ -35,7 +35,8 @@ void publish_log(const struct service *service); /* SIGUSR1 */
 /* measure.c: sets the gauges; and for a new configuration, the counters that start with 0. */
 void measure(const struct service *service);
 void measure_begin(const struct service *service);
-/* An observer of the log, with a service: for the metrics. It knows endpoints by the form that these have. */
+/* An observer of the log, with a service: for the metrics. It knows endpoints by the form that
+ * these have. */
 void measure_event(void *user, const char *event, const struct log_field *fields);
 
 #endif
