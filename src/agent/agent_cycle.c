@@ -131,7 +131,7 @@ int agent_cycle(struct agent *agent, int64_t deadline)
     struct err err;
     int status;
 
-    agent->aws = &aws;
+    agent->aws = &aws; /* cppcheck-suppress autoVariables; until the end of this function */
     if (profiles_load(agent->config, &profiles, &err) == 0) {
         aws.profiles = profiles;
         aws.anchors = anchors = roots_load(&aws, &err);
@@ -143,6 +143,7 @@ int agent_cycle(struct agent *agent, int64_t deadline)
     secretsmanager_free(manager);
     anchors_free(anchors);
     profiles_free(profiles);
+    agent->aws = NULL;
     return status;
 }
 

@@ -133,7 +133,9 @@ static int append_lower(struct buf *out, struct bytes text)
 
 static bool is_repeated(const struct sorted_list *headers, size_t i)
 {
-    return i > 0 && compare_names(headers->at[i - 1].name, headers->at[i].name) == 0;
+    const struct sigv4_header *header = &headers->at[i];
+
+    return i > 0 && compare_names(header[-1].name, header->name) == 0;
 }
 
 static int append_headers(struct buf *out, const struct sorted_list *headers)

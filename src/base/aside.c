@@ -104,7 +104,7 @@ static int ask_thread(struct aside *aside, aside_work *work, void *user, struct 
             return -1;
         }
     if (keep_data(aside, data) < 0)
-        return -1;
+        return work(user, data); /* by whoever asks: it would be lost */
     aside->work = work;
     aside->user = user;
     aside->state = ASIDE_ASKED;

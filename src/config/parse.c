@@ -24,6 +24,10 @@ int parse_refuse(struct parse *parse, const char *format, ...)
     return err_set(parse->err, code, parse->place, "%s", reason);
 }
 
+#pragma GCC diagnostic push
+#ifndef __clang__
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak" /* the store's list has what is kept */
+#endif
 bool parse_collects(struct parse *parse, const struct option *option)
 {
     return parse->collects && parse_forgives(parse, option);
@@ -63,10 +67,6 @@ int parse_starved(struct parse *parse)
     return err_set(parse->err, CAUSE_HEAP_FULL, parse->place, "no room for the configuration");
 }
 
-#pragma GCC diagnostic push
-#ifndef __clang__
-#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak" /* the store's list has it */
-#endif
 const char *parse_keep(struct parse *parse, const char *text, size_t len)
 {
     struct store *store = parse->store;

@@ -65,7 +65,7 @@ void report_add(struct report *report, enum report_level level, enum bundle_fiel
 static int decode(struct report *report, const struct bundle *bundle, enum bundle_field field,
                   struct err *err)
 {
-    struct bytes certs[REPORT_CERTS_MAX];
+    struct bytes certs[REPORT_CERTS_MAX] = {{NULL, 0}};
     struct pem_list list = {.cert = certs, .max = REPORT_CERTS_MAX - report->cert_count};
     const enum pem_found found =
         pem_certificates(&list, buf_bytes(&bundle->field[field]), &report->der);
