@@ -9,12 +9,12 @@
 #include "install/install_run_lock.h"
 #include "run/target_state.h"
 
-void __wrap_survey_target(const struct install_target *target, const struct config_set *set,
-                          struct target_state *state);
+void __wrap_target_state_read(const struct install_target *target, const struct config_set *set,
+                              struct target_state *state);
 enum install_lock_holder __wrap_install_run_lock_holder(const struct install_target *target);
 
-void __wrap_survey_target(const struct install_target *target, const struct config_set *set,
-                          struct target_state *state)
+void __wrap_target_state_read(const struct install_target *target, const struct config_set *set,
+                              struct target_state *state)
 {
     (void)target, (void)set;
     *state = (struct target_state){0};
