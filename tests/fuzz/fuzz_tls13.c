@@ -356,9 +356,11 @@ static void shake(const struct tls_policy *policy, struct tls_cache *cache, stru
         if (server.choices & ASKS)
             send_request();
         send_certificate();
-        send_verify();
+        if (of_client()->hash) /* else the ServerHello was none to it */
+            send_verify();
     }
-    send_finished();
+    if (of_client()->hash)
+        send_finished();
     check_open();
     go_on(text);
     check_open();
