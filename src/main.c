@@ -11,6 +11,7 @@
 #include "commands/commands.h"
 #include "commands/output.h"
 #include "config/config.h"
+#include "config/options.h"
 #include "process/confine.h"
 #include "process/lookout.h"
 #include "process/process.h"
@@ -73,29 +74,31 @@ static int help_asked(int argc, char *const argv[])
 
 static int start(const struct command *command, const struct config *config)
 {
+    char shown[QUOTED_MAX];
     struct err err;
 
     if (!config->operand || command->takes_operand)
         return command->run(config, command->needs);
-    (void)err_set(&err, ERR_USAGE, "command line", "unexpected word \"%s\"", config->operand);
+    (void)err_set(&err, ERR_USAGE, "command line", "unexpected word %s",
+                  quoted_name(shown, config->operand)); /* perhaps some option's value */
     return log_error(&err);
 }
 
 /* Even where its file cannot be opened the log has the form that was asked for. */
 static int open_log(const struct config *config, const struct command *command, struct err *err)
 {
-    struct log_options options = config->log;
+    struct log_options as = config->log;
     struct err none;
 
-    if (command && options.level < command->least)
-        options.level = command->least;
-    if (command && command->answers && options.level == LOG_LEVEL_INFO && !options.file &&
+    if (command && as.level < command->least)
+        as.level = command->least;
+    if (command && command->answers && as.level == LOG_LEVEL_INFO && !as.file &&
         isatty(STDOUT_FILENO) && isatty(STDERR_FILENO))
-        options.level = LOG_LEVEL_WARNING; /* they would come between */
-    if (log_open(&options, err) == 0)
+        as.level = LOG_LEVEL_WARNING; /* they would come between */
+    if (log_open(&as, err) == 0)
         return 0;
-    options.file = NULL;
-    (void)log_open(&options, &none);
+    as.file = NULL;
+    (void)log_open(&as, &none);
     return -1;
 }
 

@@ -4,11 +4,12 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/fs.h"
 
-enum { STACK = 64 * 1024 };
+enum { STACK = 64 * 1024, FIRST_SIZE = 4096 /* a line of the log */ };
 
 /* Under the mutex. */
 static void conclude(struct aside *aside, int result, int error)
@@ -59,11 +60,26 @@ int aside_thread(pthread_t *thread, void *(*function)(void *), void *argument)
     return error ? -1 : 0;
 }
 
+static int reserve(struct aside *aside, size_t size)
+{
+    uint8_t *larger;
+
+    if (size <= aside->size)
+        return 0;
+    larger = realloc(aside->data, size);
+    if (!larger)
+        return -1;
+    aside->data = larger;
+    aside->size = size;
+    return 0;
+}
+
 void aside_start(struct aside *aside)
 {
     pthread_condattr_t attributes;
 
-    if (aside->running || aside->stop || pthread_condattr_init(&attributes) != 0)
+    if (aside->running || aside->stop || reserve(aside, FIRST_SIZE) < 0 ||
+        pthread_condattr_init(&attributes) != 0)
         return;
     (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     if (pthread_cond_init(&aside->changed, &attributes) == 0)
@@ -77,23 +93,6 @@ static bool wait_until(struct aside *aside, const struct timespec *end)
     return pthread_cond_timedwait(&aside->changed, &aside->mutex, end) != ETIMEDOUT;
 }
 
-static int keep_data(struct aside *aside, struct bytes data)
-{
-    uint8_t *larger;
-
-    if (data.len > aside->size) {
-        larger = realloc(aside->data, data.len);
-        if (!larger)
-            return -1;
-        aside->data = larger;
-        aside->size = data.len;
-    }
-    if (data.len > 0)
-        memcpy(aside->data, data.data, data.len);
-    aside->len = data.len;
-    return 0;
-}
-
 /* Under the mutex: 0; -1 with errno. */
 static int ask_thread(struct aside *aside, aside_work *work, void *user, struct bytes data,
                       const struct timespec *end)
@@ -103,8 +102,11 @@ static int ask_thread(struct aside *aside, aside_work *work, void *user, struct 
             errno = ETIMEDOUT;
             return -1;
         }
-    if (keep_data(aside, data) < 0)
-        return work(user, data); /* by whoever asks: it would be lost */
+    if (reserve(aside, data.len) < 0)
+        return -1;
+    if (data.len > 0)
+        memcpy(aside->data, data.data, data.len);
+    aside->len = data.len;
     aside->work = work;
     aside->user = user;
     aside->state = ASIDE_ASKED;

@@ -56,6 +56,8 @@ int command_doctor(const struct config *config, unsigned needs)
     doctor.deadline = clock_ms() + config->deadline_ms;
     doctor_examine(&doctor, true);
     rest.memory_lock_preferred |= !doctor.locks;
+    if (!doctor.locks)
+        needs &= ~(unsigned)NEED_AWS; /* shared files hold keys: they are read into locked memory */
     rest.deadline_ms = clock_left(doctor.deadline);
     status = supervise(&rest, needs, examine, NULL);
     return status ? status : print(); /* who fails has printed */

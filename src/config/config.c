@@ -302,11 +302,13 @@ static int choose_view(struct parse *parse)
 {
     struct config *config = &parse->store->config;
     const struct option *command = option_find("command");
+    char shown[QUOTED_MAX];
 
     if (parse->collects != VERB_CHECK_CONFIG)
         return 0;
     if (config->operand && !verb_of(config->operand))
-        return err_set(parse->err, ERR_USAGE, config->operand, "%s", value_command(""));
+        return err_set(parse->err, ERR_USAGE, quoted_name(shown, config->operand), "%s",
+                       value_command(""));
     if (!config->operand)
         parse->store->set_by[command - options] = SOURCE_NONE;
     config->command = config->operand ? config->operand : "run";

@@ -41,5 +41,5 @@ const char *value_command(const char *text)
 {
     return verb_of(text) ? NULL
                          : "is no command: fetch, inspect, probe, run, status, healthcheck, purge, "
-                           "attest, doctor, check-config, version, help";
+                           "attest, doctor, check-config";
 }

@@ -2,6 +2,7 @@
 #include "doctor/doctor.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -60,17 +61,13 @@ static bool is_same(const struct err *a, const struct err *b)
            (a->code == ERR_DEADLINE || strcmp(a->subject, b->subject) == 0);
 }
 
-static void add(struct doctor *doctor, enum doctor_level level, const struct err *err,
-                const char *remedy)
+static void keep_finding(struct doctor *doctor, enum doctor_level level, const struct err *err,
+                         const char *remedy)
 {
     const size_t count = atomic_load(&doctor->count);
     struct doctor_finding *finding = &doctor->findings[count];
     size_t i;
 
-    if (is_roots(err)) {
-        doctor_say(doctor, "only root can tell of %s", err->subject);
-        return;
-    }
     for (i = 0; i < count; i++)
         if (is_same(&doctor->findings[i].err, err))
             return;
@@ -83,6 +80,21 @@ static void add(struct doctor *doctor, enum doctor_level level, const struct err
     finding->err = *err;
     (void)snprintf(finding->remedy, sizeof finding->remedy, "%s", remedy);
     atomic_store(&doctor->count, count + 1);
+}
+
+/* At the deadline main finds that, while the job may still be at work. */
+static void add(struct doctor *doctor, enum doctor_level level, const struct err *err,
+                const char *remedy)
+{
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+    if (is_roots(err)) {
+        doctor_say(doctor, "only root can tell of %s", err->subject);
+        return;
+    }
+    pthread_mutex_lock(&mutex);
+    keep_finding(doctor, level, err, remedy);
+    pthread_mutex_unlock(&mutex);
 }
 
 void doctor_find(struct doctor *doctor, enum doctor_level level, const struct err *err)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -13,8 +14,10 @@
 #include <unistd.h>
 
 #include "agent/target.h"
+#include "base/arena.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/secrecy.h"
 #include "base/trust.h"
 #include "doctor/doctor.h"
 #include "hook/hook.h"
@@ -48,7 +51,8 @@ static int64_t installed_life(const struct config *config)
 
     (void)snprintf(path, sizeof path, "%s%s/client.crt", config->root, config->dir);
     fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd >= 0 && fs_read_fd(fd, &text) == 0) {
+    if (fd >= 0 && buf_reserve(&text, text.max) == 0 && fs_read_fd(fd, &text) == 0 &&
+        !secrecy_holds_key(buf_bytes(&text))) {
         reader = (struct pem_reader){buf_bytes(&text)};
         if (pem_next(&reader, &block, &der) == PEM_BLOCK && pem_is_certificate(&block) &&
             cert_parse(&cert, buf_bytes(&der), reason) == 0)
@@ -57,6 +61,8 @@ static int64_t installed_life(const struct config *config)
     if (fd >= 0)
         (void)close(fd);
     buf_free(&der);
+    if (text.data)
+        wipe(text.data, text.len); /* somebody may have put a key there */
     buf_free(&text);
     return life;
 }
@@ -149,10 +155,14 @@ static int ask_as_reader(const struct config *config, const char *directory, cha
     int status = 0, i;
 
     if (child == 0) {
+        const struct rlimit none = {0, 0};
+
+        (void)setrlimit(RLIMIT_CORE, &none);
         if (setgroups(0, NULL) < 0 ||
             setresgid(config->reader_group, config->reader_group, config->reader_group) < 0 ||
             setresuid(config->reader, config->reader, config->reader) < 0)
             _exit(100);
+        (void)prctl(PR_SET_DUMPABLE, 0L, 0L, 0L, 0L); /* the reader may not look into this one */
         for (i = 0; i < 3; i++) {
             (void)snprintf(file, FILE_MAX, "%s/%s", directory, names[i]);
             if (access(file, R_OK) < 0 && errno != ENOENT)

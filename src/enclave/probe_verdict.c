@@ -97,11 +97,10 @@ static void explain(const struct http_response *response, enum probe_verdict ver
     if (verdict == PROBE_ACCEPTED)
         out[0] = '\0';
     else if (verdict == PROBE_NOT_MUTUAL && tls->renegotiation)
-        (void)snprintf(
-            out, size,
-            "the server asks for the client certificate by renegotiation, which this "
-            "agent does not do; let it ask within the handshake (Apache: SSLVerifyClient "
-            "for the whole host, IIS: Negotiate Client Certificate)");
+        (void)snprintf(out, size,
+                       "the server asks for the client certificate by renegotiation; let it ask "
+                       "within the handshake (Apache: SSLVerifyClient "
+                       "for the whole host, IIS: Negotiate Client Certificate)");
     else if (verdict == PROBE_NOT_MUTUAL)
         (void)snprintf(out, size, "the server asked for no client certificate: not mutual TLS");
     else if (answered && !tls->certificate_sent)

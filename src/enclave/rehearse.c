@@ -275,18 +275,25 @@ static void write_pins(const struct probe_request *all, const struct probe *prob
     free(attested);
 }
 
-int rehearse(const struct config *config, const struct identity *next,
-             const struct install_target *target, struct rehearsed *out, struct err *err)
+static struct probe_request all_of(const struct config *config, const struct identity *identity,
+                                   int64_t deadline)
 {
-    struct probe_request all = {
+    return (struct probe_request){
         .config = config,
         .endpoints = config->endpoints,
         .count = config->endpoint_count,
-        .identity = next,
+        .identity = identity,
         .parallel = PARALLEL,
         .body_max = BODY_MAX,
-        .deadline = target->deadline - clock_left(target->deadline) / INSTALL_SHARE,
+        .deadline = deadline,
     };
+}
+
+int rehearse(const struct config *config, const struct identity *next,
+             const struct install_target *target, struct rehearsed *out, struct err *err)
+{
+    struct probe_request all =
+        all_of(config, next, target->deadline - clock_left(target->deadline) / INSTALL_SHARE);
     struct probe *probes; /* public, and may be many */
     int result;
 
@@ -312,15 +319,7 @@ int rehearse(const struct config *config, const struct identity *next,
 int enclave_accepts(const struct config *config, const struct identity *identity, int64_t deadline,
                     struct err *err)
 {
-    struct probe_request all = {
-        .config = config,
-        .endpoints = config->endpoints,
-        .count = config->endpoint_count,
-        .identity = identity,
-        .parallel = PARALLEL,
-        .body_max = BODY_MAX,
-        .deadline = deadline,
-    };
+    struct probe_request all = all_of(config, identity, deadline);
     struct probe *probes = calloc(all.count + 1, sizeof *probes);
     int accepts = -1;
 

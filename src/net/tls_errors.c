@@ -79,14 +79,14 @@ const char *tls_alert_name(int alert)
 }
 
 static const char no_scheme[] =
-    "it wants a client certificate, and takes no SHA-2 signature of this key's type; in TLS 1.3 a "
-    "key on P-256 signs with SHA-256 and one on P-384 with SHA-384";
+    "it wants a client certificate, and takes no SHA-2 signature of this key's type; in TLS 1.3 "
+    "P-256 signs with SHA-256 and P-384 with SHA-384";
 
 /* One alert for all that has none of its own: what has happened before tells what it is about. */
 static const char *handshake_failure_cause(const struct tls_record *record)
 {
     if (record->renegotiation)
-        return "it asks for the client certificate by renegotiation, which this agent does not do; "
+        return "it asks for the client certificate by renegotiation; "
                "let it ask within the handshake";
     if (record->certificate_sent)
         return "it refused the client certificate";

@@ -187,6 +187,15 @@ def test_an_unknown_verb():
     assert done.returncode == 64 and "fetsch" in done.stderr
 
 
+def test_what_belongs_to_no_option_is_not_shown():
+    """A value behind an option that nobody knows: it may be a key."""
+    key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+    for command in ("check-config", "doctor", "fetch"):
+        argv = [str(PROGRAM), command, "--aws-secret-access-key", key]
+        done = subprocess.run(argv, env={"AWS_EC2_METADATA_DISABLED": "true"}, capture_output=True, text=True, timeout=60)
+        assert done.returncode != 0 and key not in done.stdout + done.stderr
+
+
 def test_as_another_user_without_network(check, tmp_path):
     """Nothing that it does needs root, or a socket."""
     if os.geteuid() != 0:

@@ -896,6 +896,21 @@ def test_nothing_secret_is_shown(host):
             assert secret.splitlines()[len(secret.splitlines()) // 2] not in result.stdout + result.stderr
 
 
+def test_keys_are_read_where_memory_is_locked_alone(host, tmp_path):
+    """The shared files hold keys: without locked memory nobody opens them."""
+    shared, trace = tmp_path / "shared-keys", tmp_path / "trace"
+    shared.write_text("[default]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = any\n")
+    shared.chmod(0o600)
+    host.env["AWS_SHARED_CREDENTIALS_FILE"] = str(shared)
+    strace = ["strace", "-f", "-qq", "-e", "trace=open,openat,openat2", "-o", str(trace)]
+    opened = {}
+    for name, limit in (("locked", []), ("unlocked", ["prlimit", "--memlock=0:0", "--", *WEAK])):
+        host.prefix = [*strace, *limit]
+        assert host.examine().status in (0, 1)
+        opened[name] = f'"{shared.name}", O_RDONLY' in trace.read_text()
+    assert opened == {"locked": True, "unlocked": False}
+
+
 def test_it_ends_with_the_deadline_and_tells_what_it_has_found(host):
     """Something that never answers costs no more than that."""
     host.agent.dir.chmod(0o777)
