@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef AGENT_PARTS_H
-#define AGENT_PARTS_H
+#ifndef AGENT_AGENT_PARTS_H
+#define AGENT_AGENT_PARTS_H
 
 #include "agent/agent.h"
 #include "aws/secretsmanager.h"

@@ -5,8 +5,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct bytes;
-
 /* Milliseconds on a clock that never jumps and counts suspend (CLOCK_BOOTTIME). */
 int64_t clock_ms(void);
 

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/fs.h"
 #include "base/json_write.h"
 #include "base/log.h"
 #include "base/secrecy.h"

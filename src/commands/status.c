@@ -5,7 +5,6 @@
 
 #include "agent/target.h"
 #include "base/err.h"
-#include "base/fs.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/secrecy.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef CONFIG_VALUES_H
-#define CONFIG_VALUES_H
+#ifndef CONFIG_CONFIG_VALUES_H
+#define CONFIG_CONFIG_VALUES_H
 
 #include <stdbool.h>
 #include <stdint.h>

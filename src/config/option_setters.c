@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/secrecy.h"
 #include "config/config_values.h"
 #include "config/options.h"
 

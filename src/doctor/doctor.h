@@ -72,10 +72,6 @@ void doctor_say(struct doctor *doctor, const char *format, ...)
 /* Whether a problem of that code, or of any (ERR_NONE), was found; subject NULL: on whatever. */
 bool doctor_found(const struct doctor *doctor, enum err_code code, const char *subject);
 
-/* Whether a name has an address, as long as half of the time is left. What each name server says
- * against it is a finding. */
-bool doctor_look_up(struct doctor *doctor, const char *name);
-
 void doctor_config(struct doctor *doctor);
 void doctor_host(struct doctor *doctor);
 void doctor_memory(struct doctor *doctor); /* whether it can be locked: locks */

@@ -95,7 +95,8 @@ static bool look_up(struct doctor *doctor, struct asked *asked, const char *name
     return false;
 }
 
-bool doctor_look_up(struct doctor *doctor, const char *name)
+/* As long as half of the time is left. What each name server says against it is a finding. */
+static bool has_address(struct doctor *doctor, const char *name)
 {
     struct asked *asked = is_address(name) ? NULL : calloc(1, sizeof *asked);
     const bool found = !asked || look_up(doctor, asked, name);
@@ -117,7 +118,7 @@ void doctor_names(struct doctor *doctor)
         if (j < i)
             continue;
         asked++;
-        good += doctor_look_up(doctor, name);
+        good += has_address(doctor, name);
     }
     if (good > 0)
         doctor_say(doctor, "%zu of %zu endpoints' names have addresses", good, asked);
@@ -166,7 +167,7 @@ static bool look_at_way(struct visit *visit, const char *id)
                    by               ? by->url
                    : proxy.http.url ? ", which no-proxy excepts"
                                     : "");
-    return by || doctor_look_up(visit->doctor, endpoint.url.name);
+    return by || has_address(visit->doctor, endpoint.url.name);
 }
 
 /* Adds the secret to the bundle: 0, or -1. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef HOST_HOOK_H
-#define HOST_HOOK_H
+#ifndef HOOK_HOOK_H
+#define HOOK_HOOK_H
 
 #include <stdbool.h>
 #include <stddef.h>

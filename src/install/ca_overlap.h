@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef HOST_CA_OVERLAP_H
-#define HOST_CA_OVERLAP_H
+#ifndef INSTALL_CA_OVERLAP_H
+#define INSTALL_CA_OVERLAP_H
 
 #include <stdbool.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef HOST_INSTALL_H
-#define HOST_INSTALL_H
+#ifndef INSTALL_INSTALL_H
+#define INSTALL_INSTALL_H
 
 #include <stdbool.h>
 #include <stdint.h>

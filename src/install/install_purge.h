@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef HOST_INSTALL_PURGE_H
-#define HOST_INSTALL_PURGE_H
+#ifndef INSTALL_INSTALL_PURGE_H
+#define INSTALL_INSTALL_PURGE_H
 
 #include <stddef.h>
 

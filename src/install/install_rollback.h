@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef HOST_INSTALL_ROLLBACK_H
-#define HOST_INSTALL_ROLLBACK_H
+#ifndef INSTALL_INSTALL_ROLLBACK_H
+#define INSTALL_INSTALL_ROLLBACK_H
 
 #include "install/install.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef INSTALL_RUN_LOCK_H
-#define INSTALL_RUN_LOCK_H
+#ifndef INSTALL_INSTALL_RUN_LOCK_H
+#define INSTALL_INSTALL_RUN_LOCK_H
 
 #include "install/install.h"
 
@@ -13,9 +13,9 @@ struct err;
 
 /*
  * Makes target and file where they are missing, and takes the lock. Close *fd to let go, and
- * *directory, the target; a child
- * that was forked and has not yet called exec holds it too. ERR_ALREADY_RUNNING where another
- * process holds it, ERR_TARGET_INVALID, ERR_INSTALL_FAILED; both are -1 then.
+ * *directory, the target. A child that was forked and has not yet called exec holds it too.
+ * ERR_ALREADY_RUNNING where another process holds it, ERR_TARGET_INVALID, ERR_INSTALL_FAILED; both
+ * are -1 then.
  */
 int install_run_lock(const struct install_target *target, int *fd, int *directory, struct err *err);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef INSTALL_STATE_H
-#define INSTALL_STATE_H
+#ifndef INSTALL_INSTALL_STATE_H
+#define INSTALL_INSTALL_STATE_H
 
 #include "install/install.h"
 

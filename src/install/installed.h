@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef HOST_INSTALLED_H
-#define HOST_INSTALLED_H
+#ifndef INSTALL_INSTALLED_H
+#define INSTALL_INSTALLED_H
 
 #include <stdbool.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef SERVICE_METRICS_INTERNAL_H
-#define SERVICE_METRICS_INTERNAL_H
+#ifndef METRICS_METRICS_INTERNAL_H
+#define METRICS_METRICS_INTERNAL_H
 
 #include <pthread.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef SERVICE_PROCESS_H
-#define SERVICE_PROCESS_H
+#ifndef PROCESS_PROCESS_H
+#define PROCESS_PROCESS_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,7 +13,7 @@ struct err;
 /* The safe way to run: what a process is before it sees a secret, and the thread that sees them. */
 struct process {
     struct environment environment; /* what it held of secrets */
-    int signals;                    /* signalfd: TERM, INT, HUP, USR1, CHLD */
+    int signals;                    /* signalfd: TERM, INT, HUP, USR1, USR2, CHLD */
 };
 
 /*

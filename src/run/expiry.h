@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef SERVICE_EXPIRY_H
-#define SERVICE_EXPIRY_H
+#ifndef RUN_EXPIRY_H
+#define RUN_EXPIRY_H
 
 #include <stdbool.h>
 #include <stdint.h>

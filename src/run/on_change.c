@@ -15,7 +15,7 @@
 enum { CLAIMED_MS = 1000, NOTE_MS = 2000 };
 
 /* More than the runner takes to end a program; and what is a late look. */
-enum { TELL_GRACE_MS = 10 * 1000, PUNCTUAL_MS = 500 };
+enum { HOOK_LATE_MS = 10 * 1000, PUNCTUAL_MS = 500 };
 
 void on_change_open(struct on_change *on_change)
 {
@@ -199,7 +199,7 @@ bool on_change_start(struct on_change *on_change, const struct seen *seen, bool 
         call.outcome = set->outcome;
     on_change->set = call.set;
     on_change->sets[call.set].told[0] = '\0';
-    on_change->until = clock_ms() + call.limit_ms + TELL_GRACE_MS;
+    on_change->until = clock_ms() + call.limit_ms + HOOK_LATE_MS;
     on_change->state = set->state;
     if (change_hook_start(&on_change->hook, &call, &err) == 0)
         return false;
@@ -266,6 +266,6 @@ int on_change_check(struct on_change *on_change, struct err *err)
         return 0;
     if (now <= on_change->until + PUNCTUAL_MS)
         return err_set(err, ERR_SYSTEM, "hook", "its runner does not answer");
-    on_change->until = now + TELL_GRACE_MS;
+    on_change->until = now + HOOK_LATE_MS;
     return 0;
 }

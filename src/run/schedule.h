@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef SCHEDULE_H
-#define SCHEDULE_H
+#ifndef RUN_SCHEDULE_H
+#define RUN_SCHEDULE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef HOST_SD_NOTIFY_H
-#define HOST_SD_NOTIFY_H
+#ifndef RUN_SD_NOTIFY_H
+#define RUN_SD_NOTIFY_H
 
 #include <stdbool.h>
 #include <stddef.h>

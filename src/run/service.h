@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef SERVICE_SERVICE_H
-#define SERVICE_SERVICE_H
+#ifndef RUN_SERVICE_H
+#define RUN_SERVICE_H
 
 struct config;
 

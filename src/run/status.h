@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef SERVICE_STATUS_H
-#define SERVICE_STATUS_H
+#ifndef RUN_STATUS_H
+#define RUN_STATUS_H
 
 #include <stdint.h>
 

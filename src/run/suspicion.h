@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef SERVICE_SUSPICION_H
-#define SERVICE_SUSPICION_H
+#ifndef RUN_SUSPICION_H
+#define RUN_SUSPICION_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef SERVICE_WATCH_H
-#define SERVICE_WATCH_H
+#ifndef RUN_WATCH_H
+#define RUN_WATCH_H
 
 #include <stdbool.h>
 #include <stddef.h>

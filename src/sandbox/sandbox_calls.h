@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef HOST_SANDBOX_CALLS_H
-#define HOST_SANDBOX_CALLS_H
+#ifndef SANDBOX_SANDBOX_CALLS_H
+#define SANDBOX_SANDBOX_CALLS_H
 
 #include <sys/syscall.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef IDENTITY_CERT_H
-#define IDENTITY_CERT_H
+#ifndef X509_CERT_H
+#define X509_CERT_H
 
 #include <bearssl.h>
 #include <stdbool.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef IDENTITY_CERT_PARTS_H
-#define IDENTITY_CERT_PARTS_H
+#ifndef X509_CERT_PARTS_H
+#define X509_CERT_PARTS_H
 
 #include "x509/cert.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef IDENTITY_DER_H
-#define IDENTITY_DER_H
+#ifndef X509_DER_H
+#define X509_DER_H
 
 #include <stdbool.h>
 

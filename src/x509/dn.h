@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef IDENTITY_DN_H
-#define IDENTITY_DN_H
+#ifndef X509_DN_H
+#define X509_DN_H
 
 #include "x509/der.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef IDENTITY_GENERAL_NAME_H
-#define IDENTITY_GENERAL_NAME_H
+#ifndef X509_GENERAL_NAME_H
+#define X509_GENERAL_NAME_H
 
 #include "x509/der.h"
 

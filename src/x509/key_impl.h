@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef IDENTITY_KEY_IMPL_H
-#define IDENTITY_KEY_IMPL_H
+#ifndef X509_KEY_IMPL_H
+#define X509_KEY_IMPL_H
 
 #include <bearssl.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef IDENTITY_NAME_H
-#define IDENTITY_NAME_H
+#ifndef X509_NAME_H
+#define X509_NAME_H
 
 #include "x509/verify.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef IDENTITY_PEM_H
-#define IDENTITY_PEM_H
+#ifndef X509_PEM_H
+#define X509_PEM_H
 
 #include <stdbool.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef IDENTITY_VERIFY_H
-#define IDENTITY_VERIFY_H
+#ifndef X509_VERIFY_H
+#define X509_VERIFY_H
 
 #include <stdbool.h>
 #include <stddef.h>

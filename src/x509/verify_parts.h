@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef IDENTITY_VERIFY_PARTS_H
-#define IDENTITY_VERIFY_PARTS_H
+#ifndef X509_VERIFY_PARTS_H
+#define X509_VERIFY_PARTS_H
 
 #include "x509/cert.h"
 #include "x509/verify.h"

@@ -5,20 +5,19 @@ What each cause says: a cause's exit status, code and remedy as they must read, 
 """
 
 import base64
-import datetime
 import json
 from collections import namedtuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, padding, x25519
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, x25519
 from cryptography.hazmat.primitives.serialization import pkcs12, pkcs7
 from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from servers.aws import aws_error
 from servers.http import Answer
-from servers.pki import DAY, Authority, Pair, _der, _elements, _header, as_version_1, document, key_pem, new_key, openssl
+from servers.pki import DAY, Authority, Pair, _der, _elements, _header, document, key_pem, new_key, openssl
 
 MEMLOCK = (
     "Raise the memlock limit to 8 MiB (LimitMEMLOCK=8M, or ulimits in the task definition), or accept --memory-lock=prefer."

@@ -477,10 +477,6 @@ def no_region(host):
     host.unset()
 
 
-def a_role_that_may_not_be_assumed(host):
-    host.words.append(f"--role-arn={host.aws.role_arn}")
-
-
 AWS = [
     Row("no credentials", ["credentials_missing"], no_credentials),
     Row("half a key", ["credentials_failed"], half_a_key),

@@ -12,7 +12,6 @@ import pytest
 from servers.enclave import KINDS
 from servers.names import AAAA, CNAME, RCODE, NameServer, address, encode, record
 from servers.namespace import Namespace
-from servers.pki import document
 from servers.proxy import FaultProxy
 
 ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:mtls/host-AbCdEf"

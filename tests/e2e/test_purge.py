@@ -4,8 +4,6 @@
 import fcntl
 import os
 
-import pytest
-
 from agent import snapshot, wait_for
 
 STRANGER = 65534

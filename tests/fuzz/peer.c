@@ -313,8 +313,3 @@ void peer_sent(struct peer *peer, size_t len)
     peer->out_len -= len;
     memmove(peer->out, peer->out + len, peer->out_len);
 }
-
-bool peer_is_over(const struct peer *peer)
-{
-    return (br_ssl_engine_current_state(&peer->tls.eng) & BR_SSL_CLOSED) && peer->out_len == 0;
-}

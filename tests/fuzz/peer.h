@@ -52,6 +52,5 @@ size_t peer_take(struct peer *peer, const uint8_t *data, size_t len);
 /* What there is for the client now, damaged; peer_sent() takes it away. */
 struct bytes peer_give(struct peer *peer);
 void peer_sent(struct peer *peer, size_t len);
-bool peer_is_over(const struct peer *peer);
 
 #endif

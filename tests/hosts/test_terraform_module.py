@@ -11,7 +11,6 @@ import pytest
 from tofu import OTHERS, ROOT, TERRAFORM, Tofu
 
 MODULE = TERRAFORM / "confidential-container"
-EXAMPLE = MODULE / "examples/seed"
 # What of a private key would still be one in JSON, where lines end otherwise.
 KEY_LINE = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+(\S+)")
 

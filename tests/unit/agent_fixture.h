@@ -30,7 +30,7 @@ struct fake {
     struct config config;
     struct agent agent;
     struct fake_secret secrets[FAKE_SETS];
-    int rehearsal; /* what rehearse() comes to; -1: rehearsal_fails with the code below */
+    int rehearsal; /* what rehearse() comes to; -1: it fails with the code below */
     enum err_code rehearsal_code;
     int accepts; /* what enclave_accepts() says */
     unsigned rehearsals, acceptances, renewals;

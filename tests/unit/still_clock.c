@@ -26,7 +26,7 @@ int64_t __wrap_clock_left(int64_t at_ms)
     return at_ms > now ? at_ms - now : 0;
 }
 
-/* GNU ld leaves a call within clock.c as it is. */
+/* A linker may leave a call within clock.c as it is. */
 int64_t __wrap_clock_share(int64_t at_ms, size_t among)
 {
     const int64_t left = __wrap_clock_left(at_ms);

@@ -16,7 +16,6 @@
 
 #include <cmocka.h>
 
-#include "base/clock.h"
 #include "hook_fixture.h"
 
 #define SECRET_NAME  "AWS_SECRET_ACCESS_KEY"

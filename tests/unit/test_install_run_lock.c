@@ -38,7 +38,7 @@ static int hold_and_wait_here(struct fixture *fixture, int unused)
     return result;
 }
 
-static int hold(struct fixture *fixture)
+static int take_lock(struct fixture *fixture)
 {
     return fixture_run(fixture, hold_here, 0);
 }
@@ -67,7 +67,7 @@ static void await(struct fixture *fixture, enum install_lock_holder wanted)
 
 static void assert_refused(struct fixture *fixture, const char *why)
 {
-    assert_int_equal(hold(fixture), -1);
+    assert_int_equal(take_lock(fixture), -1);
     assert_int_equal(fixture->err.code, ERR_TARGET_INVALID);
     if (!strstr(fixture->err.reason, why))
         fail_msg("\"%s\" does not say \"%s\"", fixture->err.reason, why);
@@ -80,7 +80,7 @@ static void second_one_is_refused_until_the_first_has_died(void **state)
     int first = fixture_begin(fixture, hold_and_wait_here, 0);
 
     await(fixture, INSTALL_LOCK_HELD);
-    assert_int_equal(hold(fixture), -1);
+    assert_int_equal(take_lock(fixture), -1);
     assert_int_equal(fixture->err.code, ERR_ALREADY_RUNNING);
     assert_string_equal(fixture->err.subject, fixture->dir);
     assert_int_equal(held(fixture), INSTALL_LOCK_HELD);
@@ -90,7 +90,7 @@ static void second_one_is_refused_until_the_first_has_died(void **state)
     assert_int_equal(kill(first, SIGKILL), 0);
     assert_int_equal(fixture_wait(first), -2);
     assert_int_equal(held(fixture), INSTALL_LOCK_FREE);
-    assert_int_equal(hold(fixture), 0);
+    assert_int_equal(take_lock(fixture), 0);
     assert_installed(fixture, 1);
 }
 
@@ -117,12 +117,12 @@ static void target_is_made_and_the_file_for_the_agent_alone(void **state)
     fixture->target.sub = "new";
     lock_in_target(fixture);
     fixture->prepare = strict_umask;
-    assert_int_equal(hold(fixture), 0);
+    assert_int_equal(take_lock(fixture), 0);
     assert_int_equal(stat_of(in_target(fixture, "new")).st_mode, S_IFDIR | 0755);
     assert_int_equal(stat_of(in_target(fixture, "new/..run")).st_mode, S_IFREG | 0600);
     fixture->prepare = NULL;
     assert_int_equal(chmod(in_target(fixture, "new/..run"), 0666), 0);
-    assert_int_equal(hold(fixture), 0);
+    assert_int_equal(take_lock(fixture), 0);
     assert_int_equal(stat_of(in_target(fixture, "new/..run")).st_mode, S_IFREG | 0600);
 }
 
@@ -130,7 +130,7 @@ static void nothing_in_the_target_is_locked_where_there_is_a_lock_dir(void **sta
 {
     struct fixture *fixture = *state;
 
-    assert_int_equal(hold(fixture), 0);
+    assert_int_equal(take_lock(fixture), 0);
     assert_int_equal(fixture_install(fixture, 1), INSTALL_DONE);
     assert_false(is_there(in_target(fixture, "..run")));
     assert_false(is_there(in_target(fixture, "..lock")));
@@ -207,13 +207,13 @@ static void strangers_thing_at_its_name_is_replaced(void **state)
     put_file(in_target(fixture, "..run"), "");
     assert_int_equal(chown(in_target(fixture, "..run"), STRANGER, STRANGER), 0);
     assert_int_equal(held(fixture), INSTALL_LOCK_UNKNOWN);
-    assert_int_equal(hold(fixture), 0);
+    assert_int_equal(take_lock(fixture), 0);
     assert_int_equal(stat_of(in_target(fixture, "..run")).st_uid, 0);
     assert_int_equal(unlink(in_target(fixture, "..run")), 0);
     assert_int_equal(mkdir(in_target(fixture, "..run"), 0700), 0);
     assert_int_equal(mkdir(in_target(fixture, "..run/x"), 0700), 0);
     assert_int_equal(chown(in_target(fixture, "..run"), STRANGER, STRANGER), 0);
-    assert_int_equal(hold(fixture), 0);
+    assert_int_equal(take_lock(fixture), 0);
     assert_int_equal(stat_of(in_target(fixture, "..run")).st_mode, S_IFREG | 0600);
 }
 
@@ -224,7 +224,7 @@ static void file_of_another_name_keeps_its_mode(void **state)
     lock_in_target(fixture);
     put_file(in_target(fixture, "precious"), "");
     assert_int_equal(link(in_target(fixture, "precious"), in_target(fixture, "..run")), 0);
-    assert_int_equal(hold(fixture), 0);
+    assert_int_equal(take_lock(fixture), 0);
     assert_int_equal(stat_of(in_target(fixture, "precious")).st_mode & 07777, 0644);
     assert_int_equal(stat_of(in_target(fixture, "precious")).st_nlink, 1);
 }
@@ -235,10 +235,10 @@ static void who_may_not_open_it_cannot_tell(void **state)
 
     need_root();
     lock_in_target(fixture);
-    assert_int_equal(hold(fixture), 0);
+    assert_int_equal(take_lock(fixture), 0);
     fixture->prepare = become_stranger;
     assert_int_equal(held(fixture), INSTALL_LOCK_UNKNOWN);
-    assert_int_equal(hold(fixture), -1);
+    assert_int_equal(take_lock(fixture), -1);
 }
 
 /* Somebody removes the directory of locks: who waits does not take a lock that nobody else sees. */
@@ -253,7 +253,7 @@ static void lock_that_was_removed_is_made_anew(void **state)
     (void)snprintf(moved, sizeof moved, "%s.moved", fixture->locks);
     assert_int_equal(rename(fixture->locks, moved), 0);
     assert_int_equal(held(fixture), INSTALL_LOCK_FREE);
-    assert_int_equal(hold(fixture), 0);
+    assert_int_equal(take_lock(fixture), 0);
     assert_true(is_there(fixture->locks));
     assert_int_equal(kill(first, SIGKILL), 0);
     assert_int_equal(fixture_wait(first), -2);
@@ -265,7 +265,7 @@ static void lock_dir_that_others_may_write_to_is_refused(void **state)
 
     for (mode_t mode = 01777; mode; mode = mode == 01777 ? 0775 : 0) {
         assert_int_equal(chmod(fixture->locks, mode), 0);
-        assert_int_equal(hold(fixture), -1);
+        assert_int_equal(take_lock(fixture), -1);
         assert_int_equal(fixture->err.code, ERR_TARGET_INVALID);
         assert_string_equal(fixture->err.subject, fixture->locks);
     }

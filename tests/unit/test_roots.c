@@ -13,7 +13,6 @@
 #include "aws/aws.h"
 #include "aws/roots.h"
 #include "base/err.h"
-#include "base/fs.h"
 #include "base/hash.h"
 #include "config/config.h"
 #include "samples.h"

@@ -14,7 +14,6 @@
 #include "net/tls_impl.h"
 #include "samples.h"
 #include "x509/key_impl.h"
-#include "x509/rsa_pss.h"
 
 enum { HANDSHAKE = 22, HEADER = 5, RANDOM = 32, BEFORE_RANDOM = HEADER + 4 + 2 };
 enum { EXTENDED_MASTER_SECRET = 23, SIGNATURE_ALGORITHMS = 13, RENEGOTIATION_INFO = 0xFF01 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef AWS_SOURCES_H
-#define AWS_SOURCES_H
+#ifndef AWS_CREDENTIALS_SOURCES_H
+#define AWS_CREDENTIALS_SOURCES_H
 
 #include "base/buf.h"
 
