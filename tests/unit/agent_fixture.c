@@ -369,3 +369,18 @@ int64_t fake_not_after(const char *leaf)
     buf_free(&der);
     return at;
 }
+
+int fake_status_of(enum err_code code)
+{
+    return err_info(code)->exit_status;
+}
+
+void assert_fake_ends(int status, const char *outcome, const char *installed)
+{
+    const int ended = fake_cycle();
+
+    if (ended != status || strcmp(fake_outcome(0), outcome) != 0 ||
+        strcmp(fake_installed(""), installed) != 0)
+        fail_msg("%d, %s, \"%s\": %s", ended, fake_outcome(0), fake_installed(""),
+                 fake.agent.sets[0].err.reason);
+}

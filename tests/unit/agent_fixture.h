@@ -64,4 +64,8 @@ void fake_set_wall(int64_t now);
 int64_t fake_not_before(const char *leaf);
 int64_t fake_not_after(const char *leaf);
 
+/* The exit status of an error; and one cycle, and what it comes to. */
+int fake_status_of(enum err_code code);
+void assert_fake_ends(int status, const char *outcome, const char *installed);
+
 #endif

@@ -18,21 +18,6 @@
 
 enum { HOUR_S = 3600, DAY_MS = 24 * 60 * 60 * 1000, USUAL = 0 };
 
-static int status_of(enum err_code code)
-{
-    return err_info(code)->exit_status;
-}
-
-static void assert_ends(int status, const char *outcome, const char *installed)
-{
-    const int ended = fake_cycle();
-
-    if (ended != status || strcmp(fake_outcome(0), outcome) != 0 ||
-        strcmp(fake_installed(""), installed) != 0)
-        fail_msg("%d, %s, \"%s\": %s", ended, fake_outcome(0), fake_installed(""),
-                 fake.agent.sets[0].err.reason);
-}
-
 static void next_version(const char *version, const char *leaf)
 {
     fake.secrets[0].version = version;
@@ -50,7 +35,7 @@ static const char *text_of(int64_t seconds)
 static void a_first_set_is_proved_and_installed(void **state)
 {
     (void)state;
-    assert_ends(0, "installed", "leaf");
+    assert_fake_ends(0, "installed", "leaf");
     assert_int_equal(fake.secrets[0].describes, 0); /* there is nothing to compare with */
     assert_int_equal(fake.secrets[0].gets, 1);
     assert_int_equal(fake.rehearsals, 1);
@@ -68,13 +53,13 @@ static void a_first_set_is_proved_and_installed(void **state)
 static void what_has_not_changed_is_not_asked_for(void **state)
 {
     (void)state;
-    assert_ends(0, "installed", "leaf");
-    assert_ends(0, "unchanged", "leaf");
+    assert_fake_ends(0, "installed", "leaf");
+    assert_fake_ends(0, "unchanged", "leaf");
     assert_int_equal(fake.secrets[0].describes, 1);
     assert_int_equal(fake.secrets[0].gets, 1);
     assert_int_equal(fake.rehearsals, 2); /* an enclave may have changed */
     next_version("v2", "client");
-    assert_ends(0, "installed", "client");
+    assert_fake_ends(0, "installed", "client");
     assert_int_equal(fake.secrets[0].gets, 2);
 }
 
@@ -86,11 +71,11 @@ static void run_rehearses_what_is_new_alone(void **state)
     (void)state;
     fake.agent.stays = true;
     fake.agent.probes = probes;
-    assert_ends(0, "installed", "leaf");
+    assert_fake_ends(0, "installed", "leaf");
     assert_false(fake.rehearsed.pins);
     assert_ptr_equal(fake.rehearsed.probes, probes);
     assert_true(fake.agent.sets[0].rehearsed);
-    assert_ends(0, "unchanged", "leaf");
+    assert_fake_ends(0, "unchanged", "leaf");
     assert_int_equal(fake.rehearsals, 1);
     assert_false(fake.agent.sets[0].rehearsed);
 }
@@ -98,21 +83,21 @@ static void run_rehearses_what_is_new_alone(void **state)
 static void describe_that_is_denied_is_not_asked_for_a_day(void **state)
 {
     (void)state;
-    assert_ends(0, "installed", "leaf");
+    assert_fake_ends(0, "installed", "leaf");
     fake.secrets[0].describe_denied = true;
     fake.secrets[0].get = ERR_AWS_DENIED; /* all is denied: nothing is known of that one alone */
-    assert_ends(status_of(ERR_AWS_DENIED), "failed", "leaf");
+    assert_fake_ends(fake_status_of(ERR_AWS_DENIED), "failed", "leaf");
     fake.secrets[0].get = ERR_NONE;
-    assert_ends(0, "unchanged", "leaf");
+    assert_fake_ends(0, "unchanged", "leaf");
     assert_int_equal(fake.secrets[0].describes, 2);
-    assert_ends(0, "unchanged", "leaf");
+    assert_fake_ends(0, "unchanged", "leaf");
     assert_int_equal(fake.secrets[0].describes, 2);
     assert_int_equal(fake.secrets[0].gets, 4);
     clock_sleep(DAY_MS, INT64_MAX);
-    assert_ends(0, "unchanged", "leaf");
+    assert_fake_ends(0, "unchanged", "leaf");
     assert_int_equal(fake.secrets[0].describes, 3);
     agent_forget(&fake.agent); /* somebody asks for a fresh look */
-    assert_ends(0, "unchanged", "leaf");
+    assert_fake_ends(0, "unchanged", "leaf");
     assert_int_equal(fake.secrets[0].describes, 4);
 }
 
@@ -120,24 +105,24 @@ static void where_aws_cannot_be_asked_the_installed_set_stays(void **state)
 {
     (void)state;
     fake.secrets[0].get = fake.secrets[0].describe = ERR_AWS_UNREACHABLE;
-    assert_ends(status_of(ERR_AWS_UNREACHABLE), "failed", "");
+    assert_fake_ends(fake_status_of(ERR_AWS_UNREACHABLE), "failed", "");
     assert_null(strstr(fake.agent.sets[0].err.reason, "substitute"));
     fake.secrets[0].get = fake.secrets[0].describe = ERR_NONE;
-    assert_ends(0, "installed", "leaf");
+    assert_fake_ends(0, "installed", "leaf");
     fake.secrets[0].describe = ERR_AWS_UNREACHABLE;
-    assert_ends(0, "kept_stale", "leaf");
+    assert_fake_ends(0, "kept_stale", "leaf");
     assert_int_equal(fake.agent.sets[0].err.code, ERR_AWS_UNREACHABLE);
     fake.secrets[0].describe = ERR_NONE;
-    assert_ends(0, "unchanged", "leaf");
+    assert_fake_ends(0, "unchanged", "leaf");
     assert_int_equal(fake.agent.sets[0].err.code, ERR_NONE);
     next_version("v2", "client");
     fake.secrets[0].get = ERR_AWS_UNREACHABLE;
-    assert_ends(0, "kept_stale", "leaf");
+    assert_fake_ends(0, "kept_stale", "leaf");
     fake.secrets[0].get = ERR_AWS_DENIED; /* somebody must mend that */
-    assert_ends(status_of(ERR_AWS_DENIED), "failed", "leaf");
+    assert_fake_ends(fake_status_of(ERR_AWS_DENIED), "failed", "leaf");
     fake.secrets[0].get = ERR_AWS_UNREACHABLE;
     fake.config.keep_if_unreachable = false;
-    assert_ends(status_of(ERR_AWS_UNREACHABLE), "failed", "leaf");
+    assert_fake_ends(fake_status_of(ERR_AWS_UNREACHABLE), "failed", "leaf");
 }
 
 static void what_is_installed_is_a_substitute_while_it_serves(void **state)
@@ -145,26 +130,26 @@ static void what_is_installed_is_a_substitute_while_it_serves(void **state)
     const char *const forbidden = "v1";
 
     (void)state;
-    assert_ends(0, "installed", "leaf");
+    assert_fake_ends(0, "installed", "leaf");
     fake.secrets[0].describe = ERR_AWS_UNREACHABLE;
     fake_set_wall(fake_not_after("leaf") - HOUR_S);
-    assert_ends(0, "kept_stale", "leaf");
+    assert_fake_ends(0, "kept_stale", "leaf");
     fake_set_wall(fake_not_after("leaf") - HOUR_S + 1);
-    assert_ends(status_of(ERR_AWS_UNREACHABLE), "failed", "leaf");
+    assert_fake_ends(fake_status_of(ERR_AWS_UNREACHABLE), "failed", "leaf");
     assert_non_null(strstr(fake.agent.sets[0].err.reason, "no substitute: its certificate ends"));
     fake_set_wall(SAMPLES_NOW);
     fake.config.expect_subject = "CN=Somebody";
-    assert_ends(status_of(ERR_AWS_UNREACHABLE), "failed", "leaf");
+    assert_fake_ends(fake_status_of(ERR_AWS_UNREACHABLE), "failed", "leaf");
     fake.config.expect_subject = NULL;
     fake.config.forbidden[0] = forbidden;
     fake.config.forbidden_count = 1;
-    assert_ends(status_of(ERR_AWS_UNREACHABLE), "failed", "leaf");
+    assert_fake_ends(fake_status_of(ERR_AWS_UNREACHABLE), "failed", "leaf");
     assert_non_null(strstr(fake.agent.sets[0].err.reason, "v1 is forbidden"));
     fake.config.forbidden[0] = "v";
-    assert_ends(0, "kept_stale", "leaf");
+    assert_fake_ends(0, "kept_stale", "leaf");
     fake.config.sets[0].secrets[0] = "two"; /* another environment's */
     fake.secrets[1].describe = ERR_AWS_UNREACHABLE;
-    assert_ends(status_of(ERR_AWS_UNREACHABLE), "failed", "leaf");
+    assert_fake_ends(fake_status_of(ERR_AWS_UNREACHABLE), "failed", "leaf");
     assert_non_null(strstr(fake.agent.sets[0].err.reason, "made of"));
 }
 
@@ -174,18 +159,18 @@ static void anchors_that_are_kept_end_by_themselves(void **state)
     (void)state;
     fake.config.ca_overlap_ms = 2 * HOUR_S * 1000;
     fake.agent.stays = true;
-    assert_ends(0, "installed", "leaf");
+    assert_fake_ends(0, "installed", "leaf");
     next_version("v2", "leaf");
     fake.secrets[0].ca = "other-ca.pem";
-    assert_ends(0, "installed", "leaf");
+    assert_fake_ends(0, "installed", "leaf");
     assert_int_equal(fake.rehearsals, 2);
     assert_string_equal(fake_logged("ca_overlap", "until"), text_of(SAMPLES_NOW + 2 * HOUR_S));
-    assert_ends(0, "unchanged", "leaf");
+    assert_fake_ends(0, "unchanged", "leaf");
     assert_int_equal(fake.rehearsals, 2);
     clock_sleep((int64_t)2 * HOUR_S * 1000, INT64_MAX);
-    assert_ends(0, "ca_overlap_ended", "leaf");
+    assert_fake_ends(0, "ca_overlap_ended", "leaf");
     assert_int_equal(fake.rehearsals, 3);
-    assert_ends(0, "unchanged", "leaf");
+    assert_fake_ends(0, "unchanged", "leaf");
     assert_int_equal(fake.rehearsals, 3);
 }
 
@@ -194,16 +179,16 @@ static void what_an_enclave_refuses_is_not_installed(void **state)
     (void)state;
     fake.rehearsal = -1;
     fake.rehearsal_code = ERR_ENCLAVE_REFUSED;
-    assert_ends(status_of(ERR_ENCLAVE_REFUSED), "failed", "");
-    assert_ends(status_of(ERR_ENCLAVE_REFUSED), "failed", "");
+    assert_fake_ends(fake_status_of(ERR_ENCLAVE_REFUSED), "failed", "");
+    assert_fake_ends(fake_status_of(ERR_ENCLAVE_REFUSED), "failed", "");
     assert_int_equal(fake.rehearsals, 2); /* fetch has no memory of it */
     fake.rehearsal = USUAL;
-    assert_ends(0, "installed", "leaf");
+    assert_fake_ends(0, "installed", "leaf");
 }
 
 static void assert_tried(unsigned rehearsals)
 {
-    assert_int_equal(fake_cycle(), status_of(ERR_ENCLAVE_REFUSED));
+    assert_int_equal(fake_cycle(), fake_status_of(ERR_ENCLAVE_REFUSED));
     assert_int_equal(fake.agent.sets[0].err.code, ERR_ENCLAVE_REFUSED);
     assert_int_equal(fake.rehearsals, rehearsals);
 }
@@ -215,7 +200,7 @@ static void a_version_that_failed_is_tried_ever_less_often(void **state)
     unsigned i, times = 1;
 
     (void)state;
-    assert_ends(0, "installed", "leaf");
+    assert_fake_ends(0, "installed", "leaf");
     fake.agent.stays = true;
     fake.rehearsals = 0;
     fake.rehearsal = -1;
@@ -244,8 +229,8 @@ static void an_enclave_that_cannot_be_reached_is_tried_each_time(void **state)
     fake.agent.stays = true;
     fake.rehearsal = -1;
     fake.rehearsal_code = ERR_ENCLAVE_UNREACHABLE;
-    assert_ends(status_of(ERR_ENCLAVE_UNREACHABLE), "failed", "");
-    assert_ends(status_of(ERR_ENCLAVE_UNREACHABLE), "failed", "");
+    assert_fake_ends(fake_status_of(ERR_ENCLAVE_UNREACHABLE), "failed", "");
+    assert_fake_ends(fake_status_of(ERR_ENCLAVE_UNREACHABLE), "failed", "");
     assert_int_equal(fake.rehearsals, 2);
 }
 
@@ -253,52 +238,52 @@ static void nothing_unproven_over_something_good(void **state)
 {
     (void)state;
     fake.rehearsal = REHEARSAL_UNPROVEN;
-    assert_ends(0, "installed", "leaf"); /* a first boot does not depend on the enclave */
-    assert_ends(0, "unchanged", "leaf");
+    assert_fake_ends(0, "installed", "leaf"); /* a first boot does not depend on the enclave */
+    assert_fake_ends(0, "unchanged", "leaf");
     next_version("v2", "client");
-    assert_ends(0, "kept_unproven", "leaf");
+    assert_fake_ends(0, "kept_unproven", "leaf");
     fake_set_wall(fake_not_after("leaf") - HOUR_S + 1);
-    assert_ends(0, "installed", "client");
+    assert_fake_ends(0, "installed", "client");
     next_version("v3", "client"); /* another version of the same */
-    assert_ends(0, "installed", "client");
+    assert_fake_ends(0, "installed", "client");
 }
 
 static void a_dry_run_proves_and_changes_nothing(void **state)
 {
     (void)state;
     fake.config.dry_run = true;
-    assert_ends(0, "", "");
+    assert_fake_ends(0, "", "");
     assert_false(fake.rehearsed.pins);
     assert_string_equal(fake_logged("dry_run", "outcome"), "proven");
     fake.rehearsal = REHEARSAL_SKIPPED;
-    assert_ends(0, "", "");
+    assert_fake_ends(0, "", "");
     assert_string_equal(fake_logged("dry_run", "outcome"), "sound");
     fake.secrets[0].get = ERR_VERSION_PENDING;
-    assert_int_equal(fake_cycle(), status_of(ERR_VERSION_PENDING));
+    assert_int_equal(fake_cycle(), fake_status_of(ERR_VERSION_PENDING));
     assert_string_equal(fake_logged("dry_run", "outcome"), "not_yet");
     fake.secrets[0].get = ERR_NONE;
     fake.rehearsal = REHEARSAL_UNPROVEN;
-    assert_ends(status_of(ERR_ENCLAVE_UNREACHABLE), "failed", "");
+    assert_fake_ends(fake_status_of(ERR_ENCLAVE_UNREACHABLE), "failed", "");
     fake.config.dry_run = false;
-    assert_ends(0, "installed", "leaf");
+    assert_fake_ends(0, "installed", "leaf");
     fake.config.dry_run = true;
     fake.secrets[0].describe = ERR_AWS_UNREACHABLE;
-    assert_ends(status_of(ERR_AWS_UNREACHABLE), "failed", "leaf");
+    assert_fake_ends(fake_status_of(ERR_AWS_UNREACHABLE), "failed", "leaf");
 }
 
 static void who_is_not_expected_is_not_installed(void **state)
 {
     (void)state;
     fake.config.expect_subject = "CN=Somebody";
-    assert_ends(status_of(ERR_IDENTITY_UNEXPECTED), "failed", "");
+    assert_fake_ends(fake_status_of(ERR_IDENTITY_UNEXPECTED), "failed", "");
     fake.config.expect_subject = "CN=Leaf";
-    assert_ends(0, "installed", "leaf");
+    assert_fake_ends(0, "installed", "leaf");
     fake.config.forbidden[0] = "v0";
     fake.config.forbidden[1] = "v2";
     fake.config.forbidden_count = 2;
-    assert_ends(0, "unchanged", "leaf");
+    assert_fake_ends(0, "unchanged", "leaf");
     next_version("v2", "leaf");
-    assert_ends(status_of(ERR_IDENTITY_UNEXPECTED), "failed", "leaf");
+    assert_fake_ends(fake_status_of(ERR_IDENTITY_UNEXPECTED), "failed", "leaf");
     assert_int_equal(fake.rehearsals, 2);
 }
 
@@ -309,17 +294,17 @@ static void a_certificate_from_the_future_is_waited_for(void **state)
 
     (void)state;
     fake_set_wall(fake_not_before("leaf") - 5);
-    assert_ends(0, "installed", "leaf");
+    assert_fake_ends(0, "installed", "leaf");
     assert_in_range(clock_ms() - begun, 4000, 6000);
     fake_set_wall(fake_not_before("leaf") - 2 * HOUR_S);
     next_version("v2", "leaf");
     begun = clock_ms();
-    assert_int_equal(fake_cycle(), status_of(ERR_CERTIFICATE_NOT_YET_VALID));
+    assert_int_equal(fake_cycle(), fake_status_of(ERR_CERTIFICATE_NOT_YET_VALID));
     assert_in_range(clock_ms() - begun, FAKE_DEADLINE_MS, FAKE_DEADLINE_MS + 1000);
     /* Who stays looks again anyway. */
     fake.agent.stays = true;
     begun = clock_ms();
-    assert_int_equal(fake_cycle(), status_of(ERR_CERTIFICATE_NOT_YET_VALID));
+    assert_int_equal(fake_cycle(), fake_status_of(ERR_CERTIFICATE_NOT_YET_VALID));
     assert_int_equal(clock_ms(), begun);
     fake_set_wall(fake_not_before("leaf") - 5);
     assert_int_equal(fake_cycle(), 0);
@@ -332,7 +317,7 @@ static void what_aws_does_not_know_yet_is_waited_for(void **state)
     (void)state;
     fake.secrets[0].get = ERR_SECRET_NOT_FOUND;
     fake.secrets[0].young = true;
-    assert_ends(status_of(ERR_SECRET_NOT_FOUND), "failed", "");
+    assert_fake_ends(fake_status_of(ERR_SECRET_NOT_FOUND), "failed", "");
     assert_in_range(fake.secrets[0].gets, 2, 7);
     assert_int_equal(fake.renewals, fake.secrets[0].gets - 1);
     assert_in_range(clock_ms() - begun, 2000, FAKE_DEADLINE_MS);
@@ -344,17 +329,17 @@ static void what_aws_does_not_know_yet_is_waited_for(void **state)
     fake.secrets[0].gets = 0;
     fake.config.dry_run = true;
     fake.agent.sets[0] = (struct agent_set){.due = false};
-    assert_int_equal(fake_cycle(), status_of(ERR_SECRET_NOT_FOUND));
+    assert_int_equal(fake_cycle(), fake_status_of(ERR_SECRET_NOT_FOUND));
     assert_int_equal(fake.secrets[0].gets, 1);
     assert_null(strstr(fake.agent.sets[0].err.reason, "; waited "));
     fake.config.dry_run = false;
     fake.secrets[0].get = ERR_NONE;
-    assert_ends(0, "installed", "leaf");
+    assert_fake_ends(0, "installed", "leaf");
     fake.secrets[0].get = ERR_SECRET_NOT_FOUND;
     fake.secrets[0].gets = 0;
     fake.agent.sets[0] = (struct agent_set){.due = false};
     next_version("v2", "leaf");
-    assert_int_equal(fake_cycle(), status_of(ERR_SECRET_NOT_FOUND));
+    assert_int_equal(fake_cycle(), fake_status_of(ERR_SECRET_NOT_FOUND));
     assert_int_equal(fake.secrets[0].gets, 1);
 }
 
@@ -364,7 +349,7 @@ static void one_set_that_waits_does_not_hold_up_another(void **state)
     fake.config.set_count = 2;
     fake.secrets[0].get = ERR_SECRET_NOT_FOUND;
     fake.secrets[0].young = true;
-    assert_int_equal(fake_cycle(), status_of(ERR_SECRET_NOT_FOUND));
+    assert_int_equal(fake_cycle(), fake_status_of(ERR_SECRET_NOT_FOUND));
     assert_string_equal(fake_installed("b"), "leaf");
     assert_string_equal(fake_outcome(1), "installed");
     assert_int_equal(fake.secrets[1].gets, 1);
@@ -377,7 +362,7 @@ static void the_deadline_is_not_why_aws_does_not_know_it(void **state)
     fake.secrets[0].get = ERR_SECRET_NOT_FOUND;
     fake.secrets[0].young = true;
     fake.secrets[0].patience = 2;
-    assert_ends(status_of(ERR_SECRET_NOT_FOUND), "failed", "");
+    assert_fake_ends(fake_status_of(ERR_SECRET_NOT_FOUND), "failed", "");
     assert_int_equal(fake.secrets[0].gets, 3);
 }
 
@@ -400,7 +385,7 @@ static void one_set_that_hangs_does_not_take_the_time_of_another(void **state)
     fake.config.set_count = 2;
     fake.secrets[0].hangs = true;
     fake.secrets[0].get = ERR_DEADLINE;
-    assert_int_equal(fake_cycle(), status_of(ERR_DEADLINE));
+    assert_int_equal(fake_cycle(), fake_status_of(ERR_DEADLINE));
     assert_string_equal(fake_outcome(0), "failed");
     assert_string_equal(fake_installed("b"), "leaf");
     assert_int_equal(fake.secrets[0].gets, 2); /* it goes on in what the other one left */
@@ -413,12 +398,12 @@ static void the_worst_status_of_all_sets_is_the_cycles(void **state)
     (void)state;
     fake.config.set_count = 2;
     fake.secrets[0].get = ERR_AWS_DENIED;
-    assert_int_equal(fake_cycle(), status_of(ERR_AWS_DENIED));
+    assert_int_equal(fake_cycle(), fake_status_of(ERR_AWS_DENIED));
     assert_string_equal(fake_installed("b"), "leaf");
     assert_int_equal(fake.secrets[0].gets, 1); /* it had its turn */
     fake.secrets[0].get = ERR_NONE;
     fake.secrets[1].describe = ERR_AWS_DENIED;
-    assert_int_equal(fake_cycle(), status_of(ERR_AWS_DENIED));
+    assert_int_equal(fake_cycle(), fake_status_of(ERR_AWS_DENIED));
     assert_string_equal(fake_outcome(0), "installed");
     assert_string_equal(fake_outcome(1), "failed");
 }
@@ -426,21 +411,21 @@ static void the_worst_status_of_all_sets_is_the_cycles(void **state)
 static void a_cycle_that_fails_sweeps_what_is_over(void **state)
 {
     (void)state;
-    assert_ends(0, "installed", "leaf");
+    assert_fake_ends(0, "installed", "leaf");
     next_version("v2", "client");
-    assert_ends(0, "installed", "client");
+    assert_fake_ends(0, "installed", "client");
     fake.config.keep_previous_ms = 0;
     fake.secrets[0].describe = ERR_AWS_DENIED;
-    assert_ends(status_of(ERR_AWS_DENIED), "failed", "client");
+    assert_fake_ends(fake_status_of(ERR_AWS_DENIED), "failed", "client");
     assert_int_equal(agent_rollback(&fake.agent, clock_ms() + FAKE_DEADLINE_MS),
-                     status_of(ERR_NO_PREVIOUS));
+                     fake_status_of(ERR_NO_PREVIOUS));
 }
 
 /* How many secrets it is of is known without AWS. */
 static void a_set_of_more_secrets_is_another_one(void **state)
 {
     (void)state;
-    assert_ends(0, "installed", "leaf");
+    assert_fake_ends(0, "installed", "leaf");
     fake.config.sets[0].secrets[1] = "two";
     fake.config.sets[0].secret_count = 2;
     assert_true(fake_cycle() != 0); /* both hold the same fields */
@@ -473,7 +458,7 @@ static void where_nothing_can_be_asked_all_sets_fail(void **state)
     (void)state;
     fake.config.set_count = 2;
     fake.start = ERR_CONFIG;
-    assert_int_equal(fake_cycle(), status_of(ERR_CONFIG));
+    assert_int_equal(fake_cycle(), fake_status_of(ERR_CONFIG));
     assert_string_equal(fake_outcome(0), "failed");
     assert_string_equal(fake_outcome(1), "failed");
     assert_int_equal(fake.agent.sets[1].err.code, ERR_CONFIG);

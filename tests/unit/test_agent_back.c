@@ -26,22 +26,6 @@ static int64_t deadline(void)
     return clock_ms() + FAKE_DEADLINE_MS;
 }
 
-static int status_of(enum err_code code)
-{
-    return err_info(code)->exit_status;
-}
-
-/* One cycle, and what it comes to. */
-static void assert_ends(int status, const char *outcome, const char *installed)
-{
-    const int ended = fake_cycle();
-
-    if (ended != status || strcmp(fake_outcome(0), outcome) != 0 ||
-        strcmp(fake_installed(""), installed) != 0)
-        fail_msg("%d, %s, \"%s\": %s", ended, fake_outcome(0), fake_installed(""),
-                 fake.agent.sets[0].err.reason);
-}
-
 /* "leaf" is version v1, "client" is v2 and installed. */
 static int set_up(void **state)
 {
@@ -49,10 +33,10 @@ static int set_up(void **state)
         return -1;
     fake.config.rollback_on_failure = ROLLBACK_REFUSED;
     fake.accepts = 1;
-    assert_ends(0, "installed", "leaf");
+    assert_fake_ends(0, "installed", "leaf");
     fake.secrets[0].version = "v2";
     fake.secrets[0].leaf = "client";
-    assert_ends(0, "installed", "client");
+    assert_fake_ends(0, "installed", "client");
     fake.rehearsals = 0;
     return 0;
 }
@@ -81,7 +65,7 @@ static void assert_no_rollback(enum err_code code)
 
 static void assert_stays(enum err_code code)
 {
-    assert_int_equal(agent_rollback(&fake.agent, deadline()), status_of(code));
+    assert_int_equal(agent_rollback(&fake.agent, deadline()), fake_status_of(code));
     assert_string_equal(fake_installed(""), "client");
 }
 
@@ -92,14 +76,14 @@ static void what_was_left_by_hand_is_held_back(void **state)
     assert_int_equal(fake.rehearsals, 1);
     assert_int_equal(fake.acceptances, 0);
     fake.secrets[0].gets = 0;
-    assert_ends(0, "held_back", "leaf");
-    assert_ends(0, "held_back", "leaf");
+    assert_fake_ends(0, "held_back", "leaf");
+    assert_fake_ends(0, "held_back", "leaf");
     assert_int_equal(fake.secrets[0].gets, 0); /* not even asked for */
     fake.secrets[0].version = "v3";
-    assert_ends(0, "installed", "client");
+    assert_fake_ends(0, "installed", "client");
     fake.secrets[0].version = "v2"; /* another one has come: this one may again */
     fake.secrets[0].leaf = "leaf";
-    assert_ends(0, "installed", "leaf");
+    assert_fake_ends(0, "installed", "leaf");
 }
 
 static void what_is_held_back_comes_where_it_is_named(void **state)
@@ -107,7 +91,7 @@ static void what_is_held_back_comes_where_it_is_named(void **state)
     (void)state;
     assert_back();
     fake.config.version_id = "v2";
-    assert_ends(0, "installed", "client");
+    assert_fake_ends(0, "installed", "client");
 }
 
 static void a_dry_run_tries_what_is_held_back(void **state)
@@ -140,7 +124,7 @@ static void what_stands_in_its_place_has_to_be_expected(void **state)
     (void)state;
     assert_back();
     fake.config.expect_subject = "CN=ECS-Client";
-    assert_ends(status_of(ERR_IDENTITY_UNEXPECTED), "failed", "leaf");
+    assert_fake_ends(fake_status_of(ERR_IDENTITY_UNEXPECTED), "failed", "leaf");
 }
 
 static void nobody_goes_back_to_what_an_enclave_refuses(void **state)
@@ -189,7 +173,7 @@ static void there_is_one_set_before_only(void **state)
 {
     (void)state;
     assert_back();
-    assert_int_equal(agent_rollback(&fake.agent, deadline()), status_of(ERR_NO_PREVIOUS));
+    assert_int_equal(agent_rollback(&fake.agent, deadline()), fake_status_of(ERR_NO_PREVIOUS));
     assert_string_equal(fake_installed(""), "leaf");
 }
 
@@ -197,8 +181,8 @@ static void each_set_goes_back_by_itself(void **state)
 {
     (void)state;
     fake.config.set_count = 2; /* of the second there is none before */
-    assert_ends(0, "unchanged", "client");
-    assert_int_equal(agent_rollback(&fake.agent, deadline()), status_of(ERR_NO_PREVIOUS));
+    assert_fake_ends(0, "unchanged", "client");
+    assert_int_equal(agent_rollback(&fake.agent, deadline()), fake_status_of(ERR_NO_PREVIOUS));
     assert_string_equal(fake_installed(""), "leaf");
     assert_string_equal(fake_installed("b"), "leaf");
 }
@@ -224,7 +208,7 @@ static void by_itself_it_leaves_a_version_once(void **state)
     fake.rehearsal = REHEARSAL_PROVEN;
     fake.accepts = 0; /* nobody takes what is installed instead */
     fake.config.version_id = NULL;
-    assert_ends(0, "installed", "client");
+    assert_fake_ends(0, "installed", "client");
     fake.accepts = 1;
     assert_no_rollback(ERR_NO_PREVIOUS);
     assert_non_null(strstr(err.reason, "once already"));
@@ -237,22 +221,22 @@ static void what_was_left_by_itself_waits_for_its_chance(void **state)
     assert_rolls_back();
     fake.agent.stays = true;
     fake.secrets[0].gets = fake.acceptances = 0;
-    assert_ends(0, "held_back", "leaf");
+    assert_fake_ends(0, "held_back", "leaf");
     assert_int_equal(fake.secrets[0].gets, 0);
     assert_int_equal(fake.acceptances, 1); /* what is installed instead has to work */
     clock_sleep(HOUR_MS - 1000, INT64_MAX);
-    assert_ends(0, "held_back", "leaf");
+    assert_fake_ends(0, "held_back", "leaf");
     fake.rehearsal = -1; /* its chance: it is refused still */
     fake.rehearsal_code = ERR_ENCLAVE_REFUSED;
     fake.rehearsals = 0;
     clock_sleep(1000, INT64_MAX);
-    assert_ends(0, "held_back", "leaf");
+    assert_fake_ends(0, "held_back", "leaf");
     assert_int_equal(fake.rehearsals, 1);
-    assert_ends(0, "held_back", "leaf"); /* and the next one is an hour away */
+    assert_fake_ends(0, "held_back", "leaf"); /* and the next one is an hour away */
     assert_int_equal(fake.rehearsals, 1);
     fake.rehearsal = REHEARSAL_PROVEN;
     clock_sleep(HOUR_MS, INT64_MAX);
-    assert_ends(0, "installed", "client");
+    assert_fake_ends(0, "installed", "client");
 }
 
 static void a_short_interval_brings_the_chance_sooner(void **state)
@@ -261,9 +245,9 @@ static void a_short_interval_brings_the_chance_sooner(void **state)
     fake.config.interval_ms = 10000;
     assert_rolls_back();
     clock_sleep(12 * 10000 - 1000, INT64_MAX);
-    assert_ends(0, "held_back", "leaf");
+    assert_fake_ends(0, "held_back", "leaf");
     clock_sleep(1000, INT64_MAX);
-    assert_ends(0, "installed", "client");
+    assert_fake_ends(0, "installed", "client");
 }
 
 static void a_clock_that_was_set_back_brings_the_chance(void **state)
@@ -271,7 +255,7 @@ static void a_clock_that_was_set_back_brings_the_chance(void **state)
     (void)state;
     assert_rolls_back();
     fake_set_wall(SAMPLES_NOW - 1);
-    assert_ends(0, "installed", "client");
+    assert_fake_ends(0, "installed", "client");
 }
 
 /* Where nothing rehearses, an enclave is asked all the same. */
@@ -283,13 +267,13 @@ static void its_chance_is_an_enclave_that_accepts(void **state)
     clock_sleep(HOUR_MS, INT64_MAX);
     fake.acceptances = 0;
     fake.accepts = -1; /* what is installed serves: nothing is known against it */
-    assert_ends(0, "held_back", "leaf");
+    assert_fake_ends(0, "held_back", "leaf");
     assert_int_equal(fake.acceptances, 2);
     fake.accepts = 0; /* neither is accepted */
-    assert_ends(0, "held_back", "leaf");
+    assert_fake_ends(0, "held_back", "leaf");
     fake.accepts = 1;
     clock_sleep(HOUR_MS, INT64_MAX);
-    assert_ends(0, "installed", "client");
+    assert_fake_ends(0, "installed", "client");
 }
 
 static void what_no_enclave_accepts_gives_way_at_once(void **state)
@@ -297,7 +281,7 @@ static void what_no_enclave_accepts_gives_way_at_once(void **state)
     (void)state;
     assert_rolls_back();
     fake.accepts = 0;
-    assert_ends(0, "installed", "client");
+    assert_fake_ends(0, "installed", "client");
 }
 
 static void what_expires_gives_way_at_once(void **state)
@@ -306,7 +290,7 @@ static void what_expires_gives_way_at_once(void **state)
     assert_rolls_back();
     fake_set_wall(fake_not_after("leaf") - 60);
     fake.acceptances = 0;
-    assert_ends(0, "installed", "client");
+    assert_fake_ends(0, "installed", "client");
     assert_int_equal(fake.acceptances, 0);
 }
 
