@@ -146,7 +146,7 @@ const struct option options[] = {
      .least = "0s", .most = "1d", .verbs = VERB_RUN,
      .help = "run: between two probes of each enclave; 0s: none"},
     {"wave", "PERCENT%:DURATION", set_wave, .flags = OPTION_LIST, .verbs = VERB_RUN,
-     .help = "run: how long how many of all hosts, by chance, wait with a new version: "
+     .help = "run: hosts up to that share, by chance, wait so long with a new version: "
              "10%:0s,50%:10m,100%:1h"},
     {"rollback-on-failure", NULL, set_rollback, AT(rollback_on_failure), .verbs = VERB_RUN,
      .help = "run: back to the previous set when the enclaves refuse a new one after all; "
@@ -173,7 +173,7 @@ const struct option options[] = {
      .help = "probe: print the certificates that a failing server sent"},
     {"expires-within", "DURATION", set_duration, AT(expires_within_ms), .least = "0s",
      .most = "36500d", .verbs = VERB_INSPECT | VERB_HEALTHCHECK | VERB_DOCTOR,
-     .help = "inspect and healthcheck fail where a certificate ends within that time"},
+     .help = "inspect, healthcheck and doctor fail if a certificate ends that soon"},
     {"as-user", "UID[:GID]", set_reader, .verbs = VERB_DOCTOR,
      .help = "doctor: whether that user can read what is installed"},
     {"json", NULL, set_bool, AT(json),
@@ -182,7 +182,7 @@ const struct option options[] = {
      .help = "write standard output as JSON, for programs"},
     {"status-file", "FILE", set_text, AT(status_file), value_path, .flags = OPTION_FIXED,
      .verbs = VERB_RUN | VERB_STATUS | VERB_HEALTHCHECK | VERB_PURGE,
-     .help = "where run tells how it is, as JSON, for status and healthcheck"},
+     .help = "where run tells how it is, for status, healthcheck and doctor"},
     {"metrics-file", "FILE", set_text, AT(metrics_file), value_path, .verbs = VERB_RUN | VERB_PURGE,
      .help = "write Prometheus metrics there"},
     {"metrics-format", "prometheus|emf", set_second, AT(metrics_emf), .fallback = "prometheus",
