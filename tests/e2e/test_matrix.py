@@ -213,7 +213,7 @@ CASES = {
     ),
     "openssl wants SHA-384": Case(s_server(*VERIFY, "-tls1_2", "-client_sigalgs", "ECDSA+SHA384"), ACCEPTED),
     "openssl wants SHA-384 in TLS 1.3": Case(
-        s_server(*VERIFY, "-tls1_3", "-client_sigalgs", "ECDSA+SHA384"), UNREACHABLE, "a key on P-256 signs with SHA-256"
+        s_server(*VERIFY, "-tls1_3", "-client_sigalgs", "ECDSA+SHA384"), UNREACHABLE, "P-256 signs with SHA-256"
     ),
     "nginx asks": Case(nginx("optional"), ACCEPTED),
     "nginx asks a stranger": Case(nginx("optional"), REFUSED, "HTTP 400", client="a stranger's"),
