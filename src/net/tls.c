@@ -320,7 +320,7 @@ bool tls_session_export(const struct tls_session *session, const char *label, st
                         uint8_t *out, size_t len)
 {
     if (tls13_chosen(&session->tls13))
-        return tls13_export(&session->tls13, label, context.data, context.len, out, len);
+        return tls13_export(&session->tls13, label, context, out, len);
     return session->engine &&
            br_ssl_key_export(session->engine, out, len, label, context.data, context.len) != 0;
 }

@@ -66,8 +66,8 @@ static void seal(uint8_t *text, size_t len, const uint8_t header[RECORD_HEADER])
     if (memcmp(server.secret, tls->theirs, sizeof server.secret) != 0)
         server.sequence = 0;
     memcpy(server.secret, tls->theirs, sizeof server.secret);
-    schedule_expand(tls, server.secret, "key", NULL, 0, key, key_len);
-    schedule_expand(tls, server.secret, "iv", NULL, 0, nonce, sizeof nonce);
+    schedule_expand(tls, server.secret, "key", key, key_len);
+    schedule_expand(tls, server.secret, "iv", nonce, sizeof nonce);
     for (i = 0; i < 8; i++)
         nonce[11 - i] ^= (uint8_t)(server.sequence >> 8 * i);
     server.sequence++;
