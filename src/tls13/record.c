@@ -16,7 +16,7 @@ struct protection {
     uint64_t sequence;
     uint8_t iv[IV_SIZE];
     uint8_t nonce[IV_SIZE]; /* of the record in hand */
-    uint8_t h[16]; /* GHASH's key */
+    uint8_t h[16];          /* GHASH's key */
     union {
         br_aes_gen_ctr_keys aes;
         uint8_t chacha20[32];

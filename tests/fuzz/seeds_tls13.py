@@ -120,6 +120,8 @@ def records():
                     message(24, b"\2"), update + update, message(13, b"no"), b"\x04\0\x09", message(4, b"\0" * 8, b"\xffn")):
         yield tls13(text=said(SHAKE, content), client=EC | BELIEVES | RESUMES)
         yield tls13(text=said(SHAKE, content) + said(DATA, b"x"))
+    yield tls13(text=said(DEAF, b"x", RETRY), server=RETRIES)
+    yield tls13(text=said(DATA, b"x") + said(ASKS, b"x") + said(UPDATE, b"\1"))
     yield tls13(text=bytes([TICKET, 255]) + b"t", client=EC | BELIEVES | RESUMES)
     yield tls13(dropped, said(SHAKE, message(8, vector(2, LIMIT)), REQUEST) + said(ASKS, b"x" * 200) + said(UPDATE, b"\1") + said(ASKS, b"x") + said(UPDATE, b"\1"))
 
