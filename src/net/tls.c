@@ -236,6 +236,7 @@ static void offer(struct tls_session *session, br_ssl_engine_context *engine)
         br_ssl_engine_set_session_parameters(engine, &parameters);
         wipe(&parameters, sizeof parameters);
     }
+    wipe(taken->session, sizeof taken->session); /* it is the handshake's from here on */
     session->record.offered = true;
 }
 
