@@ -12,14 +12,15 @@ import struct
 
 import pytest
 
+from agent import wait_for
 from conftest import variant
 from left import assert_nothing_outside
 from look import Hit, forms_of_number, read_memory, state_of, threads
-from agent import wait_for
 from servers.more import s_server
 from servers.peer import Peer
 from servers.peer13 import P384, Tls13
 from servers.pki import document
+from sha2 import first_state
 
 # tests/memory/staged.c has the same.
 SECRETS = ("scalar", "shared", "early", "secret", "ours", "theirs", "our data", "their data", "exporter", "resumption", "ticket")
@@ -59,9 +60,16 @@ def empty_hash(secret):
     return hashlib.new("sha384" if len(secret) == 48 else "sha256").digest()
 
 
-def padded(secret, pad):
-    """A key as HMAC has it in its first block."""
-    return bytes(byte ^ pad for byte in secret)
+def forms_of_key(key):
+    """As it is, as HMAC has it in its first block, and what HMAC keeps of that: the hash's state."""
+    kind, size = ("sha384", 128) if len(key) == 48 else ("sha256", 64)
+    yield "", key
+    for where, pad in ((", inner", 0x36), (", outer", 0x5C)):
+        block = bytes(byte ^ pad for byte in key.ljust(size, b"\0"))
+        yield where, block[: len(key)]
+        words, width = first_state(block, kind)
+        for order in ("big", "little"):
+            yield f"{where} state, {order}", b"".join(word.to_bytes(width, order) for word in words)
 
 
 def derived(name, secret):
@@ -70,7 +78,6 @@ def derived(name, secret):
         yield from (pair for pair in forms_of_number(secret) if "base64" not in pair[0])
         return
     nothing = empty_hash(secret)
-    yield "bytes", secret
     labels = [b"derived", b"res binder"] if name in ("early", "secret") else []
     keys = {"itself": secret, **{label.decode(): expand(secret, label, nothing) for label in labels}}
     if name in TRAFFIC:
@@ -80,9 +87,7 @@ def derived(name, secret):
     if name == "early":
         keys["finished of the binder"] = expand(keys["res binder"], b"finished")
     for what, key in keys.items():
-        yield what, key
-        yield f"{what}, inner", padded(key, 0x36)
-        yield f"{what}, outer", padded(key, 0x5C)
+        yield from ((what + form, value) for form, value in forms_of_key(key))
 
 
 class Told:
@@ -144,7 +149,8 @@ def stages(launch, scanner, tmp_path):
         for name, value in alive:
             needles[f"alive {name}"] = value
             if name == "exporter":
-                needles["what is exported from"] = expand(value, EXPORTED, empty_hash(value))
+                parent = expand(value, EXPORTED, empty_hash(value))
+                needles.update((f"what is exported from{form}", needle) for form, needle in forms_of_key(parent))
         hits = [
             Hit(name, mapping, mapping.start + offset, size)
             for mapping in read_memory(pid)
