@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The inside of SHA-256 and SHA-384 (FIPS 180-4), which no library shows: HMAC keeps it of a key, and it serves as one."""
+"""The inside of SHA-256 and SHA-384 (FIPS 180-4), which no library shows. HMAC keeps it of a key: it is one, too."""
 
 import functools
 

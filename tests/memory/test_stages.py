@@ -23,7 +23,8 @@ from servers.pki import document
 from sha2 import first_state
 
 # tests/memory/staged.c has the same.
-SECRETS = ("scalar", "shared", "early", "secret", "ours", "theirs", "our data", "their data", "exporter", "resumption", "ticket")
+SECRETS = ["scalar", "shared", "early", "secret", "ours", "theirs", "our data", "their data"]
+SECRETS += ["exporter", "resumption", "ticket"]
 STAGES = {32: "hello", 33: "proven", 34: "open", 35: "updated"}
 TRAFFIC = ("ours", "theirs", "our data", "their data")
 
@@ -183,9 +184,8 @@ def probes(agent, put, stages, authority, pairs):
 
     def probe(endpoint, *arguments, pair=pairs["p256"]):
         agent.fetch(put(document(pair, authority.pem))).succeeded("installed")
-        return stages(
-            "probe", "--log-format=json", "--deadline=60s", "--tls-versions=1.3", f"--dir={agent.dir}", f"--endpoint={endpoint}", *arguments
-        )
+        where = f"--dir={agent.dir}", f"--endpoint={endpoint}"
+        return stages("probe", "--log-format=json", "--deadline=600s", "--tls-versions=1.3", *where, *arguments)
 
     return probe
 
@@ -203,7 +203,9 @@ def started(up, tmp_path, server_pair, authority):
 
 def test_of_a_fetch(stages, agent, put, client_document, enclave):
     """A rehearsal; AWS is asked by TLS 1.2 beside it."""
-    arguments = agent.fetch_arguments(put(client_document), "--tls-versions=1.3", endpoint=enclave.endpoint)
+    arguments = agent.fetch_arguments(
+        put(client_document), "--tls-versions=1.3", endpoint=enclave.endpoint, deadline="600s"
+    )
     result, counts = stages(*arguments)
     assert result.succeeded("installed").event("handshake")["tls"] == "1.3"
     assert counts == {"hello": 2, "proven": 1, "open": 1, "over": 2}
