@@ -88,6 +88,7 @@ MEMORY_dumping   := dumping free
 MEMORY_dumped    := dumping dumped free
 MEMORY_flipping  := flipping
 MEMORY_counting  := counting free
+MEMORY_staged    := staged pausing free
 WRAP_pausing     := arena_thread_join arena_wipe
 WRAP_unwiped     := wipe heap_alloc
 WRAP_elsewhere   := pthread_attr_setstack
@@ -95,8 +96,10 @@ WRAP_dumping     := setrlimit prctl
 WRAP_dumped      := madvise
 WRAP_flipping    := key_sign
 WRAP_counting    := malloc calloc realloc aligned_alloc
+WRAP_staged      := share_make share_agree schedule_begin schedule_handshake schedule_application schedule_resumption \
+                    schedule_ticket schedule_update record_keys_in record_keys_out tls13_export
 WRAP_free        := confine confine_job
-MEMORY := $(addprefix build/tests/memory/,pausing unwiped elsewhere dumping dumped flipping counting)
+MEMORY := $(addprefix build/tests/memory/,pausing unwiped elsewhere dumping dumped flipping counting staged)
 
 .PHONY: $(shell sed -n 's/^\([a-z][a-z0-9-]*\):.*## .*/\1/p' Makefile) FORCE
 .DELETE_ON_ERROR:
