@@ -26,6 +26,7 @@ struct fixture {
     size_t overlap_count;
     size_t file_count; /* of client.crt, client.key, ca.crt, server.crt, client.pem */
     void (*prepare)(struct fixture *); /* what the child does to itself first, or NULL */
+    bool traced;                       /* each of its calls is another's to count and to fail */
     struct err err;                    /* of the last call */
     struct installed facts;            /* of the last fixture_read() */
     char field[BUNDLE_FIELDS][32];
@@ -35,7 +36,10 @@ struct fixture {
 int fixture_setup(void **state);
 int fixture_teardown(void **state);
 
-/* Runs work of the agent's in that way: what it returned, or -2 where the process died. */
+/*
+ * Runs work of the agent's in that way: what it returned, or -2 where the process died. It dies as
+ * well where work leaves a descriptor open, or something in the arena.
+ */
 typedef int fixture_work(struct fixture *, int number);
 int fixture_run(struct fixture *fixture, fixture_work *work, int number);
 int fixture_begin(struct fixture *fixture, fixture_work *work, int number);
