@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -270,6 +271,46 @@ static void who_never_answers_is_left(void **state)
     close(fd);
 }
 
+/* Answers once, leaves the connection open, and waits for the other end of it. */
+static void *answer_and_wait(void *listener)
+{
+    static const char reply[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    const struct timeval patience = {.tv_sec = 20};
+    int fd = accept(*(int *)listener, NULL, NULL);
+    char text[1024];
+    ssize_t len = read(fd, text, sizeof text);
+
+    if (len > 0)
+        (void)!write(fd, reply, sizeof reply - 1);
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    len = read(fd, text, sizeof text);
+    (void)close(fd);
+    return len == 0 ? NULL : listener;
+}
+
+static void no_connection_is_kept_for_others(void **state)
+{
+    char url[64];
+    int listener = listen_silently(url, sizeof url);
+    struct http_request request = request_to(url);
+    struct http_response response;
+    struct err err;
+    struct http *http = http_new(false, &err);
+    void *left_open;
+    pthread_t server;
+
+    (void)state;
+    assert_non_null(http);
+    assert_int_equal(pthread_create(&server, NULL, answer_and_wait, &listener), 0);
+    assert_int_equal(http_perform(http, &request, &response, 1, &err), 0);
+    assert_int_equal(response.result, HTTP_ANSWERED);
+    http_response_free(&response);
+    assert_int_equal(pthread_join(server, &left_open), 0);
+    assert_null(left_open);
+    http_free(http);
+    close(listener);
+}
+
 static void by_a_proxy(void **state)
 {
     const char *reply = "HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n";
@@ -420,6 +461,7 @@ int main(void)
         cmocka_unit_test(another_address_than_the_names),
         cmocka_unit_test(an_address_is_asked_about),
         cmocka_unit_test(who_never_answers_is_left),
+        cmocka_unit_test(no_connection_is_kept_for_others),
         cmocka_unit_test(by_a_proxy),
         cmocka_unit_test(each_of_many_is_answered_once),
         cmocka_unit_test(few_descriptors_are_enough),
