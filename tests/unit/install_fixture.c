@@ -98,8 +98,11 @@ int install_here(struct fixture *fixture, int number)
 {
     struct install_file files[FILES];
     char text[FILES][32], version[32], fingerprint[65];
-    struct install_source source = {"arn:aws:secretsmanager:eu-west-1:123456789012:secret:a-AbCdEf",
-                                    fixture->version_id ? fixture->version_id : version};
+    struct install_source source = {
+        fixture->secret ? fixture->secret
+                        : "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a-AbCdEf",
+        fixture->version_id ? fixture->version_id : version,
+    };
     struct install_set set = {
         .files = files,
         .file_count = fixture->file_count,

@@ -20,6 +20,7 @@ struct fixture {
     char dir[80];   /* the target in it, there from the beginning */
     char locks[80]; /* the lock-dir in it; no other test's, and not the machine's */
     struct install_target target;
+    const char *secret;     /* that sets are made of; NULL: one named "a" */
     const char *version_id; /* NULL: made of the number */
     int64_t not_after;
     struct install_overlap overlap[INSTALL_OVERLAP_MAX];
