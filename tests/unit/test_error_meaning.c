@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "aws/error.h"
 #include "aws/error_meaning.h"
 #include "net/http.h"
 
@@ -171,6 +172,35 @@ static void why_no_answer_came(void **state)
             fail_msg("row %zu", i);
 }
 
+/* Zero counts: a clock that was wrong may be right by now. Two answers a call may teach. */
+static void a_clock_is_learned(void **state)
+{
+    static const struct {
+        int64_t known, told;
+        bool dated, learned;
+    } rows[] = {
+        {0, 241, true, true},      {0, 240, true, false},      {0, -241, true, true},
+        {0, -240, true, false},    {3600, 3600, true, false},  {3600, 0, true, true},
+        {3600, 3841, true, true},  {3600, -3600, true, true},  {-3600, -3600, true, false},
+        {3600, 3600, false, false}, {0, 3600, false, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct aws_error error = {.skew_s = rows[i].told, .dated = rows[i].dated};
+
+        for (unsigned times = 0; times < 3; times++) {
+            struct aws_clock clock = {rows[i].known, times};
+            const bool learns = rows[i].learned && times < 2;
+
+            if (aws_clock_learn(&clock, &error) != learns)
+                fail_msg("row %zu", i);
+            assert_int_equal(clock.skew_s, learns ? rows[i].told : rows[i].known);
+            assert_int_equal(clock.learned, times + learns);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,6 +209,7 @@ int main(void)
         cmocka_unit_test(a_status_without_a_code_has_a_meaning),
         cmocka_unit_test(silence_is_judged_by_the_address),
         cmocka_unit_test(why_no_answer_came),
+        cmocka_unit_test(a_clock_is_learned),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
