@@ -34,7 +34,7 @@ static struct history *carry_over(const struct config *before, const struct hist
         if (!known)
             continue;
         carried[i] = *known;
-        carried[i].attestation_asked = false; /* by a policy that may be another now */
+        carried[i].attested.asked = false; /* by a policy that may be another now */
         carried[i].attested_at = 0;
     }
     return carried;
