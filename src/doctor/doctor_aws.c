@@ -89,7 +89,9 @@ static bool look_up(struct doctor *doctor, struct asked *asked, const char *name
         ask_each(doctor, asked, name);
         return true;
     }
-    (void)err_set(&err, ERR_DNS_FAILED, name, "%s", asked->said);
+    (void)err_set(&err, ERR_DNS_FAILED, name,
+                  asked->conf.search[0] ? "%s (for %.100s; search %.200s)" : "%s", asked->said,
+                  asked->resolved.name, asked->conf.search);
     doctor_find(doctor, DOCTOR_PROBLEM, &err);
     return false;
 }
@@ -182,6 +184,16 @@ static bool look_at_way(struct visit *visit, const char *id)
     return visit->own || visit->fallback;
 }
 
+/* What is wrong in its own Region, and in the one that was asked in its place. */
+static void find_both(struct visit *visit, const struct err *err)
+{
+    const struct err *other = secretsmanager_replica_why(visit->manager);
+
+    find(visit, err);
+    if (other->code != ERR_NONE)
+        find(visit, other);
+}
+
 /* Adds the secret to the bundle: 0, or -1. */
 static int look_at_secret(struct visit *visit, const char *id, struct bundle *bundle)
 {
@@ -194,7 +206,7 @@ static int look_at_secret(struct visit *visit, const char *id, struct bundle *bu
         return -1;
     described = secretsmanager_describe(visit->manager, id, &version, &err);
     if (described < 0) {
-        find(visit, &err);
+        find_both(visit, &err);
         visit->lost = strncmp(err.subject, id, sizeof err.subject - 1) != 0;
         if (err.code != ERR_CLOCK_SKEW)
             return -1;
@@ -205,7 +217,7 @@ static int look_at_secret(struct visit *visit, const char *id, struct bundle *bu
     if (result == 0)
         result = bundle_add(bundle, buf_bytes(&secret.document), id, &err);
     if (result < 0)
-        find(visit, &err);
+        find_both(visit, &err);
     else
         doctor_say(visit->doctor, "%.80s: version %.40s%s%s%s", id, secret.version.id,
                    secret.version.replica ? " of " : "",

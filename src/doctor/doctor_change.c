@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,6 +17,8 @@ static void look_at_program(struct doctor *doctor)
 {
     const char *program = doctor->config->on_change_exec[0];
     char why[HOOK_REASON_MAX];
+    const char *remedy;
+    bool rights;
     struct err err;
 
     if (!program)
@@ -24,17 +27,15 @@ static void look_at_program(struct doctor *doctor)
         doctor_say(doctor, "%s can be run after a change", program);
         return;
     }
+    rights = errno == EPERM || errno == EACCES;
+    remedy = rights             ? " && chmod 0755 "
+             : errno == ENOTSUP ? "; move it to a mount without noexec"
+             : errno == ENOEXEC ? "; a script begins with #! and its interpreter"
+                                : "; what is missing has to be on this host, but for a program "
+                                  "that is linked statically";
     (void)err_set(&err, ERR_HOOK_FAILED, program, "it cannot be executed: %s", why);
-    if (errno == EPERM || errno == EACCES)
-        doctor_advise(doctor, DOCTOR_PROBLEM, &err,
-                      "Run: chown root %s && chmod 0755 %s, or correct --on-change-exec.", program,
-                      program);
-    else
-        doctor_advise(doctor, DOCTOR_PROBLEM, &err,
-                      "See: ls -lL %s; findmnt -T %s. What is missing has to be on this host; a "
-                      "program that is linked statically needs nothing else, on-change-signal "
-                      "no program.",
-                      program, program);
+    doctor_advise(doctor, DOCTOR_PROBLEM, &err, "Run: %s %s%s%s. Or correct --on-change-exec.",
+                  rights ? "chown root" : "ls -lL", program, remedy, rights ? program : "");
 }
 
 /* What a process is called, and how it was started, as one text. */
@@ -110,24 +111,26 @@ static bool is_roots(const struct doctor *doctor)
 static void look_at_signal(struct doctor *doctor, const struct change_signal *change)
 {
     const struct hook_signal signal = {change->number, change->name, change->pid, change->pid_file};
-    char why[HOOK_REASON_MAX], whom[32];
+    char why[HOOK_REASON_MAX], number[32];
+    const char *whom = change->pid_file ? change->pid_file : number;
     const pid_t pid = hook_signal_could(&signal, why);
     struct err err;
 
-    (void)snprintf(whom, sizeof whom, "process %ld", (long)change->pid);
+    (void)snprintf(number, sizeof number, "process %ld", (long)change->pid);
     if (pid > 0) {
         look_at_name(doctor, &signal, pid);
     } else if (pid < 0 && strstr(why, strerror(EPERM)) && is_roots(doctor)) {
         doctor_say(doctor, "only root can tell of SIG%s", change->name);
     } else if (pid < 0) {
-        (void)err_set(&err, ERR_HOOK_FAILED, change->pid_file ? change->pid_file : whom, "%s", why);
-        doctor_find(doctor, DOCTOR_PROBLEM, &err);
+        (void)err_set(&err, ERR_HOOK_FAILED, whom, "%s", why);
+        doctor_advise(doctor, DOCTOR_PROBLEM, &err,
+                      "Let the agent signal it, as root with CAP_KILL or as its user; let the file "
+                      "be root's or that user's and hold its number; or correct "
+                      "--on-change-signal.");
     } else {
-        (void)err_set(&err, ERR_HOOK_FAILED, change->pid_file ? change->pid_file : whom,
-                      "%s: SIG%s would reach nobody",
-                      change->pid_file && access(change->pid_file, F_OK) < 0
-                          ? "there is no such file"
-                          : "no such process runs",
+        (void)err_set(&err, ERR_HOOK_FAILED, whom, "%s: SIG%s would reach nobody",
+                      access(whom, F_OK) < 0 && change->pid_file ? "there is no such file"
+                                                                 : "no such process runs",
                       change->name);
         doctor_advise(doctor, DOCTOR_WARNING, &err,
                       "Start the one that is to be told, or correct --on-change-signal.");
@@ -143,7 +146,7 @@ static void look_at_manager(struct doctor *doctor)
 
     if (!flaw)
         return;
-    (void)err_set(&err, ERR_RUN_UNHEALTHY, variable, "%s", flaw);
+    (void)err_set(&err, ERR_RUN_UNHEALTHY, variable, "%s: %s", getenv(variable), flaw);
     doctor_advise(doctor, DOCTOR_PROBLEM, &err,
                   "In the unit: Type=notify, NotifyAccess=main, WatchdogSec=60. Outside of one: "
                   "unset NOTIFY_SOCKET WATCHDOG_USEC WATCHDOG_PID.");

@@ -82,7 +82,7 @@ const char *sd_notify_flaw(const char **variable)
     if (!usec)
         return NULL;
     if (!named)
-        return "asks for a sign of life, and NOTIFY_SOCKET does not say where";
+        return "NOTIFY_SOCKET does not say where to send signs of life";
     return decimal_number(usec, USEC_MAX) < SECOND_USEC
                ? "is no number of microseconds, of a second or more"
                : NULL;
