@@ -26,6 +26,7 @@ struct secretsmanager {
     char down[REGION_MAX]; /* such a one that could not be reached; "": none yet */
     size_t fallback;       /* asked instead of it, counted from 1; 0: it is asked */
     struct err why;        /* that could not be reached */
+    struct err replica;    /* nor the last fallback; ERR_NONE: it could, or was not asked */
     const char *described; /* the last secret that AWS described: that one exists */
 };
 
@@ -76,6 +77,11 @@ void secretsmanager_free(struct secretsmanager *manager)
 const struct err *secretsmanager_why(const struct secretsmanager *manager)
 {
     return &manager->why;
+}
+
+const struct err *secretsmanager_replica_why(const struct secretsmanager *manager)
+{
+    return &manager->replica;
 }
 
 void secretsmanager_renew(struct secretsmanager *manager)
@@ -248,14 +254,17 @@ static bool is_denied(const struct err *err)
 static int ask_aws(struct secretsmanager *manager, struct question *question, struct err *err)
 {
     manager->aws = *manager->whole;
+    manager->replica.code = ERR_NONE;
     if (region_resolve(&manager->aws, question->secret_id, manager->own, err) < 0)
         return -1;
     if (strcmp(manager->down, manager->own) != 0)
         manager->fallback = 0;
     if (ask_regions(manager, question, err) == 0)
         return 0;
-    if (manager->fallback && !(question->operation == &describe_secret && is_denied(err)))
+    if (manager->fallback && !(question->operation == &describe_secret && is_denied(err))) {
+        manager->replica = *err;
         *err = manager->why;
+    }
     return -1;
 }
 
