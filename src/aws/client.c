@@ -29,7 +29,11 @@ enum {
        of what they had. */
     RENEW_S = 15 * 60,
     RENEW_SHARE = 4,
-    SPENT_S = 30 /* what has less than this is of no use any more */
+    SPENT_S = 30, /* what has less than this is of no use any more */
+    /* Of locked memory: a connection more, an ordinary answer, and what else a set needs. */
+    ROOM_CONNECTION = 56 * 1024,
+    ROOM_ANSWER = 16 * 1024,
+    ROOM_REST = 128 * 1024
 };
 
 /* An answer that came before its call. */
@@ -46,6 +50,7 @@ struct client {
     struct http *http;
     struct foreseen *foreseen;
     size_t at_once;                  /* calls side by side */
+    size_t connections;              /* that were needed so far */
     struct credentials *credentials; /* NULL before the first request */
     struct proxy proxy;
     struct retry_quota quota;
@@ -97,6 +102,7 @@ struct client *client_new(const struct aws *aws, struct err *err)
     }
     client->aws = aws;
     client->at_once = CLIENT_AHEAD;
+    client->connections = 1;
     client->clock.skew_s = aws->kept ? aws->kept->skew_s : 0;
     if (check_switches(aws, err) == 0 && client_attempts(aws, &client->max_attempts, err) == 0 &&
         proxy_read(&client->proxy, aws, err) == 0)
@@ -286,6 +292,27 @@ static void forget_old(struct client *client)
     forget_foreseen(place);
 }
 
+static bool has_room(size_t size)
+{
+    void *room = arena_alloc(size, ARENA_WORK);
+
+    arena_free(room);
+    return room;
+}
+
+/* For how many of so many calls there is memory, beside all that comes of them. */
+static size_t room_for(const struct client *client, size_t count)
+{
+    size_t more;
+
+    for (; count > 1; count--) {
+        more = count > client->connections ? count - client->connections : 0;
+        if (has_room(more * ROOM_CONNECTION + count * ROOM_ANSWER + ROOM_REST))
+            break;
+    }
+    return count;
+}
+
 struct ahead {
     const struct client_call *calls[CLIENT_AHEAD];
     struct post posts[CLIENT_AHEAD];
@@ -306,11 +333,16 @@ void client_ahead(struct client *client, const struct client_call *calls, size_t
         ahead->posts[asked] = request_of(client, &calls[i]);
         ahead->posts[asked++].answer_max = KEPT_ANSWER_MAX;
     }
+    asked = room_for(client, asked);
     if (asked > 1) {
         log_event(LOG_LEVEL_INFO, "side_by_side", log_n("requests", (int64_t)asked));
         (void)post(ahead->posts, ahead->responses, asked, &ignored);
         for (i = 0; i < asked; i++)
             foresee(client, ahead->calls[i], &ahead->responses[i]);
+        if (asked > client->connections)
+            client->connections = asked;
+        if (!has_room(ROOM_REST)) /* they are larger than most */
+            forget_foreseen(&client->foreseen);
     }
     arena_free(ahead);
 }

@@ -2,6 +2,7 @@
 """Many secrets: side by side, each of them once, and none in the way of the others."""
 
 import json
+import signal
 from collections import Counter
 
 import pytest
@@ -14,6 +15,7 @@ from servers.secrets import Secrets
 
 SIDE_BY_SIDE = 8
 MANY = 256
+LOCKED = 1024 * 1024  # for any number of them
 DEADLINE = "10m"
 THROTTLED = aws_error(400, "ThrottlingException", "Rate exceeded")
 DELETED = aws_error(
@@ -31,6 +33,12 @@ def secrets(tmp_path, up):
 @pytest.fixture
 def agent(tmp_path, secrets):
     return Agent(tmp_path, secrets.environment())
+
+
+@pytest.fixture
+def serve(agent, up):
+    """As the one of all tests, which serves the agent of another AWS."""
+    return lambda *arguments, **options: up(agent.serve(*arguments, **options))
 
 
 def sets(arns):
@@ -162,6 +170,7 @@ def test_throttling_makes_it_fewer(agent, secrets, good):
 def test_throttled_for_good_is_no_storm(agent, secrets, good):
     """One request at a time, and few."""
     arns = [secrets.put(good), *(secrets.put(THROTTLED) for _ in range(31))]
+    secrets.rounds = [1, 8]
     result = agent.fetch(sets(arns), deadline="20s")
     assert {event["code"] for event in result.all("error")} == {"aws_busy"}
     assert len(result.all("side_by_side")) == 1 and secrets.most == 8
@@ -182,13 +191,48 @@ def test_256_sets(agent, secrets, good):
     assert secrets.count("GetSecretValue") == dict.fromkeys(arns, 1)
     assert secrets.most == SIDE_BY_SIDE and len(secrets.connections) <= SIDE_BY_SIDE
     assert len(result.all("installed")) == MANY - 2
-    # What the first eight took is enough for all.
-    secrets.rounds += [1, 8]
-    few = agent.fetch(sets(arns[:9]), deadline=DEADLINE, directory=agent.dir.with_name("few"))
-    assert result.event("finished")["locked_bytes"] <= few.event("finished")["locked_bytes"] + 64 * 1024
+    assert result.event("finished")["locked_bytes"] <= LOCKED
 
 
 def test_one_more_is_refused(agent, secrets, good):
     arns = [secrets.put(good)] * (MANY + 1)
     result = agent.fetch(sets(arns))
     assert result.status == 64 and "is one subdirectory too many: at most 256" in result.stderr
+
+
+def test_run_serves_256_sets(agent, secrets, good, pair, authority, serve):
+    """One is deleted, one is refused; a rotation of another one reaches it, and no value is asked for again."""
+    arns = [secrets.put(good) for _ in range(MANY)]
+    secrets.values[arns[100]] = DELETED
+    secrets.values[arns[200]] = json.dumps({"client_cert": "none"})
+    service = serve(sets(arns), deadline=DEADLINE, interval="2s", probe_interval="0s")
+    wait_for(lambda: len(service.all("installed")) == MANY - 2, seconds=240)
+    wait_for(lambda: agent.status()["sets"][255]["outcome"] == "unchanged", seconds=240)
+    said = {each["set"]: each for each in agent.status()["sets"]}
+    assert len(said) == MANY
+    assert {name for name, each in said.items() if each["outcome"] == "failed"} == {"s100", "s200"}
+    fetched = secrets.count("GetSecretValue")
+    assert all(fetched[arn] == 1 for number, arn in enumerate(arns) if number not in (100, 200))
+    assert len(secrets.connections) <= 2 * SIDE_BY_SIDE * len(service.all("credentials"))
+
+    secrets.change(arns[255], document(authority.issue("ECS-Client"), authority.pem))
+    service.wait("installed", MANY - 1, seconds=240)
+    assert service.all("installed")[-1]["set"] == "s255"
+
+
+def test_a_reload_to_more_sets_and_to_fewer(agent, secrets, good, serve, tmp_path):
+    arns = [secrets.put(good) for _ in range(40)]
+    conf = tmp_path / "agent.conf"
+    conf.write_text("".join(f"secret = {each}\n" for each in sets(arns[:2])))
+    service = serve([], f"--config={conf}", deadline=DEADLINE, interval="1h", probe_interval="0s")
+    service.wait("ready")
+    conf.write_text("".join(f"secret = {each}\n" for each in sets(arns)))
+    service.send(signal.SIGHUP)
+    service.wait("installed", 40)
+    wait_for(lambda: len(agent.status()["sets"]) == 40)
+    assert all(each["installed"] and not each["problem"] for each in agent.status()["sets"])
+    conf.write_text("".join(f"secret = {each}\n" for each in sets(arns[20:])))
+    service.send(signal.SIGHUP)
+    service.wait("reloaded", 2)
+    wait_for(lambda: len(agent.status()["sets"]) == 20)
+    assert max(secrets.count("GetSecretValue").values()) == 1
