@@ -292,14 +292,6 @@ static void forget_old(struct client *client)
     forget_foreseen(place);
 }
 
-static bool has_room(size_t size)
-{
-    void *room = arena_alloc(size, ARENA_WORK);
-
-    arena_free(room);
-    return room;
-}
-
 /* For how many of so many calls there is memory, beside all that comes of them. */
 static size_t room_for(const struct client *client, size_t count)
 {
@@ -307,7 +299,7 @@ static size_t room_for(const struct client *client, size_t count)
 
     for (; count > 1; count--) {
         more = count > client->connections ? count - client->connections : 0;
-        if (has_room(more * ROOM_CONNECTION + count * ROOM_ANSWER + ROOM_REST))
+        if (arena_has_room(more * ROOM_CONNECTION + count * ROOM_ANSWER + ROOM_REST))
             break;
     }
     return count;
@@ -341,7 +333,7 @@ void client_ahead(struct client *client, const struct client_call *calls, size_t
             foresee(client, ahead->calls[i], &ahead->responses[i]);
         if (asked > client->connections)
             client->connections = asked;
-        if (!has_room(ROOM_REST)) /* they are larger than most */
+        if (!arena_has_room(ROOM_REST)) /* they are larger than most */
             forget_foreseen(&client->foreseen);
     }
     arena_free(ahead);

@@ -166,6 +166,14 @@ def test_many_secrets(agent, put, client_document, enclave, capsys, kib):
     assert kib < MANY_KIB or beside == [8, 3]
 
 
+def test_nothing_is_unlocked_for_speed(agent, put, client_document, enclave):
+    """What could be asked side by side is not, where that much cannot be locked."""
+    arns = [f"s{number}={put(client_document)}" for number in range(12)]
+    prefix = limited(NEED_KIB + 64)
+    result = agent.fetch(arns, "--memory-lock=prefer", endpoint=enclave.endpoint, prefix=prefix)
+    assert len(result.all("installed")) == 12 and not result.all("memory_unlocked") + result.all("side_by_side")
+
+
 def test_two_secrets_need_no_more_than_one(agent, put, client_document, enclave):
     arns = [f"s{number}={put(client_document)}" for number in range(2)]
     result = agent.fetch(arns, endpoint=enclave.endpoint)
