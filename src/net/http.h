@@ -125,10 +125,10 @@ struct http_batch {
 int http_run(struct http *http, const struct http_batch *batch, struct err *err);
 
 /*
- * Performs count requests at once and fills as many responses, whose bodies are then the caller's
- * (http_response_free).
+ * Performs count requests, HTTP_PARALLEL of them side by side, and fills as many responses, whose
+ * bodies are then the caller's (http_response_free). So many connections are shared at most.
  */
-#define HTTP_PARALLEL 4 /* some 75 KB of locked memory each: a fetch stays under 512 KiB */
+#define HTTP_PARALLEL 8
 int http_perform(struct http *http, const struct http_request *requests,
                  struct http_response *responses, size_t count, struct err *err);
 void http_response_free(struct http_response *response);

@@ -15,6 +15,7 @@ class Request:
     headers: object  # by name, in any case
     body: bytes
     peer: object  # the client's certificate as ssl shows it, or None
+    client: tuple  # its address, which tells connections apart
 
 
 @dataclass
@@ -50,7 +51,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         peer = self.connection.getpeercert() if hasattr(self.connection, "getpeercert") else None
-        request = Request(self.command, self.path, self.headers, body, peer)
+        request = Request(self.command, self.path, self.headers, body, peer, self.client_address)
         self.server.asked.append(request)
         answer = self.server.answer(request)
         if answer is HOLD:
