@@ -78,6 +78,8 @@ static int prepare(struct http *http, struct exchange *exchange)
     exchange->easy = curl_easy_init();
     if (!exchange->easy || (request->tls && !exchange->session))
         return -1;
+    if (exchange->session && request->renew)
+        tls_session_renew(exchange->session);
     if (exchange->session && !http->reuse)
         tls_session_bound(exchange->session, ANSWER_MAX + 2 * request->body_max);
     return exchange_configure(exchange, http->reuse);

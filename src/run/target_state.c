@@ -62,7 +62,7 @@ void target_state_read(const struct install_target *target, const struct config_
 {
     struct identity_policy policy = {.now = clock_wall()};
     struct identity *identity = NULL;
-    struct install_state noted;
+    struct install_state noted = {0};
     struct bundle bundle = {0};
     struct err none;
 
@@ -82,4 +82,6 @@ void target_state_read(const struct install_target *target, const struct config_
     identity_free(identity);
     state->told =
         install_state_read(target, &noted, &none) == 0 && strcmp(noted.told, state->facts.set) == 0;
+    state->way_back =
+        state->facts.way_back && strcmp(noted.rolled_back, state->facts.version) != 0;
 }

@@ -36,6 +36,7 @@ func main() {
 		}
 	}
 	answer := func(w http.ResponseWriter, r *http.Request) {
+		log.Println("resumed:", r.TLS.DidResume)
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(map[string]string{
 			"server": "go", "path": r.URL.Path, "client": r.TLS.PeerCertificates[0].Subject.String(),

@@ -28,7 +28,7 @@ static int open_arena(void **state)
 static int make(void **state)
 {
     (void)state;
-    cache = tls_cache_new();
+    cache = tls_cache_new(TLS_CACHE_MAX, TLS_CACHE_EVERY);
     return cache ? 0 : -1;
 }
 
