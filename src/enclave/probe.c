@@ -100,11 +100,11 @@ static void report(const struct probe_request *request, size_t index,
                            ? attestation_word(request->config, attested->code, attested->other_root)
                            : NULL;
     const bool news =
-        !request->memory ||
-        probe_memory_take(request->memory, index, response, probe, word);
+        !request->memory || probe_memory_take(request->memory, index, response, probe, word);
     const bool good = probe->verdict == PROBE_ACCEPTED && attested->code == ERR_NONE;
 
-    log_event(news ? good ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, "handshake", log_s("endpoint", endpoint->text), log_s("peer", response->peer),
+    log_event(news ? good ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, "handshake",
+              log_s("endpoint", endpoint->text), log_s("peer", response->peer),
               log_s("result", probe_verdict_name(probe->verdict)), log_s("tls", probe->version),
               log_s("cipher", probe->cipher), log_s("group", probe->group),
               log_s("handshake", probe->handshake), log_n("signatures", probe->signatures),

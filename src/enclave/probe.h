@@ -96,7 +96,7 @@ struct probe_request {
     const struct endpoint *endpoints;
     size_t count;
     const struct identity *identity;
-    struct tls_cache *sessions; /* NULL: all handshakes are full */
+    struct tls_cache *sessions;  /* NULL: all handshakes are full */
     struct probe_memory *memory; /* of the same endpoints, kept there; NULL: none */
     bool attests; /* ask for attestations, whatever the policy, and take none without for good */
     struct attested *known; /* of each endpoint: keys that were attested of late, kept there;

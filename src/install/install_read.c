@@ -85,8 +85,8 @@ static int read_facts(const struct place *place, int fd, const char *name, struc
         *facts = manifest.facts;
     else
         result = errno == ENOMEM ? -1 : 0;
-    facts->way_back = manifest.previous[0] && fstatat(place->fd, manifest.previous, &status,
-                                                      AT_SYMLINK_NOFOLLOW) == 0;
+    facts->way_back = manifest.previous[0] &&
+                      fstatat(place->fd, manifest.previous, &status, AT_SYMLINK_NOFOLLOW) == 0;
     memcpy(facts->set, name, sizeof facts->set);
     manifest_free(&manifest);
     return result;

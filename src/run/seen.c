@@ -45,7 +45,8 @@ static void take_probes(struct seen *seen, size_t i, const struct watch *watch)
 
         history_add(&seen->histories[e],
                     &(const struct history_entry){clock_ms(), clock_wall(), probe->verdict,
-                                                  probe_latency(probe), probe->reason, &probe->attested});
+                                                  probe_latency(probe), probe->reason,
+                                                  &probe->attested});
     }
 }
 

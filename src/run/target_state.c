@@ -82,6 +82,5 @@ void target_state_read(const struct install_target *target, const struct config_
     identity_free(identity);
     state->told =
         install_state_read(target, &noted, &none) == 0 && strcmp(noted.told, state->facts.set) == 0;
-    state->way_back =
-        state->facts.way_back && strcmp(noted.rolled_back, state->facts.version) != 0;
+    state->way_back = state->facts.way_back && strcmp(noted.rolled_back, state->facts.version) != 0;
 }
