@@ -219,6 +219,7 @@ void service_reload(struct service *service)
     metrics_add(service->publisher.metrics, METRIC_RELOADS,
                 METRICS_LABELS(done ? "done" : "failed"), 1);
     agent_forget(&service->worker.agent);
+    watch_forget(&service->worker.watch);
     service->reload.asked = false;
     service->reload.unanswered = true;
     service->due.refresh = true;
