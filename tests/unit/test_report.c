@@ -290,7 +290,9 @@ static void a_key_of_another_is_told(void **state)
 static void what_is_no_certificate_is_named_by_its_place(void **state)
 {
     static const char junk[] = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
-    static const char *const files[][2] = {{"client_key", "leaf.key"}, {"ca_cert", "ca.pem"},
+    static const char *const files[][2] = {{"client_key", "leaf.key"},
+                                           {"ca_cert", "ca.pem"},
+                                           {"ca_cert", "twin.key"},
                                            {NULL, NULL}};
     struct bundle bundle = {0};
     struct buf leaf = sample_text("leaf.pem");
@@ -308,6 +310,7 @@ static void what_is_no_certificate_is_named_by_its_place(void **state)
     assert_true(says(report, REPORT_PROBLEM, "certificate 2 of 4: "));
     assert_true(says(report, REPORT_PROBLEM, "certificate 3 of 4: "));
     assert_true(says(report, REPORT_PROBLEM, "certificate 1 of 2: "));
+    assert_true(says(report, REPORT_PROBLEM, "a private key stands in it"));
     assert_int_equal(report->cert_count, 3);
     report_free(report);
     bundle_free(&bundle);
