@@ -268,6 +268,21 @@ static void a_good_one_is_shown_as_it_was_taken(void **state)
     bundle_free(&bundle);
 }
 
+static void of_what_is_as_it_should_be_nothing_is_said(void **state)
+{
+    static const char *const files[][2] = {{"client_cert", "leaf.pem"}, {"client_cert", "inner.pem"},
+                                           {"client_cert", "outer.pem"}, {"client_key", "leaf.key"},
+                                           {"ca_cert", "ca.pem"},        {NULL, NULL}};
+    struct bundle bundle = {0};
+    struct report *report = report_of(&bundle, files);
+
+    (void)state;
+    for (size_t i = 0; i < report->finding_count; i++)
+        fail_msg("%s: %s", report->findings[i].field, report->findings[i].text);
+    report_free(report);
+    bundle_free(&bundle);
+}
+
 static void a_key_of_another_is_told(void **state)
 {
     static const char *const files[][2] = {{"client_cert", "leaf.pem"}, {"client_cert", "inner.pem"},
@@ -355,6 +370,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_good_one_is_shown_as_it_was_taken),
+        cmocka_unit_test(of_what_is_as_it_should_be_nothing_is_said),
         cmocka_unit_test(a_key_of_another_is_told),
         cmocka_unit_test(what_is_no_certificate_is_named_by_its_place),
         cmocka_unit_test(a_problem_outweighs_a_warning_of_the_same_words),
