@@ -140,6 +140,17 @@ void __wrap_secretsmanager_free(struct secretsmanager *manager)
     (void)manager;
 }
 
+/* One question at a time. */
+bool __wrap_secretsmanager_may_ahead(struct secretsmanager *manager,
+                                     const struct secret_question *question);
+bool __wrap_secretsmanager_may_ahead(struct secretsmanager *manager,
+                                     const struct secret_question *question)
+{
+    (void)question;
+    assert_ptr_equal(manager, &handle[1]);
+    return false;
+}
+
 void __wrap_secretsmanager_renew(struct secretsmanager *manager);
 void __wrap_secretsmanager_renew(struct secretsmanager *manager)
 {
