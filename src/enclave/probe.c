@@ -102,10 +102,9 @@ static void report(const struct probe_request *request, const struct endpoint *e
                    const struct http_response *response, const struct probe *probe)
 {
     const struct probe_attested *attested = &probe->attested;
-    const char *word = attested->asked
-                           ? attestation_word(request->config, attested->code,
-                                              attested->other_root[0])
-                           : NULL;
+    const char *word =
+        attested->asked ? attestation_word(request->config, attested->code, attested->other_root[0])
+                        : NULL;
 
     log_event(probe->verdict == PROBE_ACCEPTED && attested->code == ERR_NONE ? LOG_LEVEL_INFO
                                                                              : LOG_LEVEL_WARNING,
@@ -140,8 +139,8 @@ static bool next(void *user, struct http_request *http, void *note)
     if (batch->next == request->count || clock_left(request->deadline) == 0)
         return false;
     index = index_of(request, batch->next++);
-    question->attest = (struct probe_attest){
-        .request = request, .index = index, .probe = &batch->probes[index]};
+    question->attest =
+        (struct probe_attest){.request = request, .index = index, .probe = &batch->probes[index]};
     ask_endpoint(request, &request->endpoints[index], question, http);
     return true;
 }
