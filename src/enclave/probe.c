@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "enclave/probe_attest.h"
+#include "enclave/probe_memory.h"
 #include "enclave/probe_verdict.h"
 #include "identity/identity.h"
 #include "net/http.h"
@@ -98,17 +99,20 @@ static void ask_endpoint(const struct probe_request *request, const struct endpo
     };
 }
 
-static void report(const struct probe_request *request, const struct endpoint *endpoint,
+static void report(const struct probe_request *request, size_t index,
                    const struct http_response *response, const struct probe *probe)
 {
+    const struct endpoint *endpoint = &request->endpoints[index];
     const struct probe_attested *attested = &probe->attested;
     const char *word =
         attested->asked ? attestation_word(request->config, attested->code, attested->other_root[0])
                         : NULL;
+    const bool news =
+        !request->memory || probe_memory_take(request->memory, index, response, probe, word);
+    const bool good = probe->verdict == PROBE_ACCEPTED && attested->code == ERR_NONE;
 
-    log_event(probe->verdict == PROBE_ACCEPTED && attested->code == ERR_NONE ? LOG_LEVEL_INFO
-                                                                             : LOG_LEVEL_WARNING,
-              "handshake", log_s("endpoint", endpoint->text), log_s("peer", response->peer),
+    log_event(news ? good ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, "handshake",
+              log_s("endpoint", endpoint->text), log_s("peer", response->peer),
               log_s("result", probe_verdict_name(probe->verdict)), log_s("tls", probe->version),
               log_s("cipher", probe->cipher), log_s("group", probe->group),
               log_s("handshake", probe->handshake), log_n("signatures", probe->signatures),
@@ -142,6 +146,7 @@ static bool next(void *user, struct http_request *http, void *note)
     question->attest =
         (struct probe_attest){.request = request, .index = index, .probe = &batch->probes[index]};
     ask_endpoint(request, &request->endpoints[index], question, http);
+    http->renew = request->memory && request->memory->endpoints[index].renew;
     return true;
 }
 
@@ -207,6 +212,11 @@ static void done(void *user, struct http_response *response, void *note)
         return;
     }
     probe_judge(request->config, response, probe);
+    if (probe->resumed && (probe->verdict == PROBE_REFUSED || probe->verdict == PROBE_DOUBTED)) {
+        probe->verdict = PROBE_UNASKED; /* the session is forgotten */
+        batch->again = true;
+        return;
+    }
     if (is_to_be_confirmed(request, response, probe)) {
         batch->again = true;
         return;
@@ -216,7 +226,7 @@ static void done(void *user, struct http_response *response, void *note)
         batch->again = true;
         return;
     }
-    report(request, &request->endpoints[attest->index], response, probe);
+    report(request, attest->index, response, probe);
     if (request->told)
         request->told(request->user, &request->endpoints[attest->index], probe, &answer);
     attestation_free(&attestation);

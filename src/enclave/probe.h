@@ -16,6 +16,7 @@ struct attested;
 struct config;
 struct endpoint;
 struct identity;
+struct probe_memory;
 struct tls_cache;
 
 /* What an enclave says to an identity: mutual TLS, then GET of the health path. */
@@ -53,6 +54,7 @@ struct probe {
     const char *version;   /* "1.2", "1.3"; NULL: none was chosen so far */
     const char *group;     /* of the key exchange, "X25519"; NULL: not known */
     const char *handshake; /* "full", or "resumed", without certificates; NULL: not completed */
+    bool resumed;          /* so that it tells nothing about the identity but that it was taken */
     unsigned signatures;   /* operations of the private key */
     bool signing_failed;   /* one of them gave a wrong signature, which was not sent */
     int64_t dns_ms, tcp_ms, tls_ms,
@@ -80,8 +82,10 @@ struct probe_answer {
 
 /*
  * Asks those of count endpoints whose probe is PROBE_UNASKED with one identity, each over a
- * connection of its own, logs an event "handshake" for each, and fills their probes. Each has its
- * share of the time until the deadline. Where there was none, or not the memory, a probe stays
+ * connection of its own, logs an event "handshake" for each, and fills their probes. With a memory
+ * what says the same as the one before is logged at level debug. What looks like a refusal after a
+ * resumed handshake is asked once more, by a full one. Each has its share of the time until the
+ * deadline. Where there was none, or not the memory, a probe stays
  * PROBE_UNASKED, with a reason, and one event "unasked" says how many. -1 with ERR_MEMORY_FULL,
  * ERR_DESCRIPTORS_FULL, ERR_THREADS_FULL or ERR_SYSTEM where it could not go on.
  */
@@ -90,7 +94,8 @@ struct probe_request {
     const struct endpoint *endpoints;
     size_t count;
     const struct identity *identity;
-    struct tls_cache *sessions; /* NULL: all handshakes are full; so they are for attestations */
+    struct tls_cache *sessions;  /* NULL: all handshakes are full; so they are for attestations */
+    struct probe_memory *memory; /* of the same endpoints, kept there; NULL: none */
     bool attests; /* ask for attestations, whatever the policy, and take none without for good */
     struct attested *known; /* of each endpoint: what keys have shown of late, kept there; with
                                require what is not proved is not; NULL: none */
@@ -103,6 +108,9 @@ struct probe_request {
     void *user;
 };
 int probe_endpoints(const struct probe_request *request, struct probe *probes, struct err *err);
+
+/* TCP and TLS, in ms; -1: the handshake was not completed. */
+int64_t probe_latency(const struct probe *probe);
 
 /* "accepted", "refused"… */
 const char *probe_verdict_name(enum probe_verdict verdict);

@@ -35,6 +35,7 @@ struct http_request {
     const struct tls_policy *tls;   /* required for https:// */
     const struct http_proxy *proxy; /* NULL: none */
     struct tls_cache *sessions;     /* resumed from, and kept in; NULL: all handshakes are full */
+    bool renew;                     /* this handshake is full; what it makes is kept there */
     const char *connect_to; /* "address:port" to connect to instead of the URL's host, or NULL */
     bool (*address_allowed)(const struct sockaddr *address); /* asked with the address about to be
                                                                 connected to; NULL: all */
@@ -125,10 +126,10 @@ struct http_batch {
 int http_run(struct http *http, const struct http_batch *batch, struct err *err);
 
 /*
- * Performs count requests at once and fills as many responses, whose bodies are then the caller's
- * (http_response_free).
+ * Performs count requests, HTTP_PARALLEL of them side by side, and fills as many responses, whose
+ * bodies are then the caller's (http_response_free). So many connections are shared at most.
  */
-#define HTTP_PARALLEL 4 /* some 75 KB of locked memory each: a fetch stays under 512 KiB */
+#define HTTP_PARALLEL 8
 int http_perform(struct http *http, const struct http_request *requests,
                  struct http_response *responses, size_t count, struct err *err);
 void http_response_free(struct http_response *response);

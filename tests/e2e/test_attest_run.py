@@ -151,7 +151,7 @@ def test_a_new_policy_is_asked_for(agent, serve, put, good, enclave, arguments, 
     """SIGHUP: keys that were attested for another image are not known any more."""
     conf = tmp_path / "mtls-agent.conf"
     conf.write_text(f"attest-pcr = {pcr_set()}\n")
-    service = serve(put(good), *arguments[:2], f"--config={conf}", endpoint=enclave.endpoint)
+    service = serve(put(good), *arguments[:2], "--log-level=debug", f"--config={conf}", endpoint=enclave.endpoint)
     service.wait("handshake", count=3, result="accepted")
     conf.write_text(f"attest-pcr = {pcr_set({0: bytes([7]) * 48})}\n")
     service.send(signal.SIGHUP)

@@ -61,6 +61,7 @@ func main() {
 			attest(w, r)
 			return
 		}
+		log.Println("resumed:", r.TLS.DidResume)
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(map[string]string{
 			"server": "go", "path": r.URL.Path, "client": r.TLS.PeerCertificates[0].Subject.String(),
