@@ -584,7 +584,7 @@ def test_a_clock_that_is_months_ahead(host):
     host.clock.set(30 * 86400)
     result = host.examine()
     told(result, ["clock_skew"])
-    assert "too wrong to judge dates by" in json.loads(result.stdout)["rooms"]["identity"]
+    assert "too wrong to judge dates by" in json.loads(result.stdout)["rooms"]["aws"]
     host.clock.set(3600)  # by which it is as expired as it is
     host.hold(document(host.authority.issue("ECS-Client", lifetime=(-9 * DAY, -DAY)), host.authority.pem))
     told(host.examine(), ["certificate_expired", "clock_skew"])
