@@ -155,6 +155,20 @@ void arena_free(void *memory)
     pthread_mutex_unlock(&arena.mutex);
 }
 
+bool arena_has_room(size_t size)
+{
+    const bool preferred = arena.lock_preferred;
+    bool room;
+
+    pthread_mutex_lock(&arena.mutex);
+    arena_guard();
+    arena.lock_preferred = preferred && !arena.locked;
+    room = heap_reserve(&arena.heap, size) == 0;
+    arena.lock_preferred = preferred;
+    pthread_mutex_unlock(&arena.mutex);
+    return room;
+}
+
 void arena_stats(struct arena_stats *stats)
 {
     pthread_mutex_lock(&arena.mutex);

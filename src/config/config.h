@@ -16,7 +16,7 @@ struct err;
  * the one table in options.c. It holds no secret, is parsed on the ordinary heap before the arena
  * exists, is valid as a whole or does not exist, and never changes afterwards.
  */
-#define CONFIG_SETS_MAX       16
+#define CONFIG_SETS_MAX       256
 #define CONFIG_SECRETS_MAX    16
 #define CONFIG_ENDPOINTS_MAX  1024
 #define CONFIG_SUB_MAX        64

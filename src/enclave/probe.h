@@ -38,11 +38,10 @@ enum probe_verdict {
 
 /* What its attestation came to. */
 struct probe_attested {
-    bool asked;         /* now, or its key was attested of late */
-    enum err_code code; /* ERR_NONE: all that was asked for is proved */
-    bool other_root;
-    uint8_t key[HASH_SIZE];   /* where code is ERR_NONE: SHA-256 of the server's SPKI */
-    char root[HASH_HEX_SIZE]; /* its fingerprint; "": of late, or no document came */
+    bool asked;             /* on this connection, or its key was of late */
+    enum err_code code;     /* ERR_NONE: all that was asked for is proved */
+    uint8_t key[HASH_SIZE]; /* SHA-256 of the server's SPKI */
+    char other_root[HASH_HEX_SIZE]; /* the fingerprint of one that is not AWS's, else "" */
 };
 
 struct probe {
@@ -62,7 +61,6 @@ struct probe {
         first_byte_ms; /* each stage by itself; -1 where it was not reached */
     char reason[512];  /* a sentence, unless accepted with all that was asked for */
     struct probe_attested attested;
-    bool attest_next;    /* it is to be asked for its attestation, by whatever key */
     bool attest_refused; /* by an answer that may be about the identity: the health path tells */
     enum verify_status verify; /* why it is untrusted */
     enum err_code cause;       /* why it is silent or unreachable; ERR_NONE: no more is known */
@@ -96,11 +94,11 @@ struct probe_request {
     const struct endpoint *endpoints;
     size_t count;
     const struct identity *identity;
-    struct tls_cache *sessions;  /* NULL: all handshakes are full */
+    struct tls_cache *sessions;  /* NULL: all handshakes are full; so they are for attestations */
     struct probe_memory *memory; /* of the same endpoints, kept there; NULL: none */
     bool attests; /* ask for attestations, whatever the policy, and take none without for good */
-    struct attested *known; /* of each endpoint: keys that were attested of late, kept there;
-                               NULL: none */
+    struct attested *known; /* of each endpoint: what keys have shown of late, kept there; with
+                               require what is not proved is not; NULL: none */
     size_t first;           /* which is asked first; the others follow, round to it */
     size_t parallel;        /* most handshakes in flight */
     size_t body_max;        /* how much of an answer is read */

@@ -88,6 +88,12 @@ static int prepare(struct http *http, struct exchange *exchange)
     return exchange_configure(exchange, http->reuse);
 }
 
+/* Those that are shared stay; of others, what lingers is bounded. */
+static long most_connections(const struct http *http)
+{
+    return http->reuse ? HTTP_PARALLEL : (long)(http->count + 1 + LINGERING_MAX);
+}
+
 /* Puts an exchange in flight: 0, or -1 and it is on the ground. */
 static int launch(struct http *http, struct exchange *exchange)
 {
@@ -103,8 +109,8 @@ static int launch(struct http *http, struct exchange *exchange)
     exchange->refused = refused_by_arena();
     (void)exchange_take_place(exchange);
     if (prepare(http, exchange) == 0 &&
-        curl_multi_setopt(http->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
-                          (long)(http->count + 1 + LINGERING_MAX)) == CURLM_OK &&
+        curl_multi_setopt(http->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, most_connections(http)) ==
+            CURLM_OK &&
         curl_multi_add_handle(http->multi, exchange->easy) == CURLM_OK) {
         push(&http->flying, exchange);
         http->count++;
@@ -382,7 +388,8 @@ int http_run(struct http *http, const struct http_batch *batch, struct err *err)
     int result = 0;
 
     http->places.most = batch->parallel;
-    http->places.count = batch->parallel < PLACES_FIRST ? batch->parallel : PLACES_FIRST;
+    http->places.count =
+        http->reuse || batch->parallel < PLACES_FIRST ? batch->parallel : PLACES_FIRST;
     http->most = most_in_flight();
     http->left = batch->count;
     refill(http, batch, &more);

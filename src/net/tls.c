@@ -242,6 +242,7 @@ static void offer(struct tls_session *session, br_ssl_engine_context *engine)
         br_ssl_engine_set_session_parameters(engine, &parameters);
         wipe(&parameters, sizeof parameters);
     }
+    wipe(taken->session, sizeof taken->session); /* it is the handshake's from here on */
     session->record.offered = true;
 }
 
@@ -326,7 +327,7 @@ bool tls_session_export(const struct tls_session *session, const char *label, st
                         uint8_t *out, size_t len)
 {
     if (tls13_chosen(&session->tls13))
-        return tls13_export(&session->tls13, label, context.data, context.len, out, len);
+        return tls13_export(&session->tls13, label, context, out, len);
     return session->engine &&
            br_ssl_key_export(session->engine, out, len, label, context.data, context.len) != 0;
 }

@@ -15,6 +15,7 @@ class Request:
     headers: object  # by name, in any case
     body: bytes
     peer: object  # the client's certificate as ssl shows it, or None
+    client: tuple = None  # its address, which tells connections apart
     resumed: bool = False  # its TLS session
 
 
@@ -52,7 +53,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         peer = self.connection.getpeercert() if hasattr(self.connection, "getpeercert") else None
         resumed = getattr(self.connection, "session_reused", False)
-        request = Request(self.command, self.path, self.headers, body, peer, resumed)
+        request = Request(self.command, self.path, self.headers, body, peer, self.client_address, resumed)
         self.server.asked.append(request)
         answer = self.server.answer(request)
         if answer is HOLD:
