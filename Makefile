@@ -88,6 +88,7 @@ MEMORY_dumping   := dumping free
 MEMORY_dumped    := dumping dumped free
 MEMORY_flipping  := flipping
 MEMORY_counting  := counting free
+MEMORY_staged    := staged pausing free
 WRAP_pausing     := arena_thread_join arena_wipe
 WRAP_unwiped     := wipe heap_alloc
 WRAP_elsewhere   := pthread_attr_setstack
@@ -95,8 +96,10 @@ WRAP_dumping     := setrlimit prctl
 WRAP_dumped      := madvise
 WRAP_flipping    := key_sign
 WRAP_counting    := malloc calloc realloc aligned_alloc
+WRAP_staged      := share_make share_agree schedule_begin schedule_handshake schedule_application schedule_resumption \
+                    schedule_ticket schedule_update record_keys_in record_keys_out tls13_export
 WRAP_free        := confine confine_job
-MEMORY := $(addprefix build/tests/memory/,pausing unwiped elsewhere dumping dumped flipping counting)
+MEMORY := $(addprefix build/tests/memory/,pausing unwiped elsewhere dumping dumped flipping counting staged)
 
 .PHONY: $(shell sed -n 's/^\([a-z][a-z0-9-]*\):.*## .*/\1/p' Makefile) FORCE
 .DELETE_ON_ERROR:
@@ -354,6 +357,14 @@ soak: soak-month ## `run` for 10,000 rotations and 100,000 probes, half an hour 
 soak-month: all venv $(TESTS)/agent-clock ## a month of `run` with other endpoints each hour, AWS by dice, and 2038 (MONTH_CYCLES=, MONTH_SEED=)
 	@tools/bootstrap --check e2e
 	@MTLS_AGENT_PROGRAMS=$(TESTS) build/venv/bin/python tests/soak/month.py
+
+build/tests/measure: tests/bench/measure.c
+	@mkdir -p $(@D)
+	$(V)gcc -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -static -o $@ $<
+
+bench: all both venv build/tests/measure ## the same work by others beside us, into docs/performance.md; 20 minutes (BENCH=--turns=N, --rest=SECONDS)
+	@build/venv/bin/python tests/bench/bench.py $(BENCH)
+	@build/venv/bin/python tests/bench/page.py
 
 bench-probe: all venv ## how long a probe of 900 endpoints takes, and with 100 among them that never answer
 	@build/venv/bin/python tests/bench/probe.py

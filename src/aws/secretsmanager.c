@@ -26,6 +26,7 @@ struct secretsmanager {
     char down[REGION_MAX]; /* such a one that could not be reached; "": none yet */
     size_t fallback;       /* asked instead of it, counted from 1; 0: it is asked */
     struct err why;        /* that could not be reached */
+    struct err replica;    /* nor the last fallback; ERR_NONE: it could, or was not asked */
     const char *described; /* the last secret that AWS described: that one exists */
 };
 
@@ -75,6 +76,11 @@ void secretsmanager_free(struct secretsmanager *manager)
 const struct err *secretsmanager_why(const struct secretsmanager *manager)
 {
     return &manager->why;
+}
+
+const struct err *secretsmanager_replica_why(const struct secretsmanager *manager)
+{
+    return &manager->replica;
 }
 
 void secretsmanager_renew(struct secretsmanager *manager)
@@ -286,12 +292,15 @@ static int turn_to(struct secretsmanager *manager, const char *secret_id, struct
  * only, one can do without a description. */
 static int ask_aws(struct secretsmanager *manager, struct question *question, struct err *err)
 {
+    manager->replica.code = ERR_NONE;
     if (turn_to(manager, question->secret_id, err) < 0)
         return -1;
     if (ask_regions(manager, question, err) == 0)
         return 0;
-    if (manager->fallback && !(question->operation == &describe_secret && is_denied(err)))
+    if (manager->fallback && !(question->operation == &describe_secret && is_denied(err))) {
+        manager->replica = *err;
         *err = manager->why;
+    }
     return -1;
 }
 

@@ -43,6 +43,9 @@ void secretsmanager_free(struct secretsmanager *manager);
 
 const struct err *secretsmanager_why(const struct secretsmanager *manager);
 
+/* Beside that error, what was wrong with the last fallback; ERR_NONE: none was asked. */
+const struct err *secretsmanager_replica_why(const struct secretsmanager *manager);
+
 /* The next request has the credentials resolved anew. */
 void secretsmanager_renew(struct secretsmanager *manager);
 

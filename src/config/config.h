@@ -155,6 +155,7 @@ struct config {
     int64_t deadline_ms;                 /* of fetch, and of each cycle of run */
     int64_t interval_ms;                 /* run: the most between two cycles */
     int64_t probe_interval_ms;           /* run: between two rounds of probes; 0: none */
+    int64_t probe_full_every;            /* run: which probe of an endpoint is a full handshake */
     struct wave waves[CONFIG_WAVES_MAX]; /* run; the last one's are a hundred */
     size_t wave_count;
     enum rollback_policy rollback_on_failure;

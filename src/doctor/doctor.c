@@ -129,6 +129,14 @@ void doctor_say(struct doctor *doctor, const char *format, ...)
     va_end(arguments);
 }
 
+static bool is_about(const struct err *err, const char *subject)
+{
+    const size_t len = strlen(err->subject);
+
+    return !subject || (len > 0 && strncmp(err->subject, subject, len) == 0 &&
+                        (!subject[len] || subject[len] == '/'));
+}
+
 bool doctor_found(const struct doctor *doctor, enum err_code code, const char *subject)
 {
     size_t i, count = atomic_load(&doctor->count);
@@ -136,7 +144,7 @@ bool doctor_found(const struct doctor *doctor, enum err_code code, const char *s
     for (i = 0; i < count; i++)
         if (doctor->findings[i].level == DOCTOR_PROBLEM &&
             (code == ERR_NONE || doctor->findings[i].err.code == code) &&
-            (!subject || strcmp(doctor->findings[i].err.subject, subject) == 0))
+            is_about(&doctor->findings[i].err, subject))
             return true;
     return false;
 }

@@ -14,6 +14,7 @@ enum {
     SLOW_MS = 100,       /* without a connection for so long, while there was nothing else to do */
     SLOW_FACTOR = 3,     /* how many more than the places may be in flight, waiting */
     LAUNCHES_MAX = 8,    /* of one exchange */
+    SERVER_MAX = 1024,   /* whose sessions they are: what is asked for, and where */
     ANSWER_MAX = 524288, /* bytes of an answer that are not its body; libcurl bounds its head */
     LINGERING_MAX = 4,   /* connections that are shut down, or kept, besides those in flight */
     PLACES_FIRST = 4,    /* one more each time that there was nothing to do, up to the batch's */
@@ -70,14 +71,18 @@ static void ground(struct exchange *exchange)
 static int prepare(struct http *http, struct exchange *exchange)
 {
     const struct http_request *request = &exchange->request;
+    char server[SERVER_MAX];
 
-    if (request->tls)
-        exchange->session =
-            tls_session_new(request->tls, request->sessions,
-                            request->connect_to ? request->connect_to : request->url);
+    if (request->tls) {
+        (void)snprintf(server, sizeof server, "%s %s", request->url,
+                       request->connect_to ? request->connect_to : "");
+        exchange->session = tls_session_new(request->tls, request->sessions, server);
+    }
     exchange->easy = curl_easy_init();
     if (!exchange->easy || (request->tls && !exchange->session))
         return -1;
+    if (exchange->session && request->renew)
+        tls_session_renew(exchange->session);
     if (exchange->session && !http->reuse)
         tls_session_bound(exchange->session, ANSWER_MAX + 2 * request->body_max);
     return exchange_configure(exchange, http->reuse);

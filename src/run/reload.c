@@ -34,7 +34,7 @@ static struct history *carry_over(const struct config *before, const struct hist
         if (!known)
             continue;
         carried[i] = *known;
-        carried[i].attestation_asked = false; /* by a policy that may be another now */
+        carried[i].attested.asked = false; /* by a policy that may be another now */
         carried[i].attested_at = 0;
     }
     return carried;
@@ -219,6 +219,7 @@ void service_reload(struct service *service)
     metrics_add(service->publisher.metrics, METRIC_RELOADS,
                 METRICS_LABELS(done ? "done" : "failed"), 1);
     agent_forget(&service->worker.agent);
+    watch_forget(&service->worker.watch);
     service->reload.asked = false;
     service->reload.unanswered = true;
     service->due.refresh = true;

@@ -169,8 +169,7 @@ static int answer(const char *name, enum err_code code, struct secret_version *v
 {
     struct fake_secret *secret = secret_of(name);
 
-    if (secret->hangs)
-        clock_sleep(INT64_MAX / 2, asked->deadline);
+    clock_sleep(secret->hangs ? INT64_MAX / 2 : secret->takes_ms, asked->deadline);
     if (code != ERR_NONE) {
         (void)err_set(err, code, name, "as the test has it");
         err->young = secret->young;

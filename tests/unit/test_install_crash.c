@@ -86,6 +86,13 @@ static void killed_at_each_call(void **state)
     }
 }
 
+static bool modes_are_right(const struct fixture *fixture)
+{
+    return stat_of(in_target(fixture, "..data/client.crt")).st_mode == (S_IFREG | 0644) &&
+           stat_of(in_target(fixture, "..data/client.key")).st_mode == (S_IFREG | 0600) &&
+           stat_of(in_target(fixture, link_in(fixture, "..data"))).st_mode == (S_IFDIR | 0755);
+}
+
 static void check_failure(struct fixture *fixture, int before, int n, int outcome)
 {
     int pair = plain_pair(fixture);
@@ -93,6 +100,8 @@ static void check_failure(struct fixture *fixture, int before, int n, int outcom
     if (outcome >= 0 ? pair != 2 : outcome == -1 ? pair != before : pair != before && pair != 2)
         fail_msg("call %d failed, outcome %d: %d is in place (%s)", n, outcome, pair,
                  fixture->err.reason);
+    if (outcome >= 0 && !modes_are_right(fixture))
+        fail_msg("call %d failed, outcome %d: the modes are others", n, outcome);
     if (outcome == -1)
         assert_true(fixture->err.code == ERR_INSTALL_FAILED ||
                     fixture->err.code == ERR_TARGET_INVALID ||
