@@ -274,9 +274,9 @@ const struct http_response *client_foreseen(const struct client *client,
     return foreseen ? &foreseen->response : NULL;
 }
 
-bool client_may_ahead(const struct client *client, const struct client_call *call)
+bool client_may_ahead(const struct client *client)
 {
-    return client->welcome && client->at_once > 1 && !client_foreseen(client, call);
+    return client->welcome && client->at_once > 1;
 }
 
 /* Of the answers that are left, the last ones: older ones are of calls that nobody came to. */
