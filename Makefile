@@ -363,6 +363,14 @@ soak-month: all venv $(TESTS)/agent-clock ## a month of `run` with other endpoin
 	@tools/bootstrap --check e2e
 	@MTLS_AGENT_PROGRAMS=$(TESTS) build/venv/bin/python tests/soak/month.py
 
+build/tests/measure: tests/bench/measure.c
+	@mkdir -p $(@D)
+	$(V)gcc -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -static -o $@ $<
+
+bench: all both venv build/tests/measure ## the same work by others beside us, into docs/performance.md; 20 minutes (BENCH=--turns=N, --rest=SECONDS)
+	@build/venv/bin/python tests/bench/bench.py $(BENCH)
+	@build/venv/bin/python tests/bench/page.py
+
 bench-probe: all venv ## how long a probe of 900 endpoints takes, and with 100 among them that never answer
 	@build/venv/bin/python tests/bench/probe.py
 
