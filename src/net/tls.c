@@ -196,6 +196,12 @@ struct tls_session *tls_session_new(const struct tls_policy *policy, struct tls_
     return session;
 }
 
+void tls_session_renew(struct tls_session *session)
+{
+    if (session->cache)
+        tls_cache_forget(session->cache, session->cached.key);
+}
+
 const struct tls_record *tls_session_record(const struct tls_session *session)
 {
     return &session->record;
@@ -310,7 +316,7 @@ void tls_session_connected(struct tls_session *session)
                record->certificate_sent) {
         memcpy(session->cached.session, &parameters, sizeof parameters);
         session->cached.made_ms = clock_ms();
-        session->cached.not_after = tls_peer_not_after(session, clock_wall());
+        tls_peer_dates(session, clock_wall(), &session->cached);
     }
     wipe(&parameters, sizeof parameters);
     record->has_exporter = tls_session_export(session, "EXPORTER-Channel-Binding", bytes_of("", 0),
@@ -338,10 +344,15 @@ static void keep_ticket(struct tls_session *session)
     memcpy(cached->session, &psk, sizeof psk);
     cached->ticket = session->ticket;
     cached->ticket_len = len;
-    cached->uses = session->record.resumed ? session->taken.uses : 0;
-    cached->made_ms = session->record.resumed ? session->taken.made_ms : clock_ms();
-    cached->not_after = session->record.resumed ? session->taken.not_after
-                                                : tls_peer_not_after(session, clock_wall());
+    if (session->record.resumed) {
+        cached->uses = session->taken.uses;
+        cached->made_ms = session->taken.made_ms;
+        cached->not_before = session->taken.not_before;
+        cached->not_after = session->taken.not_after;
+    } else {
+        cached->made_ms = clock_ms();
+        tls_peer_dates(session, clock_wall(), cached);
+    }
     if (clock_wall() + psk.lifetime_s < cached->not_after)
         cached->not_after = clock_wall() + psk.lifetime_s;
     wipe(&psk, sizeof psk);

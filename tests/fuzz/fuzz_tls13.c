@@ -451,7 +451,8 @@ void fuzz(struct bytes input)
     static const uint8_t ticket[] = {TICKET, 0};
     const unsigned choices = fuzz_byte(&input);
     struct tls_policy policy = client_policy(choices);
-    struct tls_cache *cache = choices & CLIENT_RESUMES ? tls_cache_new() : NULL;
+    struct tls_cache *cache =
+        choices & CLIENT_RESUMES ? tls_cache_new(TLS_CACHE_MAX, TLS_CACHE_EVERY) : NULL;
     size_t changes;
 
     server.choices = fuzz_byte(&input);
