@@ -329,7 +329,7 @@ static bool repeats(const char *event, const struct log_field *fields)
     uint64_t hash;
     size_t i;
 
-    if (!memory || strcmp(event, "handshake") == 0)
+    if (!memory || strcmp(event, "handshake") == 0 || strcmp(event, "probed") == 0)
         return false;
     hash = meaning(event, fields);
     if (memory->now_count < LOG_MEMORY_MAX)
