@@ -170,12 +170,67 @@ static void test_a_path_by_who_answers(void **state)
     assert_null(strstr(fake_server_request(0), "PRIVATE"));
 }
 
+/* Whoever made them, and wherever they would lead: the server, which would answer, is not asked. */
+static void test_urls_that_are_refused(void **state)
+{
+    static const char *const urls[] = {"host/",
+                                       "ftp://host/",
+                                       "http:///",
+                                       "http://:80/",
+                                       "http://a@host/",
+                                       "http://a:b@host/",
+                                       "http://host:x/",
+                                       "http://host:80x/",
+                                       "http://host:/",
+                                       "http://host:65536/",
+                                       "http://host?a",
+                                       "http://host#a",
+                                       "http://[::1/",
+                                       "http://[fe80::1%lo]/",
+                                       "http://[]/",
+                                       "http://a%62/",
+                                       "http://a b/",
+                                       "http://host/a b",
+                                       "http://host/\ta",
+                                       "http://host/\r\nA: b",
+                                       "http://host/\x7f",
+                                       "http://host/\xc3\xa4"};
+    const char *reply = fake_reply(200, "", "ok");
+    struct fake_server *server = fake_server_start(&reply, 1);
+    char there[64];
+    struct err err;
+    struct http *http = http_new(false, &err);
+    size_t i;
+
+    (void)state;
+    assert_non_null(http);
+    (void)snprintf(there, sizeof there, "%s", strstr(fake_server_url(server), "//") + 2);
+    there[strcspn(there, "/")] = '\0';
+    for (i = 0; i < sizeof urls / sizeof *urls; i++) {
+        struct http_request request = {.method = "GET",
+                                       .url = urls[i],
+                                       .connect_to = there,
+                                       .body_max = 16,
+                                       .connect_ms = 60000,
+                                       .total_ms = 60000,
+                                       .deadline = clock_ms() + 60000};
+        struct http_response response = {.status = 0};
+
+        assert_int_equal(http_perform(http, &request, &response, 1, &err), 0);
+        assert_int_equal(response.result, HTTP_FAILED);
+        http_response_free(&response);
+    }
+    http_free(http);
+    assert_int_equal(fake_server_stop(server), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_headers_that_are_too_long),
         cmocka_unit_test(test_what_a_header_is_made_of),
         cmocka_unit_test(test_a_path_by_who_answers),
+        cmocka_unit_test(test_urls_that_are_refused),
     };
 
     return cmocka_run_group_tests_name("http", tests, set_up, NULL);
