@@ -553,8 +553,10 @@ static void test_get_with_fresh_credentials(void **state)
         const char *code, *now;
         size_t served;
     } rows[] = {
-        {"UnrecognizedClientException", "AKIDSECOND", 2}, {"ExpiredTokenException", "AKIDSECOND", 2},
-        {"UnrecognizedClientException", "AKIDFIRST", 1},  {"ExpiredTokenException", "AKIDFIRST", 1},
+        {"UnrecognizedClientException", "AKIDSECOND", 2},
+        {"ExpiredTokenException", "AKIDSECOND", 2},
+        {"UnrecognizedClientException", "AKIDFIRST", 1},
+        {"ExpiredTokenException", "AKIDFIRST", 1},
         {"AccessDeniedException", "AKIDSECOND", 1},
     };
     int result;
