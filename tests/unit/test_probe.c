@@ -179,6 +179,7 @@ int __wrap_attestation_judge(const struct config *of, const struct attestation_q
     judgement.exported =
         channel->exporter.len == TLS_EXPORTER_SIZE && channel->exporter.data[0] == 7;
     out->read = true;
+    assert_int_equal(buf_append_text(&out->text, "the document"), 0);
     out->root.other = judgement.other_root;
     (void)snprintf(out->root.fingerprint, sizeof out->root.fingerprint, "root");
     return judgement.code == ERR_NONE ? 0 : err_set(&out->err, judgement.code, NULL, "why not");
