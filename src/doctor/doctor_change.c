@@ -54,32 +54,24 @@ static bool is_namesake(const struct buf *command, const char *stem)
     return false;
 }
 
-/* A number that another process has by now would be signalled all the same. */
-static void look_at_name(struct doctor *doctor, const struct hook_signal *signal, pid_t pid)
+/* Whether a process looks like the one that the file's number is to be of; else why not. */
+static bool is_meant(const char *pid_file, pid_t pid, char why[HOOK_REASON_MAX])
 {
     struct buf command = {.public = true};
     char path[32], stem[STEM_MAX];
-    struct err err;
+    const char *name = pid_file ? strrchr(pid_file, '/') + 1 : "";
+    bool meant;
 
     (void)snprintf(path, sizeof path, "/proc/%ld/cmdline", (long)pid);
-    if (signal->pid_file) {
-        const char *name = strrchr(signal->pid_file, '/') + 1;
-
-        (void)snprintf(stem, sizeof stem, "%.*s", (int)strcspn(name, "."), name);
-    }
-    if (!signal->pid_file || !doctor_read(path, &command) || is_namesake(&command, stem)) {
-        doctor_say(doctor, "SIG%s finds process %ld", signal->name, (long)pid);
-    } else {
-        (void)err_set(&err, ERR_HOOK_FAILED, signal->pid_file,
-                      "process %ld is %s, and nothing of its command line says %s: the number may "
-                      "be another's by now",
-                      (long)pid, (const char *)command.data, stem);
-        doctor_advise(doctor, DOCTOR_WARNING, &err,
-                      "See: ps -fp %ld. Start the one that is to be told anew, so that it writes "
-                      "its number, or correct --on-change-signal.",
-                      (long)pid);
-    }
+    (void)snprintf(stem, sizeof stem, "%.*s", (int)strcspn(name, "."), name);
+    meant = !doctor_read(path, &command) || is_namesake(&command, stem);
+    if (!meant)
+        (void)snprintf(why, HOOK_REASON_MAX,
+                       "process %ld is %.200s, and nothing of its command line says %s: the number "
+                       "may be another's by now",
+                       (long)pid, (const char *)command.data, stem);
     buf_free(&command);
+    return meant;
 }
 
 /* Where the agent is root's, what root may signal is not known to others. */
@@ -101,24 +93,25 @@ static void look_at_signal(struct doctor *doctor, const struct change_signal *ch
     struct err err;
 
     (void)snprintf(number, sizeof number, "process %ld", (long)change->pid);
-    if (pid > 0) {
-        look_at_name(doctor, &signal, pid);
-    } else if (pid < 0 && strstr(why, strerror(EPERM)) && is_roots(doctor)) {
-        doctor_say(doctor, "only root can tell of SIG%s", change->name);
-    } else if (pid < 0) {
-        (void)err_set(&err, ERR_HOOK_FAILED, whom, "%s", why);
-        doctor_advise(doctor, DOCTOR_PROBLEM, &err,
-                      "Let the agent signal it, as root with CAP_KILL or as its user; let the file "
-                      "be root's or that user's and hold its number; or correct "
-                      "--on-change-signal.");
-    } else {
-        (void)err_set(&err, ERR_HOOK_FAILED, whom, "%s: SIG%s would reach nobody",
-                      access(whom, F_OK) < 0 && change->pid_file ? "there is no such file"
-                                                                 : "no such process runs",
-                      change->name);
-        doctor_advise(doctor, DOCTOR_WARNING, &err,
-                      "Start the one that is to be told, or correct --on-change-signal.");
+    if (pid > 0 && is_meant(change->pid_file, pid, why)) {
+        doctor_say(doctor, "SIG%s finds process %ld", change->name, (long)pid);
+        return;
     }
+    if (pid < 0 && strstr(why, strerror(EPERM)) && is_roots(doctor)) {
+        doctor_say(doctor, "only root can tell of SIG%s", change->name);
+        return;
+    }
+    if (pid == 0)
+        (void)snprintf(why, sizeof why, "SIG%s would reach nobody: %s", change->name,
+                       access(whom, F_OK) < 0 && change->pid_file ? "there is no such file"
+                                                                  : "no such process runs");
+    (void)err_set(&err, ERR_HOOK_FAILED, whom, "%s", why);
+    doctor_advise(doctor, pid < 0 ? DOCTOR_PROBLEM : DOCTOR_WARNING, &err,
+                  "%s Or correct --on-change-signal.",
+                  pid < 0
+                      ? "Let the agent signal it, as root with CAP_KILL or as its user; let the "
+                        "file be root's or that user's, and hold its number."
+                      : "Start the one that is to be told, so that it writes its number.");
 }
 
 /* Of the service manager: as far as this process was started as run is. */
