@@ -146,6 +146,9 @@ const struct option options[] = {
     {"probe-interval", "DURATION", set_duration, AT(probe_interval_ms), .fallback = "60s",
      .least = "0s", .most = "1d", .verbs = VERB_RUN,
      .help = "run: between two probes of each enclave; 0s: none"},
+    {"probe-full-every", "NUMBER", set_number, AT(probe_full_every), .fallback = "10",
+     .most = "100", .verbs = VERB_RUN,
+     .help = "run: which probe of an enclave is a full handshake; the others resume a session"},
     {"wave", "PERCENT%:DURATION", set_wave, .flags = OPTION_LIST, .verbs = VERB_RUN,
      .help = "run: hosts up to that share, by chance, wait so long with a new version: "
              "10%:0s,50%:10m,100%:1h"},

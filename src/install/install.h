@@ -124,6 +124,7 @@ struct installed {
     struct install_overlap overlap[INSTALL_OVERLAP_MAX];
     size_t overlap_count;
     mode_t modes[INSTALL_FILES_MAX]; /* by enum bundle_field, of install_read() alone; 0: none */
+    bool way_back;                   /* the set before it is there */
 };
 
 /*

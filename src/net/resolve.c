@@ -55,7 +55,8 @@ static bool try_name(struct search *search, const char *name, bool own, int64_t 
         return false;
     if (resolved->found.count > 0)
         return true;
-    if (!is_unclear(&search->kept) && (own || is_unclear(resolved)))
+    if (!is_unclear(&search->kept) &&
+        (own || search->kept.server_count == 0 || is_unclear(resolved)))
         search->kept = *resolved;
     return false;
 }

@@ -61,7 +61,7 @@ void target_state_read(const struct install_target *target, const struct config_
 {
     struct identity_policy policy = {.now = clock_wall()};
     struct identity *identity = NULL;
-    struct install_state noted;
+    struct install_state noted = {0};
     struct bundle bundle = {0};
     char where[INSTALL_WHERE_MAX];
     struct err none;
@@ -83,4 +83,5 @@ void target_state_read(const struct install_target *target, const struct config_
     identity_free(identity);
     state->told =
         install_state_read(target, &noted, &none) == 0 && strcmp(noted.told, state->facts.set) == 0;
+    state->way_back = state->facts.way_back && strcmp(noted.rolled_back, state->facts.version) != 0;
 }
