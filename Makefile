@@ -369,6 +369,9 @@ bench: all both venv build/tests/measure ## the same work by others beside us, i
 bench-probe: all venv ## how long a probe of 900 endpoints takes, and with 100 among them that never answer
 	@build/venv/bin/python tests/bench/probe.py
 
+bench-resume: all venv ## what a round of probes costs run, all full and nine of ten resumed (ENDPOINTS=200)
+	@build/venv/bin/python tests/bench/resume.py
+
 test-starved: all venv $(PROGRAM) ## the program with 5, 8 and 12 % of a processor; 10 minutes
 	@tools/bootstrap --check e2e
 	@STARVED=all $(MAKE) --no-print-directory test-e2e E2E=tests/e2e/test_starved.py
