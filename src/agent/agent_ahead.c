@@ -70,5 +70,6 @@ void ask_ahead(const struct delivery *delivery, struct secretsmanager *manager, 
     while (++set < count && questions.count < SECRETS_AHEAD)
         if (records[set].open)
             add_first(&questions, delivery, set, manager);
-    secretsmanager_ahead(manager, questions.list, questions.count);
+    if (questions.count > 1)
+        secretsmanager_ahead(manager, questions.list, questions.count);
 }

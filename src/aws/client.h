@@ -54,8 +54,8 @@ struct client_refusal {
 #define CLIENT_AHEAD 8
 void client_ahead(struct client *client, const struct client_call *calls, size_t count);
 
-/* Whether that makes sense: the call's answer is not there, and more than one may be asked for. */
-bool client_may_ahead(const struct client *client, const struct client_call *call);
+/* Whether that may be. */
+bool client_may_ahead(const struct client *client);
 
 /* The answer that waits for a call, NULL: none. The client's, until its next call. */
 const struct http_response *client_foreseen(const struct client *client,

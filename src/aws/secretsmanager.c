@@ -397,35 +397,38 @@ static size_t prepare_all(struct secretsmanager *manager, struct prepared *prepa
     return i;
 }
 
+/* The answer that waits for a question, NULL: none. */
+static const struct http_response *foreseen(struct secretsmanager *manager,
+                                            const struct secret_question *question)
+{
+    const struct http_response *response = NULL;
+    struct prepared prepared = {.id = ""};
+    struct client_call call;
+
+    if (prepare_all(manager, &prepared, &call, question, 1) == 1)
+        response = client_foreseen(manager->client, &call);
+    buf_free(&prepared.body);
+    return response;
+}
+
 bool secretsmanager_may_ahead(struct secretsmanager *manager,
                               const struct secret_question *question)
 {
-    struct prepared prepared = {.id = ""};
-    struct client_call call;
-    const bool may = prepare_all(manager, &prepared, &call, question, 1) == 1 &&
-                     client_may_ahead(manager->client, &call);
-
-    buf_free(&prepared.body);
-    return may;
+    return client_may_ahead(manager->client) && !foreseen(manager, question);
 }
 
 void secretsmanager_foresee(struct secretsmanager *manager, const char *secret_id,
                             char id[SECRET_VERSION_MAX])
 {
     const struct secret_question question = {secret_id, true};
+    const struct http_response *response = manager->fallback ? NULL : foreseen(manager, &question);
     struct secret_version version = {.id = ""};
-    const struct http_response *response = NULL;
-    struct prepared prepared = {.id = ""};
-    struct client_call call;
     struct err ignored;
 
-    if (!manager->fallback && prepare_all(manager, &prepared, &call, &question, 1) == 1)
-        response = client_foreseen(manager->client, &call);
     if (response && response->status == 200)
         (void)answer_read_version(&version, manager->aws.config, buf_bytes(&response->body),
                                   secret_id, &ignored);
     memcpy(id, version.id, sizeof version.id);
-    buf_free(&prepared.body);
 }
 
 void secretsmanager_ahead(struct secretsmanager *manager, const struct secret_question *questions,
