@@ -116,6 +116,7 @@ def test_lines_name_their_set(agent, secrets, good):
     result = agent.fetch(sets(arns), deadline=DEADLINE)
     of_sets = [event["set"] for event in result.events if "set" in event]
     assert of_sets == sorted(of_sets) and set(of_sets) == {f"s{number:03}" for number in range(10)}
+    assert all("set" in event for event in result.events if event["event"] in ("secret", "rehearsal", "identity"))
     said = [event for event in result.events if event["event"] in ("attempt", "secret")]
     assert [event["event"] for event in said] == ["attempt", "secret"] * 10
     assert [event.get("object") or event["secret"] for event in said] == [arn for arn in arns for _ in range(2)]
