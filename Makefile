@@ -132,6 +132,9 @@ $(OUT)/obj/src/%.o: src/%.c $(TP).stamp Makefile VERSION
 	@echo "  CC    $<"
 	$(V)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
+# Half of an RSA handshake: fast, not small.
+$(OUT)/obj/src/x509/limbs.o: CFLAGS += -O2
+
 $(LINKED): FORCE
 	$(call list,$(OBJ) $(HELPERS) $(CONFORM))
 
@@ -218,6 +221,11 @@ $(TESTS)/constant-time: $(OUT)/obj/tests/constant-time/constant_time.o $(AGENT) 
 	@echo "  LINK  $@"
 	$(V)$(CC) $(LDFLAGS) $(addprefix -Wl$(comma)--wrap=,br_rsa_i62_public br_ecdsa_i31_vrfy_asn1 \
 	    br_i31_bit_length) $(linked) -lcmocka $(LDLIBS) -o $@
+
+$(TESTS)/bench-crypto: $(OUT)/obj/tests/bench/crypto.o $(AGENT) $(LINKED)
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(V)$(CC) $(LDFLAGS) $(linked) $(LDLIBS) -o $@
 
 $(TESTS)/fleet: $(OUT)/obj/tests/fleet/fleet.o $(AGENT) $(LINKED)
 	@mkdir -p $(@D)
@@ -368,6 +376,9 @@ bench: all both venv build/tests/measure ## the same work by others beside us, i
 
 bench-probe: all venv ## how long a probe of 900 endpoints takes, and with 100 among them that never answer
 	@build/venv/bin/python tests/bench/probe.py
+
+bench-crypto: $(TESTS)/bench-crypto ## what signatures, verifications, key exchanges and a look at a key take, and what BearSSL's take
+	@$<
 
 test-starved: all venv $(PROGRAM) ## the program with 5, 8 and 12 % of a processor; 10 minutes
 	@tools/bootstrap --check e2e

@@ -133,10 +133,8 @@ static void keep_credentials(struct client *client)
 {
     struct aws_kept *kept = client->aws->kept;
 
-    if (!kept)
-        return;
-    kept->skew_s = client->clock.skew_s;
-    if (!client->credentials || client->refused || life_of(client, client->credentials) <= SPENT_S)
+    if (!kept || !client->credentials || client->refused ||
+        life_of(client, client->credentials) <= SPENT_S)
         return;
     credentials_free(kept->credentials);
     kept->credentials = client->credentials;
@@ -461,6 +459,8 @@ int client_perform(struct client *client, const struct client_call *call,
         return err_set(err, ERR_DEADLINE, call->object, "no time was left to ask AWS for it");
     client->clock.learned = 0;
     result = perform(client, call, response, refusal, err);
+    if (aws->kept)
+        aws->kept->skew_s = client->clock.skew_s;
     if (result == 0) {
         client->welcome = true;
         client->refused = false;

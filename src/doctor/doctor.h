@@ -36,6 +36,7 @@ struct doctor {
     const struct environment *environment;
     int64_t deadline; /* on clock_ms() */
     bool ipv6;        /* an address of it leads beyond this host and its neighbours */
+    bool clock_off;   /* so far that no date can be judged by this host's clock */
     bool locks;       /* memory can be locked, or need not be: secrets may be looked at */
     bool (*runs)(const struct config *config, int64_t deadline, char *reason, size_t size);
     size_t room;                              /* that is looked at */

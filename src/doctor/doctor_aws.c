@@ -20,7 +20,7 @@
 #include "identity/identity.h"
 #include "net/resolve.h"
 
-enum { SKEW_S = 30, AWS_SHARE = 2, NAMES_MAX = 8, PATIENCE_S = 2 };
+enum { SKEW_S = 30, DAY_S = 24 * 60 * 60, AWS_SHARE = 2, NAMES_MAX = 8, PATIENCE_S = 2 };
 
 /* ---- names */
 
@@ -205,6 +205,8 @@ static int look_at_secret(struct visit *visit, const char *id, struct bundle *bu
     if (!look_at_way(visit, id) || visit->lost)
         return -1;
     described = secretsmanager_describe(visit->manager, id, &version, &err);
+    visit->doctor->clock_off |= llabs(visit->aws->kept->skew_s) >= DAY_S ||
+                                (described < 0 && err.cause == CAUSE_AWS_DATES);
     if (described < 0) {
         find_both(visit, &err);
         visit->lost = strncmp(err.subject, id, sizeof err.subject - 1) != 0;

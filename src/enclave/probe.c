@@ -104,10 +104,9 @@ static void report(const struct probe_request *request, size_t index,
 {
     const struct endpoint *endpoint = &request->endpoints[index];
     const struct probe_attested *attested = &probe->attested;
-    const char *word = attested->asked
-                           ? attestation_word(request->config, attested->code,
-                                              attested->other_root[0])
-                           : NULL;
+    const char *word =
+        attested->asked ? attestation_word(request->config, attested->code, attested->other_root[0])
+                        : NULL;
     const bool news =
         !request->memory || probe_memory_take(request->memory, index, response, probe, word);
     const bool good = probe->verdict == PROBE_ACCEPTED && attested->code == ERR_NONE;
@@ -144,8 +143,8 @@ static bool next(void *user, struct http_request *http, void *note)
     if (batch->next == request->count || clock_left(request->deadline) == 0)
         return false;
     index = index_of(request, batch->next++);
-    question->attest = (struct probe_attest){
-        .request = request, .index = index, .probe = &batch->probes[index]};
+    question->attest =
+        (struct probe_attest){.request = request, .index = index, .probe = &batch->probes[index]};
     ask_endpoint(request, &request->endpoints[index], question, http);
     http->renew = request->memory && request->memory->endpoints[index].renew;
     return true;

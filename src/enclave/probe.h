@@ -38,9 +38,9 @@ enum probe_verdict {
 
 /* What its attestation came to. */
 struct probe_attested {
-    bool asked;             /* on this connection, or its key was of late */
-    enum err_code code;     /* ERR_NONE: all that was asked for is proved */
-    uint8_t key[HASH_SIZE]; /* SHA-256 of the server's SPKI */
+    bool asked;                     /* on this connection, or its key was of late */
+    enum err_code code;             /* ERR_NONE: all that was asked for is proved */
+    uint8_t key[HASH_SIZE];         /* SHA-256 of the server's SPKI */
     char other_root[HASH_HEX_SIZE]; /* the fingerprint of one that is not AWS's, else "" */
 };
 

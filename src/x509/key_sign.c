@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/arena.h"
 #include "x509/key_impl.h"
+#include "x509/rsa_private.h"
 #include "x509/rsa_pss.h"
+
+/* EMSA-PKCS1-v1_5 (RFC 8017 section 9.2), which BearSSL has in no header that it installs. */
+uint32_t br_rsa_pkcs1_sig_pad(const unsigned char *hash_oid, const unsigned char *hash,
+                              size_t hash_len, uint32_t n_bitlen, unsigned char *x);
 
 static const struct hash {
     int id;
@@ -31,7 +36,8 @@ static size_t sign_rsa(const struct key *key, const struct hash *hash, struct by
     size_t len = key->rsa_public.nlen;
     uint8_t found[br_sha512_SIZE];
 
-    if (!br_rsa_pkcs1_sign_get_default()(hash->oid, value.data, value.len, &key->rsa, out) ||
+    if (!br_rsa_pkcs1_sig_pad(hash->oid, value.data, value.len, key->rsa.n_bitlen, out) ||
+        !rsa_private(out, &key->rsa) ||
         !br_rsa_pkcs1_vrfy_get_default()(out, len, hash->oid, value.len, &key->rsa_public, found) ||
         memcmp(found, value.data, value.len) != 0)
         return 0;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/random.h"
+#include "x509/rsa_private.h"
 
 enum { HASH_MAX = 64, TRAILER = 0xBC, BITS_MIN = 1024 };
 
@@ -85,7 +86,7 @@ uint32_t rsa_pss_sign(const br_hash_class *hash, const unsigned char *digest,
     hash_salted(&encoded, hash, digest, encoded.h);
     mask(&encoded, hash);
     encoded.h[encoded.hash_len] = TRAILER;
-    return br_rsa_private_get_default()(out, key);
+    return rsa_private(out, key);
 }
 
 /* The modulus's length in bits; 0 for none. */

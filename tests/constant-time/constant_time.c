@@ -18,6 +18,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "tls13/impl.h"
+#include "x509/der.h"
 #include "x509/key_impl.h"
 
 /* ---- secrets begin and end */
@@ -132,9 +133,9 @@ static void hide_key(const struct key *key)
     }
     hide_number(key->rsa.p, key->rsa.plen);
     hide_number(key->rsa.q, key->rsa.qlen);
-    hide_number(key->rsa.dp, key->rsa.dplen);
-    hide_number(key->rsa.dq, key->rsa.dqlen);
-    hide_number(key->rsa.iq, key->rsa.iqlen);
+    hide(key->rsa.dp, key->rsa.dplen);
+    hide(key->rsa.dq, key->rsa.dqlen);
+    hide(key->rsa.iq, key->rsa.iqlen);
 }
 
 static void signatures(void **state)
@@ -146,7 +147,8 @@ static void signatures(void **state)
     } cases[] = {
         {"rsa2048.key", KEY_RSA_PKCS1_SHA256, 32}, {"rsa2048.key", KEY_RSA_PSS_SHA256, 32},
         {"rsa3072.key", KEY_RSA_PSS_SHA384, 48},   {"rsa3072.key", KEY_RSA_PKCS1_SHA512, 64},
-        {"p256.key", KEY_ECDSA_SHA256, 32},        {"p384.key", KEY_ECDSA_SHA384, 48},
+        {"client.key", KEY_RSA_PSS_SHA256, 32},    {"p256.key", KEY_ECDSA_SHA256, 32},
+        {"p384.key", KEY_ECDSA_SHA384, 48},
     };
     static const uint8_t hash[64] = {7};
     uint8_t signature[KEY_SIGNATURE_MAX];
@@ -160,6 +162,34 @@ static void signatures(void **state)
         len = key_sign(key, cases[i].scheme, bytes_of(hash, cases[i].hash_len), signature);
         show(&len, sizeof len);
         assert_true(len > 0);
+        key_free(key);
+    }
+    assert_constant();
+}
+
+/* What a key's values are looked at for, when it is read. */
+static void a_key_is_checked(void **state)
+{
+    static const char *const names[] = {"rsa2048.key", "rsa3072.key", "client.key"};
+    struct bytes values[RSA_MEMBERS], in, body, version;
+    size_t i;
+    int k;
+
+    (void)state;
+    for (i = 0; i < sizeof names / sizeof *names; i++) {
+        struct key *key = read_key(names[i]);
+        const char *wrong;
+
+        in = bytes_of(key->values, key->len);
+        assert_true(der_take(&in, DER_SEQUENCE, &body) && der_unsigned(&body, &version));
+        for (k = 0; k < RSA_MEMBERS; k++) {
+            assert_true(der_unsigned(&body, &values[k]));
+            if (k >= RSA_D)
+                hide_number(values[k].data, values[k].len);
+        }
+        wrong = key_rsa_check(values);
+        show(&wrong, sizeof wrong);
+        assert_null(wrong);
         key_free(key);
     }
     assert_constant();
@@ -287,6 +317,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_branch_on_a_secret_is_found, begin),
         cmocka_unit_test_setup(signatures, begin),
+        cmocka_unit_test_setup(a_key_is_checked, begin),
         cmocka_unit_test_setup(key_exchange, begin),
         cmocka_unit_test_setup(key_schedule, begin),
         cmocka_unit_test_setup(records, begin),

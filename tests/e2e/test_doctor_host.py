@@ -13,14 +13,17 @@ import time
 
 import pytest
 
-from agent import PATIENCE_S
+from agent import PATIENCE_S, PROGRAM, ROOT, wait_for
+from day import CLOCK
 from servers.aws import OTHER_REGIONS, REGION
 from servers.hanging import Hanging
+from servers.imds import Imds
 from servers.names import NameServer, address
 from servers.pki import DAY, document
 from servers.process import Process
 from servers.proxy import FaultProxy
-from test_doctor import NO_KEYS, V4, Etc, Host, Row, names_server, place, table, told  # noqa: F401
+from test_doctor import AWS, CONFIG, ENCLAVE, FILES, HOST, IDENTITY, NAMES, NO_KEYS, TARGET, V4
+from test_doctor import Etc, Host, Row, names_server, place, table, told  # noqa: F401
 from test_hangs import needs_fuse
 from test_regions import FALLBACK, NO_URLS, Regions
 
@@ -273,8 +276,8 @@ PLACES = [
     Row("a mount that follows no link", ["target_invalid"], a_mount_that_follows_no_link),
     Row("no place yet on one", ["target_invalid"], no_place_yet_on_a_mount_that_follows_no_link),
     Row("nothing below a read-only mount", ["read_only"], nothing_below_a_read_only_mount),
-    Row("a server's key", ["reader_denied"], servers_reader()),
-    Row("a server's certificate", ["reader_denied"], servers_reader("--owner=0:1000", shut="server.crt")),
+    Row("a server's own key", ["reader_denied"], servers_reader()),
+    Row("a server's own certificate", ["reader_denied"], servers_reader("--owner=0:1000", shut="server.crt")),
     Row("the combined file", ["reader_denied"], only_the_combined_file),
 ]
 
@@ -284,7 +287,7 @@ def test_where_it_is_installed(host, row):
     row.broken(host)
     (found,) = told(host.examine(), row.codes)
     assert found["room"] == "target"
-    last = {"a server's key": "server.key", "a server's certificate": "server.crt", "the combined file": "client.pem"}
+    last = {"a server's own key": "server.key", "a server's own certificate": "server.crt", "the combined file": "client.pem"}
     assert found["subject"].endswith(last.get(row.name, ""))
 
 
@@ -508,3 +511,195 @@ def test_a_fifo_as_configuration(agent, tmp_path):
         assert result.status == 1 and found["reason"] == "is not a regular file"
 
 
+
+
+# ---- names by a search list
+
+
+SEARCH = [
+    Row("found by a search domain", [], lambda name, kind: {"A": V4, "AAAA": ""}[kind] if name == "enclave.corp.test" else 3),
+    Row("a search domain's server that fails", ["dns_failed"], lambda name, kind: 2 if name == "enclave.corp.test" else 3),
+    Row("in no search domain", ["dns_failed"], lambda name, kind: 3),
+]
+
+
+@table(SEARCH)
+def test_a_search_list(host, place, row):  # noqa: F811
+    """The name that was asked is told."""
+    Etc(host, place, "options timeout:1 attempts:1\nsearch corp.test other.test\nnameserver 127.0.0.53\n")
+    names_server(host, place, "127.0.0.53", row.broken)
+    port = host.up(FaultProxy(host.enclave.port, listener=place.open("tcp", V4))).port
+    host.endpoint = f"enclave:{port}"
+    host.words.append("--allow-cn")
+    found = told(host.examine("--deadline=40s"), row.codes or ["enclave_name"])
+    if row.codes:
+        asked = "enclave.corp.test" if "fails" in row.name else "enclave"
+        assert f"(for {asked}; search corp.test other.test)" in found[0]["reason"]
+
+
+@pytest.mark.parametrize("resolv", [None, "", "options timeout:1 attempts:1\n"])
+def test_no_name_server(host, place, resolv):  # noqa: F811
+    Etc(host, place, resolv or "")
+    if resolv is None:
+        (host.tmp / "etc/resolv.conf").unlink()
+    host.endpoint = "enclave.test:8443"
+    (found,) = told(host.examine("--deadline=60s"), ["dns_failed"])
+    assert "/etc/resolv.conf names no server" in found["reason"]
+
+
+# ---- both Regions, young things, clocks
+
+
+def test_neither_region_will_do(replicated, regions, aws):
+    """Each with what is wrong with it."""
+    regions.open(*OTHER_REGIONS)
+    replicated.env.update(replicated.agent.keys_of(aws.denied_keys))
+    found = told(replicated.examine(), ["aws_unreachable", "aws_denied"])
+    assert f"in {OTHER_REGIONS[0]}" in found[1]["reason"]
+
+
+def test_what_is_young_may_pass(host):
+    host.env.update(host.agent.keys_of(host.aws.denied_keys))
+    (found,) = told(host.examine(), ["aws_denied"])
+    assert "made a minute ago" in found["reason"]
+
+
+@pytest.mark.parametrize("years", [-20, 20])
+def test_a_clock_of_another_decade(host, years):
+    """As of a host without a battery. No certificate is valid then, AWS's own least of all; the clock is what is wrong."""
+    host.program = CLOCK
+    host.env.update(host.clock.env)
+    host.clock.set(years * 365 * 86400)
+    (found,) = told(host.examine(), ["aws_dates"])
+    assert "clock" in found["remedy"]
+
+
+def test_a_clock_that_is_months_ahead(host):
+    """AWS tells by how much. The certificate has expired by that clock, and by no other one."""
+    host.secret = host.put(document(host.authority.issue("ECS-Client", lifetime=(-DAY, 20 * DAY)), host.authority.pem))
+    host.agent.fetch(host.secret).succeeded()
+    host.aws.checks_time = True
+    host.program = CLOCK
+    host.env.update(host.clock.env)
+    host.clock.set(30 * 86400)
+    result = host.examine()
+    told(result, ["clock_skew"])
+    assert "too wrong to judge dates by" in json.loads(result.stdout)["rooms"]["aws"]
+    host.clock.set(3600)  # by which it is as expired as it is
+    host.hold(document(host.authority.issue("ECS-Client", lifetime=(-9 * DAY, -DAY)), host.authority.pem))
+    told(host.examine(), ["certificate_expired", "clock_skew"])
+
+
+# ---- healthy: as it stands on a machine
+
+
+def test_as_on_an_ami(host, serve, tmp_path):
+    """All that a unit's file may have, by the instance's role, and `run` at work."""
+    imds = host.up(Imds(host.aws.session()))
+    (tmp_path / "hook").write_text("#!/bin/sh\nexit 0\n")
+    (tmp_path / "hook").chmod(0o755)
+    pid = host.up(Process(["sleep", "300"], tmp_path / "sleeper")).pid
+    (tmp_path / "sleep.pid").write_text(f"{pid}\n")
+    (tmp_path / "state").mkdir()
+    config = tmp_path / "agent.conf"
+    config.write_text(
+        f"secret = {host.secret}\nendpoint = {host.endpoint}\ndir = {tmp_path}/ami\nowner = 0:1000\nexpect-subject = CN=ECS-Client\n"
+        f"metrics-file = {tmp_path}/state/agent.prom\nstatus-file = {tmp_path}/state/status.json\n"
+        f"on-change-exec = {tmp_path}/hook\non-change-signal = CONT:{tmp_path}/sleep.pid\n"
+    )
+    config.chmod(0o644)
+    host.open_way()
+    host.agent.dir = tmp_path / "ami"
+    host.env.update({**NO_KEYS, **imds.environment()})
+    service = serve([], f"--config={config}", dir_flag=False, env=host.env)
+    service.wait("hook_done")
+    wait_for(lambda: (tmp_path / "state/status.json").exists())
+    host.secret = host.endpoint = None
+    host.words += [f"--config={config}", "--as-user=1000:1000"]
+    result = host.examine()
+    told(result, [])
+    rooms = json.loads(result.stdout)["rooms"]
+    assert rooms["run"] == "mtls-agent run is alive" and "credentials of imds, after environment" in rooms["aws"]
+    assert set(rooms) == {"config", "host", "target", "files", "names", "aws", "identity", "enclave", "run"}
+    told(host.agent.run("check-config", f"--config={config}", "--json"), [])
+
+
+BOTTLEROCKET = "/.bottlerocket/host-containers/current/user-data"
+
+
+def test_as_in_a_host_container(host, tmp_path):
+    """Bottlerocket: a root of its own, user data as configuration, the host's own tree below /.bottlerocket, SELinux."""
+    imds = host.up(Imds(host.aws.session()))
+    root, rootfs = tmp_path / "image", tmp_path / "rootfs"
+    for each in ("proc", "sys/fs/selinux", "dev", "etc", "run", "aws", ".bottlerocket/rootfs", ".bottlerocket/host-containers/current"):
+        (root / each).mkdir(parents=True)
+    for each in ("etc/ecs/mtls", "var/lib"):
+        (rootfs / each).mkdir(parents=True)
+    os.setxattr(rootfs / "etc/ecs/mtls", "security.selinux", b"system_u:object_r:local_t:s0\0")
+    (root / "mtls-agent").touch()
+    (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
+    data = f"secret = {host.secret}\nendpoint = {host.endpoint}\nroot = /.bottlerocket/rootfs\nAWS_CA_BUNDLE = /aws/{host.aws.ca_bundle.name}\n"
+    (root / BOTTLEROCKET[1:]).write_text(data)
+    host.inside(
+        f"mount --bind {PROGRAM} {root}/mtls-agent; mount --bind {host.aws.ca_bundle.parent} {root}/aws; mount -t proc proc {root}/proc\n"
+        f"mount --bind {rootfs} {root}/.bottlerocket/rootfs; mount -t tmpfs none {root}/sys/fs; mkdir {root}/sys/fs/selinux\n"
+        f"echo 1 >{root}/sys/fs/selinux/enforce",
+        "/usr/sbin/chroot", str(root),
+    )
+    host.env = {**NO_KEYS, **imds.environment(), "AWS_CA_BUNDLE": None, "MTLS_AGENT_LOCK_DIR": None}
+    fetched = host.agent.run("fetch", env=host.env, prefix=host.prefix, program="/mtls-agent")
+    assert fetched.status == 0, fetched.stderr
+    result = host.agent.run("doctor", "--json", env=host.env, prefix=host.prefix, program="/mtls-agent")
+    told(result, [])
+    rooms = json.loads(result.stdout)["rooms"]
+    assert BOTTLEROCKET in rooms["config"] and "label system_u:object_r:local_t:s0" in rooms["target"]
+    assert "/.bottlerocket/rootfs/etc/ecs/mtls" in rooms["target"]
+
+
+# ---- what people look for by hand
+
+
+# The steps of an example that many hosts were set up by, in its words: which rows show that each is found, and where it is explained.
+STEPS = {
+    "IAM role has secretsmanager:GetSecretValue": ["a role that may not read", "an explicit deny", "a key that may not be used"],
+    "secret ARN is correct": ["no such secret"],
+    "secret exists in the same Region": ["no such secret", "no region", "a deleted secret"],
+    "download errors": ["no credentials", "nobody at AWS", "AWS of another CA", "nobody at the proxy"],
+    "security group rules allow traffic": ["nobody listens"],  # and test_a_firewall_before_the_enclave
+    "enclave is running and listening": ["nobody listens", "a dead forwarder", "a forwarder that hangs", "plain HTTP"],
+    "endpoint URL is correct": ["an endpoint twice", "no such name", "another name"],
+    "network connectivity (ping, telnet)": ["no such name", "no server that answers", "nobody listens"],
+    "certificate format (PEM)": ["damaged PEM", "no document"],
+    "expiration dates": ["an expired leaf", "a leaf of the future", "a leaf that ends soon", "a CA that ends soon", "an expired server"],
+    "CA matches the enclave's": ["a server of another CA", "refused by an alert"],
+    "common name is the expected one": ["refused by HTTP 400", "another subject than expected"],
+    "chmod 600": ["mode 0777", "a key of another certificate"],
+    "container has read access": ["a reader who is another user", "a reader before a closed directory", "a server's own key"],
+    "SELinux": ["a label that no container reads"],
+    "ls, cat, openssl x509": ["nothing is installed", "a dangling link", "a swapped key"],
+    "curl --cert --key --cacert": ["refused by closing", "no client certificate asked for", "TLS 1.3 alone, and 1.2 is asked for"],
+}
+
+
+ALL = CONFIG + HOST + TARGET + FILES + AWS + IDENTITY + ENCLAVE + NAMES + CHANGE + PLACES + SEARCH
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_each_step_is_found_and_explained(step):
+    """Rows that are tested, whose codes the page has where it lists the usual questions, or what is looked at."""
+    page = (ROOT / "docs/doctor.md").read_text()
+    for name in STEPS[step]:
+        (row,) = [each for each in ALL if each.name == name]
+        assert row.codes and all(is_on_page(code, page) for code in row.codes), (name, row.codes)
+
+
+def is_on_page(code, page):
+    """By its own name, or with others ("aws_*"), or as a finer cause of one."""
+    known = {line.split("`")[1]: line.split("`")[3] for line in (ROOT / "docs/errors.md").read_text().splitlines() if line.startswith("| `") and line.count("`") >= 4}
+    names = {code, known.get(code, code)}
+    return any(f"`{name}`" in page or f"`{name.split('_')[0]}_*`" in page for name in names)
+
+
+def test_there_are_enough_of_them():
+    """Broken set-ups, each by its name and its codes."""
+    assert len({row.name for row in ALL}) == len(ALL) and len([row for row in ALL if row.codes]) >= 120

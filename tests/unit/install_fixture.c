@@ -445,3 +445,18 @@ void forget_log(const struct fixture *fixture)
     (void)snprintf(path, sizeof path, "%s/log", fixture->base);
     assert_int_equal(truncate(path, 0), 0);
 }
+
+int fixture_take_lock(const struct fixture *fixture)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    const struct stat target = stat_of(fixture->dir);
+    char path[256];
+    int fd;
+
+    (void)snprintf(path, sizeof path, "%s/%llx-%llx.lock", fixture->locks,
+                   (unsigned long long)target.st_dev, (unsigned long long)target.st_ino);
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(fcntl(fd, F_SETLK, &lock), 0); /* which no child inherits */
+    return fd;
+}

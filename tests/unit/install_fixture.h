@@ -52,6 +52,9 @@ int fixture_install(struct fixture *fixture, int number);
 int fixture_start(struct fixture *fixture, int number);
 int fixture_wait(int pid);
 
+/* Takes the lock of the target as an agent does that has made its file: close it to let go. */
+int fixture_take_lock(const struct fixture *fixture);
+
 /* install_read() into facts and field: 0, or -1 with err. */
 int fixture_read(struct fixture *fixture);
 int fixture_start_read(struct fixture *fixture);

@@ -202,29 +202,13 @@ static void flock_of_the_directory_delays_and_that_is_all(void **state)
     assert_false(was_logged(fixture, "lock_ignored"));
 }
 
-/* Takes the lock of the target as an agent does: the file that it has made is the only one. */
-static int open_lock(const struct fixture *fixture)
-{
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    const struct stat target = stat_of(fixture->dir);
-    char path[256];
-    int fd;
-
-    (void)snprintf(path, sizeof path, "%s/%llx-%llx.lock", fixture->locks,
-                   (unsigned long long)target.st_dev, (unsigned long long)target.st_ino);
-    fd = open(path, O_RDWR | O_CLOEXEC);
-    assert_true(fd >= 0);
-    assert_int_equal(fcntl(fd, F_SETLK, &lock), 0); /* which no child inherits */
-    return fd;
-}
-
 static void lock_is_waited_for_until_the_deadline(void **state)
 {
     struct fixture *fixture = *state;
     int pid, fd;
 
     assert_int_equal(fixture_install(fixture, 1), INSTALL_DONE);
-    fd = open_lock(fixture);
+    fd = fixture_take_lock(fixture);
     fixture->target.deadline = clock_ms() + 1000;
     assert_int_equal(fixture_install(fixture, 2), -1);
     assert_int_equal(fixture->err.code, ERR_DEADLINE);
