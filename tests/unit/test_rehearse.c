@@ -192,7 +192,7 @@ static int setup(void **state)
 /* Rehearses with the script; the outcome, or -1. */
 static int try_out(enum rehearse_policy policy, struct rehearsed *out)
 {
-    const struct install_target target = {.deadline = clock_ms() + TIME_MS};
+    const struct install_target target = {.dir = "/t", .sub = "", .deadline = clock_ms() + TIME_MS};
     const size_t held_before = held;
     int result;
 
