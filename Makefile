@@ -88,6 +88,7 @@ MEMORY_dumping   := dumping free
 MEMORY_dumped    := dumping dumped free
 MEMORY_flipping  := flipping
 MEMORY_counting  := counting free
+MEMORY_staged    := staged pausing free
 WRAP_pausing     := arena_thread_join arena_wipe
 WRAP_unwiped     := wipe heap_alloc
 WRAP_elsewhere   := pthread_attr_setstack
@@ -95,8 +96,10 @@ WRAP_dumping     := setrlimit prctl
 WRAP_dumped      := madvise
 WRAP_flipping    := key_sign
 WRAP_counting    := malloc calloc realloc aligned_alloc
+WRAP_staged      := share_make share_agree schedule_begin schedule_handshake schedule_application schedule_resumption \
+                    schedule_ticket schedule_update record_keys_in record_keys_out tls13_export
 WRAP_free        := confine confine_job
-MEMORY := $(addprefix build/tests/memory/,pausing unwiped elsewhere dumping dumped flipping counting)
+MEMORY := $(addprefix build/tests/memory/,pausing unwiped elsewhere dumping dumped flipping counting staged)
 
 .PHONY: $(shell sed -n 's/^\([a-z][a-z0-9-]*\):.*## .*/\1/p' Makefile) FORCE
 .DELETE_ON_ERROR:
@@ -184,7 +187,7 @@ $(addprefix $(TESTS)/unit/test_,credentials retry secretsmanager sts): \
 # What is asked by others is a list, and time passes by sleeps alone.
 CLOCK := clock_ms clock_left clock_share clock_sleep
 $(TESTS)/unit/test_agent $(TESTS)/unit/test_agent_back: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK) clock_wall profiles_load roots_load \
-    roots_profile anchors_free $(addprefix secretsmanager_,new free renew describe get) rehearse enclave_accepts)
+    roots_profile anchors_free $(addprefix secretsmanager_,new free renew describe get may_ahead) rehearse enclave_accepts)
 $(TESTS)/unit/test_attestation: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK) $(addprefix attest_,form_read document_read genuine image peer age echoes))
 $(TESTS)/unit/test_probe: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK) http_new http_run http_free attestation_judge)
 $(TESTS)/unit/test_rehearse: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK) probe_endpoints installed_identity random_below pins_write calloc free)

@@ -46,7 +46,7 @@ static int help(const struct command *command)
 
     if (command) {
         (void)snprintf(line, sizeof line, "Usage: mtls-agent %s [OPTION]...%s\n\n  %s\n\n",
-                       command->name, command->takes_operand ? " [FILE]" : "", command->help);
+                       command->name, command->operand ? command->operand : "", command->help);
         print(line);
     } else {
         print_commands();
@@ -60,15 +60,19 @@ static int help(const struct command *command)
 /* "help VERB", "VERB --help", or help alone. */
 static int help_asked(int argc, char *const argv[])
 {
+    const bool verb = strcmp(argv[1], "help") == 0;
     const struct command *command = NULL;
     struct err err;
-    int i;
+    int i, words = 0;
 
-    for (i = 1; i < argc && !command; i++)
-        command = command_find(argv[i]);
-    if (command || argc < 3 || strcmp(argv[1], "help") != 0 || argv[2][0] == '-')
+    for (i = 1 + verb; i < argc; i++) {
+        words += argv[i][0] != '-';
+        command = command ? command : command_find(argv[i]);
+    }
+    if (!verb || words == (command != NULL))
         return help(command);
-    (void)err_set(&err, ERR_USAGE, "help", "there is no such command");
+    (void)err_set(&err, ERR_USAGE, "help",
+                  words > 1 ? "it takes one command" : "there is no such command");
     return log_error(&err);
 }
 
@@ -77,7 +81,7 @@ static int start(const struct command *command, const struct config *config)
     char shown[QUOTED_MAX];
     struct err err;
 
-    if (!config->operand || command->takes_operand)
+    if (!config->operand || command->operand)
         return command->run(config, command->needs);
     (void)err_set(&err, ERR_USAGE, "command line", "unexpected word %s",
                   quoted_name(shown, config->operand)); /* perhaps some option's value */
@@ -170,9 +174,11 @@ static void look_out(int argc, char *const argv[])
     struct config *first;
 
     lookout_begin(FIRST_MS);
+    output_json = asks_for(argc, argv, "", "--json");
     look_out_for(argc > 1 ? argv[1] : NULL);
     first = config_first(argc, argv);
     if (first) {
+        output_json |= first->json;
         look_out_for(first->command);
         lookout_limit(first->deadline_ms);
     }
@@ -198,6 +204,7 @@ int main(int argc, char *argv[])
     log_start();
     if (config_parse(argc, argv, &config, &err) < 0)
         return log_error(&err);
+    output_json = config->json;
     look_out_for(config->command);
     lookout_limit(config->deadline_ms);
     status = run(config);

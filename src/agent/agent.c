@@ -51,6 +51,13 @@ static void note_region(struct delivery *delivery, const struct secretsmanager *
         delivery->replica = secretsmanager_why(manager);
 }
 
+bool may_recall(const struct agent_set *record, const struct install_target *target,
+                size_t secret_count, struct installed *facts)
+{
+    return clock_left(record->describe_after) == 0 && install_facts(target, facts) &&
+           facts->version_count == secret_count;
+}
+
 /*
  * Which version AWS would give, which DescribeSecret tells without showing it; it is left open
  * where that cannot tell. Where it is the installed one, that is taken from the disk, and all goes
@@ -64,10 +71,10 @@ static int recall(struct delivery *delivery, struct secretsmanager *manager, str
     size_t i;
     int described;
 
-    if (clock_left(delivery->record->describe_after) > 0 ||
-        !install_facts(&delivery->target, &facts) || facts.version_count != set->secret_count)
+    if (!may_recall(delivery->record, &delivery->target, set->secret_count, &facts))
         return 0;
     for (i = 0; i < set->secret_count; i++) {
+        ask_ahead(delivery, manager, i, true);
         described = secretsmanager_describe(manager, set->secrets[i], &delivery->origins[i], err);
         delivery->describe_denied = described > 0;
         if (described < 0)
@@ -92,12 +99,13 @@ static int fetch(struct delivery *delivery, struct secretsmanager *manager, stru
         const char *name = delivery->set->secrets[i];
         struct secret secret = {.version.id = ""};
 
+        ask_ahead(delivery, manager, i, false);
         result = secretsmanager_get(manager, name, &secret, err);
         if (result == 0) {
             delivery->origins[i] = secret.version;
             note_region(delivery, manager, &secret.version);
-            log_event(LOG_LEVEL_INFO, "secret", log_s("secret", secret.version.arn),
-                      log_s("version_id", secret.version.id),
+            log_event(LOG_LEVEL_INFO, "secret", log_s("set", delivery_name(delivery)),
+                      log_s("secret", secret.version.arn), log_s("version_id", secret.version.id),
                       log_s("region", secret.version.region));
             result = bundle_add(&delivery->bundle, buf_bytes(&secret.document), name, err);
         }

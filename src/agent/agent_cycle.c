@@ -10,7 +10,8 @@
 
 enum {
     MARGIN_MS = 1000, /* nobody begins anything with less than that */
-    REST_SHARE = 8    /* nor with less than that of a set's time, where enclaves were asked */
+    REST_SHARE = 8,   /* nor with less than that of a set's time, where enclaves were asked */
+    SHARES_MAX = 32   /* a smaller share of the time that is left helps nobody */
 };
 
 /* The edge: an error is printed here, and becomes an exit status. */
@@ -54,24 +55,25 @@ static int take_turns(struct agent *agent, struct secretsmanager *manager, struc
 {
     const int64_t deadline = young->deadline;
     const size_t count = agent->config->set_count;
-    bool more[CONFIG_SETS_MAX];
+    struct agent_set *sets = agent->sets;
     size_t open = 0, left, i;
     int highest = 0, status;
 
     for (i = 0; i < count; i++)
-        open += more[i] = agent->sets[i].due;
+        open += sets[i].open = sets[i].due;
     while (open > 0) {
         left = open;
         for (i = 0; i < count; i++) {
-            if (!more[i])
+            if (!sets[i].open)
                 continue;
-            aws->deadline = clock_share(deadline, left--);
-            more[i] = deliver_by(agent, i, manager, aws->deadline, deadline) &&
-                      clock_left(deadline) > MARGIN_MS;
-            if (more[i])
+            aws->deadline = clock_share(deadline, left < SHARES_MAX ? left : SHARES_MAX);
+            left--;
+            sets[i].open = deliver_by(agent, i, manager, aws->deadline, deadline) &&
+                           clock_left(deadline) > MARGIN_MS;
+            if (sets[i].open)
                 continue;
             open--;
-            status = agent->sets[i].due ? 0 : conclude(&agent->sets[i], young);
+            status = sets[i].due ? 0 : conclude(&sets[i], young);
             highest = status > highest ? status : highest;
         }
     }
@@ -153,7 +155,7 @@ void agent_forget(struct agent *agent)
 
     credentials_free(agent->kept.credentials);
     agent->kept = (struct aws_kept){0};
-    for (i = 0; i < CONFIG_SETS_MAX; i++) {
+    for (i = 0; i < agent->config->set_count; i++) {
         agent->sets[i].refused.times = 0;
         agent->sets[i].describe_after = 0;
     }

@@ -20,7 +20,7 @@ struct attest_trust {
     size_t root_count;
     int64_t now;    /* seconds since 1970 */
     int64_t leeway; /* seconds that a document may seem to come from the future */
-    bool fresh;     /* it echoes our nonce, so that dates that do not fit tell of clocks */
+    bool fresh;     /* it is of this exchange, so that dates that do not fit tell of clocks */
 };
 
 /*

@@ -23,17 +23,34 @@
 
 enum {
     ANSWER_MAX = 512 * 1024,
+    KEPT_ANSWER_MAX = 128 * 1024, /* twice the largest secret; a longer one is asked for alone */
     MAX_ATTEMPTS = 3,
     /* Credentials are asked for again where they have less life left than this, or than this share
        of what they had. */
     RENEW_S = 15 * 60,
     RENEW_SHARE = 4,
-    SPENT_S = 30 /* what has less than this is of no use any more */
+    SPENT_S = 30, /* what has less than this is of no use any more */
+    /* Of locked memory: a connection more, an ordinary answer, and what else a set needs. */
+    ROOM_CONNECTION = 56 * 1024,
+    ROOM_ANSWER = 16 * 1024,
+    ROOM_REST = 128 * 1024
+};
+
+/* An answer that came before its call. */
+struct foreseen {
+    struct foreseen *next;
+    const char *target;
+    struct http_response response;
+    char region[REGION_MAX];
+    char object[]; /* these three tell the call */
 };
 
 struct client {
     const struct aws *aws;
     struct http *http;
+    struct foreseen *foreseen;
+    size_t at_once;                  /* calls side by side */
+    size_t connections;              /* that were needed so far */
     struct credentials *credentials; /* NULL before the first request */
     struct proxy proxy;
     struct retry_quota quota;
@@ -84,6 +101,8 @@ struct client *client_new(const struct aws *aws, struct err *err)
         return NULL;
     }
     client->aws = aws;
+    client->at_once = CLIENT_AHEAD;
+    client->connections = 1;
     client->clock.skew_s = aws->kept ? aws->kept->skew_s : 0;
     if (check_switches(aws, err) == 0 && client_attempts(aws, &client->max_attempts, err) == 0 &&
         proxy_read(&client->proxy, aws, err) == 0)
@@ -114,20 +133,31 @@ static void keep_credentials(struct client *client)
 {
     struct aws_kept *kept = client->aws->kept;
 
-    if (!kept)
-        return;
-    kept->skew_s = client->clock.skew_s;
-    if (!client->credentials || client->refused || life_of(client, client->credentials) <= SPENT_S)
+    if (!kept || !client->credentials || client->refused ||
+        life_of(client, client->credentials) <= SPENT_S)
         return;
     credentials_free(kept->credentials);
     kept->credentials = client->credentials;
     client->credentials = NULL;
 }
 
+/* From a place in the list on. */
+static void forget_foreseen(struct foreseen **place)
+{
+    struct foreseen *foreseen;
+
+    while ((foreseen = *place)) {
+        *place = foreseen->next;
+        http_response_free(&foreseen->response);
+        arena_free(foreseen);
+    }
+}
+
 void client_free(struct client *client)
 {
     if (!client)
         return;
+    forget_foreseen(&client->foreseen);
     http_free(client->http);
     keep_credentials(client);
     credentials_free(client->credentials);
@@ -139,6 +169,7 @@ void client_renew(struct client *client)
     credentials_free(client->credentials);
     client->credentials = NULL;
     client->welcome = false;
+    forget_foreseen(&client->foreseen);
 }
 
 /*
@@ -170,10 +201,21 @@ static int find_credentials(struct client *client, struct err *err)
     return 0;
 }
 
-static int try_once(const struct client *client, const struct client_call *call,
-                    struct http_response *response, struct err *err)
+/* Where the answer to a call is kept; behind the last one: nowhere. */
+static struct foreseen **find_foreseen(const struct client *client, const struct client_call *call)
 {
-    const struct post request = {
+    struct foreseen *const *place = &client->foreseen;
+
+    while (*place && (strcmp((*place)->target, call->target) != 0 ||
+                      strcmp((*place)->object, call->object) != 0 ||
+                      strcmp((*place)->region, call->endpoint->region) != 0))
+        place = &(*place)->next;
+    return (struct foreseen **)place;
+}
+
+static struct post request_of(const struct client *client, const struct client_call *call)
+{
+    return (struct post){
         .aws = client->aws,
         .http = client->http,
         .proxy = &client->proxy,
@@ -187,8 +229,112 @@ static int try_once(const struct client *client, const struct client_call *call,
         .answer_max = ANSWER_MAX,
         .object = call->object,
     };
+}
 
-    return post(&request, response, err);
+static int try_once(const struct client *client, const struct client_call *call,
+                    struct http_response *response, struct err *err)
+{
+    const struct post request = request_of(client, call);
+    struct foreseen **place = find_foreseen(client, call), *foreseen = *place;
+
+    if (!foreseen)
+        return post(&request, response, 1, err);
+    *response = foreseen->response;
+    *place = foreseen->next;
+    arena_free(foreseen);
+    return 0;
+}
+
+/* Keeps an answer, if one came. */
+static void foresee(struct client *client, const struct client_call *call,
+                    struct http_response *response)
+{
+    const size_t size = strlen(call->object) + 1;
+    const bool came = response->result == HTTP_ANSWERED && response->status;
+    struct foreseen *foreseen = came ? arena_alloc(sizeof *foreseen + size, ARENA_WORK) : NULL;
+
+    if (!foreseen) {
+        http_response_free(response);
+        client->at_once -= client->at_once / 2;
+        return;
+    }
+    foreseen->next = client->foreseen;
+    foreseen->target = call->target;
+    foreseen->response = *response;
+    memcpy(foreseen->region, call->endpoint->region, sizeof foreseen->region);
+    memcpy(foreseen->object, call->object, size);
+    client->foreseen = foreseen;
+}
+
+const struct http_response *client_foreseen(const struct client *client,
+                                            const struct client_call *call)
+{
+    struct foreseen *foreseen = *find_foreseen(client, call);
+
+    return foreseen ? &foreseen->response : NULL;
+}
+
+bool client_may_ahead(const struct client *client)
+{
+    return client->welcome && client->at_once > 1;
+}
+
+/* Of the answers that are left, the last ones: older ones are of calls that nobody came to. */
+static void forget_old(struct client *client)
+{
+    struct foreseen **place = &client->foreseen;
+    size_t i;
+
+    for (i = 0; i < CLIENT_AHEAD && *place; i++)
+        place = &(*place)->next;
+    forget_foreseen(place);
+}
+
+/* For how many of so many calls there is memory, beside all that comes of them. */
+static size_t room_for(const struct client *client, size_t count)
+{
+    size_t more;
+
+    for (; count > 1; count--) {
+        more = count > client->connections ? count - client->connections : 0;
+        if (arena_has_room(more * ROOM_CONNECTION + count * ROOM_ANSWER + ROOM_REST))
+            break;
+    }
+    return count;
+}
+
+struct ahead {
+    const struct client_call *calls[CLIENT_AHEAD];
+    struct post posts[CLIENT_AHEAD];
+    struct http_response responses[CLIENT_AHEAD];
+};
+
+void client_ahead(struct client *client, const struct client_call *calls, size_t count)
+{
+    struct ahead *ahead = arena_alloc(sizeof *ahead, ARENA_WORK);
+    struct err ignored; /* each is asked for again */
+    size_t i, asked = 0;
+
+    forget_old(client);
+    for (i = 0; ahead && i < count && asked < client->at_once; i++) {
+        if (*find_foreseen(client, &calls[i]))
+            continue;
+        ahead->calls[asked] = &calls[i];
+        ahead->posts[asked] = request_of(client, &calls[i]);
+        ahead->posts[asked++].answer_max = KEPT_ANSWER_MAX;
+    }
+    asked = room_for(client, asked);
+    if (asked > 1) {
+        log_event(LOG_LEVEL_INFO, "side_by_side", log_n("requests", (int64_t)asked));
+        (void)post(ahead->posts, ahead->responses, asked, &ignored);
+        for (i = 0; i < asked; i++)
+            foresee(client, ahead->calls[i], &ahead->responses[i]);
+        if (asked > client->connections)
+            client->connections = asked;
+        if (!arena_has_room(ROOM_REST)) /* they are larger than most */
+            forget_foreseen(&client->foreseen);
+    }
+    arena_free(ahead);
 }
 
 static bool same_text(const char *a, const char *b)
@@ -278,16 +424,21 @@ static int perform(struct client *client, const struct client_call *call,
             return -1;
         if (response->result == HTTP_ANSWERED && response->status == 200) {
             retry_succeeded(&retry);
+            client->at_once += client->at_once < CLIENT_AHEAD;
             note_clock(client, response->date);
             return 0;
         }
         aws_error_read(&refusal->error, response);
         class = retry_classify(response, refusal->error.code);
+        if (class & RETRY_THROTTLED)
+            client->at_once -= client->at_once / 2;
         again = mend(client, &refusal->error, &mended) && !client->aws->once;
-        if (again)
+        if (again) {
             retry.attempt++;
-        else
+            forget_foreseen(&client->foreseen); /* what was asked as wrongly */
+        } else {
             again = retry_wait(&retry, class, response, refusal->error.text);
+        }
     } while (again);
     refusal->credentials = client->credentials->source;
     refusal->tries = retry.attempt;
@@ -308,6 +459,8 @@ int client_perform(struct client *client, const struct client_call *call,
         return err_set(err, ERR_DEADLINE, call->object, "no time was left to ask AWS for it");
     client->clock.learned = 0;
     result = perform(client, call, response, refusal, err);
+    if (aws->kept)
+        aws->kept->skew_s = client->clock.skew_s;
     if (result == 0) {
         client->welcome = true;
         client->refused = false;

@@ -173,7 +173,11 @@ enum err_code transport_means(const struct http_response *response)
 {
     switch (response->result) {
     case HTTP_PROXY_REFUSED: return ERR_PROXY_REFUSED;
-    case HTTP_UNTRUSTED: return ERR_AWS_UNTRUSTED;
+    case HTTP_UNTRUSTED:
+        return response->tls.verify == VERIFY_EXPIRED ||
+                       response->tls.verify == VERIFY_NOT_YET_VALID
+                   ? CAUSE_AWS_DATES
+                   : ERR_AWS_UNTRUSTED;
     case HTTP_TOO_LARGE: return ERR_AWS_ANSWER;
     case HTTP_ADDRESS_DENIED: return ERR_CONFIG;
     case HTTP_NO_MEMORY: return ERR_MEMORY_FULL;

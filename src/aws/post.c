@@ -6,6 +6,7 @@
 #include "aws/endpoint.h"
 #include "aws/proxy.h"
 #include "aws/sigv4.h"
+#include "base/arena.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "net/http.h"
@@ -36,8 +37,15 @@ static int sign(const struct post *post, struct sigv4_result *signature, struct 
     return 0;
 }
 
-static int send_signed(const struct post *post, const struct sigv4_result *signature,
-                       struct http_response *response, struct err *err)
+/* What a request points to. */
+struct posted {
+    struct sigv4_result signature;
+    struct http_header headers[HEADERS_MAX];
+    struct tls_policy tls;
+};
+
+static void write_request(struct http_request *request, struct posted *posted,
+                          const struct post *post)
 {
     const struct url *url = &post->endpoint->url;
     const struct http_header all[HEADERS_MAX] = {
@@ -45,19 +53,20 @@ static int send_signed(const struct post *post, const struct sigv4_result *signa
         {"Content-Type", post->content_type},
         {"X-Amz-Target", post->target},
         {"Accept", post->accept},
-        {"X-Amz-Date", post->credentials ? signature->date : NULL},
-        {"Authorization", (const char *)signature->authorization.data},
+        {"X-Amz-Date", post->credentials ? posted->signature.date : NULL},
+        {"Authorization", (const char *)posted->signature.authorization.data},
         {"X-Amz-Security-Token", post->credentials ? post->credentials->session_token : NULL},
     };
-    struct http_header headers[HEADERS_MAX];
-    const struct tls_policy tls = {
+    size_t i;
+
+    posted->tls = (struct tls_policy){
         .name = url->name, .anchors = post->aws->anchors, .profile = post->aws->profile};
-    struct http_request request = {
+    *request = (struct http_request){
         .method = "POST",
         .url = post->endpoint->text,
-        .headers = headers,
+        .headers = posted->headers,
         .body = post->body,
-        .tls = url->tls ? &tls : NULL,
+        .tls = url->tls ? &posted->tls : NULL,
         .proxy = proxy_for(post->proxy, url),
         .address_allowed = url->tls ? NULL : url_address_is_loopback,
         .body_max = post->answer_max,
@@ -65,21 +74,30 @@ static int send_signed(const struct post *post, const struct sigv4_result *signa
         .total_ms = TOTAL_MS,
         .deadline = post->aws->deadline,
     };
-    size_t i;
-
     for (i = 0; i < HEADERS_MAX; i++)
         if (all[i].value)
-            headers[request.header_count++] = all[i];
-    return http_perform(post->http, &request, response, 1, err);
+            posted->headers[request->header_count++] = all[i];
 }
 
-int post(const struct post *post, struct http_response *response, struct err *err)
+int post(const struct post *posts, struct http_response *responses, size_t count, struct err *err)
 {
-    struct sigv4_result signature = {0};
-    int r = post->credentials ? sign(post, &signature, err) : 0;
+    struct http_request *requests;
+    struct posted *posted = arena_alloc(count * (sizeof *posted + sizeof *requests), ARENA_WORK);
+    size_t i;
+    int r = 0;
 
+    if (!posted)
+        return err_set(err, ERR_MEMORY_FULL, posts->object, "no room for the request");
+    requests = (void *)(posted + count);
+    for (i = 0; i < count && r == 0; i++) {
+        if (posts[i].credentials)
+            r = sign(&posts[i], &posted[i].signature, err);
+        write_request(&requests[i], &posted[i], &posts[i]);
+    }
     if (r == 0)
-        r = send_signed(post, &signature, response, err);
-    sigv4_free(&signature);
+        r = http_perform(posts->http, requests, responses, count, err);
+    for (i = 0; i < count; i++)
+        sigv4_free(&posted[i].signature);
+    arena_free(posted);
     return r;
 }

@@ -32,7 +32,10 @@ struct post {
     const char *object; /* what is asked for, of errors */
 };
 
-/* As http_perform(). ERR_MEMORY_FULL where there is no room for the signature. */
-int post(const struct post *post, struct http_response *response, struct err *err);
+/*
+ * Performs so many, all by the first one's http: as http_perform(). ERR_MEMORY_FULL where there is
+ * no room for the signatures.
+ */
+int post(const struct post *posts, struct http_response *responses, size_t count, struct err *err);
 
 #endif

@@ -26,6 +26,7 @@ struct secretsmanager {
     char down[REGION_MAX]; /* such a one that could not be reached; "": none yet */
     size_t fallback;       /* asked instead of it, counted from 1; 0: it is asked */
     struct err why;        /* that could not be reached */
+    struct err replica;    /* nor the last fallback; ERR_NONE: it could, or was not asked */
     const char *described; /* the last secret that AWS described: that one exists */
 };
 
@@ -33,7 +34,6 @@ struct secretsmanager {
 struct question {
     const struct operation *operation;
     const char *secret_id;        /* as it is configured */
-    char id[SECRET_ARN_MAX];      /* as the region knows it */
     struct http_response *answer; /* the body is the caller's, whatever comes of it */
     bool down;                    /* the region cannot be reached, or fails */
 };
@@ -76,6 +76,11 @@ void secretsmanager_free(struct secretsmanager *manager)
 const struct err *secretsmanager_why(const struct secretsmanager *manager)
 {
     return &manager->why;
+}
+
+const struct err *secretsmanager_replica_why(const struct secretsmanager *manager)
+{
+    return &manager->replica;
 }
 
 void secretsmanager_renew(struct secretsmanager *manager)
@@ -142,26 +147,48 @@ static void say_which(struct err *err, const struct config *config)
                                            : "AWSCURRENT");
 }
 
+/* A call, with all that it points to. Not to be copied. */
+struct prepared {
+    char id[SECRET_ARN_MAX]; /* the secret's, as the region knows it */
+    struct aws_endpoint endpoint;
+    struct buf body;
+};
+
+/* For the region that is asked. The body is to be freed, whatever comes of it. */
+static int prepare(struct prepared *prepared, const struct secretsmanager *manager,
+                   const struct operation *operation, const char *secret_id, struct err *err)
+{
+    const struct aws *aws = &manager->aws;
+    const char *region = aws->region ? aws->region : manager->own;
+
+    prepared->body = (struct buf){.tag = ARENA_WORK};
+    region_move(prepared->id, sizeof prepared->id, secret_id, region);
+    if (endpoint_resolve(&prepared->endpoint, aws, ENDPOINT_SECRETSMANAGER, region, err) < 0)
+        return -1;
+    if (append_body(&prepared->body, operation, prepared->id, aws->config) < 0)
+        return err_set(err, ERR_MEMORY_FULL, secret_id, "no room for the request");
+    return 0;
+}
+
+static struct client_call call_of(const struct prepared *prepared,
+                                  const struct operation *operation)
+{
+    return (struct client_call){operation->target, operation->step, prepared->id,
+                                &prepared->endpoint, buf_bytes(&prepared->body)};
+}
+
 /* Asks one region, until its share of the time is over. */
 static int ask_region(struct secretsmanager *manager, struct question *question, struct err *err)
 {
-    struct buf body = {.tag = ARENA_WORK};
     struct client_refusal refusal;
-    struct aws_endpoint endpoint;
-    struct client_call call = {
-        question->operation->target, question->operation->step, question->id, &endpoint, {0}};
+    struct prepared prepared;
+    struct client_call call;
     const struct config *config = manager->aws.config;
-    const char *region = manager->aws.region ? manager->aws.region : manager->own;
     bool absent;
-    int r = -1;
+    int r = prepare(&prepared, manager, question->operation, question->secret_id, err);
 
-    region_move(question->id, sizeof question->id, question->secret_id, region);
-    if (endpoint_resolve(&endpoint, &manager->aws, ENDPOINT_SECRETSMANAGER, region, err) < 0)
-        return -1;
-    if (append_body(&body, question->operation, question->id, config) < 0) {
-        (void)err_set(err, ERR_MEMORY_FULL, question->secret_id, "no room for the request");
-    } else {
-        call.body = buf_bytes(&body);
+    if (r == 0) {
+        call = call_of(&prepared, question->operation);
         r = client_perform(manager->client, &call, question->answer, &refusal, err);
         question->down = r > 0 && refusal.down;
         absent = r > 0 && refusal.error.means == ERR_SECRET_NOT_FOUND &&
@@ -175,7 +202,7 @@ static int ask_region(struct secretsmanager *manager, struct question *question,
         if (absent)
             say_which(err, config);
     }
-    buf_free(&body);
+    buf_free(&prepared.body);
     return r;
 }
 
@@ -189,6 +216,13 @@ static size_t next_fallback(const struct secretsmanager *manager)
         if (strcmp(config->fallback_regions[at++], manager->own) != 0)
             return at;
     return 0;
+}
+
+static void name_region(struct secretsmanager *manager)
+{
+    const size_t fallback = manager->fallback;
+
+    manager->aws.region = fallback ? manager->aws.config->fallback_regions[fallback - 1] : NULL;
 }
 
 static void log_failure(const struct secretsmanager *manager, size_t next, const struct err *err)
@@ -208,14 +242,13 @@ static void log_failure(const struct secretsmanager *manager, size_t next, const
  */
 static int ask_regions(struct secretsmanager *manager, struct question *question, struct err *err)
 {
-    const char *const *regions = manager->aws.config->fallback_regions;
     const int64_t deadline = manager->whole->deadline;
     bool rest = false;
     size_t next;
 
     for (;;) {
         next = rest ? 0 : next_fallback(manager);
-        manager->aws.region = manager->fallback ? regions[manager->fallback - 1] : NULL;
+        name_region(manager);
         manager->aws.deadline = next ? deadline - clock_left(deadline) / 2 : deadline;
         if (ask_region(manager, question, err) == 0)
             return 0;
@@ -243,19 +276,31 @@ static bool is_denied(const struct err *err)
            err->code == ERR_KMS_DENIED;
 }
 
+/* Finds out which region is asked for a secret. */
+static int turn_to(struct secretsmanager *manager, const char *secret_id, struct err *err)
+{
+    manager->aws = *manager->whole;
+    if (region_resolve(&manager->aws, secret_id, manager->own, err) < 0)
+        return -1;
+    if (strcmp(manager->down, manager->own) != 0)
+        manager->fallback = 0;
+    name_region(manager);
+    return 0;
+}
+
 /* Asks AWS for one thing. What is wrong with a fallback speaks against nothing that is installed;
  * only, one can do without a description. */
 static int ask_aws(struct secretsmanager *manager, struct question *question, struct err *err)
 {
-    manager->aws = *manager->whole;
-    if (region_resolve(&manager->aws, question->secret_id, manager->own, err) < 0)
+    manager->replica.code = ERR_NONE;
+    if (turn_to(manager, question->secret_id, err) < 0)
         return -1;
-    if (strcmp(manager->down, manager->own) != 0)
-        manager->fallback = 0;
     if (ask_regions(manager, question, err) == 0)
         return 0;
-    if (manager->fallback && !(question->operation == &describe_secret && is_denied(err)))
+    if (manager->fallback && !(question->operation == &describe_secret && is_denied(err))) {
+        manager->replica = *err;
         *err = manager->why;
+    }
     return -1;
 }
 
@@ -279,7 +324,7 @@ int secretsmanager_describe(struct secretsmanager *manager, const char *secret_i
 {
     const struct config *config = manager->aws.config;
     struct http_response response = {0};
-    struct question question = {&describe_secret, secret_id, "", &response, false};
+    struct question question = {&describe_secret, secret_id, &response, false};
     const size_t before = shortage_look();
     int r;
 
@@ -309,7 +354,7 @@ int secretsmanager_get(struct secretsmanager *manager, const char *secret_id, st
                        struct err *err)
 {
     struct http_response response = {0};
-    struct question question = {&get_secret_value, secret_id, "", &response, false};
+    struct question question = {&get_secret_value, secret_id, &response, false};
     const size_t before = shortage_look();
     int r;
 
@@ -323,6 +368,84 @@ int secretsmanager_get(struct secretsmanager *manager, const char *secret_id, st
         secret_free(secret);
     http_response_free(&response);
     return r < 0 ? shortage_blame(before, secret_id, err) : 0;
+}
+
+static const struct operation *operation_of(const struct secret_question *question)
+{
+    return question->describes ? &describe_secret : &get_secret_value;
+}
+
+/* Makes the calls ready for the regions that they are for; how many. */
+static size_t prepare_all(struct secretsmanager *manager, struct prepared *prepared,
+                          struct client_call *calls, const struct secret_question *questions,
+                          size_t count)
+{
+    const size_t fallback = manager->fallback;
+    struct err ignored; /* who is asked in its turn says it */
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        const struct operation *operation = operation_of(&questions[i]);
+
+        manager->fallback = fallback;
+        if (turn_to(manager, questions[i].secret_id, &ignored) < 0 ||
+            prepare(&prepared[i], manager, operation, questions[i].secret_id, &ignored) < 0)
+            break;
+        calls[i] = call_of(&prepared[i], operation);
+    }
+    manager->fallback = fallback;
+    return i;
+}
+
+/* The answer that waits for a question, NULL: none. */
+static const struct http_response *foreseen(struct secretsmanager *manager,
+                                            const struct secret_question *question)
+{
+    const struct http_response *response = NULL;
+    struct prepared prepared = {.id = ""};
+    struct client_call call;
+
+    if (prepare_all(manager, &prepared, &call, question, 1) == 1)
+        response = client_foreseen(manager->client, &call);
+    buf_free(&prepared.body);
+    return response;
+}
+
+bool secretsmanager_may_ahead(struct secretsmanager *manager,
+                              const struct secret_question *question)
+{
+    return client_may_ahead(manager->client) && !foreseen(manager, question);
+}
+
+void secretsmanager_foresee(struct secretsmanager *manager, const char *secret_id,
+                            char id[SECRET_VERSION_MAX])
+{
+    const struct secret_question question = {secret_id, true};
+    const struct http_response *response = manager->fallback ? NULL : foreseen(manager, &question);
+    struct secret_version version = {.id = ""};
+    struct err ignored;
+
+    if (response && response->status == 200)
+        (void)answer_read_version(&version, manager->aws.config, buf_bytes(&response->body),
+                                  secret_id, &ignored);
+    memcpy(id, version.id, sizeof version.id);
+}
+
+void secretsmanager_ahead(struct secretsmanager *manager, const struct secret_question *questions,
+                          size_t count)
+{
+    struct prepared *prepared = arena_alloc(SECRETS_AHEAD * sizeof *prepared, ARENA_WORK);
+    struct client_call calls[SECRETS_AHEAD];
+    size_t i;
+
+    if (!prepared)
+        return;
+    count = prepare_all(manager, prepared, calls, questions, count);
+    manager->aws.deadline = clock_share(manager->whole->deadline, 2);
+    client_ahead(manager->client, calls, count);
+    for (i = 0; i < SECRETS_AHEAD; i++)
+        buf_free(&prepared[i].body);
+    arena_free(prepared);
 }
 
 void secret_free(struct secret *secret)

@@ -3,6 +3,7 @@
 #define AWS_SECRETSMANAGER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "aws/region.h"
 #include "base/buf.h"
@@ -42,6 +43,9 @@ void secretsmanager_free(struct secretsmanager *manager);
 
 const struct err *secretsmanager_why(const struct secretsmanager *manager);
 
+/* Beside that error, what was wrong with the last fallback; ERR_NONE: none was asked. */
+const struct err *secretsmanager_replica_why(const struct secretsmanager *manager);
+
 /* The next request has the credentials resolved anew. */
 void secretsmanager_renew(struct secretsmanager *manager);
 
@@ -65,5 +69,30 @@ int secretsmanager_describe(struct secretsmanager *manager, const char *secret_i
 int secretsmanager_get(struct secretsmanager *manager, const char *secret_id, struct secret *secret,
                        struct err *err);
 void secret_free(struct secret *secret);
+
+/*
+ * Several questions at once, SECRETS_AHEAD at most: what secretsmanager_describe() and
+ * secretsmanager_get() are going to be asked. The answers wait for that, which goes on as if they
+ * had come then: what is to be tried again is, one after the other. Takes half of the time that is
+ * left at most. Fewer are asked where AWS throttles, or does not answer.
+ */
+#define SECRETS_AHEAD 8
+struct secret_question {
+    const char *secret_id;
+    bool describes;
+};
+void secretsmanager_ahead(struct secretsmanager *manager, const struct secret_question *questions,
+                          size_t count);
+
+/*
+ * Whether there is a use for it before that question: its answer does not wait, AWS has taken the
+ * credentials, and takes more than one request at a time.
+ */
+bool secretsmanager_may_ahead(struct secretsmanager *manager,
+                              const struct secret_question *question);
+
+/* The id in a description that waits for its question, "": none does, or it is a replica's. */
+void secretsmanager_foresee(struct secretsmanager *manager, const char *secret_id,
+                            char id[SECRET_VERSION_MAX]);
 
 #endif

@@ -110,7 +110,7 @@ static int try_once(struct call *call, struct http_response *response, struct er
     if (make_body(call, err) < 0)
         return -1;
     request.body = buf_bytes(&call->body);
-    return post(&request, response, err);
+    return post(&request, response, 1, err);
 }
 
 static enum retry_class classify(const struct http_response *response, const char *code)

@@ -30,6 +30,7 @@
 #endif
 
 enum {
+    PAGE_LEAST = 4096,
     GUARD_SIZE = 64 * 1024, /* a multiple of any page size */
     STACK_SIZE = STACK_KIB * 1024,
     HEAP_CAP = 4 * 1024 * 1024,
@@ -154,6 +155,20 @@ void arena_free(void *memory)
     pthread_mutex_unlock(&arena.mutex);
 }
 
+bool arena_has_room(size_t size)
+{
+    const bool preferred = arena.lock_preferred;
+    bool room;
+
+    pthread_mutex_lock(&arena.mutex);
+    arena_guard();
+    arena.lock_preferred = preferred && !arena.locked;
+    room = heap_reserve(&arena.heap, size) == 0;
+    arena.lock_preferred = preferred;
+    pthread_mutex_unlock(&arena.mutex);
+    return room;
+}
+
 void arena_stats(struct arena_stats *stats)
 {
     pthread_mutex_lock(&arena.mutex);
@@ -171,12 +186,32 @@ size_t arena_secret_prefix(const void *text, size_t len)
     return run;
 }
 
+/*
+ * Secret memory that nobody has touched is zero, and to zero it would have the kernel make it
+ * first, page by page: MAP_POPULATE does not help there. Other memory is made when it is locked,
+ * and may be swapped out where it is not.
+ */
+static void wipe_touched(char *memory, size_t len)
+{
+    const size_t page = (size_t)getpagesize();
+    unsigned char there[HEAP_CAP / PAGE_LEAST];
+    size_t at;
+
+    if (arena.fd < 0 || mincore(memory, len, there) < 0) {
+        wipe(memory, len);
+        return;
+    }
+    for (at = 0; at < len; at += page)
+        if (there[at / page] & 1)
+            wipe(memory + at, page);
+}
+
 /* Not under the mutex: this must come to an end even where another thread holds it. */
 void arena_wipe(void)
 {
     atomic_store(&arena.wiped, true);
     redzone_open(arena.heap.base, arena.heap.size);
-    wipe(arena.heap.base, arena.heap.size);
+    wipe_touched(arena.heap.base, arena.heap.size);
 }
 
 /* A file of secret memory for stack and heap, or -1 where the kernel has none. */
@@ -306,6 +341,6 @@ int arena_thread_join(struct err *err)
         return err_set_errno(err, ERR_SYSTEM, "thread", "cannot join");
     }
     redzone_open(arena.stack, STACK_SIZE);
-    wipe(arena.stack, STACK_SIZE);
+    wipe_touched(arena.stack, STACK_SIZE);
     return 0;
 }

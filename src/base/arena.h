@@ -54,6 +54,12 @@ void *arena_realloc(void *memory, size_t size, enum arena_tag tag);
 /* Wipes and frees; NULL is allowed. */
 void arena_free(void *memory);
 
+/*
+ * Whether there is so much for one who could do with less. With lock_preferred, too, no memory is
+ * left unlocked for that, unless some is already.
+ */
+bool arena_has_room(size_t size);
+
 /* Runs work(argument) on a thread whose stack lies in the arena. One at a time. ERR_SYSTEM. */
 int arena_thread_start(void (*work)(void *), void *argument, struct err *err);
 

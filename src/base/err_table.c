@@ -367,6 +367,10 @@ const struct err_cause err_causes[ERR_CAUSES - ERR_CODES] = {
         {"no_route_ipv4", ERR_NO_ROUTE,
          "Give the subnet a NAT gateway or a VPC endpoint for Secrets Manager, or set HTTPS_PROXY; "
          "on a host of IPv6 alone set AWS_USE_DUALSTACK_ENDPOINT=true."},
+    [CAUSE_AWS_DATES - ERR_CODES] = {"aws_dates", ERR_AWS_UNTRUSTED,
+                                     "Set this host's clock: check chrony, or the Time Sync "
+                                     "Service at 169.254.169.123. If it is right, see who answers "
+                                     "there."},
     [CAUSE_NOT_AWS - ERR_CODES] =
         {"not_aws", ERR_AWS_DENIED,
          "This is no answer of AWS's: have the proxy or firewall on the way let requests to this "

@@ -119,11 +119,6 @@ static struct block *grow(struct heap *heap, size_t size)
     return block;
 }
 
-int heap_reserve(struct heap *heap, size_t size)
-{
-    return grow(heap, size) ? 0 : -1;
-}
-
 static struct block *find_free(const struct heap *heap, size_t size)
 {
     struct block *block = heap->last ? (struct block *)(void *)heap->base : NULL;
@@ -131,6 +126,11 @@ static struct block *find_free(const struct heap *heap, size_t size)
     while (block && (block->state != BLOCK_FREE || block->size < size))
         block = block_after(heap, block);
     return block;
+}
+
+int heap_reserve(struct heap *heap, size_t size)
+{
+    return find_free(heap, size) || grow(heap, size) ? 0 : -1;
 }
 
 static void account(struct heap *heap, const struct block *block, bool used)

@@ -23,7 +23,7 @@ void *heap_realloc(struct heap *heap, void *memory, size_t size, enum arena_tag 
 void heap_free(struct heap *heap, void *memory);
 size_t heap_secret_prefix(const struct heap *heap, const void *text, size_t len);
 
-/* Has so much more backed for blocks to come: 0, or -1. */
+/* Has enough backed for one block of that size: 0, or -1. */
 int heap_reserve(struct heap *heap, size_t size);
 
 #endif

@@ -24,11 +24,11 @@ enum { ASIDE_MS = PATIENCE_MS + 500, OPEN_MS = 3000, LOG_PATH_MAX = 1024 };
 /* Where lines go. What stands here is its aside's alone, but for the count. */
 struct outlet {
     struct aside aside;
-    int fd;                  /* -1: none */
-    char path[LOG_PATH_MAX]; /* to be opened again after it was renamed; "": never */
+    int fd;     /* -1: none */
+    char *path; /* of LOG_PATH_MAX: to be opened again after it was renamed; "": never */
     struct next {
         int fd;
-        char path[LOG_PATH_MAX];
+        char *path;     /* of LOG_PATH_MAX */
     } next;             /* opened, and in use once who asked for it agrees: it may have given up */
     atomic_bool agreed; /* to next */
     bool full;          /* nobody reads */
@@ -36,8 +36,9 @@ struct outlet {
     atomic_size_t lost; /* lines, since the last one that went out there */
 };
 
-static struct outlet standard_error = {.aside = ASIDE, .fd = STDERR_FILENO, .next.fd = -1};
-static struct outlet file = {.aside = ASIDE, .fd = -1, .next.fd = -1};
+static char file_path[LOG_PATH_MAX], next_path[LOG_PATH_MAX];
+static struct outlet standard_error = {.aside = ASIDE, .fd = STDERR_FILENO, .path = ""};
+static struct outlet file = {.aside = ASIDE, .fd = -1, .path = file_path, .next = {-1, next_path}};
 
 static struct {
     struct log_options options;
@@ -166,7 +167,7 @@ static int settle(void *user, struct bytes unused)
     outlet->fd = outlet->next.fd;
     outlet->next.fd = -1;
     outlet->full = outlet->torn = false;
-    memcpy(outlet->path, outlet->next.path, sizeof outlet->path);
+    memcpy(outlet->path, outlet->next.path, LOG_PATH_MAX);
     if (before >= 0)
         close(before);
     return 0;
@@ -192,7 +193,7 @@ static int open_next(void *user, struct bytes path)
     struct next *next = &outlet->next;
 
     (void)settle(outlet, path);
-    if (path.len >= sizeof next->path) {
+    if (path.len >= LOG_PATH_MAX) {
         errno = ENAMETOOLONG;
         return -1;
     }
@@ -328,7 +329,7 @@ static bool repeats(const char *event, const struct log_field *fields)
     uint64_t hash;
     size_t i;
 
-    if (!memory || strcmp(event, "handshake") == 0)
+    if (!memory || strcmp(event, "handshake") == 0 || strcmp(event, "probed") == 0)
         return false;
     hash = meaning(event, fields);
     if (memory->now_count < LOG_MEMORY_MAX)

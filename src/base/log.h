@@ -67,8 +67,8 @@ void log_write(enum log_level level, const char *event, const struct log_field *
 /*
  * For a thread that does the same again and again. Each call begins a round. An event that came in
  * the round before too is logged at level debug, so that the log shows what has changed. Numbers,
- * reason and cause do not count as a change. Handshakes are always logged, since the log is their
- * record. NULL ends this. Zero-initialise the memory.
+ * reason and cause do not count as a change. Handshakes, whose news who shakes hands knows, and
+ * what sums up a round stay as they are. NULL ends this. Zero-initialise the memory.
  */
 #define LOG_MEMORY_MAX 512 /* events of a round; what is beyond them is said again */
 struct log_memory {

@@ -55,6 +55,17 @@ static void put_time(const struct sheet *sheet, const char *name, int64_t second
     put_row(sheet, name, text);
 }
 
+static void put_number(const struct sheet *sheet, const char *name, int64_t value)
+{
+    char text[24];
+
+    (void)snprintf(text, sizeof text, "%lld", (long long)value);
+    if (sheet->json)
+        json_put_number(sheet->writer, name, value);
+    else
+        put_row(sheet, name, text);
+}
+
 /* For people its beginning; absent is not empty. */
 static void put_bytes(const struct sheet *sheet, const char *name, struct bytes data)
 {
@@ -84,7 +95,8 @@ static void put_pcrs(const struct sheet *sheet, const struct attest_document *do
     }
 }
 
-static void put_document(const struct sheet *sheet, const struct attestation *attestation)
+static void put_document(const struct sheet *sheet, const struct attestation *attestation,
+                         int64_t now)
 {
     const struct attest_document *document = &attestation->document;
 
@@ -93,6 +105,7 @@ static void put_document(const struct sheet *sheet, const struct attestation *at
     put_flag(sheet, "other_root", attestation->root.other);
     put_row(sheet, "module", document->module);
     put_time(sheet, "made", document->timestamp_ms / 1000);
+    put_number(sheet, "age_s", now - document->timestamp_ms / 1000);
     put_pcrs(sheet, document);
     put_flag(sheet, "instance", document->instance);
     put_flag(sheet, "debug",
@@ -108,6 +121,7 @@ void attest_print(struct json_writer *writer, const struct attested_view *view)
     const struct sheet sheet = {writer, view->config->json};
     const struct attestation *attestation = view->attestation;
     const struct err *err = &attestation->err;
+    const int64_t now = view->config->at == CONFIG_NOW ? clock_wall() : view->config->at;
     const bool proved = err->code == ERR_NONE;
 
     if (sheet.json)
@@ -118,10 +132,10 @@ void attest_print(struct json_writer *writer, const struct attested_view *view)
     if (view->config->at != CONFIG_NOW)
         put_time(&sheet, sheet.json ? "at" : "AS OF (--at)", view->config->at);
     put_flag(&sheet, "image_compared", view->config->attest_pcr_count > 0);
-    put_flag(&sheet, "nonce_is_ours", view->online && proved && attestation->document.nonce.data);
+    put_flag(&sheet, "nonce_is_ours", attestation->genuine && attestation->nonce_is_ours);
     put_row(&sheet, "binding", view->online && proved ? bindings[attestation->binding] : NULL);
     if (attestation->read)
-        put_document(&sheet, attestation);
+        put_document(&sheet, attestation, now);
     if (sheet.json)
         json_close(writer, '}');
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "doctor/doctor.h"
 
+#include <pthread.h>
+#include <stdio.h>
+
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -10,13 +13,19 @@
 #include "process/confine.h"
 #include "process/supervise.h"
 
+enum { LEFT_FOR_THE_END_MS = 2000 }; /* of what hangs: as supervise() has it */
+
 static struct doctor doctor; /* what was found is told at the deadline, too, by whoever is left */
 
+/* Once: who comes later, at the very deadline, waits for the end of the process. */
 static int print(void)
 {
+    static pthread_mutex_t once = PTHREAD_MUTEX_INITIALIZER;
     struct buf out = {.public = true};
-    const bool good = doctor_write(&doctor, doctor.config && doctor.config->json, &out);
+    bool good;
 
+    pthread_mutex_lock(&once);
+    good = doctor_write(&doctor, output_json, &out);
     output_write(buf_bytes(&out));
     buf_free(&out);
     return output_status(!good);
@@ -41,7 +50,11 @@ static int examine(const struct work *work)
 
 int doctor_fail(const struct err *err)
 {
-    doctor_find(&doctor, DOCTOR_PROBLEM, err);
+    struct err found = *err;
+
+    if (!doctor.config)
+        (void)snprintf(found.subject, sizeof found.subject, "configuration");
+    doctor_find(&doctor, DOCTOR_PROBLEM, &found);
     return print();
 }
 
@@ -49,6 +62,7 @@ int doctor_fail(const struct err *err)
 int command_doctor(const struct config *config, unsigned needs)
 {
     struct config rest = *config;
+    int64_t left;
     int status;
 
     doctor.config = config;
@@ -58,7 +72,8 @@ int command_doctor(const struct config *config, unsigned needs)
     rest.memory_lock_preferred |= !doctor.locks;
     if (!doctor.locks)
         needs &= ~(unsigned)NEED_AWS; /* shared files hold keys: they are read into locked memory */
-    rest.deadline_ms = clock_left(doctor.deadline);
+    left = clock_left(doctor.deadline);
+    rest.deadline_ms = left - (left / 4 < LEFT_FOR_THE_END_MS ? left / 4 : LEFT_FOR_THE_END_MS);
     status = supervise(&rest, needs, examine, NULL);
     return status ? status : print(); /* who fails has printed */
 }

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/secrecy.h"
 #include "commands/commands.h"
+#include "commands/output.h"
 #include "config/config.h"
 #include "install/install_run_lock.h"
 #include "process/supervise.h"
@@ -216,8 +217,6 @@ static int put_line(void *unused, struct bytes line)
     return fs_write_all(STDOUT_FILENO, line);
 }
 
-static bool as_json; /* also where it takes too long */
-
 static void put_json(const struct health *health, struct buf *out)
 {
     struct json_writer writer = {.out = out};
@@ -236,7 +235,7 @@ static int say(const struct health *health)
     struct buf json = {.public = true};
     char line[sizeof health->reason + 16], shown[sizeof health->reason];
 
-    if (as_json)
+    if (output_json)
         put_json(health, &json);
     else if (health->bad)
         (void)snprintf(line, sizeof line, "unhealthy: %s\n",
@@ -244,7 +243,7 @@ static int say(const struct health *health)
     else
         (void)snprintf(line, sizeof line, "healthy\n");
     aside_start(&aside);
-    (void)aside_do(&aside, put_line, NULL, as_json ? buf_bytes(&json) : bytes_of_text(line),
+    (void)aside_do(&aside, put_line, NULL, output_json ? buf_bytes(&json) : bytes_of_text(line),
                    SAY_MS);
     buf_free(&json);
     return health->bad ? UNHEALTHY : 0;
@@ -270,6 +269,5 @@ int healthcheck_fail(const struct err *err)
 
 int command_healthcheck(const struct config *config, unsigned needs)
 {
-    as_json = config->json;
     return supervise(config, needs, healthcheck, NULL) == 0 ? 0 : UNHEALTHY;
 }

@@ -17,6 +17,7 @@
 #include "identity/bundle.h"
 #include "identity/report.h"
 #include "process/supervise.h"
+#include "x509/cert.h"
 
 enum { DOCUMENT_MAX = 1 << 20, PATH_TEXT_MAX = 1200, NOT_GOOD = 1 };
 
@@ -35,6 +36,8 @@ struct object {
     struct bundle bundle;
     struct installed facts;
     bool complete; /* an identity, not just a file with a certificate */
+    const char *purpose;
+    bool assumed;
 };
 
 static void mark_kept(struct report *report, const struct installed *facts)
@@ -99,7 +102,8 @@ static int inspect_object(struct inspection *inspection, const struct object *ob
         .now = inspection->now,
     };
     struct report *report = report_new(&request, object->source, err);
-    struct inspected inspected = {object->source, report, inspection->now};
+    struct inspected inspected = {object->source, report, inspection->now, object->purpose,
+                                  object->assumed};
 
     if (!report)
         return -1;
@@ -127,6 +131,29 @@ static int read_document(const char *path, struct buf *text, struct err *err)
     return result < 0 ? err_set_errno(err, CAUSE_FILE_UNREADABLE, path, "it cannot be read") : 0;
 }
 
+static void move_field(struct bundle *bundle, enum bundle_field from, enum bundle_field to)
+{
+    bundle->field[to] = bundle->field[from];
+    bundle->field[from] = (struct buf){0};
+    memcpy(bundle->source[to], bundle->source[from], sizeof bundle->source[to]);
+}
+
+/* A bare file does not say whose it is; its leaf may: one for servers alone is no client's. */
+static void settle_purpose(struct object *object)
+{
+    const unsigned usage =
+        object->bundle.usage & (CERT_EKU_SERVER_AUTH | CERT_EKU_CLIENT_AUTH | CERT_EKU_ANY);
+
+    if (object->complete || object->bundle.field[BUNDLE_CLIENT_CERT].len == 0)
+        return;
+    object->assumed = usage != CERT_EKU_SERVER_AUTH && usage != CERT_EKU_CLIENT_AUTH;
+    object->purpose = usage == CERT_EKU_SERVER_AUTH ? "server" : "client";
+    if (usage != CERT_EKU_SERVER_AUTH)
+        return;
+    move_field(&object->bundle, BUNDLE_CLIENT_CERT, BUNDLE_SERVER_CERT);
+    move_field(&object->bundle, BUNDLE_CLIENT_KEY, BUNDLE_SERVER_KEY);
+}
+
 static int read_object(const char *path, struct object *object, struct err *err)
 {
     struct buf text = {.tag = ARENA_DOCUMENT, .max = DOCUMENT_MAX};
@@ -137,6 +164,7 @@ static int read_object(const char *path, struct object *object, struct err *err)
     if (result == 0)
         result = bundle_add(&object->bundle, buf_bytes(&text), object->source, err);
     buf_free(&text);
+    settle_purpose(object);
     return result;
 }
 
@@ -170,6 +198,7 @@ static int compare_documents(struct inspection *inspection, struct err *err)
             reports[i] = report_new(&request, object.source, err);
         result = reports[i] ? 0 : -1;
         both[i].source = object.source;
+        both[i].assumed = object.assumed;
         both[i].report = reports[i];
         bundle_free(&object.bundle);
     }

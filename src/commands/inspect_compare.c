@@ -65,8 +65,9 @@ static void describe(const struct comparison *comparison, int i)
         names_of(&leaf->cert, names);
         inspect_key_text(&leaf->cert, key);
         clock_format(until, leaf->cert.not_after);
-        (void)snprintf(text, sizeof text, "%s: %s %s, %s%s, until %s", comparison->both[i].source,
-                       role_of(&comparison->both[i], leaf), subject, key, names, until);
+        (void)snprintf(text, sizeof text, "%s: %s%s %s, %s%s, until %s", comparison->both[i].source,
+                       role_of(&comparison->both[i], leaf),
+                       comparison->both[i].assumed ? " (assumed)" : "", subject, key, names, until);
     } else {
         (void)snprintf(text, sizeof text, "%s: no certificate but CAs'",
                        comparison->both[i].source);

@@ -117,6 +117,8 @@ void inspect_print_json(struct json_writer *writer, const struct inspected *insp
     json_put_text(writer, "code", report->verdict ? err_info(report->verdict)->name : NULL);
     json_put_text(writer, "cause", report->verdict ? err_cause(&verdict) : NULL);
     json_put_text(writer, "remedy", report->verdict ? err_remedy(&verdict) : NULL);
+    json_put_text(writer, "purpose", inspected->purpose);
+    json_put_bool(writer, "assumed", inspected->assumed);
     json_open(writer, "certificates", '[');
     for (i = 0; i < report->cert_count; i++)
         put_cert(writer, &report->certs[i], inspected->now);

@@ -150,6 +150,9 @@ void inspect_print_text(struct buf *out, const struct inspected *inspected)
     if (report->verdict != ERR_NONE)
         put(out, ": %s", err_info(report->verdict)->name);
     put(out, "\n");
+    if (inspected->purpose)
+        put(out, "taken for a %s's, %s\n", inspected->purpose,
+            inspected->assumed ? "as nothing in it says otherwise" : "by its extendedKeyUsage");
     for (i = 0; i < report->cert_count; i++)
         put_cert(out, &report->certs[i], inspected->now);
     put_keys(out, report);

@@ -7,6 +7,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 
+bool output_json;
 static int failed; /* the exit status of that; 0: all was written */
 
 void output_check(int result)

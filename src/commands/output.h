@@ -2,6 +2,8 @@
 #ifndef COMMANDS_OUTPUT_H
 #define COMMANDS_OUTPUT_H
 
+#include <stdbool.h>
+
 #include "base/bytes.h"
 
 /*
@@ -12,6 +14,10 @@ void output_write(struct bytes text);
 
 /* The same of what somebody else has written: result is 0, or -1 with errno. */
 void output_check(int result);
+
+/* Whether programs read the answer (--json), as far as that is known: also while the configuration
+ * is read. */
+extern bool output_json;
 
 /* The status of a command that would end with this one. */
 int output_status(int status);

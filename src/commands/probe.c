@@ -49,7 +49,9 @@ static int probe_with(const struct identity *identity, int64_t deadline,
         .endpoints = config->endpoints,
         .count = config->endpoint_count,
         .identity = identity,
-        .sessions = config->count > 1 && config->attest == ATTEST_OFF ? tls_cache_new() : NULL,
+        .sessions = config->count > 1
+                        ? tls_cache_new(tls_cache_room(config->endpoint_count, 1), TLS_CACHE_EVERY)
+                        : NULL,
         .parallel = config->request ? 1 : PARALLEL,
         .body_max = config->request ? REQUEST_BODY_MAX : HEALTH_BODY_MAX,
         .deadline = deadline,

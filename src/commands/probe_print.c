@@ -71,12 +71,13 @@ static const char *attestation(const struct probe_output *output, const struct p
 
     if (!attested->asked)
         return NULL;
-    return attestation_word(output->config, attested->code, attested->other_root);
+    return attestation_word(output->config, attested->code, attested->other_root[0]);
 }
 
 static void print_row(const struct probe_output *output, const struct endpoint *endpoint,
                       const struct probe *probe, const struct probe_answer *answer)
 {
+    const char *root = probe->attested.other_root;
     struct described cert;
     size_t i;
 
@@ -86,8 +87,9 @@ static void print_row(const struct probe_output *output, const struct endpoint *
               probe->handshake, CIPHER_WIDTH, probe->cipher, (long long)probe->dns_ms,
               (long long)probe->tcp_ms, (long long)probe->tls_ms, (long long)probe->first_byte_ms);
         if (probe->attested.asked)
-            print("  attestation: %s\n",
-                  probe->reason[0] ? probe->reason : attestation(output, probe));
+            print("  attestation: %s%s%s\n",
+                  probe->reason[0] ? probe->reason : attestation(output, probe),
+                  *root && !probe->reason[0] ? " by the root " : "", probe->reason[0] ? "" : root);
         return;
     }
     print("%-11s  %-*s  %s\n", probe_verdict_name(probe->verdict), output->width, endpoint->text,
@@ -144,6 +146,8 @@ static void put_probe(struct json_writer *json, const struct probe_output *outpu
         json_put_text(json, "reason", probe->reason);
     if (probe->attested.asked)
         json_put_text(json, "attestation", attestation(output, probe));
+    if (probe->attested.other_root[0])
+        json_put_text(json, "root", probe->attested.other_root);
     if (probe->status)
         json_put_number(json, "status", probe->status);
     if (probe->version)

@@ -119,6 +119,7 @@ static void put_endpoint(struct view *view, int endpoint)
     put_member(view, endpoint, "last", "last");
     put_member(view, endpoint, "last_at", "at");
     put_member(view, endpoint, "attestation", "attestation");
+    put_member(view, endpoint, "root", "by the root");
     put_member(view, endpoint, "attested_at", "attested at");
     put_window(view, endpoint, "1h");
     put_window(view, endpoint, "24h");

@@ -16,7 +16,7 @@ struct err;
  * the one table in options.c. It holds no secret, is parsed on the ordinary heap before the arena
  * exists, is valid as a whole or does not exist, and never changes afterwards.
  */
-#define CONFIG_SETS_MAX       16
+#define CONFIG_SETS_MAX       256
 #define CONFIG_SECRETS_MAX    16
 #define CONFIG_ENDPOINTS_MAX  1024
 #define CONFIG_SUB_MAX        64
@@ -155,6 +155,7 @@ struct config {
     int64_t deadline_ms;                 /* of fetch, and of each cycle of run */
     int64_t interval_ms;                 /* run: the most between two cycles */
     int64_t probe_interval_ms;           /* run: between two rounds of probes; 0: none */
+    int64_t probe_full_every;            /* run: which probe of an endpoint is a full handshake */
     struct wave waves[CONFIG_WAVES_MAX]; /* run; the last one's are a hundred */
     size_t wave_count;
     enum rollback_policy rollback_on_failure;

@@ -54,6 +54,13 @@ static bool is_roots(const struct err *err)
            strstr(err->reason, strerror(EACCES));
 }
 
+static bool is_of_dates(const struct err *err)
+{
+    return err->code == ERR_CERTIFICATE_EXPIRED || err->code == ERR_CERTIFICATE_NOT_YET_VALID ||
+           err->code == ERR_CERTIFICATE_ENDS || err->cause == CAUSE_CA_EXPIRED ||
+           err->cause == CAUSE_ENCLAVE_DATES;
+}
+
 /* Each thing is told of by itself; that the time is up, once. */
 static bool is_same(const struct err *a, const struct err *b)
 {
@@ -90,6 +97,10 @@ static void add(struct doctor *doctor, enum doctor_level level, const struct err
 
     if (is_roots(err)) {
         doctor_say(doctor, "only root can tell of %s", err->subject);
+        return;
+    }
+    if (doctor->clock_off && is_of_dates(err)) {
+        doctor_say(doctor, "the clock is too wrong to judge dates by: %s", err->subject);
         return;
     }
     pthread_mutex_lock(&mutex);
@@ -129,6 +140,14 @@ void doctor_say(struct doctor *doctor, const char *format, ...)
     va_end(arguments);
 }
 
+static bool is_about(const struct err *err, const char *subject)
+{
+    const size_t len = strlen(err->subject);
+
+    return !subject || (len > 0 && strncmp(err->subject, subject, len) == 0 &&
+                        (!subject[len] || subject[len] == '/'));
+}
+
 bool doctor_found(const struct doctor *doctor, enum err_code code, const char *subject)
 {
     size_t i, count = atomic_load(&doctor->count);
@@ -136,7 +155,7 @@ bool doctor_found(const struct doctor *doctor, enum err_code code, const char *s
     for (i = 0; i < count; i++)
         if (doctor->findings[i].level == DOCTOR_PROBLEM &&
             (code == ERR_NONE || doctor->findings[i].err.code == code) &&
-            (!subject || strcmp(doctor->findings[i].err.subject, subject) == 0))
+            is_about(&doctor->findings[i].err, subject))
             return true;
     return false;
 }

@@ -35,11 +35,14 @@ struct doctor {
     const struct config *config;
     const struct environment *environment;
     int64_t deadline; /* on clock_ms() */
+    bool ipv6;        /* an address of it leads beyond this host and its neighbours */
+    bool clock_off;   /* so far that no date can be judged by this host's clock */
     bool locks;       /* memory can be locked, or need not be: secrets may be looked at */
     bool (*runs)(const struct config *config, int64_t deadline, char *reason, size_t size);
     size_t room;                              /* that is looked at */
     char good[DOCTOR_ROOMS][DOCTOR_GOOD_MAX]; /* of each room, a line */
-    struct identity *secret[CONFIG_SETS_MAX]; /* a set's secrets, where they are good */
+    struct identity *secret[CONFIG_SETS_MAX]; /* a set's secrets, where they are good; */
+    enum err_code flaw[CONFIG_SETS_MAX];      /* else what is wrong with them */
     bool installed[CONFIG_SETS_MAX];          /* what is installed is good */
     struct doctor_finding findings[DOCTOR_FINDINGS_MAX];
     atomic_size_t count; /* may be read while others are found */
@@ -69,7 +72,8 @@ void doctor_advise(struct doctor *doctor, enum doctor_level level, const struct 
 /* Adds a clause to the room's line of what is good. */
 void doctor_say(struct doctor *doctor, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* Whether a problem of that code, or of any (ERR_NONE), was found; subject NULL: on whatever. */
+/* Whether a problem of that code, or of any (ERR_NONE), was found; of a subject or a directory that
+ * it lies in; NULL: on whatever. */
 bool doctor_found(const struct doctor *doctor, enum err_code code, const char *subject);
 
 void doctor_config(struct doctor *doctor);
@@ -77,6 +81,7 @@ void doctor_host(struct doctor *doctor);
 void doctor_memory(struct doctor *doctor); /* whether it can be locked: locks */
 void doctor_target(struct doctor *doctor);
 void doctor_files(struct doctor *doctor);
+void doctor_change(struct doctor *doctor); /* who is told of a change, and the service manager */
 void doctor_names(struct doctor *doctor);
 void doctor_aws(struct doctor *doctor);
 void doctor_identity(struct doctor *doctor);

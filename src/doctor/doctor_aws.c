@@ -20,7 +20,7 @@
 #include "identity/identity.h"
 #include "net/resolve.h"
 
-enum { SKEW_S = 30, AWS_SHARE = 2, NAMES_MAX = 8, PATIENCE_S = 2 };
+enum { SKEW_S = 30, DAY_S = 24 * 60 * 60, AWS_SHARE = 2, NAMES_MAX = 8, PATIENCE_S = 2 };
 
 /* ---- names */
 
@@ -46,8 +46,7 @@ struct asked {
 
 static void ask(struct asked *asked, const char *name)
 {
-    resolve_by(&asked->conf, name, asked->conf.no_aaaa ? AF_INET : AF_UNSPEC, NULL,
-               &asked->resolved);
+    resolve_by(&asked->conf, name, resolve_family(&asked->conf), NULL, &asked->resolved);
     resolve_explain(&asked->resolved, asked->said);
 }
 
@@ -63,13 +62,13 @@ static void ask_each(struct doctor *doctor, struct asked *asked, const char *nam
         asked->conf.servers[0] = all.servers[i];
         ask(asked, name);
         if (is_sound(asked->resolved.servers[0].said[0]) &&
-            is_sound(asked->resolved.servers[0].said[1]))
+            (!doctor->ipv6 || is_sound(asked->resolved.servers[0].said[1])))
             continue;
         (void)err_set(&err, ERR_DNS_FAILED, name, "%s", asked->said);
         doctor_advise(doctor, DOCTOR_WARNING, &err,
-                      "Ask it: dig @%s %s AAAA. Mend that server, or take it out of "
+                      "Ask it: dig @%s %s A %s AAAA. Mend that server, or take it out of "
                       "/etc/resolv.conf.",
-                      all.servers[i].text, name);
+                      all.servers[i].text, name, name);
     }
 }
 
@@ -90,7 +89,9 @@ static bool look_up(struct doctor *doctor, struct asked *asked, const char *name
         ask_each(doctor, asked, name);
         return true;
     }
-    (void)err_set(&err, ERR_DNS_FAILED, name, "%s", asked->said);
+    (void)err_set(&err, ERR_DNS_FAILED, name,
+                  asked->conf.search[0] ? "%s (for %.100s; search %.200s)" : "%s", asked->said,
+                  asked->resolved.name, asked->conf.search);
     doctor_find(doctor, DOCTOR_PROBLEM, &err);
     return false;
 }
@@ -130,8 +131,11 @@ struct visit {
     struct doctor *doctor;
     struct aws *aws;
     struct secretsmanager *manager;
+    struct proxy proxy;
     size_t set;
-    bool lost; /* for all that is to come: there are no credentials */
+    bool own;      /* the secret's own Region can be looked for, or by a proxy; */
+    bool fallback; /* one of fallback-region */
+    bool lost;     /* for all that is to come: there are no credentials */
 };
 
 static void find(struct visit *visit, const struct err *err)
@@ -146,28 +150,48 @@ static void find(struct visit *visit, const struct err *err)
     doctor_find(visit->doctor, DOCTOR_PROBLEM, &shown);
 }
 
-/* Whether there is a way to ask for it. */
-static bool look_at_way(struct visit *visit, const char *id)
+/* Whether there is a way to ask a Region. */
+static bool look_at_region(struct visit *visit, const struct aws *aws, const char *region, bool say)
 {
     struct aws_endpoint endpoint;
-    struct proxy proxy;
-    char region[REGION_MAX];
-    struct err err;
     const struct http_proxy *by;
+    struct err err;
 
-    if (region_resolve(visit->aws, id, region, &err) < 0 ||
-        endpoint_resolve(&endpoint, visit->aws, ENDPOINT_SECRETSMANAGER, region, &err) < 0 ||
-        proxy_read(&proxy, visit->aws, &err) < 0) {
+    if (endpoint_resolve(&endpoint, aws, ENDPOINT_SECRETSMANAGER, region, &err) < 0) {
         find(visit, &err);
         return false;
     }
-    by = proxy_for(&proxy, &endpoint.url);
-    if (visit->set == 0)
+    by = proxy_for(&visit->proxy, &endpoint.url);
+    if (say)
         doctor_say(visit->doctor, "%s%s%s", endpoint.url.host, by ? " by " : "",
-                   by               ? by->url
-                   : proxy.http.url ? ", which no-proxy excepts"
-                                    : "");
+                   by                      ? by->url
+                   : visit->proxy.http.url ? ", which no-proxy excepts"
+                                           : "");
     return by || has_address(visit->doctor, endpoint.url.name);
+}
+
+/* Whether there is a way to ask for it, in its own Region or in another one. */
+static bool look_at_way(struct visit *visit, const char *id)
+{
+    char region[REGION_MAX];
+    struct err err;
+
+    if (region_resolve(visit->aws, id, region, &err) < 0) {
+        find(visit, &err);
+        return false;
+    }
+    visit->own = look_at_region(visit, visit->aws, region, visit->set == 0);
+    return visit->own || visit->fallback;
+}
+
+/* What is wrong in its own Region, and in the one that was asked in its place. */
+static void find_both(struct visit *visit, const struct err *err)
+{
+    const struct err *other = secretsmanager_replica_why(visit->manager);
+
+    find(visit, err);
+    if (other->code != ERR_NONE)
+        find(visit, other);
 }
 
 /* Adds the secret to the bundle: 0, or -1. */
@@ -181,19 +205,25 @@ static int look_at_secret(struct visit *visit, const char *id, struct bundle *bu
     if (!look_at_way(visit, id) || visit->lost)
         return -1;
     described = secretsmanager_describe(visit->manager, id, &version, &err);
+    visit->doctor->clock_off |= llabs(visit->aws->kept->skew_s) >= DAY_S ||
+                                (described < 0 && err.cause == CAUSE_AWS_DATES);
     if (described < 0) {
-        find(visit, &err);
+        find_both(visit, &err);
         visit->lost = strncmp(err.subject, id, sizeof err.subject - 1) != 0;
         if (err.code != ERR_CLOCK_SKEW)
             return -1;
     }
     result = secretsmanager_get(visit->manager, id, &secret, &err);
+    if (result == 0 && secret.version.replica && visit->own)
+        find(visit, secretsmanager_why(visit->manager));
     if (result == 0)
         result = bundle_add(bundle, buf_bytes(&secret.document), id, &err);
     if (result < 0)
-        find(visit, &err);
+        find_both(visit, &err);
     else
-        doctor_say(visit->doctor, "%.80s: version %.40s%s", id, secret.version.id,
+        doctor_say(visit->doctor, "%.80s: version %.40s%s%s%s", id, secret.version.id,
+                   secret.version.replica ? " of " : "",
+                   secret.version.replica ? secret.version.region : "",
                    described > 0 ? ", DescribeSecret is denied" : "");
     secret_free(&secret);
     return result;
@@ -216,8 +246,10 @@ static void look_at_set(struct visit *visit)
         failed += look_at_secret(visit, set->secrets[i], &bundle) < 0;
     if (failed == 0) {
         identity = identity_new(&bundle, &policy, set->secrets[0], &err);
-        if (!identity || identity_expect(identity, &expected, set->secrets[0], &err) < 0)
+        if (!identity || identity_expect(identity, &expected, set->secrets[0], &err) < 0) {
             doctor_find(doctor, DOCTOR_PROBLEM, &err);
+            doctor->flaw[visit->set] = err.code;
+        }
         doctor->secret[visit->set] = identity;
     }
     bundle_free(&bundle);
@@ -238,14 +270,22 @@ static void look_at_clock(struct doctor *doctor, int64_t skew_s)
 static void ask_aws(struct visit *visit)
 {
     struct doctor *doctor = visit->doctor;
+    const struct config *config = doctor->config;
+    struct aws other = *visit->aws;
     struct err err;
+    size_t i;
 
-    visit->manager = secretsmanager_new(visit->aws, &err);
+    if (proxy_read(&visit->proxy, visit->aws, &err) == 0)
+        visit->manager = secretsmanager_new(visit->aws, &err);
     if (!visit->manager) {
         doctor_find(doctor, DOCTOR_PROBLEM, &err);
         return;
     }
-    for (visit->set = 0; visit->set < doctor->config->set_count; visit->set++)
+    for (i = 0; i < config->fallback_region_count; i++) {
+        other.region = config->fallback_regions[i];
+        visit->fallback |= look_at_region(visit, &other, other.region, true);
+    }
+    for (visit->set = 0; visit->set < config->set_count; visit->set++)
         look_at_set(visit);
     secretsmanager_free(visit->manager);
 }

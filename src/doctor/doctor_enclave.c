@@ -69,6 +69,13 @@ static void look_at_ends(struct doctor *doctor, const char *subject,
     }
 }
 
+/* Whether what was found keeps this very set from being installed. */
+static bool is_in_the_way(const struct doctor *doctor, size_t i, const char *where)
+{
+    return doctor_found(doctor, ERR_NONE, doctor->secret[i] ? where : NULL) ||
+           doctor_found(doctor, ERR_CONFIG, NULL);
+}
+
 /* Which of the two is there where nothing is configured: no set's. */
 static void look_at_installed(struct doctor *doctor, size_t i)
 {
@@ -77,20 +84,23 @@ static void look_at_installed(struct doctor *doctor, size_t i)
     const struct identity *secret = doctor->secret[i];
     const struct install_target target =
         agent_target(config, set ? set->sub : "", doctor->deadline);
+    char where[INSTALL_WHERE_MAX];
     struct target_state state;
 
+    install_where(&target, where);
     target_state_read(&target, set, &state);
     doctor->installed[i] = state.err.code == ERR_NONE;
-    if (state.err.code == ERR_NO_IDENTITY && doctor_found(doctor, ERR_NONE, NULL)) {
+    if (state.err.code == ERR_NO_IDENTITY && is_in_the_way(doctor, i, where)) {
         doctor_say(doctor, "nothing is installed, as what is said above is in the way");
     } else if (state.err.code != ERR_NONE) {
-        if (!doctor_found(doctor, state.err.code, NULL))
+        if (state.err.code != doctor->flaw[i] &&
+            !doctor_found(doctor, state.err.code, state.err.subject))
             doctor_find(doctor, DOCTOR_PROBLEM, &state.err);
     } else {
         doctor_say(doctor, "%s, %s, %.16s", state.subject, state.key_text, state.fingerprint);
         if (!secret) {
-            look_at_end(doctor, target.dir, "the certificate", state.not_before, state.not_after);
-            look_at_end(doctor, target.dir, "a CA", 0, state.ca_not_after);
+            look_at_end(doctor, where, "the certificate", state.not_before, state.not_after);
+            look_at_end(doctor, where, "a CA", 0, state.ca_not_after);
         } else if (strcmp(secret->fingerprint, state.fingerprint) != 0) {
             doctor_say(doctor, "the secret holds another one by now, %.16s", secret->fingerprint);
         }

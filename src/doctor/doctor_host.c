@@ -18,15 +18,14 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/secrecy.h"
-#include "base/trust.h"
 #include "doctor/doctor.h"
-#include "hook/hook.h"
+#include "identity/bundle.h"
 #include "install/install.h"
 #include "run/status.h"
 #include "x509/cert.h"
 #include "x509/pem.h"
 
-enum { LOCKED_NEED = 512 * 1024, PATH_MAX_ = 1536, FILE_MAX = 1600 };
+enum { LOCKED_NEED = 512 * 1024, PATH_MAX_ = 1536, FILE_MAX = 1600, NOT_HE = 100 };
 
 /* ---- config */
 
@@ -38,19 +37,17 @@ static void told(void *user, const char *subject, const char *reason)
     doctor_find(user, DOCTOR_WARNING, &err);
 }
 
-/* Of the certificate that is installed, as anybody may read it: how long it was made to live. */
-static int64_t installed_life(const struct config *config)
+/* Of a certificate that is installed, as anybody may read it: how long it was made to live. */
+static int64_t life_of(const char *path)
 {
     struct buf text = {.public = true, .max = (size_t)64 * 1024}, der = {.public = true};
-    char path[PATH_MAX_], reason[CERT_REASON_MAX];
+    char reason[CERT_REASON_MAX];
     struct pem_reader reader;
     struct pem_block block;
     struct cert cert;
     int64_t life = 0;
-    int fd;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
-    (void)snprintf(path, sizeof path, "%s%s/client.crt", config->root, config->dir);
-    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd >= 0 && buf_reserve(&text, text.max) == 0 && fs_read_fd(fd, &text) == 0 &&
         !secrecy_holds_key(buf_bytes(&text))) {
         reader = (struct pem_reader){buf_bytes(&text)};
@@ -65,6 +62,31 @@ static int64_t installed_life(const struct config *config)
         wipe(text.data, text.len); /* somebody may have put a key there */
     buf_free(&text);
     return life;
+}
+
+static void target_path(const struct config *config, size_t set, char out[PATH_MAX_])
+{
+    const char *sub = set < config->set_count ? config->sets[set].sub : "";
+
+    (void)snprintf(out, PATH_MAX_, "%s%s%s%s", config->root, config->dir, *sub ? "/" : "", sub);
+}
+
+static void review_life(struct doctor *doctor, size_t set)
+{
+    static const enum bundle_field fields[] = {BUNDLE_CLIENT_CERT, BUNDLE_SERVER_CERT};
+    char directory[PATH_MAX_], path[FILE_MAX], reason[FILE_MAX + 96];
+    int64_t life;
+    size_t i;
+
+    target_path(doctor->config, set, directory);
+    for (i = 0; i < 2; i++) {
+        (void)snprintf(path, sizeof path, "%s/%s", directory, bundle_field_file(fields[i]));
+        life = life_of(path);
+        (void)snprintf(reason, sizeof reason,
+                       "is more than half the life of %s: the next one may come too late", path);
+        if (life > 0 && life * 1000 / 2 < doctor->config->interval_ms)
+            told(doctor, "interval", reason);
+    }
 }
 
 void doctor_config(struct doctor *doctor)
@@ -85,10 +107,8 @@ void doctor_config(struct doctor *doctor)
         doctor_find(doctor, DOCTOR_PROBLEM, &err);
     }
     config_review(config, told, doctor);
-    if (installed_life(config) * 1000 / 2 < config->interval_ms && installed_life(config) > 0)
-        told(doctor, "interval",
-             "is more than half the life of the installed certificate: the next one may come too "
-             "late");
+    for (i = 0; i < config->set_count || i == 0; i++)
+        review_life(doctor, i);
     config_sources(config, sources);
     doctor_say(doctor, "%s%s%s", config->view ? "for " : "", config->view ? config->view : "",
                config->view ? ""
@@ -127,12 +147,32 @@ void doctor_memory(struct doctor *doctor)
     doctor->locks = preferred;
 }
 
+/* By the scope of each address in /proc/net/if_inet6: 0 is more than a link's or this host's. */
+static bool has_ipv6(void)
+{
+    struct buf text = {.public = true, .max = (size_t)64 * 1024};
+    char *lines, *line;
+    bool any = false;
+    int i;
+
+    if (fs_read(AT_FDCWD, "/proc/net/if_inet6", &text) == 0 && buf_append(&text, "", 1) == 0) {
+        for (lines = (char *)text.data; (line = strsep(&lines, "\n"));) {
+            for (i = 0; i < 3; i++) /* address, interface, length of its prefix */
+                (void)strsep(&line, " ");
+            any |= line && strncmp(line, "00 ", 3) == 0;
+        }
+    }
+    buf_free(&text);
+    return any;
+}
+
 void doctor_host(struct doctor *doctor)
 {
     struct utsname system;
     char now[CLOCK_TEXT_MAX];
 
     doctor_memory(doctor);
+    doctor->ipv6 = has_ipv6();
     clock_format(now, clock_wall());
     if (uname(&system) == 0)
         doctor_say(doctor, "Linux %s on %s, %s by its clock, uid %lu", system.release,
@@ -141,16 +181,16 @@ void doctor_host(struct doctor *doctor)
 
 /* ---- target */
 
-static void target_path(const struct config *config, const char *sub, char out[PATH_MAX_])
+/* Of whatever a set may consist of: a client's files, a server's, both in one. */
+static const char *file_name(int i)
 {
-    (void)snprintf(out, PATH_MAX_, "%s%s%s%s", config->root, config->dir, *sub ? "/" : "", sub);
+    return i < BUNDLE_FIELDS ? bundle_field_file((enum bundle_field)i) : INSTALL_COMBINED;
 }
 
 /* In a child that is that user: what the kernel says, whatever it looks at. Which of the files it
  * cannot read; 0: it can; -1: this process may not be that user. */
 static int ask_as_reader(const struct config *config, const char *directory, char file[FILE_MAX])
 {
-    static const char *const names[] = {"client.crt", "client.key", "ca.crt"};
     const pid_t child = fork();
     int status = 0, i;
 
@@ -161,10 +201,10 @@ static int ask_as_reader(const struct config *config, const char *directory, cha
         if (setgroups(0, NULL) < 0 ||
             setresgid(config->reader_group, config->reader_group, config->reader_group) < 0 ||
             setresuid(config->reader, config->reader, config->reader) < 0)
-            _exit(100);
+            _exit(NOT_HE);
         (void)prctl(PR_SET_DUMPABLE, 0L, 0L, 0L, 0L); /* the reader may not look into this one */
-        for (i = 0; i < 3; i++) {
-            (void)snprintf(file, FILE_MAX, "%s/%s", directory, names[i]);
+        for (i = 0; i <= BUNDLE_FIELDS; i++) {
+            (void)snprintf(file, FILE_MAX, "%s/%s", directory, file_name(i));
             if (access(file, R_OK) < 0 && errno != ENOENT)
                 _exit(i + 1);
         }
@@ -172,10 +212,10 @@ static int ask_as_reader(const struct config *config, const char *directory, cha
     }
     while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
         continue;
-    if (child < 0 || !WIFEXITED(status) || WEXITSTATUS(status) > 3)
+    if (child < 0 || !WIFEXITED(status) || WEXITSTATUS(status) == NOT_HE)
         return -1;
     if (WEXITSTATUS(status) > 0)
-        (void)snprintf(file, FILE_MAX, "%s/%s", directory, names[WEXITSTATUS(status) - 1]);
+        (void)snprintf(file, FILE_MAX, "%s/%s", directory, file_name(WEXITSTATUS(status) - 1));
     return WEXITSTATUS(status);
 }
 
@@ -239,34 +279,85 @@ static void look_at_label(struct doctor *doctor, const char *directory)
                   directory, directory);
 }
 
-static void look_at_set(struct doctor *doctor, const char *sub)
+/* A path's line of /proc/self/mountinfo (proc(5)), cut into words; NULL where it cannot be told. */
+static char *find_mount(const char *path, struct buf *text)
+{
+    const int fd = open(path, O_PATH | O_CLOEXEC);
+    char info[64], line[32];
+    const char *id;
+    char *found = NULL;
+
+    (void)snprintf(info, sizeof info, "/proc/self/fdinfo/%d", fd);
+    if (fd >= 0 && fs_read(AT_FDCWD, info, text) == 0 && buf_append(text, "", 1) == 0 &&
+        (id = strstr((const char *)text->data, "mnt_id:\t"))) {
+        (void)snprintf(line, sizeof line, "\n%d ", (int)strtol(id + 8, NULL, 10));
+        text->len = 0;
+        if (buf_append_text(text, "\n") == 0 &&
+            fs_read(AT_FDCWD, "/proc/self/mountinfo", text) == 0 && buf_append(text, "", 1) == 0)
+            found = strstr((char *)text->data, line);
+    }
+    if (fd >= 0)
+        (void)close(fd);
+    return found ? found + 1 : NULL;
+}
+
+/* Whether the links that a set is made of are followed there. */
+static void look_at_mount(struct doctor *doctor, const char *directory)
+{
+    struct buf text = {.public = true, .max = (size_t)1024 * 1024};
+    char *line = find_mount(directory, &text), *word, *point = NULL, *options = NULL, *type = NULL;
+    struct err err;
+    int i;
+
+    for (i = 0; line && !type && (word = strsep(&line, " \n")); i++) {
+        if (i == 4)
+            point = word;
+        else if (i == 5)
+            options = word;
+        else if (strcmp(word, "-") == 0)
+            type = strsep(&line, " \n");
+    }
+    if (type && strstr(options, "nosymfollow")) {
+        (void)err_set(&err, ERR_TARGET_INVALID, directory,
+                      "%s is mounted with nosymfollow, and a set is read by its links", point);
+        doctor_advise(doctor, DOCTOR_PROBLEM, &err, "Run: mount -o remount,bind,symfollow %s",
+                      point);
+    } else if (type) {
+        doctor_say(doctor, "%s is of %s, %s", point, type, options);
+    }
+    buf_free(&text);
+}
+
+static void look_at_set(struct doctor *doctor, size_t set)
 {
     const struct config *config = doctor->config;
-    struct install_target target = agent_target(config, sub, doctor->deadline);
-    char path[PATH_MAX_];
+    struct install_target target = agent_target(
+        config, set < config->set_count ? config->sets[set].sub : "", doctor->deadline);
+    char path[PATH_MAX_], *slash;
     struct err err;
+    bool there;
 
-    target_path(config, sub, path);
+    target_path(config, set, path);
     if (install_could(&target, &err) == 0)
         doctor_say(doctor, "a set could be installed in %s", path);
     else
         doctor_find(doctor, DOCTOR_PROBLEM, &err);
-    if (access(path, F_OK) < 0)
-        return;
-    look_at_label(doctor, path);
-    if (config->reader_set)
+    there = access(path, F_OK) == 0;
+    if (there && config->reader_set)
         look_as_reader(doctor, path);
+    if (there)
+        look_at_label(doctor, path);
+    while (access(path, F_OK) < 0 && (slash = strrchr(path, '/')) && slash > path)
+        *slash = '\0';
+    look_at_mount(doctor, path);
 }
 
 void doctor_target(struct doctor *doctor)
 {
-    const struct config *config = doctor->config;
     size_t i;
 
-    if (config->set_count == 0)
-        look_at_set(doctor, "");
-    for (i = 0; i < config->set_count; i++)
-        look_at_set(doctor, config->sets[i].sub);
+    for (i = 0; i < doctor->config->set_count || i == 0; i++)
+        look_at_set(doctor, i);
 }
 
 /* ---- files */
@@ -289,32 +380,6 @@ static void look_at_file(struct doctor *doctor, const char *option, const char *
     doctor_find(doctor, DOCTOR_PROBLEM, &err);
 }
 
-static void look_at_hook(struct doctor *doctor)
-{
-    const char *program = doctor->config->on_change_exec[0];
-    struct trust trust = {.also = TRUST_NOBODY};
-    struct err err;
-    int fd;
-
-    if (!program)
-        return;
-    fd = trust_open(program, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, &trust);
-    if (fd < 0 && errno == EPERM)
-        (void)err_set(&err, ERR_HOOK_FAILED, program, "%s", trust.why);
-    else if (faccessat(AT_FDCWD, program, X_OK, AT_EACCESS) < 0)
-        (void)err_set_errno(&err, ERR_HOOK_FAILED, program, "it cannot be executed");
-    else
-        err.code = ERR_NONE;
-    if (fd >= 0)
-        (void)close(fd);
-    if (err.code != ERR_NONE)
-        doctor_advise(doctor, DOCTOR_PROBLEM, &err,
-                      "Run: chown root %s && chmod 0755 %s, or correct --on-change-exec.", program,
-                      program);
-    else
-        doctor_say(doctor, "%s can be run after a change", program);
-}
-
 void doctor_files(struct doctor *doctor)
 {
     const struct config *config = doctor->config;
@@ -324,5 +389,5 @@ void doctor_files(struct doctor *doctor)
     look_at_file(doctor, "attest-pins", config->attest_pins);
     look_at_file(doctor, "log-file",
                  config->log.file && !log_is_stdout(config->log.file) ? config->log.file : NULL);
-    look_at_hook(doctor);
+    doctor_change(doctor);
 }

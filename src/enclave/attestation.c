@@ -70,7 +70,9 @@ static int judge_document(const struct config *config, const struct attestation_
         peer.leaf = channel->leaf;
         peer.exporter = channel->exporter;
     }
-    trust.fresh = attest_echoes(document, peer.nonce);
+    out->nonce_is_ours = attest_echoes(document, peer.nonce);
+    trust.fresh = out->nonce_is_ours || (peer.binding == ATTEST_EXPORTER && peer.exporter.data &&
+                                         bytes_equal(document->user_data, peer.exporter));
     if (attest_genuine(document, &trust, &out->root, &out->err) < 0)
         return -1;
     out->genuine = true;
@@ -78,6 +80,18 @@ static int judge_document(const struct config *config, const struct attestation_
         return -1;
     return question ? attest_peer(document, &peer, &out->err)
                     : attest_age(document, trust.now, config->attest_max_age_ms, &out->err);
+}
+
+/* A reason stands in logs by itself. */
+static int name_root(struct attestation *out)
+{
+    char *reason = out->err.reason;
+    const size_t len = strlen(reason);
+
+    if (out->root.other && !strstr(reason, out->root.fingerprint))
+        (void)snprintf(reason + len, sizeof out->err.reason - len, "; by the root %s, not AWS's",
+                       out->root.fingerprint);
+    return -1;
 }
 
 int attestation_judge(const struct config *config, const struct attestation_question *question,
@@ -95,7 +109,7 @@ int attestation_judge(const struct config *config, const struct attestation_ques
     if (result < 0)
         return -1;
     out->read = true;
-    return judge_document(config, question, channel, out);
+    return judge_document(config, question, channel, out) < 0 ? name_root(out) : 0;
 }
 
 void attestation_free(struct attestation *attestation)
@@ -124,17 +138,18 @@ bool attestation_key(struct bytes leaf, uint8_t out[HASH_SIZE])
     return true;
 }
 
-void attested_add(struct attested *attested, const struct attested_key *key)
+void attested_add(struct attested *attested, const struct probe_attested *said, int64_t at_ms)
 {
-    size_t i = 0;
+    struct attested_key *place = attested->keys, *key = place;
+    bool same = false;
 
-    while (i < ATTESTED_KEYS && memcmp(attested->keys[i].key, key->key, HASH_SIZE) != 0)
-        i++;
-    if (i == ATTESTED_KEYS) {
-        i = attested->oldest;
-        attested->oldest = (attested->oldest + 1) % ATTESTED_KEYS;
+    for (; key < attested->keys + ATTESTED_KEYS && !same; key++) {
+        same = memcmp(key->said.key, said->key, HASH_SIZE) == 0;
+        if (same || key->at_ms < place->at_ms)
+            place = key;
     }
-    attested->keys[i] = *key;
+    if (same || at_ms > 0)
+        *place = (struct attested_key){*said, at_ms};
 }
 
 const struct attested_key *attested_find(const struct attested *attested,
@@ -144,7 +159,7 @@ const struct attested_key *attested_find(const struct attested *attested,
 
     for (i = 0; i < ATTESTED_KEYS; i++)
         if (attested->keys[i].at_ms > 0 && attested->keys[i].at_ms >= since_ms &&
-            memcmp(attested->keys[i].key, key, HASH_SIZE) == 0)
+            memcmp(attested->keys[i].said.key, key, HASH_SIZE) == 0)
             return &attested->keys[i];
     return NULL;
 }

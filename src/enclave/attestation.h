@@ -8,6 +8,7 @@
 #include "attest/attest.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "enclave/probe.h"
 
 struct config;
 
@@ -34,9 +35,11 @@ struct attestation {
     struct attest_document document; /* where read is set */
     bool read;                       /* it could be read */
     bool genuine;                    /* AWS's hardware, or a configured other root, signed it */
+    bool nonce_is_ours;              /* it echoes the one that was sent; false: or none was */
     struct attest_root root;         /* where read is set */
     enum attest_binding binding;     /* by the profile */
-    struct err err;                  /* the first thing that it does not prove; ERR_NONE: none */
+    struct err err;                  /* the first thing that it does not prove, and by which other
+                                        root; ERR_NONE: none */
 };
 
 /* The connection that an answer came over. data NULL: it has none. */
@@ -64,18 +67,17 @@ const char *attestation_word(const struct config *config, enum err_code code, bo
 /* SHA-256 of a certificate's SubjectPublicKeyInfo: the key by which an enclave is known. */
 bool attestation_key(struct bytes leaf, uint8_t out[HASH_SIZE]);
 
-/* Keys of one endpoint that were attested of late: several enclaves may answer there. */
+/* What keys of one endpoint have shown of late: several enclaves may answer there. */
 #define ATTESTED_KEYS 4
 struct attested {
     struct attested_key {
-        uint8_t key[HASH_SIZE];
+        struct probe_attested said;
         int64_t at_ms; /* on clock_ms(); 0: none */
-        bool other_root;
     } keys[ATTESTED_KEYS];
-    unsigned oldest; /* the next one to be replaced */
 };
-void attested_add(struct attested *attested, const struct attested_key *key);
-/* One that was attested at since_ms or later; NULL: none. */
+/* In place of what the same key said before, else of the oldest. at_ms 0: the key is taken out. */
+void attested_add(struct attested *attested, const struct probe_attested *said, int64_t at_ms);
+/* What it said at since_ms or later; NULL: nothing. */
 const struct attested_key *attested_find(const struct attested *attested,
                                          const uint8_t key[HASH_SIZE], int64_t since_ms);
 

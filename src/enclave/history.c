@@ -61,10 +61,8 @@ void history_add(struct history *history, const struct history_entry *entry)
     for (window = 0; window < HISTORY_WINDOWS; window++)
         count_in(advance(history, (enum history_window)window, entry->now_ms), entry);
     if (entry->attested && entry->attested->asked) {
-        history->attestation_asked = true;
-        history->other_root = entry->attested->other_root;
-        history->attestation = entry->attested->code;
-        if (history->attestation == ERR_NONE)
+        history->attested = *entry->attested;
+        if (history->attested.code == ERR_NONE)
             history->attested_at = entry->wall;
     }
     history->last = entry->verdict;
@@ -78,9 +76,9 @@ void history_add(struct history *history, const struct history_entry *entry)
 
 enum err_code history_attestation(const struct history *history, int64_t wall, int64_t most_s)
 {
-    return history->attestation == ERR_NONE && wall - history->attested_at > most_s
+    return history->attested.code == ERR_NONE && wall - history->attested_at > most_s
                ? ERR_ATTEST_STALE
-               : history->attestation;
+               : history->attested.code;
 }
 
 static void sum_up(const struct history_bucket *bucket, struct history_sum *out)

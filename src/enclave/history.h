@@ -27,8 +27,7 @@ struct history {
     int64_t failed_at;                   /* when it last did not accept; 0: never */
     char reason[HISTORY_REASON_MAX + 1]; /* of that */
     /* Of the last time that it was asked what it has attested. */
-    bool attestation_asked, other_root;
-    enum err_code attestation;
+    struct probe_attested attested;
     int64_t attested_at; /* when all was proved, or known to be, last; 0: never */
 };
 

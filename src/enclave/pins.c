@@ -13,11 +13,14 @@
 
 enum { PINS_MODE = 0644, PINS_MAX = 4 << 20, INTERVALS = 2 };
 
-static int put_key(struct buf *out, const struct attested_key *key, const char *endpoint)
+static int put_key(struct buf *out, const struct probe_attested *said, const char *endpoint)
 {
+    const char *root = said->other_root;
+
     if (buf_append_text(out, "sha256//") < 0 ||
-        base64_encode(out, bytes_of(key->key, sizeof key->key), 0) < 0 ||
-        buf_append_text(out, " ") < 0 || buf_append_text(out, endpoint) < 0)
+        base64_encode(out, bytes_of(said->key, sizeof said->key), 0) < 0 ||
+        buf_append_text(out, " ") < 0 || buf_append_text(out, endpoint) < 0 ||
+        buf_append_text(out, *root ? " root=" : "") < 0 || buf_append_text(out, root) < 0)
         return -1;
     return buf_append_text(out, "\n");
 }
@@ -31,8 +34,8 @@ static int put_keys(struct buf *out, const struct config *config, const struct a
         for (k = 0; k < ATTESTED_KEYS; k++) {
             const struct attested_key *key = &attested[i].keys[k];
 
-            if (key->at_ms > 0 && key->at_ms >= since &&
-                put_key(out, key, config->endpoints[i].text) < 0)
+            if (key->at_ms > 0 && key->at_ms >= since && key->said.code == ERR_NONE &&
+                put_key(out, &key->said, config->endpoints[i].text) < 0)
                 return -1;
         }
     return 0;

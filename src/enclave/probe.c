@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "enclave/probe_attest.h"
+#include "enclave/probe_memory.h"
 #include "enclave/probe_verdict.h"
 #include "identity/identity.h"
 #include "net/http.h"
@@ -27,9 +28,7 @@ struct batch {
 
 /* One endpoint's request with the text that it points to. */
 struct question {
-    size_t index;
-    bool attests; /* by attestation, in place of the health path */
-    struct attestation_question attestation;
+    struct probe_attest attest;
     char url[640];
     char connect_to[288];
     struct tls_policy policy;
@@ -57,9 +56,20 @@ static enum tls_versions versions_of(const struct config *config)
     return TLS_12_OR_13;
 }
 
+static const char *attest_path(void *note, struct bytes leaf, size_t *body_max)
+{
+    const char *path = probe_attest_path(&((struct question *)note)->attest, leaf);
+
+    if (path)
+        *body_max = ATTESTATION_TEXT_MAX;
+    return path;
+}
+
 static void ask_endpoint(const struct probe_request *request, const struct endpoint *endpoint,
                          struct question *question, struct http_request *http)
 {
+    const bool attests = probe_attest_wanted(request);
+
     question->policy = (struct tls_policy){
         .name = endpoint->name,
         .anchors = request->identity->anchors,
@@ -71,9 +81,7 @@ static void ask_endpoint(const struct probe_request *request, const struct endpo
     };
     (void)snprintf(question->url, sizeof question->url,
                    is_ipv6(endpoint->name) ? "https://[%s]:%u%s" : "https://%s:%u%s",
-                   endpoint->name, endpoint->port,
-                   question->attests ? question->attestation.path
-                                     : path_of(request->config, endpoint));
+                   endpoint->name, endpoint->port, path_of(request->config, endpoint));
     (void)snprintf(question->connect_to, sizeof question->connect_to,
                    is_ipv6(endpoint->address) ? "[%s]:%u" : "%s:%u", endpoint->address,
                    endpoint->port);
@@ -81,26 +89,30 @@ static void ask_endpoint(const struct probe_request *request, const struct endpo
         .method = "GET",
         .url = question->url,
         .tls = &question->policy,
-        .sessions = request->sessions,
+        .sessions = attests ? NULL : request->sessions,
         .connect_to = question->connect_to,
-        .body_max = question->attests ? (size_t)ATTESTATION_TEXT_MAX : request->body_max,
+        .path = attests ? attest_path : NULL,
+        .body_max = request->body_max,
         .connect_ms = PROBE_CONNECT_MS,
         .total_ms = PROBE_TOTAL_MS,
         .deadline = request->deadline,
     };
 }
 
-static void report(const struct probe_request *request, const struct endpoint *endpoint,
+static void report(const struct probe_request *request, size_t index,
                    const struct http_response *response, const struct probe *probe)
 {
+    const struct endpoint *endpoint = &request->endpoints[index];
     const struct probe_attested *attested = &probe->attested;
-    const char *word = attested->asked
-                           ? attestation_word(request->config, attested->code, attested->other_root)
-                           : NULL;
+    const char *word =
+        attested->asked ? attestation_word(request->config, attested->code, attested->other_root[0])
+                        : NULL;
+    const bool news =
+        !request->memory || probe_memory_take(request->memory, index, response, probe, word);
+    const bool good = probe->verdict == PROBE_ACCEPTED && attested->code == ERR_NONE;
 
-    log_event(probe->verdict == PROBE_ACCEPTED && attested->code == ERR_NONE ? LOG_LEVEL_INFO
-                                                                             : LOG_LEVEL_WARNING,
-              "handshake", log_s("endpoint", endpoint->text), log_s("peer", response->peer),
+    log_event(news ? good ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, "handshake",
+              log_s("endpoint", endpoint->text), log_s("peer", response->peer),
               log_s("result", probe_verdict_name(probe->verdict)), log_s("tls", probe->version),
               log_s("cipher", probe->cipher), log_s("group", probe->group),
               log_s("handshake", probe->handshake), log_n("signatures", probe->signatures),
@@ -109,7 +121,7 @@ static void report(const struct probe_request *request, const struct endpoint *e
               log_n("dns_ms", probe->dns_ms), log_n("tcp_ms", probe->tcp_ms),
               log_n("tls_ms", probe->tls_ms), log_n("first_byte_ms", probe->first_byte_ms),
               log_s("attestation", word),
-              log_s("root", attested->other_root && attested->root[0] ? attested->root : NULL),
+              log_s("root", attested->other_root[0] ? attested->other_root : NULL),
               log_s("reason", probe->reason[0] ? probe->reason : NULL));
 }
 
@@ -123,19 +135,18 @@ static bool next(void *user, struct http_request *http, void *note)
     struct batch *batch = user;
     const struct probe_request *request = batch->request;
     struct question *question = note;
+    size_t index;
 
     while (batch->next < request->count &&
            batch->probes[index_of(request, batch->next)].verdict != PROBE_UNASKED)
         batch->next++;
     if (batch->next == request->count || clock_left(request->deadline) == 0)
         return false;
-    question->index = index_of(request, batch->next++);
-    question->attests =
-        !batch->probes[question->index].attest_refused &&
-        (batch->probes[question->index].attest_next || probe_attest_due(request, question->index));
-    if (question->attests)
-        attestation_ask(request->config, &question->attestation);
-    ask_endpoint(request, &request->endpoints[question->index], question, http);
+    index = index_of(request, batch->next++);
+    question->attest =
+        (struct probe_attest){.request = request, .index = index, .probe = &batch->probes[index]};
+    ask_endpoint(request, &request->endpoints[index], question, http);
+    http->renew = request->memory && request->memory->endpoints[index].renew;
     return true;
 }
 
@@ -175,15 +186,11 @@ static void done(void *user, struct http_response *response, void *note)
 {
     struct batch *batch = user;
     const struct probe_request *request = batch->request;
-    const struct question *question = note;
-    const size_t index = question->index;
-    const struct endpoint *endpoint = &request->endpoints[index];
-    struct probe *probe = &batch->probes[index];
+    struct probe_attest *attest = &((struct question *)note)->attest;
+    struct probe *probe = attest->probe;
     struct attestation attestation = {0};
-    const struct probe_attest attested = {
-        request, index, question->attests ? &question->attestation : NULL, response};
     const struct probe_answer answer = {
-        .attestation = question->attests || probe->attest_refused ? &attestation : NULL,
+        .attestation = attest->asked || probe->attest_refused ? &attestation : NULL,
         .chain = response->chain,
         .chain_count = response->chain_count,
         .body = buf_bytes(&response->body),
@@ -205,18 +212,23 @@ static void done(void *user, struct http_response *response, void *note)
         return;
     }
     probe_judge(request->config, response, probe);
+    if (probe->resumed && (probe->verdict == PROBE_REFUSED || probe->verdict == PROBE_DOUBTED)) {
+        probe->verdict = PROBE_UNASKED; /* the session is forgotten */
+        batch->again = true;
+        return;
+    }
     if (is_to_be_confirmed(request, response, probe)) {
         batch->again = true;
         return;
     }
-    if (probe_attest_take(&attested, probe, &attestation)) {
+    if (probe_attest_take(attest, response, &attestation)) {
         probe->verdict = PROBE_UNASKED;
         batch->again = true;
         return;
     }
-    report(request, endpoint, response, probe);
+    report(request, attest->index, response, probe);
     if (request->told)
-        request->told(request->user, endpoint, probe, &answer);
+        request->told(request->user, &request->endpoints[attest->index], probe, &answer);
     attestation_free(&attestation);
 }
 

@@ -16,6 +16,7 @@ struct attested;
 struct config;
 struct endpoint;
 struct identity;
+struct probe_memory;
 struct tls_cache;
 
 /* What an enclave says to an identity: mutual TLS, then GET of the health path. */
@@ -37,11 +38,10 @@ enum probe_verdict {
 
 /* What its attestation came to. */
 struct probe_attested {
-    bool asked;         /* now, or its key was attested of late */
-    enum err_code code; /* ERR_NONE: all that was asked for is proved */
-    bool other_root;
-    uint8_t key[HASH_SIZE];   /* where code is ERR_NONE: SHA-256 of the server's SPKI */
-    char root[HASH_HEX_SIZE]; /* its fingerprint; "": of late, or no document came */
+    bool asked;                     /* on this connection, or its key was of late */
+    enum err_code code;             /* ERR_NONE: all that was asked for is proved */
+    uint8_t key[HASH_SIZE];         /* SHA-256 of the server's SPKI */
+    char other_root[HASH_HEX_SIZE]; /* the fingerprint of one that is not AWS's, else "" */
 };
 
 struct probe {
@@ -54,13 +54,13 @@ struct probe {
     const char *version;   /* "1.2", "1.3"; NULL: none was chosen so far */
     const char *group;     /* of the key exchange, "X25519"; NULL: not known */
     const char *handshake; /* "full", or "resumed", without certificates; NULL: not completed */
+    bool resumed;          /* so that it tells nothing about the identity but that it was taken */
     unsigned signatures;   /* operations of the private key */
     bool signing_failed;   /* one of them gave a wrong signature, which was not sent */
     int64_t dns_ms, tcp_ms, tls_ms,
         first_byte_ms; /* each stage by itself; -1 where it was not reached */
     char reason[512];  /* a sentence, unless accepted with all that was asked for */
     struct probe_attested attested;
-    bool attest_next;    /* it is to be asked for its attestation, by whatever key */
     bool attest_refused; /* by an answer that may be about the identity: the health path tells */
     enum verify_status verify; /* why it is untrusted */
     enum err_code cause;       /* why it is silent or unreachable; ERR_NONE: no more is known */
@@ -82,8 +82,10 @@ struct probe_answer {
 
 /*
  * Asks those of count endpoints whose probe is PROBE_UNASKED with one identity, each over a
- * connection of its own, logs an event "handshake" for each, and fills their probes. Each has its
- * share of the time until the deadline. Where there was none, or not the memory, a probe stays
+ * connection of its own, logs an event "handshake" for each, and fills their probes. With a memory
+ * what says the same as the one before is logged at level debug. What looks like a refusal after a
+ * resumed handshake is asked once more, by a full one. Each has its share of the time until the
+ * deadline. Where there was none, or not the memory, a probe stays
  * PROBE_UNASKED, with a reason, and one event "unasked" says how many. -1 with ERR_MEMORY_FULL,
  * ERR_DESCRIPTORS_FULL, ERR_THREADS_FULL or ERR_SYSTEM where it could not go on.
  */
@@ -92,10 +94,11 @@ struct probe_request {
     const struct endpoint *endpoints;
     size_t count;
     const struct identity *identity;
-    struct tls_cache *sessions; /* NULL: all handshakes are full */
+    struct tls_cache *sessions;  /* NULL: all handshakes are full; so they are for attestations */
+    struct probe_memory *memory; /* of the same endpoints, kept there; NULL: none */
     bool attests; /* ask for attestations, whatever the policy, and take none without for good */
-    struct attested *known; /* of each endpoint: keys that were attested of late, kept there;
-                               NULL: none */
+    struct attested *known; /* of each endpoint: what keys have shown of late, kept there; with
+                               require what is not proved is not; NULL: none */
     size_t first;           /* which is asked first; the others follow, round to it */
     size_t parallel;        /* most handshakes in flight */
     size_t body_max;        /* how much of an answer is read */
@@ -105,6 +108,9 @@ struct probe_request {
     void *user;
 };
 int probe_endpoints(const struct probe_request *request, struct probe *probes, struct err *err);
+
+/* TCP and TLS, in ms; -1: the handshake was not completed. */
+int64_t probe_latency(const struct probe *probe);
 
 /* "accepted", "refused"… */
 const char *probe_verdict_name(enum probe_verdict verdict);

@@ -5,114 +5,127 @@
 
 #include "base/clock.h"
 #include "config/config.h"
-#include "enclave/probe.h"
 #include "net/http.h"
 
 enum { HTTP_OK = 200 };
 
-static bool is_asked(const struct probe_request *request)
+bool probe_attest_wanted(const struct probe_request *request)
 {
     return request->attests || (request->config->attest != ATTEST_OFF && !request->config->request);
 }
 
-static int64_t since(const struct probe_request *request)
+static struct attested *known_of(const struct probe_attest *attest)
 {
-    return clock_ms() - request->config->attest_interval_ms;
+    return attest->request->known ? &attest->request->known[attest->index] : NULL;
 }
 
-bool probe_attest_due(const struct probe_request *request, size_t index)
+const char *probe_attest_path(struct probe_attest *attest, struct bytes leaf)
 {
-    size_t i;
+    const struct config *config = attest->request->config;
+    const struct attested *known = known_of(attest);
 
-    if (!is_asked(request))
-        return false;
-    for (i = 0; request->known && i < ATTESTED_KEYS; i++)
-        if (request->known[index].keys[i].at_ms > 0 &&
-            request->known[index].keys[i].at_ms >= since(request))
-            return false;
-    return true;
+    attest->known = NULL;
+    attest->asked = false;
+    if (attest->probe->attest_refused)
+        return NULL;
+    if (attestation_key(leaf, attest->key) && known)
+        attest->known = attested_find(known, attest->key, clock_ms() - config->attest_interval_ms);
+    if (attest->known)
+        return NULL;
+    attest->asked = true;
+    attestation_ask(config, &attest->question);
+    return attest->question.path;
 }
 
-static void judge_answer(const struct probe_attest *answer, struct attestation *out)
+/* Without a full handshake nothing of it is bound: neither a certificate nor an exporter. */
+static void judge_answer(const struct probe_attest *attest, const struct http_response *response,
+                         struct attestation *out)
 {
-    const struct http_response *response = answer->response;
     struct attestation_channel channel = {{0}, {0}};
 
-    if (response->chain_count > 0)
+    if (response->chain_count > 0) {
         channel.leaf = response->chain[0];
-    if (response->tls.has_exporter)
-        channel.exporter = bytes_of(response->tls.exporter, sizeof response->tls.exporter);
-
-    if (response->status != HTTP_OK)
+        if (response->tls.has_exporter)
+            channel.exporter = bytes_of(response->tls.exporter, sizeof response->tls.exporter);
+    }
+    if (!attest->asked)
+        (void)err_set(&out->err, ERR_ATTEST_MISSING, NULL, "it refuses to be asked for it");
+    else if (response->status != HTTP_OK)
         (void)err_set(&out->err, ERR_ATTEST_MISSING, NULL, "it answered HTTP %d", response->status);
     else if (response->result != HTTP_ANSWERED)
         (void)err_set(&out->err, ERR_ATTEST_MALFORMED, NULL, "the answer is %s",
                       response->result == HTTP_TOO_LARGE ? "too long" : "not whole");
     else
-        (void)attestation_judge(answer->request->config, answer->question, &channel,
+        (void)attestation_judge(attest->request->config, &attest->question, &channel,
                                 buf_bytes(&response->body), out);
 }
 
-static void remember(const struct probe_attest *answer, const struct attested_key *key)
+/*
+ * With report what is missing is known for as long as what is proved, so that it costs no more.
+ * Who shows a document that does not do is none of those that were attested before.
+ */
+static void remember(const struct probe_attest *attest, const struct attestation *attestation)
 {
-    if (answer->request->known)
-        attested_add(&answer->request->known[answer->index], key);
+    const struct probe_attested *attested = &attest->probe->attested;
+    struct attested *known = known_of(attest);
+
+    if (!known)
+        return;
+    if (attested->code == ERR_NONE || attest->request->config->attest == ATTEST_REPORT)
+        attested_add(known, attested, clock_ms());
+    else if (attestation->read)
+        attested_add(known, attested, 0);
 }
 
-static void conclude(const struct probe_attest *answer, struct probe *probe,
-                     const struct attestation *attestation)
+static void conclude(const struct probe_attest *attest, const struct attestation *attestation)
 {
-    const struct probe_request *request = answer->request;
-    const enum err_code code = attestation->err.code;
-    struct attested_key key = {.at_ms = clock_ms(), .other_root = attestation->root.other};
+    struct probe *probe = attest->probe;
+    struct probe_attested *attested = &probe->attested;
 
-    probe->attested =
-        (struct probe_attested){.asked = true, .code = code, .other_root = attestation->root.other};
-    memcpy(probe->attested.root, attestation->root.fingerprint, sizeof probe->attested.root);
-    if (code == ERR_NONE && answer->response->chain_count > 0 &&
-        attestation_key(answer->response->chain[0], key.key)) {
-        memcpy(probe->attested.key, key.key, sizeof key.key);
-        remember(answer, &key);
-    }
-    if (code == ERR_NONE)
+    attested->asked = true;
+    attested->code = attestation->err.code;
+    if (!probe->attest_refused)
+        memcpy(attested->key, attest->key, sizeof attested->key);
+    if (attestation->root.other)
+        memcpy(attested->other_root, attestation->root.fingerprint, sizeof attested->other_root);
+    remember(attest, attestation);
+}
+
+static void say(const struct probe_attest *attest, const char *why)
+{
+    struct probe *probe = attest->probe;
+    const struct probe_request *request = attest->request;
+
+    if (probe->attested.code == ERR_NONE)
         return;
-    (void)snprintf(probe->reason, sizeof probe->reason, "%s: %.400s", err_info(code)->name,
-                   attestation->err.reason);
+    (void)snprintf(probe->reason, sizeof probe->reason, "%s: %.400s",
+                   err_info(probe->attested.code)->name, why);
     if (request->attests || request->config->attest == ATTEST_REQUIRE)
         probe->verdict = PROBE_UNATTESTED;
 }
 
-bool probe_attest_take(const struct probe_attest *answer, struct probe *probe,
+bool probe_attest_take(struct probe_attest *attest, const struct http_response *response,
                        struct attestation *out)
 {
-    const struct probe_request *request = answer->request;
-    const struct http_response *response = answer->response;
-    const struct attested_key *known = NULL;
-    uint8_t key[HASH_SIZE];
+    struct probe *probe = attest->probe;
 
-    if (!is_asked(request))
+    if (!probe_attest_wanted(attest->request))
         return false;
-    if (answer->question && probe->verdict == PROBE_DOUBTED) {
+    if (attest->asked && probe->verdict == PROBE_DOUBTED) {
+        memcpy(probe->attested.key, attest->key, sizeof attest->key);
         probe->attest_refused = true;
         probe->closes = 0;
         return true;
     }
     if (probe->verdict != PROBE_ACCEPTED)
         return false;
-    if (probe->attest_refused) {
-        (void)err_set(&out->err, ERR_ATTEST_MISSING, NULL, "it refuses to be asked for it");
-        conclude(answer, probe, out);
+    if (attest->known) {
+        probe->attested = attest->known->said;
+        say(attest, err_info(probe->attested.code)->what);
         return false;
     }
-    if (answer->question) {
-        judge_answer(answer, out);
-        conclude(answer, probe, out);
-        return false;
-    }
-    if (request->known && response->chain_count > 0 && attestation_key(response->chain[0], key))
-        known = attested_find(&request->known[answer->index], key, since(request));
-    if (known)
-        probe->attested = (struct probe_attested){.asked = true, .other_root = known->other_root};
-    probe->attest_next = !known;
-    return !known;
+    judge_answer(attest, response, out);
+    conclude(attest, out);
+    say(attest, out->err.reason);
+    return false;
 }

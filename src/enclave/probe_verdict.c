@@ -154,6 +154,7 @@ void probe_judge(const struct config *config, const struct http_response *respon
     probe->cipher = tls->cipher_suite ? tls_cipher_name(tls->cipher_suite) : NULL;
     probe->version = tls_version_name(tls->version);
     probe->group = tls_group_name(tls->curve);
+    probe->resumed = tls->resumed;
     probe->handshake = tls->resumed ? "resumed" : timing->tls > 0 ? "full" : NULL;
     probe->signatures = tls->signatures;
     probe->signing_failed = tls->signing_failed;
@@ -164,6 +165,11 @@ void probe_judge(const struct config *config, const struct http_response *respon
     probe->tls_ms = stage_ms(timing->tcp, timing->tls);
     probe->first_byte_ms = stage_ms(timing->tls, timing->first_byte);
     explain(response, probe->verdict, probe->reason, sizeof probe->reason);
+}
+
+int64_t probe_latency(const struct probe *probe)
+{
+    return probe->tls_ms < 0 ? -1 : (probe->tcp_ms > 0 ? probe->tcp_ms : 0) + probe->tls_ms;
 }
 
 const char *probe_verdict_name(enum probe_verdict verdict)

@@ -263,14 +263,11 @@ static int decide(const struct probe_request *all, const struct probe *probes, e
 static void write_pins(const struct probe_request *all, const struct probe *probes)
 {
     struct attested *attested = calloc(all->count, sizeof *attested);
-    struct attested_key key = {.at_ms = clock_ms()};
     size_t i;
 
     for (i = 0; attested && i < all->count; i++)
-        if (probes[i].attested.asked && probes[i].attested.code == ERR_NONE) {
-            memcpy(key.key, probes[i].attested.key, sizeof key.key);
-            attested_add(&attested[i], &key);
-        }
+        if (probes[i].attested.asked && probes[i].attested.code == ERR_NONE)
+            attested_add(&attested[i], &probes[i].attested, clock_ms());
     pins_write(all->config, attested);
     free(attested);
 }

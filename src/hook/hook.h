@@ -90,6 +90,16 @@ int hook_start(struct hook *hook, const struct hook_change *change, int64_t limi
 /* 1: *result is filled. 0: not yet. -1: the runner is gone; hook_close() is all that is left. */
 int hook_take(struct hook *hook, struct hook_result *result);
 
+/*
+ * Whether a program could be run: nobody else could have written it or what interprets it, and the
+ * kernel would find and execute them all. 0; -1 with a clause and errno: EPERM where somebody could
+ * have, EACCES where it is not executable, ENOTSUP where its mount forbids it.
+ */
+int hook_could(const char *program, char why[HOOK_REASON_MAX]);
+
+/* Whether a signal would find its process now: its number; 0: none runs; -1 with a clause. */
+pid_t hook_signal_could(const struct hook_signal *signal, char why[HOOK_REASON_MAX]);
+
 /* Ends the runner and reaps it, with a program that still runs, as if its time were over. */
 void hook_close(struct hook *hook);
 

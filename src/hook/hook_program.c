@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -9,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,8 +20,14 @@
 
 enum { CANNOT_EXECUTE = 127, SIGNAL_STATUS = 128 };
 
-/* Of a script's first line; scripts that interpret one another: what Linux follows. */
-enum { INTERPRETER_MAX = 256, SCRIPTS_MAX = 6 };
+/* Of a script's first line; what interprets one another, a loader at the end: what Linux follows. */
+enum { INTERPRETER_MAX = 256, PROGRAMS_MAX = 7 };
+
+#ifdef __aarch64__
+enum { MACHINE = EM_AARCH64 };
+#else
+enum { MACHINE = EM_X86_64 };
+#endif
 
 /* What the process group gets at the deadline, and after each grace. */
 static const int kills[] = {SIGTERM, SIGKILL};
@@ -146,6 +154,7 @@ static void judge_exit(const struct run *run, const struct hook_program *program
                        struct hook_result *result)
 {
     const char *name = program->argv[0];
+    char why[HOOK_REASON_MAX];
     int status = 0;
 
     if (waitpid(run->pid, &status, WNOHANG) == run->pid)
@@ -153,67 +162,124 @@ static void judge_exit(const struct run *run, const struct hook_program *program
     if (run->killed > 0)
         hook_fail(result, HOOK_TIMEOUT, "%.200s did not end within %lld ms", name,
                   (long long)program->limit_ms);
-    else if (*run->failure != 0)
+    else if (*run->failure != 0) /* of an interpreter that is not there the kernel names no name */
         hook_fail(result, HOOK_FAILED, "%.200s cannot be executed: %s", name,
-                  strerror(*run->failure));
+                  hook_could(name, why) < 0 ? why : strerror(*run->failure));
     else if (WIFSIGNALED(status))
         hook_fail(result, HOOK_FAILED, "%.200s was ended by signal %d", name, WTERMSIG(status));
     else if (result->status != 0)
         hook_fail(result, HOOK_FAILED, "%.200s ended with status %d", name, result->status);
 }
 
-/* The interpreter that a script's first line names, as Linux reads it. False: it is no script. */
-static bool read_interpreter(int fd, char out[INTERPRETER_MAX])
+/* The loader that a program in ELF asks for: 1; 0: it needs none; -1 with errno. */
+static int read_loader(int fd, const Elf64_Ehdr *elf, char out[INTERPRETER_MAX])
 {
-    char line[INTERPRETER_MAX];
-    const ssize_t n = read(fd, line, sizeof line - 1);
-    const char *name = line + 2;
+    Elf64_Phdr segment = {0};
+    size_t i;
 
-    if (n < 3 || line[0] != '#' || line[1] != '!')
-        return false;
-    line[n] = '\0';
+    if (elf->e_ident[EI_CLASS] != ELFCLASS64)
+        return 0;
+    if (elf->e_machine != MACHINE) {
+        errno = ENOEXEC;
+        return -1;
+    }
+    for (i = 0; i < elf->e_phnum && segment.p_type != PT_INTERP; i++)
+        if (pread(fd, &segment, sizeof segment, (off_t)(elf->e_phoff + i * sizeof segment)) < 0)
+            return 0;
+    return segment.p_type == PT_INTERP && segment.p_filesz <= INTERPRETER_MAX &&
+           pread(fd, out, segment.p_filesz, (off_t)segment.p_offset) > 0 &&
+           memchr(out, '\0', segment.p_filesz);
+}
+
+/* What interprets a program, as Linux reads it: the first line of a script names it, or a segment
+ * of one that is linked dynamically. 1; 0: nothing does; -1 with errno: it is no program. */
+static int read_interpreter(int fd, char out[INTERPRETER_MAX])
+{
+    union {
+        char text[INTERPRETER_MAX];
+        Elf64_Ehdr elf;
+    } head = {.text = ""};
+    const ssize_t n = read(fd, head.text, sizeof head.text - 1);
+    const char *name = head.text + 2;
+
+    if (n < 0)
+        return 0;
+    if (memcmp(head.text, ELFMAG, SELFMAG) == 0)
+        return read_loader(fd, &head.elf, out);
+    if (n < 3 || head.text[0] != '#' || head.text[1] != '!') {
+        errno = ENOEXEC;
+        return -1;
+    }
     name += strspn(name, " \t");
     /* a relative one begins where programs are begun, in "/" */
     return snprintf(out, INTERPRETER_MAX, "%s%.*s", *name == '/' ? "" : "/",
                     (int)strcspn(name, " \t\n"), name) < INTERPRETER_MAX;
 }
 
-/*
- * Whoever could write the program, or what interprets it, would run as the agent's user. What
- * cannot be found or opened is told of by who executes it; what cannot be read is no script.
+/* Whether it is there, nobody's else, and to be executed: an O_PATH descriptor, or -1 with errno.
  */
-static bool is_trusted(const struct hook_program *program, struct hook_result *result)
+static int open_program(const char *path, struct trust *trust)
 {
-    static const int flags[] = {O_PATH | O_CLOEXEC, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY};
+    const int fd = trust_open(path, O_PATH | O_CLOEXEC, trust);
+    struct statvfs mount;
+    struct stat file;
+    int error = 0;
+
+    if (fd < 0)
+        return -1;
+    if (fstatvfs(fd, &mount) == 0 && mount.f_flag & ST_NOEXEC)
+        error = ENOTSUP;
+    else if (fstat(fd, &file) < 0 || !S_ISREG(file.st_mode) ||
+             faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0)
+        error = EACCES;
+    if (!error)
+        return fd;
+    close(fd);
+    errno = error;
+    return -1;
+}
+
+/* Whoever could write the program, or what interprets it, would run as the agent's user. What
+ * cannot be read is no script. */
+int hook_could(const char *program, char why[HOOK_REASON_MAX])
+{
     struct trust trust = {.also = TRUST_NOBODY};
     char interpreter[INTERPRETER_MAX];
-    const char *path = program->argv[0];
-    int fd, step;
+    const char *path = program;
+    int fd, step, more = 1;
 
-    for (step = 0; step < 2 * SCRIPTS_MAX; step++) {
-        fd = trust_open(path, flags[step % 2], &trust);
-        if (fd < 0 && errno == EPERM) {
-            hook_fail(result, HOOK_FAILED, "%.100s is not run: %s", program->argv[0], trust.why);
-            return false;
-        }
+    for (step = 0; more > 0 && step < PROGRAMS_MAX; step++, path = interpreter) {
+        fd = open_program(path, &trust);
         if (fd < 0)
-            return true;
-        if (step % 2 && !read_interpreter(fd, interpreter))
-            path = NULL;
-        else if (step % 2)
-            path = interpreter;
+            break;
         close(fd);
-        if (!path)
-            return true;
+        fd = trust_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, &trust);
+        more = fd < 0 ? 0 : read_interpreter(fd, interpreter);
+        if (fd >= 0)
+            close(fd);
+        if (more < 0)
+            break;
     }
-    return true;
+    if (more == 0 || step == PROGRAMS_MAX)
+        return 0;
+    if (errno == EPERM)
+        (void)snprintf(why, HOOK_REASON_MAX, "%.500s", trust.why);
+    else
+        (void)snprintf(why, HOOK_REASON_MAX, "%s%s%.200s", step ? path : "",
+                       step ? ", which interprets it: " : "",
+                       errno == ENOTSUP ? "its mount has noexec" : strerror(errno));
+    return -1;
 }
 
 static int run_to_end(struct run *run, const struct hook_program *program,
                       struct hook_result *result)
 {
-    if (!is_trusted(program, result))
+    char why[HOOK_REASON_MAX];
+
+    if (hook_could(program->argv[0], why) < 0 && errno == EPERM) {
+        hook_fail(result, HOOK_FAILED, "%.100s is not run: %s", program->argv[0], why);
         return 0;
+    }
     if (start(run, program) < 0) {
         hook_fail(result, HOOK_FAILED, "%.200s cannot be started: %s", program->argv[0],
                   strerror(errno));

@@ -172,7 +172,10 @@ static const char *send_to(struct target *target, int number, pid_t agent)
     return NULL;
 }
 
-void hook_signal_send(const struct hook_signal *signal, pid_t agent, struct hook_result *result)
+/* Finds the process and sends it number, 0 for a try: which one it is, NOBODY where it is gone; -1
+ * with why. */
+static pid_t find_and_send(const struct hook_signal *signal, int number, pid_t agent,
+                           char why[HOOK_REASON_MAX])
 {
     struct trust trust = {.also = TRUST_NOBODY, .one_stranger = true};
     struct target target = {.pid = signal->pid, .fd = -1};
@@ -185,16 +188,31 @@ void hook_signal_send(const struct hook_signal *signal, pid_t agent, struct hook
         trouble = find_process(signal->pid_file, &target, &trust);
     }
     if (!trouble)
-        trouble = send_to(&target, signal->number, agent);
-    if (trouble)
-        hook_fail(result, HOOK_FAILED, "SIG%s cannot be sent to %s: %s", signal->name, whom,
-                  trouble);
-    else if (target.pid == NOBODY)
+        trouble = send_to(&target, number, agent);
+    let_go(&target);
+    if (!trouble)
+        return target.pid;
+    (void)snprintf(why, HOOK_REASON_MAX, "SIG%s cannot be sent to %s: %.200s", signal->name, whom,
+                   trouble);
+    return -1;
+}
+
+pid_t hook_signal_could(const struct hook_signal *signal, char why[HOOK_REASON_MAX])
+{
+    return find_and_send(signal, 0, getpid(), why);
+}
+
+void hook_signal_send(const struct hook_signal *signal, pid_t agent, struct hook_result *result)
+{
+    char why[HOOK_REASON_MAX];
+    const pid_t pid = find_and_send(signal, signal->number, agent, why);
+
+    if (pid < 0)
+        hook_fail(result, HOOK_FAILED, "%s", why);
+    else if (pid == NOBODY)
         log_event(LOG_LEVEL_WARNING, "hook_nobody", log_s("signal", signal->name),
                   log_s("pid_file", signal->pid_file),
                   log_n("pid", signal->pid_file ? INT64_MIN : signal->pid));
     else
-        log_event(LOG_LEVEL_INFO, "hook_signal", log_s("signal", signal->name),
-                  log_n("pid", target.pid));
-    let_go(&target);
+        log_event(LOG_LEVEL_INFO, "hook_signal", log_s("signal", signal->name), log_n("pid", pid));
 }

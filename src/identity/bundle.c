@@ -233,6 +233,8 @@ static int split(struct bundle *part, const struct key *key, const struct source
     result = look_over(&sorting, buf_bytes(&all), source);
     while (result == 0 && (result = next_cert(&reader, &block, &der, &cert, source)) > 0) {
         field = is_authority(&sorting, &cert) ? BUNDLE_CA_CERT : BUNDLE_CLIENT_CERT;
+        if (field == BUNDLE_CLIENT_CERT && !cert.is_ca && cert.has_extended_usage)
+            part->usage |= cert.extended_usage;
         result = append_block(&part->field[field], &block, source);
     }
     buf_free(&der);
@@ -322,6 +324,7 @@ static int merge(struct bundle *bundle, struct bundle *part, const struct source
         return err_set(source->err, ERR_FIELD_MISSING, source->secret,
                        "it gives none of the fields that are known%s%s",
                        part->strange[0] ? "; found " : "", part->strange);
+    bundle->usage |= part->usage;
     if (bundle->strange[0] == '\0')
         memcpy(bundle->strange, part->strange, sizeof bundle->strange);
     if (bundle->issuers[0] == '\0')

@@ -27,6 +27,7 @@ struct bundle {
     char source[BUNDLE_FIELDS][128]; /* the secret that a field came from */
     char strange[128], issuers[40];  /* names of members that are no field's, and one of them that
                                         is of who issued the client's certificate; "": none */
+    unsigned usage; /* CERT_EKU_*, of a bare bundle's leaf; 0: it has no extendedKeyUsage */
 };
 
 /*
@@ -35,8 +36,8 @@ struct bundle {
  * it in errors. Refused: two names of one field, a repeated field, a field that another secret
  * gave, a value that is no string, NUL. null and "" are no value; unknown fields are noted. Nothing
  * is added on failure: ERR_DOCUMENT_INVALID, ERR_DOCUMENT_TOO_LARGE, ERR_FIELD_REPEATED,
- * ERR_FIELD_MISSING (it has none), ERR_MEMORY_FULL; of a bare bundle, whose key tells the leaf from
- * a CA, ERR_PEM_INVALID, ERR_CERTIFICATE_INVALID and key_read()'s too.
+ * ERR_FIELD_MISSING (it has none), ERR_MEMORY_FULL; of a bare bundle, which is a client's and whose
+ * key tells the leaf from a CA, ERR_PEM_INVALID, ERR_CERTIFICATE_INVALID and key_read()'s too.
  */
 int bundle_add(struct bundle *bundle, struct bytes document, const char *secret, struct err *err);
 

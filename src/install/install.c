@@ -45,14 +45,18 @@ static bool same_text(const struct manifest *old, size_t old_len, const struct m
 /* Plain files become a set first, so that readers go from whole to whole. */
 static int adopt(const struct place *place, struct change *change, struct err *err)
 {
-    if (set_adopt(place, change->previous, change->set, err) < 0 ||
-        data_swap(place, change->previous, err) < 0)
+    if (set_adopt(place, change->previous, change->set, err) < 0)
+        return -1;
+    if (sync_fd(place->fd) < 0)
+        return err_set_errno(err, ERR_INSTALL_FAILED, place->path, "cannot sync a set");
+    if (data_swap(place, change->previous, err) < 0)
         return -1;
     memcpy(change->standing, change->previous, SET_NAME_SIZE);
     return 0;
 }
 
-/* Writing comes first, since it may fail; the swap last, since it shows all. */
+/* Writing comes first, since it may fail; the swap last, since it shows all. The links' sync is that
+ * of the set's name too. */
 static int replace(const struct place *place, struct change *change, struct err *err)
 {
     char name[SET_NAME_SIZE];

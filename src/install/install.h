@@ -109,6 +109,10 @@ int install_could(const struct install_target *target, struct err *err);
  */
 void install_sweep(const struct install_target *target);
 
+/* Its path, as errors name it. */
+#define INSTALL_WHERE_MAX 256
+void install_where(const struct install_target *target, char out[INSTALL_WHERE_MAX]);
+
 /* What stands in the target now. */
 struct installed {
     char set[INSTALL_NAME_SIZE]; /* its name; "": plain files, or not of this agent's making */
@@ -120,6 +124,7 @@ struct installed {
     struct install_overlap overlap[INSTALL_OVERLAP_MAX];
     size_t overlap_count;
     mode_t modes[INSTALL_FILES_MAX]; /* by enum bundle_field, of install_read() alone; 0: none */
+    bool way_back;                   /* the set before it is there */
 };
 
 /*

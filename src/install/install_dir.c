@@ -195,6 +195,12 @@ static int make_directory(struct trust_walk *walk, const struct trust_step *pare
     return -1;
 }
 
+void install_where(const struct install_target *target, char out[INSTALL_WHERE_MAX])
+{
+    (void)snprintf(out, INSTALL_WHERE_MAX, "%s%s%s%s", target->root, target->dir,
+                   target->sub[0] ? "/" : "", target->sub);
+}
+
 static int join_path(struct place *place, struct err *err)
 {
     const struct install_target *target = place->target;

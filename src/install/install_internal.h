@@ -147,11 +147,12 @@ int give(int fd, struct attributes attributes);
 /* Writes a new file durably; it has its mode before it holds a byte. 0, or -1 with errno. */
 int file_write(int at, const char *name, struct bytes content, mode_t mode);
 
-/* Writes a set durably. On failure what was written so far is left, for sweep(). */
+/* Writes a set durably, but for its name in the target. On failure what was written so far is left, for sweep(). */
 int set_write(const struct place *place, const char *name, const struct install_set *set,
               const struct manifest *manifest, struct err *err);
 
-/* Copies the plain files of the set's names into a set of their own, with owners and modes. */
+/* Copies the plain files of the set's names into a set of their own, with owners and modes; durably
+ * in the same way. */
 int set_adopt(const struct place *place, const char *name, const struct install_set *set,
               struct err *err);
 
@@ -175,7 +176,7 @@ bool data_name(const struct place *place, char name[SET_NAME_SIZE]);
 /* Whether name is a link to "..data/name". */
 bool link_is_ours(const struct place *place, const char *name);
 
-/* Lets "..data" name another set, atomically and durably. */
+/* Lets "..data" name another set, whose name is durable, atomically and durably. */
 int data_swap(const struct place *place, const char *name, struct err *err);
 
 /*
@@ -188,7 +189,8 @@ int displace(const struct place *place, const char *name);
 int links_check(const struct place *place, const struct install_set *set, bool installed,
                 struct links *links, struct err *err);
 
-/* Puts the links through "..data" in place, each by one rename, durably. */
+/* Puts the links through "..data" in place, each by one rename, durably, with all else that was made
+ * in the target. */
 int links_place(const struct place *place, const struct install_set *set, struct err *err);
 
 /* install_read.c: the place of a field in a bundle, made ready to be read into. */

@@ -75,15 +75,18 @@ static int read_fields(const struct place *place, int fd, unsigned which, struct
 }
 
 /* A set without a manifest that can be read has none: 0; -1 where memory is full. */
-static int read_facts(int fd, const char *name, struct installed *facts)
+static int read_facts(const struct place *place, int fd, const char *name, struct installed *facts)
 {
     struct manifest manifest = {0};
+    struct stat status;
     int result = 0;
 
     if (manifest_read(&manifest, fd) == 0)
         *facts = manifest.facts;
     else
         result = errno == ENOMEM ? -1 : 0;
+    facts->way_back = manifest.previous[0] &&
+                      fstatat(place->fd, manifest.previous, &status, AT_SYMLINK_NOFOLLOW) == 0;
     memcpy(facts->set, name, sizeof facts->set);
     manifest_free(&manifest);
     return result;
@@ -138,7 +141,7 @@ static int read_once(const struct place *place, unsigned which, struct bundle *b
     if (fd < 0)
         return err_set_errno(err, ERR_TARGET_INVALID, place->path, "cannot open " DATA_LINK);
     result = read_fields(place, fd, which, bundle, err);
-    if (result == 0 && read_facts(fd, name, facts) < 0)
+    if (result == 0 && read_facts(place, fd, name, facts) < 0)
         result = err_set(err, ERR_MEMORY_FULL, place->path, "no room for its manifest");
     read_modes(fd, facts);
     if (!is_current(place, fd))
@@ -193,7 +196,7 @@ bool install_facts(const struct install_target *target, struct installed *facts)
     if (place_open(&place, target, false, &ignored) == 0 && check_link(&place, &ignored) == 0)
         fd = open_files(&place, name);
     if (fd >= 0) {
-        (void)read_facts(fd, name, facts);
+        (void)read_facts(&place, fd, name, facts);
         close(fd);
     }
     place_close(&place);

@@ -114,9 +114,10 @@ static int create_set(const struct place *place, const char *name, struct err *e
     return fd;
 }
 
+/* Its name is not durable yet: that is up to who shows the set. */
 static int finish_set(const struct place *place, int fd, struct err *err)
 {
-    if (give(fd, configured(place, SET_MODE)) == 0 && sync_fd(fd) == 0 && sync_fd(place->fd) == 0)
+    if (give(fd, configured(place, SET_MODE)) == 0 && sync_fd(fd) == 0)
         return 0;
     return err_set_errno(err, ERR_INSTALL_FAILED, place->path, "cannot finish a set");
 }

@@ -11,9 +11,11 @@ struct identity *installed_identity(const struct install_target *target, struct 
     struct identity_policy policy = {.now = clock_wall()};
     struct identity *identity = NULL;
     struct bundle bundle = {0};
+    char where[INSTALL_WHERE_MAX];
 
+    install_where(target, where);
     if (install_read(target, &bundle, NULL, err) == 0)
-        identity = identity_new(&bundle, &policy, target->dir, err);
+        identity = identity_new(&bundle, &policy, where, err);
     bundle_free(&bundle);
     return identity;
 }

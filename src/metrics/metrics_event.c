@@ -43,8 +43,9 @@ static void on_handshake(struct metrics *metrics, const struct log_field *fields
                                    text_of(fields, "handshake")),
                     1);
     if (text_of(fields, "attestation"))
-        metrics_add(metrics, METRIC_ATTESTATIONS,
-                    METRICS_LABELS(endpoint, text_of(fields, "attestation")), 1);
+        metrics_add(
+            metrics, METRIC_ATTESTATIONS,
+            METRICS_LABELS(endpoint, text_of(fields, "attestation"), text_of(fields, "root")), 1);
     if (tls >= 0)
         metrics_observe(metrics, METRIC_HANDSHAKE_DURATION, METRICS_LABELS(endpoint),
                         (tcp > 0 ? tcp : 0) + tls);

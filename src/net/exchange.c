@@ -94,6 +94,21 @@ static CURLcode hook(CURL *easy, void *context, void *user)
     return CURLE_OK;
 }
 
+/* No private key travels: as carries_key(). */
+static int choose_path(struct exchange *exchange)
+{
+    struct bytes leaf = {0};
+    const char *path;
+
+    if (tls_session_chain(exchange->session, exchange->chain) > 0)
+        leaf = exchange->chain[0];
+    path = exchange->request.path(exchange->note, leaf, &exchange->response.body.max);
+    if (!path || (!secrecy_holds_key(bytes_of_text(path)) &&
+                  curl_easy_setopt(exchange->easy, CURLOPT_REQUEST_TARGET, path) == CURLE_OK))
+        return CURL_PREREQFUNC_OK;
+    return CURL_PREREQFUNC_ABORT;
+}
+
 static int connected(void *user, char *peer, char *local, int peer_port, int local_port)
 {
     struct exchange *exchange = user;
@@ -105,7 +120,7 @@ static int connected(void *user, char *peer, char *local, int peer_port, int loc
     exchange->response.stage = HTTP_STAGE_ANSWER;
     if (exchange->session)
         tls_session_connected(exchange->session);
-    return CURL_PREREQFUNC_OK;
+    return exchange->request.path ? choose_path(exchange) : CURL_PREREQFUNC_OK;
 }
 
 static size_t take_body(char *data, size_t one, size_t len, void *user)

@@ -61,6 +61,7 @@ struct http *http_new(bool reuse, struct err *err)
         return NULL;
     }
     http->reuse = reuse;
+    (void)curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)HTTP_PARALLEL);
     return http;
 }
 

@@ -35,9 +35,14 @@ struct http_request {
     const struct tls_policy *tls;   /* required for https:// */
     const struct http_proxy *proxy; /* NULL: none */
     struct tls_cache *sessions;     /* resumed from, and kept in; NULL: all handshakes are full */
+    bool renew;                     /* this handshake is full; what it makes is kept there */
     const char *connect_to; /* "address:port" to connect to instead of the URL's host, or NULL */
     bool (*address_allowed)(const struct sockaddr *address); /* asked with the address about to be
                                                                 connected to; NULL: all */
+    /* Asked once the handshake is over, by the certificate that came in it (data NULL: none), with
+     * the batch's note: another path than the URL's, and the body_max of its answer; NULL: the
+     * URL's. Or NULL. */
+    const char *(*path)(void *note, struct bytes leaf, size_t *body_max);
     size_t body_max;    /* an answer with more is HTTP_TOO_LARGE */
     int64_t connect_ms; /* most time that we wait for DNS, TCP and TLS */
     int64_t total_ms;   /* most time that we wait for all of it */
@@ -121,10 +126,10 @@ struct http_batch {
 int http_run(struct http *http, const struct http_batch *batch, struct err *err);
 
 /*
- * Performs count requests at once and fills as many responses, whose bodies are then the caller's
- * (http_response_free).
+ * Performs count requests, HTTP_PARALLEL of them side by side, and fills as many responses, whose
+ * bodies are then the caller's (http_response_free). So many connections are shared at most.
  */
-#define HTTP_PARALLEL 4 /* some 75 KB of locked memory each: a fetch stays under 512 KiB */
+#define HTTP_PARALLEL 8
 int http_perform(struct http *http, const struct http_request *requests,
                  struct http_response *responses, size_t count, struct err *err);
 void http_response_free(struct http_response *response);

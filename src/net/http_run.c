@@ -14,6 +14,7 @@ enum {
     SLOW_MS = 100,       /* without a connection for so long, while there was nothing else to do */
     SLOW_FACTOR = 3,     /* how many more than the places may be in flight, waiting */
     LAUNCHES_MAX = 8,    /* of one exchange */
+    SERVER_MAX = 1024,   /* whose sessions they are: what is asked for, and where */
     ANSWER_MAX = 524288, /* bytes of an answer that are not its body; libcurl bounds its head */
     LINGERING_MAX = 4,   /* connections that are shut down, or kept, besides those in flight */
     PLACES_FIRST = 4,    /* one more each time that there was nothing to do, up to the batch's */
@@ -70,17 +71,27 @@ static void ground(struct exchange *exchange)
 static int prepare(struct http *http, struct exchange *exchange)
 {
     const struct http_request *request = &exchange->request;
+    char server[SERVER_MAX];
 
-    if (request->tls)
-        exchange->session =
-            tls_session_new(request->tls, request->sessions,
-                            request->connect_to ? request->connect_to : request->url);
+    if (request->tls) {
+        (void)snprintf(server, sizeof server, "%s %s", request->url,
+                       request->connect_to ? request->connect_to : "");
+        exchange->session = tls_session_new(request->tls, request->sessions, server);
+    }
     exchange->easy = curl_easy_init();
     if (!exchange->easy || (request->tls && !exchange->session))
         return -1;
+    if (exchange->session && request->renew)
+        tls_session_renew(exchange->session);
     if (exchange->session && !http->reuse)
         tls_session_bound(exchange->session, ANSWER_MAX + 2 * request->body_max);
     return exchange_configure(exchange, http->reuse);
+}
+
+/* Those that are shared stay; of others, what lingers is bounded. */
+static long most_connections(const struct http *http)
+{
+    return http->reuse ? HTTP_PARALLEL : (long)(http->count + 1 + LINGERING_MAX);
 }
 
 /* Puts an exchange in flight: 0, or -1 and it is on the ground. */
@@ -98,8 +109,8 @@ static int launch(struct http *http, struct exchange *exchange)
     exchange->refused = refused_by_arena();
     (void)exchange_take_place(exchange);
     if (prepare(http, exchange) == 0 &&
-        curl_multi_setopt(http->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
-                          (long)(http->count + 1 + LINGERING_MAX)) == CURLM_OK &&
+        curl_multi_setopt(http->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, most_connections(http)) ==
+            CURLM_OK &&
         curl_multi_add_handle(http->multi, exchange->easy) == CURLM_OK) {
         push(&http->flying, exchange);
         http->count++;
@@ -377,7 +388,8 @@ int http_run(struct http *http, const struct http_batch *batch, struct err *err)
     int result = 0;
 
     http->places.most = batch->parallel;
-    http->places.count = batch->parallel < PLACES_FIRST ? batch->parallel : PLACES_FIRST;
+    http->places.count =
+        http->reuse || batch->parallel < PLACES_FIRST ? batch->parallel : PLACES_FIRST;
     http->most = most_in_flight();
     http->left = batch->count;
     refill(http, batch, &more);

@@ -55,7 +55,8 @@ static bool try_name(struct search *search, const char *name, bool own, int64_t 
         return false;
     if (resolved->found.count > 0)
         return true;
-    if (!is_unclear(&search->kept) && (own || is_unclear(resolved)))
+    if (!is_unclear(&search->kept) &&
+        (own || search->kept.server_count == 0 || is_unclear(resolved)))
         search->kept = *resolved;
     return false;
 }
@@ -124,16 +125,16 @@ void resolve_by(const struct resolv_conf *conf, const char *name, int family, re
 }
 
 /* Where IPv6 is switched off its addresses lead nowhere, and need not be asked for. */
-static bool has_ipv6(void)
+int resolve_family(const struct resolv_conf *conf)
 {
     struct name_server here = {
         .address.v6 = {.sin6_family = AF_INET6, .sin6_port = 1, .sin6_addr = IN6ADDR_LOOPBACK_INIT},
         .size = sizeof here.address.v6};
-    int fd = lookup_socket(&here, SOCK_DGRAM);
+    const int fd = conf->no_aaaa ? -1 : lookup_socket(&here, SOCK_DGRAM);
 
     if (fd >= 0)
         (void)close(fd);
-    return fd >= 0;
+    return fd >= 0 ? AF_UNSPEC : AF_INET;
 }
 
 void resolve(const char *name, int family, resolve_told *told, struct resolved *resolved)
@@ -145,8 +146,8 @@ void resolve(const char *name, int family, resolve_told *told, struct resolved *
     if (resolved->found.count > 0)
         return;
     resolv_conf_read(&conf, "/etc/resolv.conf");
-    if (family == AF_UNSPEC && (conf.no_aaaa || !has_ipv6()))
-        family = AF_INET;
+    if (family == AF_UNSPEC)
+        family = resolve_family(&conf);
     resolve_by(&conf, name, family, told, resolved);
 }
 

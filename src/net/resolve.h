@@ -26,6 +26,9 @@ struct resolved {
 /* Called with what is known so far, whenever there is more; or NULL. */
 typedef void resolve_told(const char *name, const struct resolved *resolved);
 
+/* The families that are worth asking for: AF_UNSPEC; AF_INET where IPv6 is off. */
+int resolve_family(const struct resolv_conf *conf);
+
 /* Looks a name up by the system's files and servers, for a family or both (AF_UNSPEC). */
 void resolve(const char *name, int family, resolve_told *told, struct resolved *resolved);
 

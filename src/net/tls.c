@@ -196,6 +196,12 @@ struct tls_session *tls_session_new(const struct tls_policy *policy, struct tls_
     return session;
 }
 
+void tls_session_renew(struct tls_session *session)
+{
+    if (session->cache)
+        tls_cache_forget(session->cache, session->cached.key);
+}
+
 const struct tls_record *tls_session_record(const struct tls_session *session)
 {
     return &session->record;
@@ -236,6 +242,7 @@ static void offer(struct tls_session *session, br_ssl_engine_context *engine)
         br_ssl_engine_set_session_parameters(engine, &parameters);
         wipe(&parameters, sizeof parameters);
     }
+    wipe(taken->session, sizeof taken->session); /* it is the handshake's from here on */
     session->record.offered = true;
 }
 
@@ -309,7 +316,7 @@ void tls_session_connected(struct tls_session *session)
                record->certificate_sent) {
         memcpy(session->cached.session, &parameters, sizeof parameters);
         session->cached.made_ms = clock_ms();
-        session->cached.not_after = tls_peer_not_after(session, clock_wall());
+        tls_peer_dates(session, clock_wall(), &session->cached);
     }
     wipe(&parameters, sizeof parameters);
     record->has_exporter = tls_session_export(session, "EXPORTER-Channel-Binding", bytes_of("", 0),
@@ -320,7 +327,7 @@ bool tls_session_export(const struct tls_session *session, const char *label, st
                         uint8_t *out, size_t len)
 {
     if (tls13_chosen(&session->tls13))
-        return tls13_export(&session->tls13, label, context.data, context.len, out, len);
+        return tls13_export(&session->tls13, label, context, out, len);
     return session->engine &&
            br_ssl_key_export(session->engine, out, len, label, context.data, context.len) != 0;
 }
@@ -337,10 +344,15 @@ static void keep_ticket(struct tls_session *session)
     memcpy(cached->session, &psk, sizeof psk);
     cached->ticket = session->ticket;
     cached->ticket_len = len;
-    cached->uses = session->record.resumed ? session->taken.uses : 0;
-    cached->made_ms = session->record.resumed ? session->taken.made_ms : clock_ms();
-    cached->not_after = session->record.resumed ? session->taken.not_after
-                                                : tls_peer_not_after(session, clock_wall());
+    if (session->record.resumed) {
+        cached->uses = session->taken.uses;
+        cached->made_ms = session->taken.made_ms;
+        cached->not_before = session->taken.not_before;
+        cached->not_after = session->taken.not_after;
+    } else {
+        cached->made_ms = clock_ms();
+        tls_peer_dates(session, clock_wall(), cached);
+    }
     if (clock_wall() + psk.lifetime_s < cached->not_after)
         cached->not_after = clock_wall() + psk.lifetime_s;
     wipe(&psk, sizeof psk);

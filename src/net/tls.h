@@ -68,6 +68,9 @@ void tls_session_hold(struct tls_session *session);
 void tls_session_free(struct tls_session *session);
 const struct tls_record *tls_session_record(const struct tls_session *session);
 
+/* Before the hook: the handshake will be a full one, and what the cache has of it is forgotten. */
+void tls_session_renew(struct tls_session *session);
+
 /*
  * Ends the connection where the peer has sent more than so many bytes after the handshake. For one
  * that serves a single request; 0, as at first: no bound.

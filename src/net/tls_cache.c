@@ -3,58 +3,66 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/arena.h"
 
-struct entry {
-    struct tls_cached cached;
-    struct entry *next;
-};
+/* The part of all memory that may be locked: the rest is for those who make a handshake. */
+enum { SHARE = 8 };
 
 struct tls_cache {
-    struct entry *newest;
     size_t count;
+    unsigned every;
+    struct tls_cached sessions[]; /* not_after 0: none */
 };
 
-struct tls_cache *tls_cache_new(void)
+size_t tls_cache_room(size_t wanted, size_t caches)
 {
-    return arena_alloc(sizeof(struct tls_cache), ARENA_SESSION);
+    size_t most = TLS_CACHE_MAX;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 &&
+        limit.rlim_cur / SHARE < most * sizeof(struct tls_cached))
+        most = (size_t)limit.rlim_cur / SHARE / sizeof(struct tls_cached);
+    return wanted < most / caches ? wanted : most / caches;
 }
 
-static void drop(struct tls_cache *cache, struct entry **place)
+struct tls_cache *tls_cache_new(size_t count, unsigned every)
 {
-    struct entry *entry = *place;
+    const size_t size = sizeof(struct tls_cached);
+    struct tls_cache *cache = arena_alloc(sizeof *cache + count * size, ARENA_SESSION);
 
-    *place = entry->next;
-    cache->count--;
-    free(entry->cached.ticket);
-    arena_free(entry);
+    if (!cache)
+        return NULL;
+    cache->count = count;
+    cache->every = every;
+    return cache;
+}
+
+static void drop(struct tls_cached *cached)
+{
+    free(cached->ticket);
+    wipe(cached, sizeof *cached);
 }
 
 void tls_cache_free(struct tls_cache *cache)
 {
-    while (cache && cache->newest)
-        drop(cache, &cache->newest);
+    size_t i;
+
+    for (i = 0; cache && i < cache->count; i++)
+        drop(&cache->sessions[i]);
     arena_free(cache);
 }
 
-/* Where the pointer to the entry under the key stands; *place is NULL where there is none. */
-static struct entry **find_entry(struct tls_cache *cache, const uint8_t key[HASH_SIZE])
+/* The session under the key; NULL: there is none. */
+static struct tls_cached *find(struct tls_cache *cache, const uint8_t key[HASH_SIZE])
 {
-    struct entry **place = &cache->newest;
+    struct tls_cached *cached = cache->sessions, *end = cached + cache->count;
 
-    while (*place && memcmp((*place)->cached.key, key, HASH_SIZE) != 0)
-        place = &(*place)->next;
-    return place;
-}
-
-static struct entry **oldest(struct tls_cache *cache)
-{
-    struct entry **place = &cache->newest;
-
-    while ((*place)->next)
-        place = &(*place)->next;
-    return place;
+    for (; cached < end; cached++)
+        if (cached->not_after && memcmp(cached->key, key, HASH_SIZE) == 0)
+            return cached;
+    return NULL;
 }
 
 static bool copy_ticket(struct tls_cached *cached)
@@ -69,50 +77,61 @@ static bool copy_ticket(struct tls_cached *cached)
 
 void tls_cache_keep(struct tls_cache *cache, const struct tls_cached *cached)
 {
-    struct entry *entry;
+    struct tls_cached *place = find(cache, cached->key);
+    size_t i;
 
-    tls_cache_forget(cache, cached->key);
-    if (cache->count == TLS_CACHE_MAX)
-        drop(cache, oldest(cache));
-    entry = arena_alloc(sizeof *entry, ARENA_SESSION);
-    if (!entry)
+    if (place)
+        drop(place);
+    for (i = 0; !place && i < cache->count; i++)
+        if (!cache->sessions[i].not_after)
+            place = &cache->sessions[i];
+    if (!place)
         return;
-    entry->cached = *cached;
-    if (cached->ticket && !copy_ticket(&entry->cached)) {
-        arena_free(entry);
-        return;
-    }
-    entry->next = cache->newest;
-    cache->newest = entry;
-    cache->count++;
+    *place = *cached;
+    if (cached->ticket && !copy_ticket(place))
+        drop(place);
+}
+
+/* Whether it may be resumed no more. */
+static bool is_over(const struct tls_cached *cached, int64_t now_ms, int64_t now)
+{
+    return now_ms - cached->made_ms >= TLS_CACHE_LIFE_MS || now < cached->not_before ||
+           now > cached->not_after;
 }
 
 bool tls_cache_take(struct tls_cache *cache, const uint8_t key[HASH_SIZE], int64_t now_ms,
                     int64_t now, struct tls_cached *out)
 {
-    struct entry **place = find_entry(cache, key);
-    struct entry *entry = *place;
+    struct tls_cached *cached = find(cache, key);
 
-    if (!entry)
+    if (!cached)
         return false;
-    if (entry->cached.uses == TLS_CACHE_USES ||
-        now_ms - entry->cached.made_ms >= TLS_CACHE_LIFE_MS || now > entry->cached.not_after) {
-        drop(cache, place);
+    if (cached->uses + 1 >= cache->every || is_over(cached, now_ms, now)) {
+        drop(cached);
         return false;
     }
-    entry->cached.uses++;
-    *out = entry->cached;
+    cached->uses++;
+    *out = *cached;
     if (out->ticket) {
-        entry->cached.ticket = NULL;
-        drop(cache, place);
+        cached->ticket = NULL;
+        drop(cached);
     }
     return true;
 }
 
 void tls_cache_forget(struct tls_cache *cache, const uint8_t key[HASH_SIZE])
 {
-    struct entry **place = find_entry(cache, key);
+    struct tls_cached *cached = find(cache, key);
 
-    if (*place)
-        drop(cache, place);
+    if (cached)
+        drop(cached);
+}
+
+void tls_cache_sweep(struct tls_cache *cache, int64_t now_ms, int64_t now)
+{
+    size_t i;
+
+    for (i = 0; i < cache->count; i++)
+        if (cache->sessions[i].not_after && is_over(&cache->sessions[i], now_ms, now))
+            drop(&cache->sessions[i]);
 }

@@ -3,6 +3,7 @@
 #define NET_TLS_CACHE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/hash.h"
@@ -10,12 +11,14 @@
 /*
  * TLS sessions that may be resumed (RFC 5246 section 7.3, RFC 8446 section 2.2), by which a later
  * handshake with the same server needs no private key. Kept here since libcurl's own cache knows
- * nothing of what the hook decides. A session is resumed for an hour at most, never past the end of
- * a certificate that it rests on, and nine times: every tenth handshake is a full one.
+ * nothing of what the hook decides. The server's chain is not verified anew for each: it was, by
+ * the very anchors and policy that are part of the key, so that only time can change the result.
+ * A session is resumed within the dates of all certificates that it rests on alone, for an hour at
+ * most, and so often that every so many-th handshake is a full one.
  */
 #define TLS_CACHE_LIFE_MS ((int64_t)3600 * 1000)
-#define TLS_CACHE_USES    9
-#define TLS_CACHE_MAX     1024 /* sessions; then the oldest goes */
+#define TLS_CACHE_MAX     1024 /* sessions: 176 KiB of locked memory */
+#define TLS_CACHE_EVERY   10   /* which handshake is full, where nobody says */
 
 #define TLS_CACHE_SESSION_MAX 96
 struct tls_cached {
@@ -23,16 +26,27 @@ struct tls_cached {
     uint8_t session[TLS_CACHE_SESSION_MAX];
     uint8_t *ticket; /* of TLS 1.3, on the ordinary heap, since it is public; NULL: of TLS 1.2 */
     size_t ticket_len;
-    unsigned uses;     /* since its full handshake */
-    int64_t made_ms;   /* clock_ms() */
-    int64_t not_after; /* seconds since 1970 */
+    unsigned uses;      /* since its full handshake */
+    int64_t made_ms;    /* of that, clock_ms() */
+    int64_t not_before; /* seconds since 1970 */
+    int64_t not_after;  /* 0: there is none here */
 };
 
+/*
+ * How many of those wanted each of so many caches may hold: all together hold TLS_CACHE_MAX, or
+ * what fits into an eighth of the memory that may be locked.
+ */
+size_t tls_cache_room(size_t wanted, size_t caches);
+
+/* Room for count, of which every so many-th handshake is full. NULL: the arena is full. */
 struct tls_cache;
-struct tls_cache *tls_cache_new(void); /* NULL: the arena is full */
+struct tls_cache *tls_cache_new(size_t count, unsigned every);
 void tls_cache_free(struct tls_cache *cache);
 
-/* Replaces what stands under the key, by a copy. Where there is no room nothing is kept. */
+/*
+ * Replaces what stands under the key, by a copy. Where there is no room nothing is kept: servers
+ * are asked in turn, and if the oldest made room each would be gone before its turn.
+ */
 void tls_cache_keep(struct tls_cache *cache, const struct tls_cached *cached);
 
 /*
@@ -44,5 +58,8 @@ bool tls_cache_take(struct tls_cache *cache, const uint8_t key[HASH_SIZE], int64
                     int64_t now, struct tls_cached *out);
 
 void tls_cache_forget(struct tls_cache *cache, const uint8_t key[HASH_SIZE]);
+
+/* Forgets those whose time is over. */
+void tls_cache_sweep(struct tls_cache *cache, int64_t now_ms, int64_t now);
 
 #endif

@@ -73,9 +73,9 @@ extern const tls13_owner_class tls_owner_class;
 extern const br_ssl_watch_class tls_watch_class;
 
 /*
- * The earliest end of all certificates, theirs, ours and the anchors, that are valid now: the end
- * of the path in use is not before it.
+ * Sets not_before and not_after: between these each certificate, theirs, ours and the anchors, that
+ * is valid now stays so, and thus the path in use.
  */
-int64_t tls_peer_not_after(const struct tls_session *session, int64_t now);
+void tls_peer_dates(const struct tls_session *session, int64_t now, struct tls_cached *cached);
 
 #endif

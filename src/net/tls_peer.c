@@ -165,12 +165,19 @@ size_t tls_session_chain(const struct tls_session *session, struct bytes chain[V
     return peer->count;
 }
 
-static int64_t earlier(int64_t end, const struct cert *cert, int64_t now)
+/* A certificate that is not valid now is on no path in use. */
+static void narrow(struct tls_cached *cached, const struct cert *cert, int64_t now)
 {
-    return cert->not_after >= now && cert->not_after < end ? cert->not_after : end;
+    if (now < cert->not_before || now > cert->not_after)
+        return;
+    if (cert->not_before > cached->not_before)
+        cached->not_before = cert->not_before;
+    if (cert->not_after < cached->not_after)
+        cached->not_after = cert->not_after;
 }
 
-static int64_t earlier_of(int64_t end, const struct bytes *chain, size_t count, int64_t now)
+static void narrow_by_chain(struct tls_cached *cached, const struct bytes *chain, size_t count,
+                            int64_t now)
 {
     char reason[CERT_REASON_MAX];
     struct cert cert;
@@ -178,21 +185,21 @@ static int64_t earlier_of(int64_t end, const struct bytes *chain, size_t count, 
 
     for (i = 0; i < count; i++)
         if (cert_parse(&cert, chain[i], reason) == 0)
-            end = earlier(end, &cert, now);
-    return end;
+            narrow(cached, &cert, now);
 }
 
-int64_t tls_peer_not_after(const struct tls_session *session, int64_t now)
+void tls_peer_dates(const struct tls_session *session, int64_t now, struct tls_cached *cached)
 {
     const struct tls_policy *policy = &session->policy;
     struct bytes chain[VERIFY_CHAIN_MAX];
     size_t i, count = tls_session_chain(session, chain);
-    int64_t end = earlier_of(INT64_MAX, chain, count, now);
 
+    cached->not_before = INT64_MIN;
+    cached->not_after = INT64_MAX;
+    narrow_by_chain(cached, chain, count, now);
     for (i = 0; i < anchors_count(policy->anchors); i++)
-        end = earlier(end, anchors_at(policy->anchors, i), now);
+        narrow(cached, anchors_at(policy->anchors, i), now);
     if (policy->identity)
-        end = earlier_of(end, policy->identity->client.chain, policy->identity->client.chain_count,
-                         now);
-    return end;
+        narrow_by_chain(cached, policy->identity->client.chain,
+                        policy->identity->client.chain_count, now);
 }

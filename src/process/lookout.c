@@ -58,10 +58,10 @@ _Noreturn static void give_up(void)
 static void *look(void *unused)
 {
     struct pollfd fds[] = {{lookout.end, POLLIN, 0}, {lookout.signals, POLLIN, 0}};
-    int64_t before = clock_ms(), had = 0, now;
+    int64_t before = clock_ms(), had = 0, left = TICK_MS, now;
 
     for (;;) {
-        (void)poll(fds, sizeof fds / sizeof *fds, TICK_MS);
+        (void)poll(fds, sizeof fds / sizeof *fds, left < TICK_MS ? (int)left : TICK_MS);
         if (fds[0].revents)
             return unused;
         if (fds[1].revents)
@@ -69,7 +69,9 @@ static void *look(void *unused)
         now = clock_ms();
         had += now - before < SUSPENDED_MS ? now - before : TICK_MS;
         before = now;
-        if (had >= atomic_load(&lookout.limit_ms) + GRACE_MS)
+        left = atomic_load(&lookout.limit_ms) - had;
+        left += atomic_load(&lookout.fail) == log_error ? GRACE_MS : 0; /* else it is the answer */
+        if (left <= 0)
             give_up();
     }
 }

@@ -53,10 +53,28 @@ static size_t same_server(const struct config *config, size_t i, const char *lab
     return i;
 }
 
+/* By all of its paths; the root of what is not proved is no root to believe. */
+static void measure_attested(const struct service *service, size_t i)
+{
+    const struct config *config = service->config;
+    const char *label = config->endpoints[i].label, *root = "";
+    bool attested = config->attest_pcr_count > 0;
+    size_t e;
+
+    for (e = i; e < config->endpoint_count; e = same_server(config, e + 1, label)) {
+        const struct probe_attested *said = &service->seen.histories[e].attested;
+
+        attested &= said->asked && seen_attestation(&service->seen, config, e) == ERR_NONE;
+        if (said->other_root[0])
+            root = said->other_root;
+    }
+    metrics_set(service->publisher.metrics, METRIC_ATTESTED,
+                METRICS_LABELS(label, attested ? root : ""), attested);
+}
+
 static void measure_endpoint(const struct service *service, size_t i)
 {
     static const char *const names[] = {[HISTORY_HOUR] = "1h", [HISTORY_DAY] = "24h"};
-    const struct history *history = &service->seen.histories[i];
     const struct config *config = service->config;
     const char *label = config->endpoints[i].label;
     struct history_sum sum;
@@ -64,11 +82,8 @@ static void measure_endpoint(const struct service *service, size_t i)
     int window;
     size_t e;
 
-    if (history->attestation_asked || config->attest != ATTEST_OFF)
-        metrics_set(service->publisher.metrics, METRIC_ATTESTED, METRICS_LABELS(label),
-                    history->attestation_asked &&
-                        seen_attestation(&service->seen, service->config, i) == ERR_NONE &&
-                        config->attest_pcr_count > 0);
+    if (config->attest != ATTEST_OFF)
+        measure_attested(service, i);
     for (window = 0; window < HISTORY_WINDOWS; window++) {
         asked = accepted = 0;
         for (e = i; e < config->endpoint_count; e = same_server(config, e + 1, label)) {

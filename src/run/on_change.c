@@ -30,7 +30,7 @@ void on_change_configure(struct on_change *on_change, const struct config *confi
     size_t i;
 
     on_change->config = config;
-    for (i = 0; i < CONFIG_SETS_MAX; i++) {
+    for (i = 0; i < config->set_count; i++) {
         on_change->sets[i].schedule.interval_ms = schedule.interval_ms;
         on_change->sets[i].schedule.floor_ms = schedule.floor_ms;
     }

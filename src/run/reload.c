@@ -34,7 +34,7 @@ static struct history *carry_over(const struct config *before, const struct hist
         if (!known)
             continue;
         carried[i] = *known;
-        carried[i].attestation_asked = false; /* by a policy that may be another now */
+        carried[i].attested.asked = false; /* by a policy that may be another now */
         carried[i].attested_at = 0;
     }
     return carried;
@@ -92,7 +92,7 @@ static int find_room(struct room *room, const struct service *service, const str
     size_t i;
 
     room->histories = carry_over(before, service->seen.histories, after);
-    room->known = calloc(CONFIG_SETS_MAX, sizeof *room->known);
+    room->known = calloc(after->set_count + 1, sizeof *room->known);
     if (!room->histories || !room->known) {
         (void)err_set(err, ERR_MEMORY_FULL, NULL, "no room to watch the endpoints");
     } else if (watch_open(&room->watch, after, err) == 0) {
@@ -105,11 +105,11 @@ static int find_room(struct room *room, const struct service *service, const str
     return -1;
 }
 
-static void move(struct service *service, const struct room *room)
+static void move(struct service *service, const struct config *config, const struct room *room)
 {
     size_t i;
 
-    for (i = 0; i < CONFIG_SETS_MAX; i++) {
+    for (i = 0; i < config->set_count; i++) {
         service->seen.sets[i] = room->known[i].seen;
         service->seen.sets[i].rehearsed_at = 0; /* other endpoints, or another policy */
         service->on_change.sets[i] = room->known[i].on_change;
@@ -137,7 +137,7 @@ int service_size(struct service *service, struct err *err)
 
     if (find_room(&room, service, NULL, service->config, err) < 0)
         return -1;
-    move(service, &room);
+    move(service, service->config, &room);
     use(service, service->config);
     return 0;
 }
@@ -197,7 +197,7 @@ static int reload(struct service *service, struct err *err)
         config_free(config);
         return -1;
     }
-    move(service, &room);
+    move(service, config, &room);
     use(service, config);
     config_free(service->reload.in_use);
     service->reload.in_use = config;
@@ -219,9 +219,10 @@ void service_reload(struct service *service)
     metrics_add(service->publisher.metrics, METRIC_RELOADS,
                 METRICS_LABELS(done ? "done" : "failed"), 1);
     agent_forget(&service->worker.agent);
+    watch_forget(&service->worker.watch);
     service->reload.asked = false;
     service->reload.unanswered = true;
     service->due.refresh = true;
-    for (i = 0; i < CONFIG_SETS_MAX; i++)
+    for (i = 0; i < service->config->set_count; i++)
         service->on_change.sets[i].at = 0;
 }

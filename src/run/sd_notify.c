@@ -15,6 +15,7 @@
 
 #include "base/decimal.h"
 enum {
+    SECOND_USEC = 1000000,
     MESSAGE_MAX = 1024,
     UNSENT_MAX =
         sizeof((struct sd_notify *)NULL)->unsent / sizeof *((struct sd_notify *)NULL)->unsent
@@ -61,6 +62,30 @@ static int connect_to_manager(void)
         fd = -1;
     }
     return fd;
+}
+
+const char *sd_notify_flaw(const char **variable)
+{
+    const char *name = getenv("NOTIFY_SOCKET"), *usec = getenv("WATCHDOG_USEC");
+    const bool named = name && *name;
+    int fd = -1;
+
+    *variable = "NOTIFY_SOCKET";
+    errno = EAFNOSUPPORT;
+    if (named)
+        fd = connect_to_manager();
+    if (named && fd < 0)
+        return strerror(errno);
+    if (named)
+        close(fd);
+    *variable = "WATCHDOG_USEC";
+    if (!usec)
+        return NULL;
+    if (!named)
+        return "NOTIFY_SOCKET does not say where to send signs of life";
+    return decimal_number(usec, USEC_MAX) < SECOND_USEC
+               ? "is no number of microseconds, of a second or more"
+               : NULL;
 }
 
 void sd_notify_open(struct sd_notify *notify)

@@ -28,6 +28,12 @@ struct sd_notify {
  */
 void sd_notify_open(struct sd_notify *notify);
 
+/*
+ * Why the manager that these variables are of could not be told: which of them, and a clause. NULL:
+ * it could, or there is none. They stay as they are.
+ */
+const char *sd_notify_flaw(const char **variable);
+
 /* How often WATCHDOG=1 is due, half of what the manager allows, in ms; 0: it does not ask. */
 int64_t sd_notify_watchdog_ms(const struct sd_notify *notify);
 

@@ -36,11 +36,6 @@ void seen_take_cycle(struct seen *seen, size_t i, const struct agent_set *told)
         set->succeeded_at = set->fetched_at;
 }
 
-static int64_t latency(const struct probe *probe)
-{
-    return probe->tls_ms < 0 ? -1 : (probe->tcp_ms > 0 ? probe->tcp_ms : 0) + probe->tls_ms;
-}
-
 static void take_probes(struct seen *seen, size_t i, const struct watch *watch)
 {
     size_t e;
@@ -50,7 +45,8 @@ static void take_probes(struct seen *seen, size_t i, const struct watch *watch)
 
         history_add(&seen->histories[e],
                     &(const struct history_entry){clock_ms(), clock_wall(), probe->verdict,
-                                                  latency(probe), probe->reason, &probe->attested});
+                                                  probe_latency(probe), probe->reason,
+                                                  &probe->attested});
     }
 }
 

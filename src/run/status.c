@@ -143,6 +143,7 @@ static void put_window(struct json_writer *writer, const char *name, const struc
 static void put_endpoint(struct json_writer *writer, const struct service *service, size_t i)
 {
     const struct history *history = &service->seen.histories[i];
+    const struct probe_attested *attested = &history->attested;
     const bool asked = history->last != PROBE_UNASKED;
 
     json_open(writer, NULL, '{');
@@ -153,11 +154,13 @@ static void put_endpoint(struct json_writer *writer, const struct service *servi
     put_time(writer, "failed_at", history->failed_at);
     json_put_text(writer, "failure", history->failed_at ? history->reason : NULL);
     json_put_text(writer, "attestation",
-                  history->attestation_asked
+                  attested->asked
                       ? attestation_word(service->config,
                                          seen_attestation(&service->seen, service->config, i),
-                                         history->other_root)
+                                         attested->other_root[0])
                       : NULL);
+    json_put_text(writer, "root",
+                  attested->asked && attested->other_root[0] ? attested->other_root : NULL);
     put_time(writer, "attested_at",
              service->config->attest_pcr_count > 0 ? history->attested_at : 0);
     put_window(writer, "1h", history, HISTORY_HOUR);

@@ -44,7 +44,7 @@ static void describe(const struct identity *identity, int64_t now, struct target
 
 /* What was made of other secrets is no substitute for what is configured. */
 static void check_origin(const struct install_target *target, const struct config_set *set,
-                         struct target_state *state)
+                         const char *where, struct target_state *state)
 {
     struct install_source sources[CONFIG_SECRETS_MAX];
     char other[INSTALL_OTHER_MAX];
@@ -53,8 +53,7 @@ static void check_origin(const struct install_target *target, const struct confi
     for (i = 0; i < set->secret_count; i++)
         sources[i] = (struct install_source){set->secrets[i], ""};
     if (install_origin(target, NULL, sources, set->secret_count, other) == INSTALL_OF_OTHERS)
-        (void)err_set(&state->err, ERR_IDENTITY_UNEXPECTED, target->dir, "it was made of %s",
-                      other);
+        (void)err_set(&state->err, ERR_IDENTITY_UNEXPECTED, where, "it was made of %s", other);
 }
 
 void target_state_read(const struct install_target *target, const struct config_set *set,
@@ -62,19 +61,21 @@ void target_state_read(const struct install_target *target, const struct config_
 {
     struct identity_policy policy = {.now = clock_wall()};
     struct identity *identity = NULL;
-    struct install_state noted;
+    struct install_state noted = {0};
     struct bundle bundle = {0};
+    char where[INSTALL_WHERE_MAX];
     struct err none;
 
+    install_where(target, where);
     *state = (struct target_state){0};
     if (install_read(target, &bundle, &state->facts, &state->err) == 0)
-        identity = identity_new(&bundle, &policy, target->dir, &state->err);
+        identity = identity_new(&bundle, &policy, where, &state->err);
     bundle_free(&bundle);
     if (identity) {
         state->err.code = ERR_NONE;
         describe(identity, policy.now, state);
         if (set)
-            check_origin(target, set, state);
+            check_origin(target, set, where, state);
     } else {
         memcpy(state->fingerprint, state->facts.fingerprint, sizeof state->fingerprint);
         state->not_after = state->facts.not_after;
@@ -82,4 +83,5 @@ void target_state_read(const struct install_target *target, const struct config_
     identity_free(identity);
     state->told =
         install_state_read(target, &noted, &none) == 0 && strcmp(noted.told, state->facts.set) == 0;
+    state->way_back = state->facts.way_back && strcmp(noted.rolled_back, state->facts.version) != 0;
 }

@@ -20,7 +20,8 @@ struct target_state {
     int64_t not_before, not_after; /* of the leaf, seconds since 1970; 0 where not known */
     int64_t ca_not_after; /* the next end of an anchor, else the last one; 0: no anchor, unknown */
     struct installed facts;
-    bool told; /* who has to know of this set was told */
+    bool told;     /* who has to know of this set was told */
+    bool way_back; /* to the set before it, which was not taken yet */
 };
 
 /*

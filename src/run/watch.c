@@ -14,25 +14,56 @@
 #include "enclave/probe.h"
 #include "identity/identity.h"
 #include "install/installed.h"
+#include "run/target_state.h"
 
 enum { PARALLEL = 32, BODY_MAX = 4096 };
 
 int watch_open(struct watch *watch, const struct config *config, struct err *err)
 {
-    *watch = (struct watch){.endpoints = config->endpoint_count};
-    watch->probes = calloc(config->set_count * config->endpoint_count + 1, sizeof *watch->probes);
+    const size_t endpoints = config->endpoint_count, all = config->set_count * endpoints;
+    size_t set;
+
+    *watch = (struct watch){.endpoints = endpoints};
+    watch->probes = calloc(all + 1, sizeof *watch->probes);
+    watch->known = calloc(all + 1, sizeof *watch->known);
     if (config->attest != ATTEST_OFF)
-        watch->attested = calloc(config->endpoint_count + 1, sizeof *watch->attested);
-    if (watch->probes && (watch->attested || config->attest == ATTEST_OFF))
+        watch->attested = calloc(endpoints + 1, sizeof *watch->attested);
+    for (set = 0; set < config->set_count; set++)
+        watch->memory[set].of =
+            (struct probe_memory){watch->known + set * endpoints, endpoints, NULL};
+    if (watch->probes && watch->known && (watch->attested || config->attest == ATTEST_OFF))
         return 0;
     watch_close(watch);
     return err_set(err, ERR_MEMORY_FULL, NULL, "no room to watch %zu endpoints",
                    config->endpoint_count);
 }
 
+void watch_forget(struct watch *watch)
+{
+    size_t set;
+
+    for (set = 0; set < CONFIG_SETS_MAX && watch->known; set++)
+        probe_memory_forget(&watch->memory[set].of);
+}
+
+void watch_settle(struct watch *watch, size_t set, const struct target_state *state)
+{
+    struct watch_memory *memory = &watch->memory[set];
+
+    memory->armed = state->way_back;
+    if (state->err.code == ERR_NONE && strcmp(memory->set, state->facts.set) == 0) {
+        probe_memory_sweep(&memory->of);
+        return;
+    }
+    probe_memory_forget(&memory->of);
+    memcpy(memory->set, state->facts.set, sizeof memory->set);
+}
+
 void watch_close(struct watch *watch)
 {
+    watch_forget(watch);
     free(watch->probes);
+    free(watch->known);
     free(watch->attested);
     *watch = (struct watch){0};
 }
@@ -48,11 +79,25 @@ static void begin_behind(struct watch *watch, size_t set, const struct probe *pr
     watch->first[set] = (first + i) % watch->endpoints;
 }
 
+/* Which probe of an endpoint is a full handshake. */
+static unsigned full_every(const struct watch *watch, const struct config *config, size_t set)
+{
+    const struct watch_memory *memory = &watch->memory[set];
+    const bool armed = memory->armed && config->rollback_on_failure != ROLLBACK_NEVER;
+
+    if (!memory->set[0] || armed || watch->suspicions[set].times > 0 ||
+        config->attest != ATTEST_OFF)
+        return 1;
+    return (unsigned)config->probe_full_every;
+}
+
 static int ask_endpoints(struct watch *watch, const struct agent *agent, size_t set,
                          const struct identity *identity, int64_t deadline)
 {
-    const struct probe_request request = {
+    struct probe_memory *memory = &watch->memory[set].of;
+    struct probe_request request = {
         .config = agent->config,
+        .memory = memory,
         .endpoints = agent->config->endpoints,
         .count = watch->endpoints,
         .known = watch->attested,
@@ -65,6 +110,8 @@ static int ask_endpoints(struct watch *watch, const struct agent *agent, size_t 
     struct probe *probes = watch->probes + set * watch->endpoints;
     struct err err;
 
+    probe_memory_resume(memory, full_every(watch, agent->config, set), agent->config->set_count);
+    request.sessions = memory->sessions;
     if (probe_endpoints(&request, probes, &err) == 0) {
         begin_behind(watch, set, probes);
         return 0;
@@ -81,7 +128,6 @@ static bool is_refused(struct watch *watch, const struct agent *agent, size_t se
     struct suspicion *suspicion = &watch->suspicions[set];
     struct suspicion_round round = {
         .fingerprint = fingerprint,
-        .accepted = watch->accepted[set],
         .now = clock_ms(),
         .span_ms = agent->config->interval_ms,
     };
@@ -89,10 +135,12 @@ static bool is_refused(struct watch *watch, const struct agent *agent, size_t se
     bool refused;
     size_t i;
 
-    for (i = 0; i < watch->endpoints; i++)
+    for (i = 0; i < watch->endpoints; i++) {
+        round.accepted += probe[i].verdict == PROBE_ACCEPTED && !probe[i].resumed;
         round.refused += (probe[i].verdict == PROBE_REFUSED || probe[i].verdict == PROBE_DOUBTED) &&
                          (probe[i].authenticated ||
                           agent->config->rollback_on_failure != ROLLBACK_AUTHENTICATED);
+    }
     refused = suspicion_take(suspicion, &round);
     if (!refused && suspicion->times > 0 && suspicion->times != before)
         log_event(LOG_LEVEL_WARNING, "rollback_considered",
@@ -166,6 +214,42 @@ static void watch_set(struct watch *watch, struct agent *agent, size_t set, int6
         watch->rolled_back[set] = roll_back(agent, set, deadline);
 }
 
+static int compare_ms(const void *a, const void *b)
+{
+    const int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
+
+    return (left > right) - (left < right);
+}
+
+/* One line a round: what is not new of each endpoint is in the log at level debug alone. */
+static void sum_up(const struct watch *watch, size_t sets)
+{
+    const size_t all = sets * watch->endpoints;
+    int64_t *ms = calloc(all + 1, sizeof *ms); /* without room for it, of none */
+    int64_t asked = 0, accepted = 0, full = 0, resumed = 0;
+    size_t i, timed = 0;
+
+    for (i = 0; i < all; i++) {
+        const struct probe *probe = &watch->probes[i];
+
+        asked += probe->verdict != PROBE_UNASKED;
+        accepted += probe->verdict == PROBE_ACCEPTED;
+        resumed += probe->resumed;
+        full += probe->handshake && !probe->resumed;
+        if (ms && probe_latency(probe) >= 0)
+            ms[timed++] = probe_latency(probe);
+    }
+    if (timed > 0)
+        qsort(ms, timed, sizeof *ms, compare_ms);
+    if (asked > 0)
+        log_event(LOG_LEVEL_INFO, "probed", log_n("endpoints", asked), log_n("accepted", accepted),
+                  log_n("failed", asked - accepted), log_n("full", full), log_n("resumed", resumed),
+                  log_n("min_ms", timed > 0 ? ms[0] : INT64_MIN),
+                  log_n("median_ms", timed > 0 ? ms[timed / 2] : INT64_MIN),
+                  log_n("max_ms", timed > 0 ? ms[timed - 1] : INT64_MIN));
+    free(ms);
+}
+
 void watch_round(struct watch *watch, struct agent *agent, int64_t deadline)
 {
     size_t set, sets = agent->config->set_count;
@@ -177,5 +261,6 @@ void watch_round(struct watch *watch, struct agent *agent, int64_t deadline)
     for (set = 0; set < sets; set++)
         if (!watch->spared[set])
             watch_set(watch, agent, set, clock_share(deadline, sets - set));
+    sum_up(watch, sets);
     pins_write(agent->config, watch->attested);
 }

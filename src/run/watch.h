@@ -7,18 +7,28 @@
 #include <stdint.h>
 
 #include "config/config.h"
+#include "enclave/probe_memory.h"
+#include "install/install.h"
 #include "run/suspicion.h"
 
 struct agent;
 struct attested;
 struct err;
 struct probe;
+struct probe_known;
+struct target_state;
 
 /* A round of probes: what each enclave says to each installed client identity. */
 struct watch {
     struct probe *probes; /* of all endpoints for the first set, then for the next one; public */
+    struct probe_known *known; /* in the same order; public */
     struct attested *attested; /* of each endpoint, for all sets; NULL: attestation is off */
     size_t endpoints;
+    struct watch_memory {
+        struct probe_memory of;
+        char set[INSTALL_NAME_SIZE]; /* what was installed when the last job ended; "": unknown */
+        bool armed;                  /* it may be rolled back */
+    } memory[CONFIG_SETS_MAX];
     size_t accepted[CONFIG_SETS_MAX];  /* how many endpoints accepted the set */
     size_t first[CONFIG_SETS_MAX];     /* the endpoint that is asked first: no turn came before */
     bool spared[CONFIG_SETS_MAX];      /* in: it was rehearsed just now, and is not asked again */
@@ -32,11 +42,23 @@ int watch_open(struct watch *watch, const struct config *config, struct err *err
 void watch_close(struct watch *watch);
 
 /*
- * One round, on the arena's stack; each set has its share of the time. With rollback-on-failure a
+ * One round, on the arena's stack; each set has its share of the time. Of so many probes of an
+ * endpoint as the configuration says one is a full handshake, the others resume a TLS session,
+ * which tells that the endpoint can be reached: all are full with attestation, while a set may be
+ * rolled back, or is under suspicion. With rollback-on-failure a
  * set that is refused, and by no endpoint accepted, three times over SUSPICION_SPAN_MS (or over the
  * interval, where that is shorter) is taken back to the one before it.
  */
 void watch_round(struct watch *watch, struct agent *agent, int64_t deadline);
+
+/*
+ * After each job, with what it found of a set: what is known of another one than this is forgotten,
+ * and so are sessions whose time is over.
+ */
+void watch_settle(struct watch *watch, size_t set, const struct target_state *state);
+
+/* Forgets all of that. */
+void watch_forget(struct watch *watch);
 
 /* Whether enclaves have refused a set in the last round, and none has accepted it. */
 bool watch_refused(const struct watch *watch, size_t set);

@@ -56,6 +56,7 @@ static int work(void *argument)
         const struct install_target target = agent_target(config, config->sets[i].sub, deadline);
 
         target_state_read(&target, &config->sets[i], &worker->states[i]);
+        watch_settle(&worker->watch, i, &worker->states[i]);
     }
     worker->homeless = homeless(worker);
     log_remember(NULL);

@@ -70,6 +70,7 @@ static const int calls_always[] = {
     SYS_munmap,
     SYS_mremap,
     SYS_mlock,
+    SYS_mincore,
     /* threads, the end */
     SYS_rt_sigprocmask,
     SYS_rt_sigreturn,

@@ -74,9 +74,9 @@ struct view view_vector(struct view *view, size_t bytes);
 
 /* ---- schedule.c: section 7 */
 
-/* HKDF-Expand-Label (7.1) for at most 255 bytes; context at most 64. out may be the secret. */
+/* HKDF-Expand-Label (7.1) with an empty context, for at most 255 bytes. out may be the secret. */
 void schedule_expand(const struct tls13 *tls, const uint8_t *secret, const char *label,
-                     const void *context, size_t context_len, uint8_t *out, size_t len);
+                     uint8_t *out, size_t len);
 /* What the schedule begins with (7.1): the key of the session that was offered, or none. */
 void schedule_begin(struct tls13 *tls, const uint8_t *psk);
 /* The proof of that key in a ClientHello (4.2.11.2), whose transcript ends before it. */

@@ -15,7 +15,8 @@ struct protection {
     struct tls13 *tls;
     uint64_t sequence;
     uint8_t iv[IV_SIZE];
-    uint8_t h[16]; /* GHASH's key */
+    uint8_t nonce[IV_SIZE]; /* of the record in hand */
+    uint8_t h[16];          /* GHASH's key */
     union {
         br_aes_gen_ctr_keys aes;
         uint8_t chacha20[32];
@@ -26,8 +27,8 @@ _Static_assert(sizeof(struct protection) <= sizeof(((br_ssl_engine_context *)0)-
 _Static_assert(sizeof(struct protection) <= sizeof(((br_ssl_engine_context *)0)->out), "it fits");
 
 /* AES-GCM (NIST SP 800-38D) by the engine's CTR and GHASH. */
-static void run_gcm(struct protection *keys, bool encrypt, const uint8_t nonce[IV_SIZE],
-                    const uint8_t header[RECORD_HEADER], struct view data, uint8_t tag[TAG_SIZE])
+static void run_gcm(struct protection *keys, bool encrypt, const uint8_t header[RECORD_HEADER],
+                    struct view data, uint8_t tag[TAG_SIZE])
 {
     const br_block_ctr_class **aes = &keys->key.aes.vtable;
     const br_ghash ghash = keys->tls->engine->ighash;
@@ -37,14 +38,14 @@ static void run_gcm(struct protection *keys, bool encrypt, const uint8_t nonce[I
     put16(lengths + 6, RECORD_HEADER << 3);
     put24(lengths + 13, data.len << 3);
     if (encrypt)
-        (void)(*aes)->run(aes, nonce, 2, text, data.len);
+        (void)(*aes)->run(aes, keys->nonce, 2, text, data.len);
     memset(tag, 0, TAG_SIZE);
     ghash(tag, keys->h, header, RECORD_HEADER);
     ghash(tag, keys->h, text, data.len);
     ghash(tag, keys->h, lengths, sizeof lengths);
     if (!encrypt)
-        (void)(*aes)->run(aes, nonce, 2, text, data.len);
-    (void)(*aes)->run(aes, nonce, 1, tag, TAG_SIZE);
+        (void)(*aes)->run(aes, keys->nonce, 2, text, data.len);
+    (void)(*aes)->run(aes, keys->nonce, 1, tag, TAG_SIZE);
 }
 
 /* Section 5.2 in place; the tag aside. */
@@ -52,18 +53,17 @@ static void run(struct protection *keys, bool encrypt, const uint8_t header[RECO
                 struct view data, uint8_t tag[TAG_SIZE])
 {
     const br_ssl_engine_context *engine = keys->tls->engine;
-    uint8_t nonce[IV_SIZE];
     int i;
 
-    memcpy(nonce, keys->iv, IV_SIZE);
+    memcpy(keys->nonce, keys->iv, IV_SIZE);
     for (i = 0; i < 8; i++)
-        nonce[IV_SIZE - 1 - i] ^= (uint8_t)(keys->sequence >> (8 * i));
+        keys->nonce[IV_SIZE - 1 - i] ^= (uint8_t)(keys->sequence >> (8 * i));
     keys->sequence++;
     if (keys->tls->suite == TLS13_CHACHA20_POLY1305_SHA256)
-        engine->ipoly(keys->key.chacha20, nonce, (uint8_t *)(uintptr_t)data.data, data.len, header,
-                      RECORD_HEADER, tag, engine->ichacha, encrypt);
+        engine->ipoly(keys->key.chacha20, keys->nonce, (uint8_t *)(uintptr_t)data.data, data.len,
+                      header, RECORD_HEADER, tag, engine->ichacha, encrypt);
     else
-        run_gcm(keys, encrypt, nonce, header, data, tag);
+        run_gcm(keys, encrypt, header, data, tag);
 }
 
 /* Records in the clear are ChangeCipherSpecs, which mean nothing, and only within the handshake. */
@@ -167,8 +167,8 @@ static void set_keys(struct tls13 *tls, struct protection *keys, const uint8_t *
     wipe(keys, sizeof *keys); /* those before */
     keys->tls = tls;
     keys->sequence = 0;
-    schedule_expand(tls, secret, "key", NULL, 0, key, len);
-    schedule_expand(tls, secret, "iv", NULL, 0, keys->iv, IV_SIZE);
+    schedule_expand(tls, secret, "key", key, len);
+    schedule_expand(tls, secret, "iv", keys->iv, IV_SIZE);
     if (tls->suite == TLS13_CHACHA20_POLY1305_SHA256) {
         memcpy(keys->key.chacha20, key, len);
     } else {

@@ -36,50 +36,69 @@ static void hmac(const struct tls13 *tls, const uint8_t *key, const void *data, 
     wipe_below();
 }
 
+/* What a secret is derived for: a label without its prefix, and at most 64 bytes. */
+struct purpose {
+    const char *label;
+    struct bytes context;
+};
+
 /* The HkdfLabel of section 7.1, into a running HMAC. */
-static void add_label(br_hmac_context *context, size_t len, const char *label, struct view value)
+static void add_label(br_hmac_context *context, size_t len, const struct purpose *purpose)
 {
     static const char prefix[] = "tls13 ";
-    uint8_t head[3], value_len = (uint8_t)value.len;
+    const size_t label_len = strlen(purpose->label);
+    uint8_t head[3], context_len = (uint8_t)purpose->context.len;
 
     put16(head, len);
-    head[2] = (uint8_t)(sizeof prefix - 1 + strlen(label));
+    head[2] = (uint8_t)(sizeof prefix - 1 + label_len);
     br_hmac_update(context, head, sizeof head);
     br_hmac_update(context, prefix, sizeof prefix - 1);
-    br_hmac_update(context, label, strlen(label));
-    br_hmac_update(context, &value_len, 1);
-    br_hmac_update(context, value.data, value.len);
+    br_hmac_update(context, purpose->label, label_len);
+    br_hmac_update(context, &context_len, 1);
+    br_hmac_update(context, purpose->context.data, purpose->context.len);
 }
 
-void schedule_expand(const struct tls13 *tls, const uint8_t *secret, const char *label,
-                     const void *context, size_t context_len, uint8_t *out, size_t len)
+static void expand(const struct tls13 *tls, const uint8_t *secret, const struct purpose *purpose,
+                   uint8_t *out, size_t len)
 {
     br_hmac_key_context key;
-    br_hmac_context hmac_context;
+    br_hmac_context context;
     uint8_t block[TLS13_HASH_MAX], counter = 0;
     size_t done, n;
 
     br_hmac_key_init(&key, tls->hash, secret, tls->hash_len);
     for (done = 0; done < len; done += n) {
-        br_hmac_init(&hmac_context, &key, 0);
+        br_hmac_init(&context, &key, 0);
         if (counter++ > 0)
-            br_hmac_update(&hmac_context, block, tls->hash_len);
-        add_label(&hmac_context, len, label, (struct view){context, context_len, false});
-        br_hmac_update(&hmac_context, &counter, 1);
-        br_hmac_out(&hmac_context, block);
+            br_hmac_update(&context, block, tls->hash_len);
+        add_label(&context, len, purpose);
+        br_hmac_update(&context, &counter, 1);
+        br_hmac_out(&context, block);
         n = len - done < tls->hash_len ? len - done : tls->hash_len;
         memcpy(out + done, block, n);
     }
     wipe(&key, sizeof key);
-    wipe(&hmac_context, sizeof hmac_context);
+    wipe(&context, sizeof context);
     wipe(block, sizeof block);
     wipe_below();
+}
+
+void schedule_expand(const struct tls13 *tls, const uint8_t *secret, const char *label,
+                     uint8_t *out, size_t len)
+{
+    expand(tls, secret, &(struct purpose){.label = label}, out, len);
+}
+
+static void derive_from(const struct tls13 *tls, const uint8_t *secret, const char *label,
+                        struct bytes context, uint8_t out[TLS13_HASH_MAX])
+{
+    expand(tls, secret, &(struct purpose){label, context}, out, tls->hash_len);
 }
 
 static void derive(const struct tls13 *tls, const char *label, const uint8_t *transcript,
                    uint8_t out[TLS13_HASH_MAX])
 {
-    schedule_expand(tls, tls->secret, label, transcript, tls->hash_len, out, tls->hash_len);
+    derive_from(tls, tls->secret, label, bytes_of(transcript, tls->hash_len), out);
 }
 
 /* One step down the schedule: the secret's successor, with what is new in it. */
@@ -142,12 +161,12 @@ void schedule_resumption(struct tls13 *tls)
 void schedule_ticket(const struct tls13 *tls, const uint8_t *nonce, size_t len,
                      uint8_t out[TLS13_HASH_MAX])
 {
-    schedule_expand(tls, tls->resumption, "resumption", nonce, len, out, tls->hash_len);
+    derive_from(tls, tls->resumption, "resumption", bytes_of(nonce, len), out);
 }
 
 void schedule_update(const struct tls13 *tls, uint8_t secret[TLS13_HASH_MAX])
 {
-    schedule_expand(tls, secret, "traffic upd", NULL, 0, secret, tls->hash_len);
+    schedule_expand(tls, secret, "traffic upd", secret, tls->hash_len);
 }
 
 void schedule_finished(const struct tls13 *tls, const uint8_t *secret, const uint8_t *transcript,
@@ -155,7 +174,7 @@ void schedule_finished(const struct tls13 *tls, const uint8_t *secret, const uin
 {
     uint8_t key[TLS13_HASH_MAX];
 
-    schedule_expand(tls, secret, "finished", NULL, 0, key, tls->hash_len);
+    schedule_expand(tls, secret, "finished", key, tls->hash_len);
     hmac(tls, key, transcript, tls->hash_len, out);
     wipe(key, sizeof key);
 }
@@ -180,20 +199,21 @@ bool schedule_suite(struct tls13 *tls, unsigned suite)
     return true;
 }
 
-bool tls13_export(const struct tls13 *tls, const char *label, const void *context,
-                  size_t context_len, uint8_t *out, size_t len)
+bool tls13_export(const struct tls13 *tls, const char *label, struct bytes context, uint8_t *out,
+                  size_t len)
 {
     br_hash_compat_context hash_context;
     uint8_t hash[TLS13_HASH_MAX], secret[TLS13_HASH_MAX];
+    const struct bytes hashed = bytes_of(hash, tls->hash_len);
 
     if (tls->state != TLS13_OPEN || strlen(label) > 249 || len > 255)
         return false;
     empty_hash(tls, hash);
-    schedule_expand(tls, tls->exporter, label, hash, tls->hash_len, secret, tls->hash_len);
+    derive_from(tls, tls->exporter, label, hashed, secret);
     tls->hash->init(&hash_context.vtable);
-    tls->hash->update(&hash_context.vtable, context, context_len);
+    tls->hash->update(&hash_context.vtable, context.data, context.len);
     tls->hash->out(&hash_context.vtable, hash);
-    schedule_expand(tls, secret, "exporter", hash, tls->hash_len, out, len);
+    expand(tls, secret, &(struct purpose){"exporter", hashed}, out, len);
     wipe(secret, sizeof secret);
     return true;
 }

@@ -80,8 +80,6 @@ static void read_extensions(struct tls13 *tls)
             error = BR_ERR_INVALID_ALGORITHM;
         seen |= type < 32 ? (uint32_t)1 << type : 0;
     }
-    if (extensions.bad && error == 0)
-        error = BR_ERR_BAD_HANDSHAKE;
     if (error != 0)
         tls13_fail(tls, error);
     tls->state = tls->resumed ? TLS13_FINISHED : TLS13_REQUEST;
@@ -209,8 +207,6 @@ static void certificate_next(struct tls13 *tls)
         return;
     }
     reader_end(tls);
-    if (br_ssl_engine_last_error(tls->engine) != BR_ERR_OK)
-        return;
     error = (*x509)->end_chain(x509);
     if (error != 0)
         tls13_fail(tls, (int)error);

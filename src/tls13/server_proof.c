@@ -51,15 +51,13 @@ size_t proof_digest(const struct tls13 *tls, unsigned number, const char *contex
     return size_of(scheme->hash);
 }
 
-/* Whether the server has the key of its certificate; a curve is tied to its hash. */
+/* Whether the server has the key of its certificate, one that fits. */
 static bool is_signed(const struct tls13 *tls, const struct scheme *scheme, const uint8_t *digest,
                       struct view signature)
 {
     const br_ssl_engine_context *engine = tls->engine;
     const br_x509_pkey *key = (*engine->x509ctx)->get_pkey(engine->x509ctx, NULL);
 
-    if (!key)
-        return false;
     if (scheme->curve == 0)
         return engine->irsapss(signature.data, signature.len, scheme->hash, digest,
                                &key->key.rsa) == 1;
@@ -67,7 +65,7 @@ static bool is_signed(const struct tls13 *tls, const struct scheme *scheme, cons
                           signature.len) == 1;
 }
 
-/* Whether a key of that kind may sign by the scheme. */
+/* Whether a key of that kind may sign by the scheme: a curve is tied to its hash. */
 static bool fits(const struct tls13 *tls, const struct scheme *scheme)
 {
     const br_ssl_engine_context *engine = tls->engine;

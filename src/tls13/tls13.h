@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/bytes.h"
+
 /*
  * A TLS 1.3 client (RFC 8446) in BearSSL's engine. The engine keeps buffers, records and alerts, so
  * that whoever drives it sees no difference; BearSSL's own handshake writes the ClientHello and
@@ -173,7 +175,7 @@ bool tls13_resumed(const struct tls13 *tls);
  * Keying material for who uses the connection (RFC 8446 section 7.5), once the handshake is over:
  * false before that, and for more than 255 bytes.
  */
-bool tls13_export(const struct tls13 *tls, const char *label, const void *context,
-                  size_t context_len, uint8_t *out, size_t len);
+bool tls13_export(const struct tls13 *tls, const char *label, struct bytes context, uint8_t *out,
+                  size_t len);
 
 #endif

@@ -509,7 +509,7 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "-is-handshaker-supported") == 0)
         return puts("No") < 0;
     read_words(argc, argv);
-    if (arena_open(&options, &err) < 0 || !(cache = tls_cache_new()))
+    if (arena_open(&options, &err) < 0 || !(cache = tls_cache_new(TLS_CACHE_MAX, TLS_CACHE_EVERY)))
         fail("arena");
     policy.versions = words.max_version == BR_TLS12        ? TLS_12
                       : words.min_version == TLS13_VERSION ? TLS_13

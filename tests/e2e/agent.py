@@ -89,11 +89,12 @@ class Running:
 class Service:
     """
     `mtls-agent run`, whose log can be read while it lives. Events are parsed as they come. What a cycle says
-    again comes at level debug alone.
+    again comes at level debug alone. records: at that level, of which handshakes alone are looked at, so that
+    each is there.
     """
 
-    def __init__(self, argv, env, log, stdout):
-        self.log, self.stdout = Path(log), Path(stdout)
+    def __init__(self, argv, env, log, stdout, records=False):
+        self.log, self.stdout, self.records = Path(log), Path(stdout), records
         with open(self.log, "wb") as stderr, open(self.stdout, "wb") as out:
             self.child = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=stderr)
 
@@ -104,7 +105,10 @@ class Service:
     @property
     def events(self):
         """Whole lines only: the last one may be on its way."""
-        return [json.loads(line) for line in self.log.read_text().splitlines(True) if line.endswith("\n")]
+        found = [json.loads(line) for line in self.log.read_text().splitlines(True) if line.endswith("\n")]
+        if not self.records:
+            return found
+        return [event for event in found if event["level"] != "debug" or event["event"] == "handshake"]
 
     def tail(self):
         return "\n".join(line[:300] for line in self.log.read_text().splitlines()[-40:])
@@ -219,11 +223,14 @@ class Agent:
         secrets = [secret] if isinstance(secret, str) else secret
         endpoints = [endpoint] if isinstance(endpoint, str) else endpoint
         environment = {**self.environment, **(env or {})}
+        tells = any(str(each).startswith(("--log-level", "--config")) for each in arguments)
+        records = not tells and "MTLS_AGENT_LOG_LEVEL" not in environment
         argv = [
             *prefix,
             str(program),
             "run",
             "--log-format=json",
+            *["--log-level=debug"] * records,
             f"--deadline={deadline}",
             *([f"--interval={interval}"] if interval else ()),
             *([f"--probe-interval={probe_interval}"] if probe_interval else ()),
@@ -235,7 +242,7 @@ class Agent:
         number = next(self._numbers)
         files = (self.dir.with_name(f"run-{number}.{kind}") for kind in ("log", "out"))
         environment = {name: value for name, value in environment.items() if value is not None}
-        return Service(argv, environment, *files)
+        return Service(argv, environment, *files, records)
 
     def status(self):
         """What `run` says about itself, from its file, which is written beside its work: the first may be on its way."""

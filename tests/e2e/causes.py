@@ -188,6 +188,10 @@ CAUSES = {
     "aws_untrusted": (
         69, "aws_untrusted", "If a proxy or a private endpoint answers here, name its CA in AWS_CA_BUNDLE.",
     ),
+    "aws_dates": (
+        69, "aws_untrusted",
+        "Set this host's clock: check chrony, or the Time Sync Service at 169.254.169.123. If it is right, see who answers there.",
+    ),
     "dns_failed": (
         69, "dns_failed",
         "Check the name, /etc/resolv.conf and the VPC's DNS support; for a VPC endpoint's name, that the endpoint exists.",

@@ -42,6 +42,41 @@ def test_help_of_no_command(agent):
     assert told.status == 64 and told.stdout == "" and "no such command" in told.stderr
 
 
+@pytest.mark.parametrize("words", [["fetch", "run"], ["fetch", "fetsch"], ["fetsch", "fetch"], ["--json", "run", "fetch"]])
+def test_help_of_two_commands(agent, words):
+    """One is taken; the other is not passed over in silence."""
+    told = agent.run("help", *words)
+    assert told.status == 64 and told.stdout == "" and "one command" in told.stderr
+
+
+OPERANDS = {"inspect": " [FILE [FILE]]", "attest": " [FILE]", "check-config": " [COMMAND]"}
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "doctor", "check-config"])
+def test_help_has_the_words_that_a_command_takes(agent, command):
+    """In its first line; and it is told no others."""
+    first = agent.run("help", command).stdout.splitlines()[0]
+    assert first == f"Usage: mtls-agent {command} [OPTION]...{OPERANDS.get(command, '')}"
+    words = OPERANDS.get(command, "").split()
+    few = [agent.run(command, *["fetch"] * count, "--deadline=5s", "--dir=/nowhere", "--secret=x") for count in range(1, 4)]
+    assert ["unexpected word" in each.stderr + each.stdout for each in few] == [n > len(words) for n in range(1, 4)]
+    assert all(each.status for each in few[len(words) :])
+
+
+SAMPLES = """--key-mode=0600 --cert-mode=0644 --dir-mode=0755 --writable-dir=warn --owner=0 --region=eu-central-1 --interval=5m
+--wave=100%:1s --count=3 --request=/x --expires-within=1d --as-user=1000 --at=2026-01-01T00:00:00Z --min-endpoints=1
+--metrics-format=emf --endpoint=localhost:1 --expect-san=x --attested --combined --json""".split()
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "doctor"])
+def test_help_lists_what_a_command_takes(agent, command):
+    """What is not listed is refused, and what is listed is not."""
+    own = options_of(agent.run("help", command).stdout)
+    told = {each: agent.run(command, each, "--dir=/nowhere", "--deadline=5s") for each in SAMPLES}
+    refused = {each.partition("=")[0] for each, result in told.items() if f"means nothing to {command}" in result.stderr + result.stdout}
+    assert refused == {each.partition("=")[0] for each in SAMPLES} - own
+
+
 FULL = {
     "help": ["help"],
     "help of a command": ["fetch", "--help"],

@@ -4,12 +4,13 @@
 import datetime
 import json
 import os
+import ssl
 
 import pytest
 
 from servers.enclave import KINDS
 from servers.http import Answer
-from servers.nitro import DEBUG, HOUR, IMAGE, Attested, Hardware, pcr_set, utc
+from servers.nitro import DEBUG, HOUR, IMAGE, Attested, Exporting, Hardware, pcr_set, utc
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a file of roots must be root's")
 WANTED = f"--attest-pcr={pcr_set(numbers=(0, 3))}"
@@ -90,7 +91,7 @@ def test_attested(ask, server, convention):
     found = ask(enclave)
     assert found["result"] == "attested_other_root" and found["image_compared"]
     assert found["binding"] == {"generic": "spki-sha256"}.get(convention, convention)
-    assert found["nonce"] in enclave.asked_for[0] and len(found["nonce"]) == 40
+    assert found["nonce"] in enclave.asked_for[0] and len(found["nonce"]) == 40 and found["nonce_is_ours"]
 
 
 @pytest.mark.parametrize(
@@ -106,6 +107,7 @@ def test_what_conventions_cannot_prove(ask, fetch, server, agent, convention, co
     enclave = server(convention)
     found = ask(enclave)
     assert found["result"] == code and found["genuine"] and not found["debug"]
+    assert found["nonce_is_ours"] == (code == "attested_unbound") and found["binding"] is None
     before = agent.file("client.crt")
     fetch(enclave, f"--attest-profile={convention}").failed(76, code)
     assert agent.file("client.crt") == before
@@ -153,6 +155,55 @@ def test_generic_bindings(ask, server, binding, make):
         assert ask(enclave, f"--attest-binding={binding}")["result"] == "attested_other_key"
 
 
+EXPORTER = "--attest-binding=exporter", "--attest-path=/attestation"
+
+
+@pytest.mark.parametrize("version", ("tls12", "tls13"))
+def test_an_exporter_is_of_one_connection(ask, tmp_path, up, authority, hardware, version):
+    """It is as good as a nonce, and none is said to be ours that was not sent."""
+    pair = authority.issue("localhost", names=["localhost"])
+    enclave = up(Exporting(tmp_path / "exporting", pair, authority.pem, hardware, [version]))
+    found = ask(enclave, *EXPORTER)
+    assert (found["result"], found["binding"]) == ("attested_other_root", "exporter")
+    enclave.options = {"nonce": b"n" * 20}
+    found = ask(enclave, *EXPORTER)
+    assert (found["result"], found["nonce"]) == ("attested_other_root", "6e" * 20) and not found["nonce_is_ours"]
+    enclave.options = {}
+    found = ask(enclave, EXPORTER[0])
+    assert found["result"] == "attested_other_root" and found["nonce_is_ours"]
+    assert len(set(enclave.exporters)) == 3
+    for other in (enclave.exporters[0], enclave.exporters[0][:-1], b"", None):
+        enclave.options = {"user_data": other}
+        assert ask(enclave, *EXPORTER)["result"] == "attested_other_key"
+
+
+def test_a_certificate_that_is_over_by_the_exporter(installed, tmp_path, up, authority):
+    """The document is of this connection: a clock is wrong. One of another connection may be old."""
+    over = Hardware(leaf=lifetime(-10800, -60))
+    root = tmp_path / "roots"
+    root.write_text(over.fingerprint)
+    pair = authority.issue("localhost", names=["localhost"])
+    enclave = up(Exporting(tmp_path / "exporting", pair, authority.pem, over))
+    arguments = ["attest", "--log-format=json", f"--dir={installed.dir}", f"--endpoint={enclave.endpoint}", f"--attest-root={root}"]
+    installed.run(*arguments, *EXPORTER).failed(76, "attestation_clock")
+    enclave.options = {"user_data": enclave.exporters[0]}
+    installed.run(*arguments, *EXPORTER).failed(76, "attestation_expired")
+
+
+@pytest.mark.parametrize("option, code", ((0, "attested_other_key"), (1, "attested_unbound")))
+def test_a_connection_without_an_exporter(ask, server, tmp_path, authority, hardware, up, option, code):
+    """TLS 1.2 without extended master secret, SSL_OP_NO_EXTENDED_MASTER_SECRET: others could have the same."""
+
+    class Old(Attested):
+        def prepare(self, context):
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+            context.options |= option
+
+    pair = authority.issue("localhost", names=["localhost"])
+    found = ask(up(Old(tmp_path / "old", pair, authority.pem, hardware)), *EXPORTER)
+    assert found["result"] == code and not found["nonce_is_ours"]
+
+
 def test_no_binding_proves_nothing(ask, server):
     assert ask(server(), "--attest-binding=none")["result"] == "attested_unbound"
     assert ask(server(), "--attest-binding=exporter", "--attest-path=/attestation?nonce={nonce}")["result"] in (
@@ -185,7 +236,8 @@ def test_refused(ask, fetch, server, agent, what):
     assert ask(enclave)["result"] == code
     before = agent.file("client.crt")
     result = fetch(enclave)
-    assert result.failed(76, code)["subject"] == enclave.endpoint
+    error = result.failed(76, code)
+    assert error["subject"] == enclave.endpoint and enclave.hardware.fingerprint in error["reason"]
     handshake = result.event("handshake")
     assert handshake["result"] == "unattested" and handshake["attestation"] == code
     assert handshake["root"] == enclave.hardware.fingerprint
@@ -259,10 +311,11 @@ def test_an_enclave_that_cannot_be_reached(ask, server):
 # ---- what that decides
 
 
-def test_only_an_attested_enclave_counts(fetch, server):
+def test_only_an_attested_enclave_counts(fetch, server, hardware):
     result = fetch(server()).succeeded("installed")
     assert result.event("handshake")["attestation"] == "attested_other_root"
     assert result.event("handshake")["status"] == 200
+    assert result.event("handshake")["root"] == hardware.fingerprint
 
 
 def test_one_of_several(agent, put, good, server, root):
@@ -330,13 +383,15 @@ def test_who_is_not_attested_does_not_hold_a_version_back(agent, put, good, serv
     agent.fetch(arn, "--attest=require", root, WANTED, endpoint=enclave.endpoint).succeeded("installed")
 
 
-def test_probe_shows_it(installed, server, root):
+def test_probe_shows_it(installed, server, root, hardware):
     good, bad = server(), server()
     bad.options = {"pcrs": DEBUG}
     result = installed.probe([good.endpoint, bad.endpoint], "--attest=require", root, WANTED, "--json", "--count=2")
     assert result.status == 76
     found = {each["endpoint"]: each for each in json.loads(result.stdout)}
-    assert found[good.endpoint]["attestation"] == "attested_other_root"
+    assert (found[good.endpoint]["attestation"], found[good.endpoint]["root"]) == ("attested_other_root", hardware.fingerprint)
     assert (found[bad.endpoint]["result"], found[bad.endpoint]["attestation"]) == ("unattested", "attested_debug")
     text = installed.probe([good.endpoint, bad.endpoint], "--attest=report", root, WANTED).succeeded().stdout
-    assert "attestation: attested_other_root" in text and "attestation: attested_debug: PCR0 is zero" in text
+    assert f"attestation: attested_other_root by the root {hardware.fingerprint}\n" in text
+    assert "attestation: attested_debug: PCR0 is zero" in text
+    assert text.count(hardware.fingerprint) == 2

@@ -3,6 +3,7 @@
 
 import base64
 import hashlib
+import itertools
 import os
 import random
 import signal
@@ -26,6 +27,22 @@ class Balanced(FaultProxy):
     @property
     def _upstream_port(self):
         return self._random.choice(self._ports)
+
+    @_upstream_port.setter
+    def _upstream_port(self, port):
+        pass
+
+
+class Turns(Balanced):
+    """Each in its turn."""
+
+    def __init__(self, *ports):
+        self._turns = itertools.cycle(ports)
+        super().__init__(*ports)
+
+    @property
+    def _upstream_port(self):
+        return next(self._turns)
 
     @_upstream_port.setter
     def _upstream_port(self, port):
@@ -62,13 +79,16 @@ def health(agent, *arguments):
     return agent.run("healthcheck", f"--dir={agent.dir}", "--attested", *arguments)
 
 
-def test_asked_once_then_known_by_its_key(agent, serve, put, good, enclave, arguments):
+def test_asked_once_then_known_by_its_key(agent, serve, put, good, enclave, arguments, hardware):
+    """And as long as it is known, so is the root."""
     service = serve(put(good), *arguments, endpoint=enclave.endpoint)
-    service.wait("handshake", count=8, result="accepted", attestation="attested_other_root")
+    service.wait("handshake", count=8, result="accepted", attestation="attested_other_root", root=hardware.fingerprint)
     assert len(enclave.asked_for) <= 3  # before the install, and once by the first round
     wait_for(lambda: endpoint(agent)["attestation"] == "attested_other_root")
     assert endpoint(agent)["attested_at"] and endpoint(agent)["1h"]["unattested"] == 0
-    assert "attested_other_root" in agent.run("status", f"--dir={agent.dir}").stdout
+    assert endpoint(agent)["root"] == hardware.fingerprint
+    shown = agent.run("status", f"--dir={agent.dir}").stdout
+    assert "attested_other_root" in shown and hardware.fingerprint in shown
     assert health(agent).status == 0
 
 
@@ -85,6 +105,28 @@ def test_asked_anew_after_a_while(agent, serve, put, good, enclave, arguments):
     enclave.options = {}
     service.more("handshake", result="accepted")
     wait_for(lambda: health(agent).status == 0)
+
+
+@pytest.mark.parametrize("options, code", (({"pcrs": DEBUG}, "attested_debug"), ({"user_data": None}, "attested_other_key")))
+def test_a_report_asks_no_more_than_that(agent, serve, put, good, enclave, arguments, hardware, options, code):
+    """What is missing is known for as long as what is proved."""
+    enclave.options = options
+    service = serve(put(good), "--attest=report", *arguments[1:], endpoint=enclave.endpoint)
+    event = service.wait("handshake", count=8, result="accepted", attestation=code, root=hardware.fingerprint)
+    assert event["level"] == "warning" and event["reason"].startswith(f"{code}: ")
+    assert len(enclave.asked_for) <= 3
+    wait_for(lambda: endpoint(agent)["attestation"] == code)
+    assert health(agent).status == 1 and code in health(agent).stdout
+
+
+def test_a_report_asks_another_key_at_once(agent, serve, put, good, up, authority, hardware, enclave, arguments, tmp_path):
+    enclave.options = {"pcrs": DEBUG}
+    service = serve(put(good), "--attest=report", *arguments[1:], endpoint=enclave.endpoint)
+    service.wait("handshake", count=4, attestation="attested_debug")
+    enclave.stop()
+    second = up(Attested(tmp_path / "second", server_of(authority), authority.pem, hardware, port=enclave.port))
+    service.more("handshake", count=4, result="accepted", attestation="attested_other_root")
+    assert len(second.asked_for) == 1
 
 
 def test_another_key_is_asked_at_once(agent, serve, put, good, up, authority, hardware, enclave, arguments, tmp_path):
@@ -109,7 +151,7 @@ def test_a_new_policy_is_asked_for(agent, serve, put, good, enclave, arguments, 
     """SIGHUP: keys that were attested for another image are not known any more."""
     conf = tmp_path / "mtls-agent.conf"
     conf.write_text(f"attest-pcr = {pcr_set()}\n")
-    service = serve(put(good), *arguments[:2], f"--config={conf}", endpoint=enclave.endpoint)
+    service = serve(put(good), *arguments[:2], "--log-level=debug", f"--config={conf}", endpoint=enclave.endpoint)
     service.wait("handshake", count=3, result="accepted")
     conf.write_text(f"attest-pcr = {pcr_set({0: bytes([7]) * 48})}\n")
     service.send(signal.SIGHUP)
@@ -117,17 +159,18 @@ def test_a_new_policy_is_asked_for(agent, serve, put, good, enclave, arguments, 
     service.more("handshake", result="unattested", attestation="attested_other_image")
 
 
-def test_metrics(agent, serve, put, good, enclave, arguments, tmp_path):
+def test_metrics(agent, serve, put, good, enclave, arguments, hardware, tmp_path):
     path = tmp_path / "mtls-agent.prom"
     service = serve(put(good), *arguments, "--attest-interval=1s", f"--metrics-file={path}", endpoint=enclave.endpoint)
     service.wait("handshake", count=3, result="accepted")
     name = f'endpoint="{enclave.endpoint}"'
-    wait_for(lambda: f"mtls_agent_endpoint_attested{{{name}}} 1" in path.read_text())
-    assert f'mtls_agent_attestations_total{{{name},result="attested_other_root"}}' in path.read_text()
+    attested = f"mtls_agent_endpoint_attested{{{name},root="
+    wait_for(lambda: f'{attested}"{hardware.fingerprint}"}} 1' in path.read_text())
+    assert f'mtls_agent_attestations_total{{{name},result="attested_other_root",root="{hardware.fingerprint}"}}' in path.read_text()
     assert f'mtls_agent_handshakes_total{{{name},result="unattested",alert=""}} 0' in path.read_text()
     enclave.options = {"pcrs": DEBUG}
-    wait_for(lambda: f"mtls_agent_endpoint_attested{{{name}}} 0" in path.read_text())
-    assert f'mtls_agent_attestations_total{{{name},result="attested_debug"}}' in path.read_text()
+    wait_for(lambda: f'{attested}""}} 0' in path.read_text() and path.read_text().count(attested) == 1)
+    assert f'mtls_agent_attestations_total{{{name},result="attested_debug",root="{hardware.fingerprint}"}}' in path.read_text()
 
 
 def test_nothing_attested_is_not_healthy(agent, serve, put, good, enclave):
@@ -149,7 +192,7 @@ def test_pins(agent, serve, put, good, up, authority, hardware, enclave, argumen
     arguments = [*arguments, f"--attest-pins={pins}"]
     arn = put(good)
     agent.fetch(arn, *arguments, endpoint=enclave.endpoint).succeeded("installed", "pins_written")
-    first = f"sha256//{pin(enclave.pair)} {enclave.endpoint}\n"
+    first = f"sha256//{pin(enclave.pair)} {enclave.endpoint} root={hardware.fingerprint}\n"
     assert pins.read_text() == first and pins.stat().st_mode & 0o777 == 0o644
     before = pins.stat().st_ino
     service = serve(arn, *arguments, "--attest-interval=1s", endpoint=enclave.endpoint)
@@ -204,4 +247,28 @@ def test_several_behind_one_name(agent, serve, put, good, up, authority, hardwar
     other.options = {"pcrs": DEBUG}
     service.more("handshake", count=3, result="unattested", attestation="attested_debug")
     service.more("handshake", count=3, result="accepted", attestation="attested_other_root")
-    wait_for(lambda: pins.read_text() == f"sha256//{pin(enclave.pair)} {name}\n")
+    wait_for(lambda: pins.read_text() == f"sha256//{pin(enclave.pair)} {name} root={hardware.fingerprint}\n")
+
+
+def test_each_has_its_turn(agent, serve, put, good, up, authority, hardware, enclave, arguments, tmp_path):
+    """A balancer shows now this one, now that one: who is met is asked, on that connection, and is known by its own key."""
+    other = up(Attested(tmp_path / "other", server_of(authority), authority.pem, hardware))
+    pins = tmp_path / "enclave.pins"
+    balanced = up(Turns(enclave.port, other.port))
+    service = serve(put(good), *arguments, f"--attest-pins={pins}", endpoint=f"localhost:{balanced.port}")
+    service.wait("handshake", count=8, result="accepted")
+    assert {pin(enclave.pair), pin(other.pair)} == {line[8:52] for line in pins.read_text().splitlines()}
+    assert len(enclave.asked_for) <= 2 and len(other.asked_for) == 1
+
+
+@pytest.mark.parametrize("options", ({"pcrs": DEBUG}, {"user_data": b"k" * 32}))
+def test_nobody_stands_in_for_another(agent, serve, put, good, up, authority, hardware, enclave, arguments, tmp_path, options):
+    """One of two is attested: every other connection is not, whatever is known of the name."""
+    other = up(Attested(tmp_path / "other", server_of(authority), authority.pem, hardware))
+    other.options = options
+    balanced = up(Turns(enclave.port, other.port))
+    service = serve(put(good), *arguments, endpoint=f"localhost:{balanced.port}")
+    service.wait("handshake", count=9)
+    told = [event["result"] for event in service.all("handshake")[:9]]
+    assert told == ["accepted", "unattested"] * 4 + ["accepted"]
+    assert len(enclave.asked_for) <= 2

@@ -115,6 +115,25 @@ def test_bare_files_of_a_server(compare, server, pair, authority):
     assert "server CN=localhost" in rows["A"] and rows["B accepts A"] == "yes"
 
 
+def test_a_servers_files_in_one(compare, server, pair, authority):
+    """Leaf, key and CA, as a server reads them."""
+    rows, told = compare(server.cert + server.key + authority.pem, document(pair, authority.pem))
+    assert told["good"] and not told["warnings"] and "server CN=localhost" in rows["A"] and "assumed" not in rows["A"]
+    rows, _ = compare(document(pair, authority.pem), server.key + server.cert)
+    assert "server CN=localhost" in rows["B"] and rows["A accepts B"] == "yes"
+
+
+def test_a_swapped_key_of_a_servers(compare, server, pair, authority):
+    _, told = compare(server.cert + authority.issue("x").key + authority.pem, document(pair, authority.pem))
+    assert told["warnings"] == ["the key in A is not its certificate's"]
+
+
+def test_nothing_says_whose_it_is(compare, pair, authority):
+    plain = authority.issue("localhost", usage=ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE, names=["localhost"])
+    rows, _ = compare(plain.cert + plain.key + authority.pem, document(pair, authority.pem))
+    assert "client (assumed) CN=localhost" in rows["A"] and "assumed" not in rows["B"]
+
+
 def test_no_ca_in_one(compare, server, pair, authority):
     rows, _ = compare(server.cert, document(pair, authority.pem))
     assert rows["A accepts B"] == "no: no_issuer: it has no CA to trust"

@@ -218,7 +218,7 @@ def test_old_ones_serve_until_there_are_new_ones(serve, put, good, up, session, 
     end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=10)
     container = up(ContainerCredentials({**session, "Expiration": end}))
     env = {**NO_KEYS, **clock.env, "AWS_CONTAINER_CREDENTIALS_FULL_URI": container.full_uri}
-    service = serve(put(good), "--log-level=debug", env=env, program=CLOCK, deadline="2s")
+    service = serve(put(good), "--log-level=debug", env=env, program=CLOCK, deadline="10s")
     service.wait("unchanged", 3)
     assert len(container.asked) == 1
     container.uninitialized = 1000

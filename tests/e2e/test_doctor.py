@@ -724,7 +724,7 @@ V4 = "10.77.0.1"
 
 @pytest.fixture
 def place(tmp_path, up):
-    return up(Namespace(tmp_path / "network", addresses=[f"{V4}/32", "127.0.1.1/32"], black_hole="10.99.0.1/16"))
+    return up(Namespace(tmp_path / "network", addresses=[f"{V4}/32", "127.0.1.1/32", "fd77::1/128"], black_hole="10.99.0.1/16"))
 
 
 class Etc:

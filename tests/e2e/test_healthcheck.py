@@ -9,6 +9,7 @@ import signal
 import pytest
 
 from agent import PROGRAM, Running, wait_for
+from day import CLOCK
 from servers.aws import aws_error
 from servers.pki import DAY, document
 from servers.process import free_port
@@ -20,9 +21,9 @@ EACH_CYCLE = "--log-level=debug"
 def check(agent):
     """As a container's health check runs it: with the directory, and nothing in its environment but where locks lie."""
 
-    def run(*arguments, prefix=()):
-        argv = [*prefix, str(PROGRAM), "healthcheck", f"--dir={agent.dir}", *arguments]
-        result = Running(argv, {"MTLS_AGENT_LOCK_DIR": str(agent.locks)}).finish()
+    def run(*arguments, prefix=(), program=PROGRAM, env=None):
+        argv = [*prefix, str(program), "healthcheck", f"--dir={agent.dir}", *arguments]
+        result = Running(argv, {"MTLS_AGENT_LOCK_DIR": str(agent.locks), **(env or {})}).finish()
         assert result.stderr == "" and len(result.stdout.splitlines()) == 1, result.stdout + result.stderr
         return result
 
@@ -75,14 +76,13 @@ def test_a_broken_pair(serve, agent, put, good, rogue, check, damage):
     assert_not(check())
 
 
-def test_an_expired_leaf(serve, agent, put, authority, check):
-    soon = authority.issue("ECS-Client", lifetime=(-DAY, datetime.timedelta(seconds=5)))
-    service = serve(put(document(soon, authority.pem)), EACH_CYCLE)
+def test_an_expired_leaf(serve, put, authority, check, clock):
+    soon = authority.issue("ECS-Client", lifetime=(-DAY, datetime.timedelta(hours=1)))
+    service = serve(put(document(soon, authority.pem)), EACH_CYCLE, program=CLOCK, env=clock.env)
     service.wait("ready")
-    assert_healthy(check())
-    end = soon.certificate.not_valid_after_utc + datetime.timedelta(seconds=1)  # that second is still within
-    wait_for(lambda: datetime.datetime.now(datetime.timezone.utc) >= end)
-    assert_not(check(), "expired")
+    assert_healthy(check(program=CLOCK, env=clock.env))
+    clock.set(2 * 3600)
+    assert_not(check(program=CLOCK, env=clock.env), "expired")
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from agent import PROGRAM, snapshot
 from servers.pki import DAY, Authority, Pair, document, key_pem, new_key, openssl
@@ -102,6 +103,53 @@ def test_no_private_value_is_shown(agent, tmp_path, put, good, pair):
     ):
         shown = (done.stdout + done.stderr).lower()
         assert shown and not any(secret.lower() in shown for secret in secrets)
+
+
+def plain_server(directory):
+    """As openssl x509 -req makes it, without any extension."""
+    openssl("req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", "key", "-subj", "/CN=localhost", "-out", "csr", cwd=directory)
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "cakey", "-subj", "/CN=Enclave-CA", "-out", "ca", cwd=directory)
+    openssl("x509", "-req", "-in", "csr", "-CA", "ca", "-CAkey", "cakey", "-CAcreateserial", "-out", "crt", cwd=directory)
+    return "".join((directory / name).read_text() for name in ("crt", "key", "ca"))
+
+
+@pytest.mark.parametrize(
+    "usage, purpose, assumed",
+    [
+        (ExtendedKeyUsageOID.SERVER_AUTH, "server", False),
+        (ExtendedKeyUsageOID.CLIENT_AUTH, "client", False),
+        (ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE, "client", True),
+        (None, "client", True),
+    ],
+)
+@pytest.mark.parametrize("parts", ["leaf, key and CA", "leaf and key", "leaf", "leaf and CA"])
+def test_whose_a_bare_file_is(agent, tmp_path, authority, usage, purpose, assumed, parts):
+    """By its extendedKeyUsage, as such it is judged, and told; what is assumed is told as well."""
+    if usage:
+        leaf = authority.issue("localhost", usage=usage, names=["localhost"])
+        texts = leaf.cert, leaf.key, authority.pem
+    else:
+        text = plain_server(tmp_path)
+        texts = [f"-----BEGIN {each}" for each in text.split("-----BEGIN ")[1:]]
+    bare = "".join(text for text, part in zip(texts, ("leaf", "key", "CA")) if part in parts)
+    done = run(agent, "-", "--json", text=bare)
+    (told,) = json.loads(done.stdout)
+    assert done.returncode == 0 and told["good"] and told["findings"] == []
+    assert (told["purpose"], told["assumed"]) == (purpose, assumed)
+    assert told["certificates"][0]["field"] == f"{purpose}_cert"
+    shown = run(agent, "-", text=bare).stdout.splitlines()[1]
+    assert shown.startswith(f"taken for a {purpose}'s, ") and ("nothing in it says" in shown) == assumed
+
+
+def test_a_bare_file_of_a_servers_that_is_not_good(agent, authority):
+    """It is judged as a server's: the same code as of a document that names its fields."""
+    old = authority.issue("localhost", names=["localhost"], lifetime=(-3 * DAY, -DAY))
+    bare = run(agent, "-", "--json", text=old.cert + old.key + authority.pem)
+    named = run(agent, "-", "--json", text=json.dumps(
+        {"server_cert": old.cert, "server_key": old.key, "ca_cert": authority.pem}))
+    (one,), (other,) = json.loads(bare.stdout), json.loads(named.stdout)
+    assert bare.returncode == named.returncode == 1 and one["code"] == "certificate_expired"
+    assert one["findings"] == other["findings"] and (other["purpose"], other["assumed"]) == (None, False)
 
 
 def test_files(agent, tmp_path, pair, authority):

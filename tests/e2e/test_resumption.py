@@ -78,6 +78,14 @@ def test_a_refusal_is_not_kept(agent, put, rogue, authority, enclave):
     assert kinds(result) == ["full"] * 3
 
 
+@pytest.mark.parametrize("status, kind", [(204, "resumed"), (400, "full"), (403, "full"), (404, "resumed"), (405, "full"), (503, "resumed")])
+def test_what_an_answer_tells_of_a_session(installed, tmp_path, server, authority, up, status, kind):
+    """One that may be a refusal is not rested upon."""
+    saying = with_options(Nginx, settings=f"location = /it {{ return {status}; }}")
+    running = up(saying(tmp_path / "server", server, authority.pem))
+    assert kinds(installed.probe(running.endpoint, "--count=2", "--request=/it")) == ["full", kind]
+
+
 class Slow(Python):
     """Takes its time to answer: a round of a probe lasts as long."""
 

@@ -399,12 +399,16 @@ def test_many_endpoints_some_of_them_dead(serve, agent, put, good, enclave):
     dead = [f"localhost:{free_port()}" for _ in range(4)]
     service = serve(put(good), endpoint=[*alive, *dead], probe_interval="200ms")
     service.wait("ready")
-    expected = {**dict.fromkeys(alive, "accepted"), **dict.fromkeys(dead, "unreachable")}
+    accepted, unreachable = set(), set()
 
-    def all_told():
+    def all_told():  # each within the test: where there is little processor time, some are late now and then
         status = agent.status()
         told = {each["endpoint"]: each["last"] for each in status["endpoints"]}
-        return told == expected and status["sets"][0]["endpoints_accepting"] == len(alive)
+        now = {endpoint for endpoint, last in told.items() if last == "accepted"}
+        assert (status["sets"][0]["endpoints_accepting"] or 0) == len(now)
+        accepted.update(now)
+        unreachable.update(endpoint for endpoint, last in told.items() if last == "unreachable")
+        return accepted == set(alive) and unreachable >= set(dead)
 
     wait_for(all_told, 300)
     status, seconds = service.stop()

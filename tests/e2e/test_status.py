@@ -55,6 +55,7 @@ MEMBERS = {
             "failed_at": ("time", None),
             "failure": (str, None),
             "attestation": (str, None),
+            "root": (str, None),
             "attested_at": ("time", None),
             **{
                 window: dict.fromkeys(

@@ -15,6 +15,8 @@ import pytest
 
 from agent import ROOT
 from scenes import Scene, Stage, restore
+from servers.enclave import Nginx
+from servers.more import with_options
 from servers.pki import document
 
 # The hooks and fixtures of the other conftest.py are ours as well.
@@ -69,7 +71,16 @@ def new(authority):
 
 
 @pytest.fixture(scope="session")
-def scenes(memory, aws_server, enclave, authority, old, new):
+def newer(work, authority):
+    """An enclave with TLS 1.3 alone, which asks for another group than the agent's first."""
+    kind = with_options(Nginx, settings="ssl_ecdh_curve secp384r1;")
+    running = kind(work / "newer", authority.issue("localhost", names=["localhost"]), authority.pem, tls13_only=True)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def scenes(memory, aws_server, enclave, newer, authority, old, new):
     """Every scene by its name; AWS gives the new set from here on."""
     arn = aws_server.put("faults", document(old, authority.pem))
     stage = Stage(memory / "made", aws_server.environment())
@@ -108,6 +119,7 @@ def scenes(memory, aws_server, enclave, authority, old, new):
         Scene("adoption", templates["plain"], arguments, files),
         Scene("healing", templates["damaged"], arguments, files),
         Scene("links", templates["links"], arguments, files, by_name=True),
+        Scene("tls13", templates["installed"], [*arguments[:-1], f"--endpoint={newer.endpoint}"], files),
     ]
     return {scene.name: scene for scene in made}
 

@@ -8,7 +8,7 @@ import pytest
 
 from disturb import ERRORS, faults
 
-SCENES = ("first", "rotation", "replacement", "adoption", "healing", "links")
+SCENES = ("first", "rotation", "replacement", "adoption", "healing", "links", "tls13")
 KINDS = ("kill", "short", *ERRORS)
 LITTLE = 10  # without the sandbox: every tenth fault
 

@@ -98,7 +98,7 @@ def starts(within):
 
 
 @pytest.mark.parametrize("limit", LIMITS)
-@pytest.mark.parametrize("name", ["first", "rotation"])
+@pytest.mark.parametrize("name", ["first", "rotation", "tls13"])
 def test_limits(scenes, stages, tally, name, limit):
     steps, runner = LIMITS[limit]
     stage, enough, statuses = stages[0], 0, []

@@ -17,6 +17,9 @@ MEMFD_SECRET = "447"  # strace reads no names in secret memory
 SCENES = ("first", "rotation", "replacement", "adoption", "healing", "links")
 LINKS = 8  # the most that are followed
 NEEDLESS = {"adoption": [("mtls", 0)]}  # the first time, no name leads through "..data" yet
+# How many syncs a scene takes: of each file and the manifest, of the set, of the target before "..data" names the
+# set and after; "first" of the directory that the target was made in, "adoption" of the plain files as a set too.
+SYNCS = {"first": 8, "rotation": 7, "replacement": 7, "adoption": 13, "healing": 7, "links": 1}
 RUNS = 400  # of the trees that are different, at most so many for a scene are given to the agent
 
 
@@ -134,6 +137,12 @@ def test_each_power_cut(scenes, stages, recorded, tally, name, some):
         put(dict(tree[2])["mtls"], stage.target) if "mtls" in dict(tree[2]) else None
         assert not stage.unhealed(scene)
         tally["agents run after a power cut"] += 1
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_no_sync_but_those_that_are_needed(recorded, name):
+    steps, _ = recorded(name)
+    assert [call for call, _ in steps].count("fsync") == SYNCS[name]
 
 
 @pytest.mark.parametrize("name", SCENES)

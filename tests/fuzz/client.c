@@ -56,6 +56,7 @@ struct tls_policy client_policy(unsigned choices)
 bool client_open(struct client_tls *client, const struct tls_policy *policy,
                  struct tls_cache *cache)
 {
+    static const char *protocol = "http/1.1";
     br_ssl_engine_context *engine = &client->tls.eng;
 
     client->connected = false;
@@ -64,6 +65,8 @@ bool client_open(struct client_tls *client, const struct tls_policy *policy,
         return false;
     br_ssl_client_zero(&client->tls);
     br_ssl_engine_set_buffer(engine, client->buffer, sizeof client->buffer, 1);
+    if (client->offers_protocol)
+        br_ssl_engine_set_protocol_names(engine, &protocol, 1);
     tls_hook(client->session, &client->tls);
     FUZZ_CHECK(
         br_ssl_client_reset(&client->tls, CLIENT_SERVER, engine->session.session_id_len != 0));

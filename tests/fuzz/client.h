@@ -31,6 +31,7 @@ struct tls_policy client_policy(unsigned choices);
 struct client_tls {
     br_ssl_client_context tls;
     struct tls_session *session;
+    bool offers_protocol; /* HTTP/1.1 by ALPN, as libcurl does; set before it is opened */
     bool connected;
     uint8_t buffer[BR_SSL_BUFSIZE_BIDI];
 };

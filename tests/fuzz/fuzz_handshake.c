@@ -79,7 +79,8 @@ void fuzz(struct bytes input)
     const struct tls_policy policy = client_policy(choices);
     struct bytes how = bytes_of(input.data, changes < input.len ? changes : input.len);
     const struct bytes text = bytes_of(input.data + how.len, input.len - how.len);
-    struct tls_cache *cache = choices & CLIENT_RESUMES ? tls_cache_new() : NULL;
+    struct tls_cache *cache =
+        choices & CLIENT_RESUMES ? tls_cache_new(TLS_CACHE_MAX, TLS_CACHE_EVERY) : NULL;
     const uint8_t first = (uint8_t)choices;
 
     peer_forget();

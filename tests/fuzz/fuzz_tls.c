@@ -49,7 +49,8 @@ void fuzz(struct bytes input)
 {
     const unsigned choices = fuzz_byte(&input);
     const struct tls_policy policy = client_policy(choices);
-    struct tls_cache *cache = choices & CLIENT_RESUMES ? tls_cache_new() : NULL;
+    struct tls_cache *cache =
+        choices & CLIENT_RESUMES ? tls_cache_new(TLS_CACHE_MAX, TLS_CACHE_EVERY) : NULL;
     char label[TLS_LABEL_MAX];
 
     tls_policy_label(&policy, label);

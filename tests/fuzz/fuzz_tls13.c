@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The client against a server of TLS 1.3 that says what the input tells it to, under the right
- * keys: bytes of choices for the client (client.h), the server (enum choice) and its key, how many
- * changes, the changes of its messages (peer.h), and what it says once the handshake is over. A
- * client that resumes comes twice. The server's secrets are the client's own, as far as that has
- * come, and so are its transcripts: what one has wrong the other has as well, which others' servers
- * are to find.
+ * keys: bytes of choices for the client (client.h), the server (enum choice) and its key (enum
+ * kind), how many changes, the changes of its messages (peer.h), and what else is said, before
+ * which message or once the handshake is over. A client that resumes comes twice. The server's
+ * secrets are the client's own, as far as that has come, and so are its transcripts: what one has
+ * wrong the other has as well, which others' servers are to find.
  */
 #include "client.h"
 #include "fuzz.h"
@@ -15,17 +15,48 @@
 #include "x509/key.h"
 
 enum choice { GROUP = 3, SUITE = 12, ASKS = 16, RETRIES = 32, PADS = 64, SPLITS = 128 };
+enum kind { KINDS = 63, OFFERS_PROTOCOL = 64, ONLY_13 = 128 };
 enum { MESSAGE_MAX = PEER_MESSAGE_MAX, RECORD_HEADER = 5, TAG_SIZE = 16, PADDING = 100 };
+enum { LONGEST = RECORD_MAX + 16 };
 
-/* What may come behind the handshake; the length of its content is the next two bytes. */
-enum after { TICKET, UPDATE, DATA, SAY_ALERT, SAY_HANDSHAKE, SAY_CHANGE, CLEAR, AFTERS };
+/*
+ * What may be said besides: which of these, plus 16 times before what; then the length of its
+ * content, LONG for a short one again and again; then that. The last three are the client's: what
+ * it does, and whether anybody takes what it sends.
+ */
+enum saying {
+    TICKET,
+    UPDATE,
+    DATA,
+    SAY_ALERT,
+    SAY_HANDSHAKE,
+    SAY_CHANGE,
+    CLEAR,
+    CLIENT_ASKS,
+    CLIENT_CLOSES,
+    DEAF,
+    SAYINGS
+};
+enum { LONG = 255 };
+enum before {
+    NOTHING, /* behind the handshake */
+    BEFORE_RETRY,
+    BEFORE_HELLO,
+    BEFORE_EXTENSIONS,
+    BEFORE_REQUEST,
+    BEFORE_CERTIFICATE,
+    BEFORE_VERIFY,
+    BEFORE_FINISHED,
+    BEFORES
+};
 
 static struct client_tls client;
 
 /* The server: what it does, and what it seals with. */
 static struct {
     unsigned choices, kind;
-    struct bytes changes;
+    struct bytes changes, text;
+    bool deaf;
     unsigned messages; /* that have passed */
     uint8_t secret[TLS13_HASH_MAX];
     uint64_t sequence;
@@ -49,7 +80,7 @@ static void listen(void)
 {
     size_t len;
 
-    while (br_ssl_engine_sendrec_buf(&client.tls.eng, &len))
+    while (!server.deaf && br_ssl_engine_sendrec_buf(&client.tls.eng, &len))
         br_ssl_engine_sendrec_ack(&client.tls.eng, len);
 }
 
@@ -66,8 +97,8 @@ static void seal(uint8_t *text, size_t len, const uint8_t header[RECORD_HEADER])
     if (memcmp(server.secret, tls->theirs, sizeof server.secret) != 0)
         server.sequence = 0;
     memcpy(server.secret, tls->theirs, sizeof server.secret);
-    schedule_expand(tls, server.secret, "key", NULL, 0, key, key_len);
-    schedule_expand(tls, server.secret, "iv", NULL, 0, nonce, sizeof nonce);
+    schedule_expand(tls, server.secret, "key", key, key_len);
+    schedule_expand(tls, server.secret, "iv", nonce, sizeof nonce);
     for (i = 0; i < 8; i++)
         nonce[11 - i] ^= (uint8_t)(server.sequence >> 8 * i);
     server.sequence++;
@@ -91,7 +122,7 @@ static void send_record(unsigned type, const uint8_t *data, size_t len, bool cle
     static uint8_t record[RECORD_HEADER + MESSAGE_MAX + PADDING + 1 + TAG_SIZE];
     uint8_t *text = record + RECORD_HEADER;
     const bool sealed = client.tls.eng.incrypt && !clear;
-    size_t size = len;
+    size_t size = len, taken;
 
     memcpy(text, data, len);
     if (sealed) {
@@ -106,7 +137,12 @@ static void send_record(unsigned type, const uint8_t *data, size_t len, bool cle
         seal(text, size, record);
         size += TAG_SIZE;
     }
-    (void)client_take(&client, bytes_of(record, RECORD_HEADER + size));
+    size += RECORD_HEADER;
+    taken = client_take(&client, bytes_of(record, size));
+    if (taken < size)
+        server.deaf = false; /* it takes no more before somebody does */
+    listen();
+    (void)client_take(&client, bytes_of(record + taken, size - taken));
     listen();
 }
 
@@ -273,7 +309,7 @@ static void send_finished(void)
     send_message(FINISHED, message, HEADER_SIZE + tls->hash_len);
 }
 
-/* ---- what comes behind the handshake */
+/* ---- what is said besides */
 
 static void send_ticket(struct bytes content)
 {
@@ -288,7 +324,20 @@ static void send_ticket(struct bytes content)
     send_message(NEW_SESSION_TICKET, message, add16(message, at, 0));
 }
 
-static void say(enum after what, struct bytes content)
+static void client_asks(size_t len)
+{
+    br_ssl_engine_context *engine = &client.tls.eng;
+    size_t room;
+    uint8_t *at = br_ssl_engine_sendapp_buf(engine, &room);
+
+    if (!at)
+        return;
+    room = len < room ? len : room;
+    memset(at, 'a', room);
+    br_ssl_engine_sendapp_ack(engine, room); /* not flushed */
+}
+
+static void say(enum saying what, struct bytes content)
 {
     const uint8_t asks = content.len > 0 ? content.data[0] : 1;
     uint8_t message[HEADER_SIZE + 512] = {0};
@@ -303,24 +352,39 @@ static void say(enum after what, struct bytes content)
     case SAY_ALERT: send_record(ALERT, content.data, content.len, false); break;
     case SAY_HANDSHAKE: send_parts(HANDSHAKE, content.data, content.len); break;
     case SAY_CHANGE: send_record(CHANGE_CIPHER_SPEC, content.data, content.len, true); break;
+    case CLIENT_ASKS: client_asks(content.len); break;
+    case CLIENT_CLOSES: br_ssl_engine_close(&client.tls.eng); break;
+    case DEAF: server.deaf = content.len > 0; break;
     default: send_record(asks % 32, content.data, content.len, true); break;
     }
 }
 
-static void go_on(struct bytes text)
+/* The rest of the input, again and again. */
+static struct bytes repeated(struct bytes text)
+{
+    static uint8_t data[LONGEST];
+    size_t i;
+
+    for (i = 0; i < sizeof data; i++)
+        data[i] = text.len > 0 ? text.data[i % text.len] : 0;
+    return bytes_of(data, sizeof data);
+}
+
+static void speak(enum before when)
 {
     enum { SAID_MAX = 64 };
+    struct bytes text = server.text;
     unsigned i;
 
     for (i = 0; i < SAID_MAX && text.len > 0; i++) {
-        const unsigned what = fuzz_byte(&text) % AFTERS;
-        size_t len = fuzz_byte(&text);
+        const unsigned what = fuzz_byte(&text);
+        const size_t len = fuzz_byte(&text), there = len < text.len ? len : text.len;
 
-        len = len == 255 ? MESSAGE_MAX - 512 : len;
-        len = len < text.len ? len : text.len;
-        say(what, bytes_of(text.data, len));
-        text = bytes_of(text.data + len, text.len - len);
+        if (what / 16 % BEFORES == when)
+            say(what % 16 % SAYINGS, len == LONG ? repeated(text) : bytes_of(text.data, there));
+        text = bytes_of(text.data + there, text.len - there);
     }
+    listen();
 }
 
 /* ---- a connection */
@@ -330,8 +394,11 @@ static void check_open(void)
 {
     static const uint8_t none[TLS13_SCALAR_MAX];
     const struct tls13 *tls = of_client();
+    uint8_t out[255];
 
     FUZZ_CHECK(!client.connected || !tls13_chosen(tls) || tls->proven);
+    FUZZ_CHECK(tls13_export(tls, "label", bytes_of(none, 8), out, sizeof out) ==
+               (tls->state == TLS13_OPEN));
     if (tls->state != TLS13_OPEN)
         return;
     FUZZ_CHECK(memcmp(tls->scalar, none, sizeof tls->scalar) == 0);
@@ -340,7 +407,18 @@ static void check_open(void)
         FUZZ_CHECK(!tls_session_record(client.session)->certificate_sent || tls->requested);
 }
 
-static void shake(const struct tls_policy *policy, struct tls_cache *cache, struct bytes text)
+static void send_proof(void)
+{
+    if (server.choices & ASKS)
+        send_request();
+    speak(BEFORE_CERTIFICATE);
+    send_certificate();
+    speak(BEFORE_VERIFY);
+    if (of_client()->hash) /* else the ServerHello was none to it */
+        send_verify();
+}
+
+static void shake(const struct tls_policy *policy, struct tls_cache *cache)
 {
     if (!client_open(&client, policy, cache)) {
         FUZZ_CHECK(fuzz_starved());
@@ -348,22 +426,22 @@ static void shake(const struct tls_policy *policy, struct tls_cache *cache, stru
     }
     server.messages = 0;
     memset(server.secret, 0, sizeof server.secret);
-    listen();
+    server.deaf = false;
+    speak(BEFORE_RETRY); /* the ClientHello may not be out yet */
     if (server.choices & RETRIES)
         send_hello(true);
+    speak(BEFORE_HELLO);
     send_hello(false);
+    speak(BEFORE_EXTENSIONS);
     send_extensions();
-    if (!of_client()->resumed) {
-        if (server.choices & ASKS)
-            send_request();
-        send_certificate();
-        if (of_client()->hash) /* else the ServerHello was none to it */
-            send_verify();
-    }
+    speak(BEFORE_REQUEST);
+    if (!of_client()->resumed)
+        send_proof();
+    speak(BEFORE_FINISHED);
     if (of_client()->hash)
         send_finished();
     check_open();
-    go_on(text);
+    speak(NOTHING);
     check_open();
     client_close(&client);
 }
@@ -373,19 +451,23 @@ void fuzz(struct bytes input)
     static const uint8_t ticket[] = {TICKET, 0};
     const unsigned choices = fuzz_byte(&input);
     struct tls_policy policy = client_policy(choices);
-    struct tls_cache *cache = choices & CLIENT_RESUMES ? tls_cache_new() : NULL;
+    struct tls_cache *cache =
+        choices & CLIENT_RESUMES ? tls_cache_new(TLS_CACHE_MAX, TLS_CACHE_EVERY) : NULL;
     size_t changes;
 
     server.choices = fuzz_byte(&input);
     server.kind = fuzz_byte(&input);
-    policy.versions = server.kind & 128 ? TLS_13 : TLS_12_OR_13;
-    server.kind %= PEER_KINDS;
+    policy.versions = server.kind & ONLY_13 ? TLS_13 : TLS_12_OR_13;
+    client.offers_protocol = server.kind & OFFERS_PROTOCOL;
+    server.kind = (server.kind & KINDS) % PEER_KINDS;
     changes = fuzz_byte(&input) % 16 * PEER_CHANGE;
     changes = changes < input.len ? changes : input.len;
     server.changes = bytes_of(NULL, 0);
+    server.text = bytes_of(ticket, sizeof ticket);
     if (cache)
-        shake(&policy, cache, bytes_of(ticket, sizeof ticket));
+        shake(&policy, cache);
     server.changes = bytes_of(input.data, changes);
-    shake(&policy, cache, bytes_of(input.data + changes, input.len - changes));
+    server.text = bytes_of(input.data + changes, input.len - changes);
+    shake(&policy, cache);
     tls_cache_free(cache);
 }

@@ -184,7 +184,7 @@ def test_run_with_its_health_check(make, volume):
     service = container.serve()
     try:
         service.wait("installed")
-        service.wait("handshake", count=2, result="accepted")
+        service.wait("probed", accepted=1)
         healthy = container.exec("healthcheck")
         assert healthy.returncode == 0, healthy.stderr
         status = container.exec("status", "--json")

@@ -34,20 +34,21 @@ def variant(name):
 
 
 class Enclave:
-    """An enclave of Python's, by TLS 1.3, that keeps a key log. answer: an Answer, or HOLD."""
+    """An enclave of Python's, by TLS 1.3 or older, that keeps a key log. answer: an Answer, or HOLD."""
 
-    def __init__(self, directory, server, client_ca):
+    def __init__(self, directory, server, client_ca, newest=ssl.TLSVersion.TLSv1_3):
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "clients.crt").write_text(client_ca)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.maximum_version = newest
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(directory / "clients.crt")
         context.load_cert_chain(*server.write(directory, "server"))
         self.log = directory / "keys.log"
         context.keylog_filename = str(self.log)
         self.answer = None
-        self._http = Http(self._answer, context=context)
+        self._http = Http(self._answer, context=context, orderly=True)
         self.port = self._http.port
         self.endpoint = f"localhost:{self.port}"
 

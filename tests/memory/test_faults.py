@@ -3,8 +3,10 @@
 
 import pytest
 
-from agent import snapshot
+from agent import snapshot, wait_for
 from conftest import variant
+from servers.peer import Peer
+from servers.peer13 import Tls13
 from servers.pki import document
 from servers.proxy import FaultProxy
 
@@ -43,6 +45,33 @@ def recorder(up, enclave):
     return up(Recorder(enclave.port))
 
 
+class Server13:
+    """A TLS 1.3 server that keeps what clients send, since nobody on the way can read it."""
+
+    def __init__(self, pair):
+        self.seen, self.requests = [], 0
+        self._pair = pair
+        self.peer = Peer(self._talk)
+
+    def _talk(self, sock):
+        tls = Tls13(sock, self._pair)
+        try:
+            tls.handshake()
+            tls.http_request()
+            self.requests += 1
+            tls.answer()
+        finally:
+            self.seen += tls.seen
+
+    def stop(self):
+        self.peer.stop()
+
+
+@pytest.fixture
+def server13(up, server_pair):
+    return up(Server13(server_pair))
+
+
 # What is sent in TLS 1.3 nobody on the way can read.
 IN_THE_CLEAR = "--tls-versions=1.2"
 
@@ -66,4 +95,21 @@ def test_a_flipped_bit(agent, put, pairs, authority, recorder, enclave, kind, pl
     result.failed(65, "key_invalid")
     assert recorder.connections and CERTIFICATE_VERIFY not in recorder.messages()
     assert not enclave.asked
+    assert snapshot(agent.dir) is None
+
+
+@pytest.mark.parametrize("kind", PLACES)
+def test_a_sound_key_signs_in_tls13(agent, put, pairs, authority, server13, kind):
+    arguments = agent.fetch_arguments(put(document(pairs[kind], authority.pem)), endpoint=server13.peer.endpoint)
+    agent.run(*arguments, program=variant("flipping")).succeeded("installed")
+    assert {CERTIFICATE, CERTIFICATE_VERIFY} <= set(server13.seen) and server13.requests == 1
+
+
+@pytest.mark.parametrize("kind,place", [(kind, place) for kind in PLACES for place in PLACES[kind]])
+def test_a_flipped_bit_in_tls13(agent, put, pairs, authority, server13, kind, place):
+    arguments = agent.fetch_arguments(put(document(pairs[kind], authority.pem)), endpoint=server13.peer.endpoint)
+    result = agent.run(*arguments, program=variant("flipping"), env={"FLIP": place})
+    result.failed(65, "key_invalid")
+    wait_for(lambda: server13.seen)
+    assert CERTIFICATE_VERIFY not in server13.seen and not server13.requests
     assert snapshot(agent.dir) is None

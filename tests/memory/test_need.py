@@ -12,6 +12,7 @@ from look import Arena, Frozen, mappings
 from servers.pki import document
 
 NEED_KIB = 256  # for one secret and one endpoint, as the error says
+MANY_KIB = 1024  # for any number of secrets
 NO_RIGHT = ["setpriv", "--bounding-set=-ipc_lock", "--inh-caps=-ipc_lock", "--"]
 
 
@@ -151,6 +152,32 @@ def test_what_a_rehearsal_waits_with(launch, put, client, client_document, secre
         lines = pem.encode().splitlines()[1:-1]
         assert [held.count(line) for line in lines] == [1] * len(lines)
     assert held.count(b"client_key") == held.count(b"-----\\n") == 0
+
+
+@pytest.mark.parametrize("kib", [NEED_KIB, 320, 384, 448, 512, 576, 640, 704, 768, 896, MANY_KIB])
+def test_many_secrets(agent, put, client_document, enclave, capsys, kib):
+    """As many side by side as there is memory for, beside what a set needs; by the last limit, as many as ever."""
+    arns = [f"s{number}={put(client_document)}" for number in range(12)]
+    result = agent.fetch(arns, endpoint=enclave.endpoint, prefix=limited(kib))
+    assert result.status == 0 and len(result.all("installed")) == 12, result.stderr
+    beside = [event["requests"] for event in result.all("side_by_side")]
+    with capsys.disabled():
+        print(f" {result.event('finished')['locked_bytes'] / 1024:.0f} of {kib} KiB: {beside} ", end="")
+    assert kib < MANY_KIB or beside == [8, 3]
+
+
+def test_nothing_is_unlocked_for_speed(agent, put, client_document, enclave):
+    """What could be asked side by side is not, where that much cannot be locked."""
+    arns = [f"s{number}={put(client_document)}" for number in range(12)]
+    prefix = limited(NEED_KIB + 64)
+    result = agent.fetch(arns, "--memory-lock=prefer", endpoint=enclave.endpoint, prefix=prefix)
+    assert len(result.all("installed")) == 12 and not result.all("memory_unlocked") + result.all("side_by_side")
+
+
+def test_two_secrets_need_no_more_than_one(agent, put, client_document, enclave):
+    arns = [f"s{number}={put(client_document)}" for number in range(2)]
+    result = agent.fetch(arns, endpoint=enclave.endpoint)
+    assert 0 < result.event("finished")["locked_bytes"] <= NEED_KIB * 1024
 
 
 def test_full_is_a_clear_error(agent, put, client_document, enclave):

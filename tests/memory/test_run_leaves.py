@@ -3,15 +3,20 @@
 
 import os
 import signal
+import ssl
 import time
 
+import pytest
+
 from agent import wait_for
-from conftest import variant
-from left import assert_nothing_outside, assert_only_declared
-from look import Frozen, family, wait_stopped
+from conftest import Enclave, variant
+from left import RESUMED, assert_nothing_outside, assert_only_declared
+from look import Arena, Frozen, family, is_zero, wait_stopped
 from servers.imds import Imds
 from servers.pki import document
 from test_credentials import NO_KEYS
+
+TABLE_HEAD = 16  # struct tls_cache, before its sessions
 
 HOOK = """#!/bin/sh
 echo "$$" >{told}.new && mv {told}.new {told}
@@ -75,6 +80,56 @@ def test_enclaves_that_refuse(stay, aws, put, secrets, look, pairs, authority, e
     os.kill(service.pid, signal.SIGCONT)
     aws.rotate(arn, document(pairs["p256"], authority.pem))
     watch(service, look, lambda: len(service.all("handshake", result="refused")) >= 6)
+
+
+@pytest.fixture(params=["TLSv1_2", "TLSv1_3"])
+def keeping(request, tmp_path, up, server_pair, authority, secrets):
+    """An enclave whose sessions are kept; of TLS 1.2 the key log has the secret that is."""
+    newest = getattr(ssl.TLSVersion, request.param)
+    enclave = up(Enclave(tmp_path / "keeping", server_pair, authority.pem, newest))
+    secrets.key_log(enclave.log)
+    return enclave
+
+
+@pytest.mark.parametrize("ends", ["SIGHUP", "another identity", "a failure"])
+def test_kept_sessions(stay, aws, put, secrets, look, pairs, authority, keeping, ends):
+    """Are in blocks of their own tag, and nothing is left of those that were dropped."""
+    secrets.key(pairs["p256"].key, "key-1").key(pairs["rsa4096"].key, "key-2")
+    arn = put(document(pairs["p256"], authority.pem))
+    service = stay(arn, endpoint=keeping.endpoint, program=variant("pausing"), interval="2s")
+    stopped = stops(service, look)
+    resumed = 0
+    while resumed < 3:
+        memory, outside, inside = next(stopped)
+        arena = assert_only_declared(memory, outside, inside, RESUMED)
+        resumed = len(service.all("handshake", handshake="resumed"))
+    assert arena.tagged()["session"] > 0
+    is_logged = "CLIENT_RANDOM" in keeping.log.read_text()
+    kept = {secrets.all()[hit.needle] for hit in inside if hit.needle.startswith("master")}
+    assert bool(kept) == is_logged, "it is not found where it must be"
+    full = len(service.all("handshake", handshake="full"))
+    if ends == "SIGHUP":
+        service.send(signal.SIGHUP)
+    elif ends == "another identity":
+        aws.rotate(arn, document(pairs["rsa4096"], authority.pem))
+    else:
+        keeping.forbid()
+    come = {"SIGHUP": "reloaded", "another identity": "installed"}.get(ends, "handshake")
+    wanted = {"handshake": {"result": "refused"}}.get(come, {})
+    before = len(service.all(come, **wanted))
+    for memory, outside, inside in stopped:
+        assert_only_declared(memory, outside, inside, RESUMED)
+        if len(service.all(come, **wanted)) > before:
+            break
+    assert not kept & {secrets.all()[hit.needle] for hit in inside}
+    if ends != "SIGHUP":  # no probe has come since
+        tables = [data for tag, _, data in Arena(memory).used if tag == "session"]
+        assert len(tables) == (ends == "a failure")
+        assert all(is_zero(data[TABLE_HEAD:]) for data in tables), "a session is left"
+    os.kill(service.pid, signal.SIGCONT)
+    keeping.answer = None
+    while len(service.all("handshake", handshake="full")) < full + 1:
+        assert_only_declared(*next(stopped), RESUMED)
 
 
 def test_the_hook_runner_and_what_it_runs(stay, put, secrets, look, client, client_document, tmp_path):

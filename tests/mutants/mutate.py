@@ -5,7 +5,8 @@ It reads tokens, not a grammar: the tree's one style makes that enough. Whatever
 """
 
 import re
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 
 TOKEN = re.compile(
     r"""(?P<comment>/\*.*?\*/|//[^\n]*)
@@ -33,6 +34,8 @@ class Mutant:
     """One change of a file: text[start:end] becomes new."""
 
     path: str
+    function: str
+    which: int  # of the changes of its function that read so
     line: int
     start: int
     end: int
@@ -44,6 +47,14 @@ class Mutant:
     def apply(self, text):
         return text[: self.start] + self.new + text[self.end :]
 
+    def place(self):
+        return f"{self.path}:{self.line}"
+
+    def __str__(self):
+        """As in `named`: it says where it is without a line's number, so that it stays the same when others change."""
+        place = f"{self.path} {self.function}" + (f"/{self.which}" if self.which > 1 else "")
+        return f"{place}: {self.before} => {self.after}"
+
 
 def folded(text):
     return " ".join(text.split())
@@ -53,7 +64,7 @@ class Source:
     """A file, its tokens, and the mutants found in it."""
 
     def __init__(self, path, text):
-        self.path, self.text, self.found = path, text, {}
+        self.path, self.text, self.found, self.function = path, text, {}, ""
         self.tokens = [
             (match.lastgroup, match.group(), match.start())
             for match in TOKEN.finditer(text)
@@ -87,17 +98,17 @@ class Source:
         head, tail = self.text.rfind("\n", 0, start) + 1, self.text.find("\n", end)
         changed = self.text[head:start] + new + self.text[end:tail]
         self.found[start, end, new] = Mutant(
-            self.path, self.text.count("\n", 0, start) + 1, start, end, new, kind,
+            self.path, self.function, 1, self.text.count("\n", 0, start) + 1, start, end, new, kind,
             folded(self.text[head:tail]), folded(changed),
         )  # fmt: skip
 
     def bodies(self):
-        """First and last token of each function's body."""
+        """Each function's name, and the first and last token of its body."""
         i = 0
         while i < len(self.tokens):
             if self.at(i) == "{" and i in self.partner:
                 if self.at(i - 1) == ")":
-                    yield i + 1, self.partner[i] - 1
+                    yield self.at(self.partner[i - 1] - 1), i + 1, self.partner[i] - 1
                 i = self.partner[i]
             i += 1
 
@@ -164,7 +175,8 @@ class Source:
             digits = token.rstrip("uUlL")
             before = self.tokens[i - 2]
             failure = self.at(i - 1) == "-" and before[1] not in (")", "]") and (before[0] == "sign" or before[1] == "return")
-            if not failure:  # another negative number fails as well
+            standard_input = digits == "0" and self.at(i - 1) in ("<", ">=") and before[1].endswith("fd")
+            if not failure and not standard_input:  # another negative number fails as well; 0 is always taken
                 base = 8 if digits[0] == "0" and digits.isdigit() else 0
                 self.add("constant", i, i, f"{int(digits, base) + 1}{token[len(digits):]}")
 
@@ -200,7 +212,7 @@ class Source:
             self.add("error dropped", i + 1, end - 1, f"0 & {value}")
 
     def mutants(self):
-        for first, last in self.bodies():
+        for self.function, first, last in self.bodies():
             silent = self.silent(first, last)
             loops = set()
             for i in range(first, last + 1):
@@ -214,8 +226,12 @@ class Source:
                 self._operator(i, i in loops)
                 self._number(i)
                 self._condition(i)
-        return [self.found[key] for key in sorted(self.found)]
+        alike = Counter()
+        for key in sorted(self.found):
+            name = str(self.found[key])
+            alike[name] += 1
+            yield replace(self.found[key], which=alike[name])
 
 
 def mutants_of(path, text):
-    return Source(path, text).mutants()
+    return list(Source(path, text).mutants())

@@ -89,7 +89,8 @@ static int pool_trap(const char *good_dir, const char *rogue_dir, const char *na
     struct identity *good = load(good_dir), *rogue = load(rogue_dir);
     struct err err;
     struct trap pool = {http_new(true, &err), NULL, name, url};
-    struct trap cache = {http_new(false, &err), tls_cache_new(), name, url};
+    struct trap cache = {http_new(false, &err), tls_cache_new(TLS_CACHE_MAX, TLS_CACHE_EVERY), name,
+                         url};
     bool right = false;
 
     if (good && rogue && pool.http && cache.http && cache.sessions) {

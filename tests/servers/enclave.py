@@ -167,8 +167,12 @@ class Python(Enclave):
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(self.ca_path)
         context.load_cert_chain(self.cert_path, self.key_path)
+        self.prepare(context)
         self._process = Http(self._answer, context=context, listener=self.listen(port))
         self.port = self._process.port
+
+    def prepare(self, context):
+        pass
 
     def listen(self, port):
         return loopback_socket(port=port or 0)

@@ -15,6 +15,8 @@ class Request:
     headers: object  # by name, in any case
     body: bytes
     peer: object  # the client's certificate as ssl shows it, or None
+    client: tuple = None  # its address, which tells connections apart
+    resumed: bool = False  # its TLS session
 
 
 @dataclass
@@ -50,7 +52,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         peer = self.connection.getpeercert() if hasattr(self.connection, "getpeercert") else None
-        request = Request(self.command, self.path, self.headers, body, peer)
+        resumed = getattr(self.connection, "session_reused", False)
+        request = Request(self.command, self.path, self.headers, body, peer, self.client_address, resumed)
         self.server.asked.append(request)
         answer = self.server.answer(request)
         if answer is HOLD:
@@ -73,28 +76,42 @@ class _Handler(BaseHTTPRequestHandler):
 class _Server(ThreadingHTTPServer):
     block_on_close = False  # a connection kept alive must not keep stop() waiting
 
-    def __init__(self, listener, answer):
+    def __init__(self, listener, answer, orderly):
         super().__init__(listener.getsockname()[:2], _Handler, bind_and_activate=False)
         self.socket.close()
         self.socket = listener
         self.answer = answer
+        self.orderly = orderly
         self.asked = []
         self.stopping = threading.Event()
+
+    def shutdown_request(self, request):
+        """OpenSSL forgets a session of TLS 1.2 whose connection was not shut down in order."""
+        if self.orderly:
+            try:
+                request.settimeout(5)
+                request.unwrap()
+            except (OSError, ValueError):
+                pass
+        super().shutdown_request(request)
 
     def handle_error(self, request, client_address):
         pass  # peers that go away are what some tests are about
 
 
 class Http:
-    """Serves answer(request) -> Answer until stopped; over TLS where there is a context; on a given listener."""
+    """
+    Serves answer(request) -> Answer until stopped; over TLS where there is a context; on a given listener.
+    orderly: ends each connection of TLS as it should be ended.
+    """
 
-    def __init__(self, answer, context=None, listener=None):
+    def __init__(self, answer, context=None, listener=None, orderly=False):
         listener = listener or loopback_socket()
         self.port = listener.getsockname()[1]
         if context:
             # The handshake is left to the connection's own thread.
             listener = context.wrap_socket(listener, server_side=True, do_handshake_on_connect=False)
-        self._server = _Server(listener, answer)
+        self._server = _Server(listener, answer, orderly)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 

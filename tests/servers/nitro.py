@@ -4,6 +4,7 @@
 import base64
 import datetime
 import hashlib
+from urllib.parse import parse_qs, urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -11,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.x509.oid import NameOID
 
-from .enclave import Python
-from .http import Answer, json_answer
+from .enclave import Go, Python
+from .http import Answer, Http, json_answer
 
 HOUR = datetime.timedelta(hours=1)
 DAY = 24 * HOUR
@@ -233,6 +234,26 @@ class Attested(Python):
             return json_answer(200, {"status": "healthy"})
         self.asked_for.append(request.path)
         return self.encoded(request.path)
+
+
+class Exporting(Go):
+    """Binds its documents to the connection's exporter (RFC 9266). options: of Hardware.document(), in place of its own."""
+
+    def __init__(self, directory, server, client_ca, hardware, words=()):
+        self.hardware, self.options, self.exporters = hardware, {}, []
+        self._nsm = Http(self._document)
+        self.words = (*words, f"nsm=http://127.0.0.1:{self._nsm.port}/")
+        super().__init__(directory, server, client_ca)
+
+    def _document(self, request):
+        asked = parse_qs(urlsplit(request.path).query)
+        self.exporters.append(bytes.fromhex(asked["exporter"][0]))
+        nonce = bytes.fromhex(asked["nonce"][0]) if "nonce" in asked else None
+        return Answer(200, self.hardware.document(**{"user_data": self.exporters[-1], "nonce": nonce, **self.options}))
+
+    def stop(self):
+        super().stop()
+        self._nsm.stop()
 
 
 def pcr_set(pcrs=None, numbers=(0,)):

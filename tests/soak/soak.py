@@ -116,7 +116,7 @@ class Soak:
 
     def configure(self, interval, probe_interval, send=True):
         """Writes the configuration; has the agent read it, and waits until it has."""
-        lines = [f"secret = {ARN}", f"dir = {self.target}", "log-format = json", "keep-previous = 1s"]
+        lines = [f"secret = {ARN}", f"dir = {self.target}", "log-format = json", "log-level = debug", "keep-previous = 1s"]
         lines += [f"endpoint = {endpoint}" for endpoint in self.endpoints]
         lines += [f"metrics-file = {self.metrics_file}", f"interval = {interval}"]
         lines += [f"probe-interval = {probe_interval}", "deadline = 30s", ""]

@@ -140,6 +140,17 @@ void __wrap_secretsmanager_free(struct secretsmanager *manager)
     (void)manager;
 }
 
+/* One question at a time. */
+bool __wrap_secretsmanager_may_ahead(struct secretsmanager *manager,
+                                     const struct secret_question *question);
+bool __wrap_secretsmanager_may_ahead(struct secretsmanager *manager,
+                                     const struct secret_question *question)
+{
+    (void)question;
+    assert_ptr_equal(manager, &handle[1]);
+    return false;
+}
+
 void __wrap_secretsmanager_renew(struct secretsmanager *manager);
 void __wrap_secretsmanager_renew(struct secretsmanager *manager)
 {
@@ -158,8 +169,7 @@ static int answer(const char *name, enum err_code code, struct secret_version *v
 {
     struct fake_secret *secret = secret_of(name);
 
-    if (secret->hangs)
-        clock_sleep(INT64_MAX / 2, asked->deadline);
+    clock_sleep(secret->hangs ? INT64_MAX / 2 : secret->takes_ms, asked->deadline);
     if (code != ERR_NONE) {
         (void)err_set(err, code, name, "as the test has it");
         err->young = secret->young;

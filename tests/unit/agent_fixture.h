@@ -21,7 +21,8 @@ struct fake_secret {
     const char *ca;              /* NULL: ca.pem */
     enum err_code get, describe; /* how these fail; ERR_NONE: they do not */
     bool describe_denied, young;
-    bool hangs; /* until the end of its turn */
+    bool hangs;       /* until the end of its turn */
+    int64_t takes_ms; /* for an answer */
     unsigned gets, describes;
     unsigned patience; /* gets after which it hangs, with ERR_DEADLINE; 0: none */
 };

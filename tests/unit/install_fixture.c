@@ -21,7 +21,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 
-enum { FILES = 5 };
+enum { FILES = 5, DESCRIPTORS = 64 };
 
 static const char *const names[FILES] = {"client.crt", "client.key", "ca.crt", "server.crt",
                                          "client.pem"};
@@ -98,8 +98,11 @@ int install_here(struct fixture *fixture, int number)
 {
     struct install_file files[FILES];
     char text[FILES][32], version[32], fingerprint[65];
-    struct install_source source = {"arn:aws:secretsmanager:eu-west-1:123456789012:secret:a-AbCdEf",
-                                    fixture->version_id ? fixture->version_id : version};
+    struct install_source source = {
+        fixture->secret ? fixture->secret
+                        : "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a-AbCdEf",
+        fixture->version_id ? fixture->version_id : version,
+    };
     struct install_set set = {
         .files = files,
         .file_count = fixture->file_count,
@@ -147,6 +150,27 @@ static int read_numberless(struct fixture *fixture, int unused)
     return read_here(fixture);
 }
 
+static int count_open(void)
+{
+    int fd, count = 0;
+
+    for (fd = 0; fd < DESCRIPTORS; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+static int work_counted(struct fixture *fixture, fixture_work *work, int number)
+{
+    const int before = count_open();
+    struct arena_stats stats;
+    int result = work(fixture, number);
+
+    arena_stats(&stats);
+    if (count_open() != before || stats.in_use != 0)
+        abort();
+    return result;
+}
+
 int fixture_begin(struct fixture *fixture, fixture_work *work, int number)
 {
     struct err err;
@@ -161,7 +185,9 @@ int fixture_begin(struct fixture *fixture, fixture_work *work, int number)
         abort();
     if (fixture->prepare)
         fixture->prepare(fixture);
-    _exit(work(fixture, number) & 0xff);
+    if (fixture->traced)
+        _exit(work(fixture, number) & 0xff);
+    _exit(work_counted(fixture, work, number) & 0xff);
 }
 
 int fixture_start(struct fixture *fixture, int number)
@@ -418,4 +444,19 @@ void forget_log(const struct fixture *fixture)
 
     (void)snprintf(path, sizeof path, "%s/log", fixture->base);
     assert_int_equal(truncate(path, 0), 0);
+}
+
+int fixture_take_lock(const struct fixture *fixture)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    const struct stat target = stat_of(fixture->dir);
+    char path[256];
+    int fd;
+
+    (void)snprintf(path, sizeof path, "%s/%llx-%llx.lock", fixture->locks,
+                   (unsigned long long)target.st_dev, (unsigned long long)target.st_ino);
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(fcntl(fd, F_SETLK, &lock), 0); /* which no child inherits */
+    return fd;
 }

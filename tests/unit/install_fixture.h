@@ -20,12 +20,14 @@ struct fixture {
     char dir[80];   /* the target in it, there from the beginning */
     char locks[80]; /* the lock-dir in it; no other test's, and not the machine's */
     struct install_target target;
+    const char *secret;     /* that sets are made of; NULL: one named "a" */
     const char *version_id; /* NULL: made of the number */
     int64_t not_after;
     struct install_overlap overlap[INSTALL_OVERLAP_MAX];
     size_t overlap_count;
     size_t file_count; /* of client.crt, client.key, ca.crt, server.crt, client.pem */
     void (*prepare)(struct fixture *); /* what the child does to itself first, or NULL */
+    bool traced;                       /* each of its calls is another's to count and to fail */
     struct err err;                    /* of the last call */
     struct installed facts;            /* of the last fixture_read() */
     char field[BUNDLE_FIELDS][32];
@@ -35,7 +37,10 @@ struct fixture {
 int fixture_setup(void **state);
 int fixture_teardown(void **state);
 
-/* Runs work of the agent's in that way: what it returned, or -2 where the process died. */
+/*
+ * Runs work of the agent's in that way: what it returned, or -2 where the process died. It dies as
+ * well where work leaves a descriptor open, or something in the arena.
+ */
 typedef int fixture_work(struct fixture *, int number);
 int fixture_run(struct fixture *fixture, fixture_work *work, int number);
 int fixture_begin(struct fixture *fixture, fixture_work *work, int number);
@@ -46,6 +51,9 @@ int fixture_install(struct fixture *fixture, int number);
 /* The same, begun only; fixture_wait() gives the outcome. */
 int fixture_start(struct fixture *fixture, int number);
 int fixture_wait(int pid);
+
+/* Takes the lock of the target as an agent does that has made its file: close it to let go. */
+int fixture_take_lock(const struct fixture *fixture);
 
 /* install_read() into facts and field: 0, or -1 with err. */
 int fixture_read(struct fixture *fixture);

@@ -68,9 +68,11 @@ pid_t trace_begin(struct fixture *fixture, fixture_work *work, int number)
     int status;
 
     fixture->prepare = stop_for_tracer;
+    fixture->traced = true;
     pid = fixture_begin(fixture, work, number);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     fixture->prepare = NULL;
+    fixture->traced = false;
     if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_PERMITTED) {
         print_message("skipped: ptrace(2) is not permitted here\n");
         skip();

@@ -306,6 +306,9 @@ static void a_certificate_from_the_future_is_waited_for(void **state)
     begun = clock_ms();
     assert_int_equal(fake_cycle(), fake_status_of(ERR_CERTIFICATE_NOT_YET_VALID));
     assert_int_equal(clock_ms(), begun);
+    fake_set_wall(fake_not_before("leaf") - FAKE_DEADLINE_MS / 1000);
+    (void)fake_cycle(); /* up to the last moment */
+    assert_in_range(clock_ms() - begun, FAKE_DEADLINE_MS - 1000, FAKE_DEADLINE_MS);
     fake_set_wall(fake_not_before("leaf") - 5);
     assert_int_equal(fake_cycle(), 0);
 }
@@ -375,6 +378,16 @@ static void a_set_that_is_slow_and_installed_has_had_its_turn(void **state)
     assert_string_equal(fake_outcome(0), "installed");
     assert_int_equal(fake.secrets[0].gets, 1);
     assert_int_equal(fake.secrets[0].describes, 0);
+}
+
+/* Whose turn lasts to the deadline has had all there is. */
+static void a_set_alone_has_one_turn(void **state)
+{
+    (void)state;
+    fake.secrets[0].takes_ms = FAKE_DEADLINE_MS - 3000;
+    fake.secrets[0].get = ERR_AWS_DENIED;
+    assert_fake_ends(fake_status_of(ERR_AWS_DENIED), "failed", "");
+    assert_int_equal(fake.secrets[0].gets, 1);
 }
 
 static void one_set_that_hangs_does_not_take_the_time_of_another(void **state)
@@ -489,6 +502,7 @@ int main(void)
         TEST(one_set_that_waits_does_not_hold_up_another),
         TEST(the_deadline_is_not_why_aws_does_not_know_it),
         TEST(a_set_that_is_slow_and_installed_has_had_its_turn),
+        TEST(a_set_alone_has_one_turn),
         TEST(one_set_that_hangs_does_not_take_the_time_of_another),
         TEST(the_worst_status_of_all_sets_is_the_cycles),
         TEST(a_cycle_that_fails_sweeps_what_is_over),

@@ -65,6 +65,7 @@ int __wrap_attest_genuine(const struct attest_document *document, const struct a
     (void)document;
     trust_asked = *trust;
     root->other = true;
+    (void)snprintf(root->fingerprint, sizeof root->fingerprint, "a root");
     return step(GENUINE, ERR_ATTEST_FORGED, e);
 }
 
@@ -199,6 +200,8 @@ static void the_first_step_that_fails_is_the_answer(void **state)
         assert_int_equal(attestation_judge(&config, &question, NULL, bytes_of("text", 4), &out),
                          failing == NEVER ? 0 : -1);
         assert_int_equal(out.err.code, cases[i].code);
+        if (cases[i].read && failing != NEVER)
+            assert_string_equal(out.err.reason, "step; by the root a root, not AWS's");
         assert_int_equal(steps, cases[i].steps);
         assert_int_equal(out.read, cases[i].read);
         assert_int_equal(out.genuine, cases[i].genuine);
@@ -224,6 +227,7 @@ static void an_answer_is_judged_with_what_was_asked_and_the_connection(void **st
     assert_ptr_equal(peer_asked.exporter.data, channel.exporter.data);
     assert_int_equal(peer_asked.binding, ATTEST_NITRIDING);
     assert_true(trust_asked.fresh);
+    assert_true(out.nonce_is_ours);
     assert_int_equal(trust_asked.leeway, 3);
     assert_in_range(trust_asked.now, 1600000000, INT32_MAX);
     attestation_free(&out);
@@ -232,6 +236,7 @@ static void an_answer_is_judged_with_what_was_asked_and_the_connection(void **st
     assert_int_equal(attestation_judge(&config, &question, &channel, bytes_of("t", 1), &out), 0);
     assert_null(peer_asked.nonce.data);
     assert_false(trust_asked.fresh);
+    assert_false(out.nonce_is_ours);
     assert_int_equal(peer_asked.binding, ATTEST_SPKI);
     attestation_free(&out);
 }
@@ -288,14 +293,21 @@ static void a_key_is_that_of_the_certificate(void **state)
 
 static struct attested_key key_of(uint8_t name, int64_t at_ms)
 {
-    return (struct attested_key){.key = {name}, .at_ms = at_ms};
+    return (struct attested_key){.said.key = {name}, .at_ms = at_ms};
+}
+
+static void add(struct attested *attested, uint8_t name, int64_t at_ms)
+{
+    const struct attested_key key = key_of(name, at_ms);
+
+    attested_add(attested, &key.said, at_ms);
 }
 
 static bool is_known(const struct attested *attested, uint8_t name, int64_t since)
 {
     const struct attested_key key = key_of(name, 0);
 
-    return attested_find(attested, key.key, since) != NULL;
+    return attested_find(attested, key.said.key, since) != NULL;
 }
 
 /* The oldest of more than four gives way; the same key again takes no second place. */
@@ -305,28 +317,30 @@ static void the_last_keys_are_known(void **state)
     uint8_t name;
 
     (void)state;
-    for (name = 1; name <= ATTESTED_KEYS; name++) {
-        const struct attested_key key = key_of(name, 100 + name);
-
-        attested_add(&attested, &key);
-    }
+    for (name = 1; name <= ATTESTED_KEYS; name++)
+        add(&attested, name, 100 + name);
     for (name = 1; name <= ATTESTED_KEYS; name++)
         assert_true(is_known(&attested, name, 0));
-    attested_add(&attested, &(struct attested_key){.key = {2}, .at_ms = 500});
+    add(&attested, 2, 500);
     assert_true(is_known(&attested, 1, 0));
     assert_true(is_known(&attested, 2, 500));
     assert_false(is_known(&attested, 2, 501));
     assert_false(is_known(&attested, 9, 0));
     for (name = 5; name <= 6; name++) {
-        const struct attested_key key = key_of(name, 600);
-
-        attested_add(&attested, &key);
+        add(&attested, name, 600);
         assert_true(is_known(&attested, name, 0));
     }
     assert_false(is_known(&attested, 1, 0));
-    assert_false(is_known(&attested, 2, 0));
-    assert_true(is_known(&attested, 3, 0));
+    assert_true(is_known(&attested, 2, 0)); /* it was attested anew meanwhile */
+    assert_false(is_known(&attested, 3, 0));
     assert_true(is_known(&attested, 4, 0));
+    add(&attested, 9, 0); /* nothing to be taken out */
+    assert_true(is_known(&attested, 4, 0));
+    add(&attested, 5, 0);
+    assert_false(is_known(&attested, 5, 0));
+    add(&attested, 7, 700); /* a free place comes first */
+    assert_true(is_known(&attested, 4, 0));
+    assert_true(is_known(&attested, 7, 0));
     attested = (struct attested){0};
     assert_false(is_known(&attested, 0, -1)); /* a free place is no key of zeros */
 }
@@ -361,10 +375,13 @@ static void pins_are_a_line_for_each_key(void **state)
     attested[0].keys[3] = key_of(2, clock_ms() - 2 * config.attest_interval_ms);
     attested[1].keys[1] = key_of(3, clock_ms());
     attested[1].keys[2] = key_of(4, clock_ms() - 2 * config.attest_interval_ms - 1);
+    attested[1].keys[3] = key_of(5, clock_ms()); /* known for what it is not */
+    attested[1].keys[3].said.code = ERR_ATTEST_DEBUG;
+    (void)snprintf(attested[1].keys[1].said.other_root, HASH_HEX_SIZE, "1234");
     pins_write(&config, attested);
     assert_pins("sha256//AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= one:443\n"
                 "sha256//AgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= one:443\n"
-                "sha256//AwAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= two:443\n");
+                "sha256//AwAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= two:443 root=1234\n");
     assert_int_equal(stat(pins, &before), 0);
     assert_int_equal(before.st_mode & 07777, 0644);
     pins_write(&config, attested);
@@ -372,10 +389,10 @@ static void pins_are_a_line_for_each_key(void **state)
     assert_int_equal(after.st_ino, before.st_ino); /* it says the same, and stays */
     attested[0] = (struct attested){0};
     pins_write(&config, attested);
-    assert_pins("sha256//AwAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= two:443\n");
+    assert_pins("sha256//AwAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= two:443 root=1234\n");
     attested[1] = (struct attested){0};
     pins_write(&config, attested); /* nothing in place of something: it stays */
-    assert_pins("sha256//AwAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= two:443\n");
+    assert_pins("sha256//AwAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= two:443 root=1234\n");
     assert_int_equal(unlink(pins), 0);
 }
 

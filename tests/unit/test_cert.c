@@ -165,6 +165,65 @@ static void dates(void **state)
     buf_free(&der);
 }
 
+/* The last day of each month, and the day behind it, which is none. */
+static void days_of_months(void **state)
+{
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    struct buf der = sample_der("chains/leaf.pem");
+    char *time = (char *)find(&der, "\x17\x0D", 2) + 2, text[32];
+    struct cert cert;
+    int64_t before = 1893456000 - 1; /* the last second of 2029 */
+
+    (void)state;
+    for (int month = 1; month <= 12; month++) {
+        (void)snprintf(text, sizeof text, "30%02d%02d235959Z", month, days[month - 1]);
+        memcpy(time, text, 13);
+        assert_int_equal(cert_parse(&cert, buf_bytes(&der), reason), 0);
+        assert_int_equal(cert.not_before - before, days[month - 1] * 86400);
+        before = cert.not_before;
+        (void)snprintf(text, sizeof text, "30%02d%02d235959Z", month, days[month - 1] + 1);
+        memcpy(time, text, 13);
+        assert_int_equal(cert_parse(&cert, buf_bytes(&der), reason), -1);
+    }
+    buf_free(&der);
+}
+
+static void leap_years_and_two_kinds_of_time(void **state)
+{
+    static const struct {
+        const char *from, *to;
+        int64_t not_before, not_after; /* 0: such a day never comes */
+        bool early;
+    } rows[] = {
+        {"000229235959Z", "20500101000000Z", 951868799, 2524608000, false},
+        {"491231235959Z", "20491231235959Z", 2524607999, 2524607999, true},
+        {"991231235959Z", "21000228235959Z", 946684799, 4107542399, false},
+        {"280229000000Z", "21000229000000Z", 0, 0, false},
+        {"280229000000Z", "24000229000000Z", 1835395200, 13574563200, false},
+        {"280229000000Z", "99991231235959Z", 1835395200, 253402300799, false},
+        {"290229000000Z", "99991231235959Z", 0, 0, false},
+        {"280229000000Z", "21261301000000Z", 0, 0, false},
+    };
+    struct buf der = sample_der("chains/leaf.pem");
+    char *from = (char *)find(&der, "\x17\x0D", 2) + 2, *to = (char *)find(&der, "\x18\x0F", 2) + 2;
+    struct cert cert;
+
+    (void)state;
+    assert_ptr_equal(to, from + 13 + 2);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        memcpy(from, rows[i].from, 13);
+        memcpy(to, rows[i].to, 15);
+        if (cert_parse(&cert, buf_bytes(&der), reason) != (rows[i].not_before ? 0 : -1))
+            fail_msg("%s, %s", rows[i].from, rows[i].to);
+        if (!rows[i].not_before)
+            continue;
+        assert_int_equal(cert.not_before, rows[i].not_before);
+        assert_int_equal(cert.not_after, rows[i].not_after);
+        assert_int_equal(cert.early_generalized_time, rows[i].early);
+    }
+    buf_free(&der);
+}
+
 static void extensions(void **state)
 {
     struct buf der = sample_der("chains/strange.pem");
@@ -254,6 +313,8 @@ int main(void)
         cmocka_unit_test(changed_anywhere),
         cmocka_unit_test(any_byte_anywhere),
         cmocka_unit_test(dates),
+        cmocka_unit_test(days_of_months),
+        cmocka_unit_test(leap_years_and_two_kinds_of_time),
         cmocka_unit_test(extensions),
         cmocka_unit_test(algorithms),
         cmocka_unit_test(subjects_as_text),

@@ -86,6 +86,13 @@ static void killed_at_each_call(void **state)
     }
 }
 
+static bool modes_are_right(const struct fixture *fixture)
+{
+    return stat_of(in_target(fixture, "..data/client.crt")).st_mode == (S_IFREG | 0644) &&
+           stat_of(in_target(fixture, "..data/client.key")).st_mode == (S_IFREG | 0600) &&
+           stat_of(in_target(fixture, link_in(fixture, "..data"))).st_mode == (S_IFDIR | 0755);
+}
+
 static void check_failure(struct fixture *fixture, int before, int n, int outcome)
 {
     int pair = plain_pair(fixture);
@@ -93,6 +100,8 @@ static void check_failure(struct fixture *fixture, int before, int n, int outcom
     if (outcome >= 0 ? pair != 2 : outcome == -1 ? pair != before : pair != before && pair != 2)
         fail_msg("call %d failed, outcome %d: %d is in place (%s)", n, outcome, pair,
                  fixture->err.reason);
+    if (outcome >= 0 && !modes_are_right(fixture))
+        fail_msg("call %d failed, outcome %d: the modes are others", n, outcome);
     if (outcome == -1)
         assert_true(fixture->err.code == ERR_INSTALL_FAILED ||
                     fixture->err.code == ERR_TARGET_INVALID ||
@@ -193,29 +202,13 @@ static void flock_of_the_directory_delays_and_that_is_all(void **state)
     assert_false(was_logged(fixture, "lock_ignored"));
 }
 
-/* Takes the lock of the target as an agent does: the file that it has made is the only one. */
-static int open_lock(const struct fixture *fixture)
-{
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    const struct stat target = stat_of(fixture->dir);
-    char path[256];
-    int fd;
-
-    (void)snprintf(path, sizeof path, "%s/%llx-%llx.lock", fixture->locks,
-                   (unsigned long long)target.st_dev, (unsigned long long)target.st_ino);
-    fd = open(path, O_RDWR | O_CLOEXEC);
-    assert_true(fd >= 0);
-    assert_int_equal(fcntl(fd, F_SETLK, &lock), 0); /* which no child inherits */
-    return fd;
-}
-
 static void lock_is_waited_for_until_the_deadline(void **state)
 {
     struct fixture *fixture = *state;
     int pid, fd;
 
     assert_int_equal(fixture_install(fixture, 1), INSTALL_DONE);
-    fd = open_lock(fixture);
+    fd = fixture_take_lock(fixture);
     fixture->target.deadline = clock_ms() + 1000;
     assert_int_equal(fixture_install(fixture, 2), -1);
     assert_int_equal(fixture->err.code, ERR_DEADLINE);

@@ -17,25 +17,25 @@
 #include "install/install_run_lock.h"
 #include "install_fixture.h"
 
-/* Holds the target until its process ends. */
-static int hold_here(struct fixture *fixture, int unused)
+static int hold_here(struct fixture *fixture, int waiting)
 {
     int fd, directory, result;
 
-    (void)unused;
     fixture->err = (struct err){0};
     result = install_run_lock(&fixture->target, &fd, &directory, &fixture->err);
-    assert_true((fd >= 0) == (result == 0));
+    assert_true((fd >= 0) == (result == 0) && (directory >= 0) == (result == 0));
+    while (waiting && result == 0)
+        pause();
+    if (result == 0 && (close(fd) < 0 || close(directory) < 0))
+        return -1;
     return result;
 }
 
+/* Holds the target until its process ends. */
 static int hold_and_wait_here(struct fixture *fixture, int unused)
 {
-    int result = hold_here(fixture, unused);
-
-    while (result == 0)
-        pause();
-    return result;
+    (void)unused;
+    return hold_here(fixture, 1);
 }
 
 static int take_lock(struct fixture *fixture)

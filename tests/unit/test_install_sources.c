@@ -68,6 +68,27 @@ static void as_far_as_they_tell(void **state)
     }
 }
 
+/* What AWS appends is six letters and digits behind a hyphen, and never the whole of a name. */
+static void what_is_no_suffix(void **state)
+{
+#define ARN "arn:aws:secretsmanager:eu-west-1:123456789012:secret:"
+    static const char *const pairs[][2] = {
+        {ARN "-AbCdEf", ARN "-GhIjKl"},
+        {ARN "a-AbCd_f", ARN "a-GhIj_l"},
+        {ARN "a_AbCdEf", ARN "a_GhIjKl"},
+        {ARN "a-AbCdE", ARN "a-GhIjK"},
+        {"a-AbCdEf", "a-GhIjKl"},
+    };
+    struct fixture *fixture = *state;
+
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        fixture->secret = pairs[i][0];
+        assert_true(fixture_install(fixture, 1) >= 0);
+        assert_int_equal(origin_of(fixture, pairs[i][0]), INSTALL_OF_THESE);
+        assert_int_equal(origin_of(fixture, pairs[i][1]), INSTALL_OF_OTHERS);
+    }
+}
+
 static void of_one_secret_more(void **state)
 {
     struct fixture *fixture = *state;
@@ -153,6 +174,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(as_far_as_they_tell, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(what_is_no_suffix, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(of_one_secret_more, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(what_does_not_say, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(the_largest_is_read_as_it_was_written, fixture_setup,

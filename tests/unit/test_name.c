@@ -152,6 +152,47 @@ static void a_mismatch_lists_names(void **state)
     chains_assert_reason("a?forged=1");
 }
 
+#define SAN                                                                                        \
+    "\x82\x09" "a.example" "\x87\x04\x0a\0\0\1" "\x87\x10\xfd\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1"               \
+    "\x81\x0b" "a@b.example" "\x86\x0c" "spiffe://x/y" "\xa4\0" "\xa0\0" "\x82\x05" "a\x01\xe9 ~"
+
+static void names_as_text(void **state)
+{
+    static const char whole[] = "DNS:a.example, IP:10.0.0.1, IP:fd00::1, email:a@b.example, "
+                                "URI:spiffe://x/y, directory, other, DNS:a???~";
+    const struct bytes san = bytes_of(SAN, sizeof SAN - 1);
+    char out[256];
+    size_t size, shown, most = 0;
+
+    (void)state;
+    general_names_text(san, out, sizeof out);
+    assert_string_equal(out, whole);
+    general_names_text(bytes_of(NULL, 0), out, sizeof out);
+    assert_string_equal(out, "");
+    for (size = 24; size < sizeof out; size++) { /* what does not fit is counted */
+        const char *end;
+        unsigned more = 0;
+
+        memset(out, 'x', sizeof out);
+        general_names_text(san, out, size);
+        assert_true(strlen(out) < size);
+        end = strstr(out, ", and ");
+        shown = end ? (size_t)(end - out) : strcmp(out, "8 more") == 0 ? 0 : strlen(out);
+        if (end)
+            assert_int_equal(sscanf(end, ", and %u more", &more), 1);
+        assert_memory_equal(out, whole, shown);
+        assert_true(shown >= most);
+        most = shown;
+        for (const char *at = out; shown > 0 && at; at = strstr(at + 1, ", "))
+            more += at != end;
+        if (shown > 0)
+            assert_int_equal(more, 8);
+        if (size > shown + 60)
+            assert_int_equal(shown, sizeof whole - 1);
+    }
+    assert_int_equal(most, sizeof whole - 1);
+}
+
 static void common_names(void **state)
 {
     struct verify_request request = chains_private;
@@ -249,6 +290,7 @@ int main(void)
         cmocka_unit_test(addresses),
         cmocka_unit_test(what_is_a_host),
         cmocka_unit_test(a_mismatch_lists_names),
+        cmocka_unit_test(names_as_text),
         cmocka_unit_test(common_names),
         cmocka_unit_test(constrained_common_names),
         cmocka_unit_test(the_documented_server),

@@ -130,19 +130,26 @@ int __wrap_http_run(struct http *http, const struct http_batch *batch, struct er
     while (batch->next(batch->user, &http_request, note)) {
         struct http_response response;
         size_t i = 0, n;
+        const char *path;
 
         took++;
         assert_in_range(asked_count, 0, ASKED_MAX - 1);
         while (strstr(http_request.url, endpoints[i].name) == NULL)
             i++;
         asked[asked_count].endpoint = i;
-        (void)snprintf(asked[asked_count].url, sizeof asked->url, "%s", http_request.url);
+        path = NULL;
+        n = asked_of[i] < script.counts[i] ? asked_of[i] : script.counts[i] - 1;
+        if (http_request.path && script.replies[i][n].stage == HTTP_STAGE_ANSWER)
+            path = http_request.path(note, script.chain ? *script.chain : (struct bytes){0},
+                                     &http_request.body_max);
+        (void)snprintf(asked[asked_count].url, sizeof asked->url, "%s",
+                       path ? path : http_request.url);
         (void)snprintf(asked[asked_count].connect_to, sizeof asked->connect_to, "%s",
                        http_request.connect_to);
         asked[asked_count].policy = *http_request.tls;
         asked[asked_count++].http = http_request;
-        n = asked_of[i]++;
-        fill(&script.replies[i][n < script.counts[i] ? n : script.counts[i] - 1], &response);
+        asked_of[i]++;
+        fill(&script.replies[i][n], &response);
         clock_sleep(script.cost_ms, INT64_MAX);
         batch->done(batch->user, &response, note);
     }
@@ -171,6 +178,7 @@ int __wrap_attestation_judge(const struct config *of, const struct attestation_q
     judgement.count++;
     judgement.exported =
         channel->exporter.len == TLS_EXPORTER_SIZE && channel->exporter.data[0] == 7;
+    out->read = true;
     out->root.other = judgement.other_root;
     (void)snprintf(out->root.fingerprint, sizeof out->root.fingerprint, "root");
     return judgement.code == ERR_NONE ? 0 : err_set(&out->err, judgement.code, NULL, "why not");
@@ -564,24 +572,32 @@ static void attest(enum attest_policy policy, struct attested *known)
 
 static void an_attestation_takes_the_place_of_the_health_path(void **state)
 {
+    static const struct bytes chain = {(const uint8_t *)"a certificate", 13};
+
     (void)state;
+    request.sessions = (struct tls_cache *)&config;
     attest(ATTEST_REPORT, NULL);
+    script.chain = &chain;
     assert_int_equal(probe_of(&accepts, 1)->verdict, PROBE_ACCEPTED);
     assert_int_equal(asked_count, 1);
+    assert_null(asked[0].http.sessions); /* in full: what is bound is bound to this handshake */
     assert_non_null(strstr(asked[0].url, "/enclave/attestation?nonce="));
     assert_int_equal(asked[0].http.body_max, ATTESTATION_TEXT_MAX);
     assert_true(answer_attested);
     assert_true(probes[0].attested.asked);
     assert_int_equal(probes[0].attested.code, ERR_NONE);
-    assert_string_equal(probes[0].attested.root, "root");
+    assert_string_equal(probes[0].attested.other_root, "");
     assert_int_equal(judgement.count, 1);
     assert_true(judgement.exported);
     config.request = "/asked"; /* whoever asks for something else wants its answer */
     (void)probe_of(&accepts, 1);
     assert_int_equal(judgement.count, 1);
+    assert_ptr_equal(asked[0].http.sessions, request.sessions);
+    script.chain = NULL; /* no certificate came: nothing can be bound to it */
     request.attests = true;
     (void)probe_of(&accepts, 1);
     assert_int_equal(judgement.count, 2);
+    assert_false(judgement.exported);
     request.attests = false;
     config.request = NULL;
     config.attest = ATTEST_OFF;
@@ -598,7 +614,7 @@ static void what_is_not_proved_is_reported_or_refused(void **state)
     attest(ATTEST_REPORT, NULL);
     assert_int_equal(probe_of(&accepts, 1)->verdict, PROBE_ACCEPTED);
     assert_int_equal(probes[0].attested.code, ERR_ATTEST_EXPIRED);
-    assert_true(probes[0].attested.other_root);
+    assert_string_equal(probes[0].attested.other_root, "root");
     assert_non_null(strstr(probes[0].reason, ": why not"));
     config.attest = ATTEST_REQUIRE;
     assert_int_equal(probe_of(&accepts, 1)->verdict, PROBE_UNATTESTED);
@@ -647,7 +663,7 @@ static void a_key_that_was_attested_of_late_is_known_again(void **state)
     script.chain = &chain;
     assert_true(attestation_key(chain, key));
     (void)probe_of(&accepts, 1);
-    assert_memory_equal(known[0].keys[0].key, key, HASH_SIZE);
+    assert_memory_equal(known[0].keys[0].said.key, key, HASH_SIZE);
     assert_memory_equal(probes[0].attested.key, key, HASH_SIZE);
     assert_int_equal(known[0].keys[0].at_ms, clock_ms());
     assert_int_equal(judgement.count, 1);
@@ -657,20 +673,66 @@ static void a_key_that_was_attested_of_late_is_known_again(void **state)
     assert_int_equal(probes[0].verdict, PROBE_ACCEPTED);
     assert_true(probes[0].attested.asked);
     assert_false(answer_attested);
-    chain = buf_bytes(&stranger); /* another key answers there: it is asked as well */
+    chain = buf_bytes(&stranger); /* another key answers there: it is asked, on this connection */
+    judgement.other_root = true;
     (void)probe_of(&accepts, 1);
     assert_int_equal(judgement.count, 2);
-    assert_int_equal(asked_count, 2);
+    assert_int_equal(asked_count, 1);
+    assert_string_equal(probes[0].attested.other_root, "root");
+    (void)probe_of(&accepts, 1); /* what is known of it is known with its root */
+    assert_int_equal(judgement.count, 2);
+    assert_string_equal(probes[0].attested.other_root, "root");
+    chain = buf_bytes(&der); /* and the first is still known, by its own time */
+    (void)probe_of(&accepts, 1);
+    assert_int_equal(judgement.count, 2);
+    assert_string_equal(probes[0].attested.other_root, "");
     clock_sleep(config.attest_interval_ms + 1, INT64_MAX); /* and all of them anew in the end */
     (void)probe_of(&accepts, 1);
     assert_int_equal(judgement.count, 3);
     assert_int_equal(asked_count, 1);
-    judgement.code = ERR_ATTEST_STALE; /* what is not proved is not remembered */
-    memset(known, 0, sizeof known);
-    (void)probe_of(&accepts, 1);
-    assert_int_equal(known[0].keys[0].at_ms, 0);
     buf_free(&der);
     buf_free(&stranger);
+}
+
+/* With require it is asked each time, with report no more often than what is proved. */
+static void what_is_not_proved_is_remembered_for_a_report_alone(void **state)
+{
+    struct buf der = sample_der("server.pem");
+    struct bytes chain = buf_bytes(&der);
+    struct attested known[ENDPOINTS] = {0};
+    const struct attested_key *first = &known[0].keys[0];
+    struct reply turns[2] = {accepts, accepts};
+
+    (void)state;
+    script.chain = &chain;
+    attest(ATTEST_REQUIRE, known);
+    (void)probe_of(&accepts, 1);
+    assert_true(first->at_ms > 0);
+    clock_sleep(config.attest_interval_ms + 1, INT64_MAX);
+    turns[0].status = 404; /* no document: it may have been busy, and keeps its pin */
+    (void)probe_of(turns, 1);
+    assert_true(first->at_ms > 0);
+    judgement.code = ERR_ATTEST_STALE;
+    assert_int_equal(probe_of(&accepts, 1)->verdict, PROBE_UNATTESTED);
+    assert_int_equal(first->at_ms, 0);
+    assert_int_equal(probe_of(&accepts, 1)->verdict, PROBE_UNATTESTED);
+    assert_int_equal(judgement.count, 3);
+    attest(ATTEST_REPORT, known);
+    (void)probe_of(&accepts, 1);
+    assert_int_equal(judgement.count, 4);
+    assert_int_equal(probe_of(&accepts, 1)->verdict, PROBE_ACCEPTED);
+    assert_int_equal(judgement.count, 4);
+    assert_int_equal(probes[0].attested.code, ERR_ATTEST_STALE);
+    assert_non_null(strstr(probes[0].reason, err_info(ERR_ATTEST_STALE)->what));
+    memset(known, 0, sizeof known);
+    turns[0].status = 403; /* so it is of one that refuses to be asked: by its own key */
+    (void)probe_of(turns, 2);
+    assert_int_equal(asked_count, 2);
+    (void)probe_of(&accepts, 1);
+    assert_int_equal(asked_count, 1);
+    assert_string_equal(asked[0].url, "https://e0.test:443/health");
+    assert_int_equal(probes[0].attested.code, ERR_ATTEST_MISSING);
+    buf_free(&der);
 }
 
 static void verdicts_have_names(void **state)
@@ -699,6 +761,7 @@ int main(void)
         cmocka_unit_test_setup(what_is_not_proved_is_reported_or_refused, setup),
         cmocka_unit_test_setup(a_doubt_about_the_attestation_is_settled_by_the_health_path, setup),
         cmocka_unit_test_setup(a_key_that_was_attested_of_late_is_known_again, setup),
+        cmocka_unit_test_setup(what_is_not_proved_is_remembered_for_a_report_alone, setup),
         cmocka_unit_test(verdicts_have_names),
     };
 

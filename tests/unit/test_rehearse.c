@@ -419,11 +419,11 @@ static void pins_are_those_that_were_attested_just_now(void **state)
     config.attest_pins = "/pins";
     assert_int_equal(try_out(REHEARSE_REFUSE, &out), REHEARSAL_PROVEN);
     assert_true(pins_written);
-    assert_memory_equal(pinned[0].keys[0].key, first, HASH_SIZE);
+    assert_memory_equal(pinned[0].keys[0].said.key, first, HASH_SIZE);
     assert_int_equal(pinned[0].keys[0].at_ms, clock_ms());
     assert_int_equal(pinned[1].keys[0].at_ms, 0);
     assert_int_equal(pinned[2].keys[0].at_ms, 0);
-    assert_int_equal(pinned[3].keys[0].key[0], 4);
+    assert_int_equal(pinned[3].keys[0].said.key[0], 4);
     pins_written = false;
     assert_int_equal(try_out(REHEARSE_REQUIRE, &out), -1);
     assert_false(pins_written);

@@ -211,6 +211,127 @@ static struct report *report_on(const struct bundle *bundle)
     return report;
 }
 
+/* Files into fields, by turns; NULL at the end. */
+static struct report *report_of(struct bundle *bundle, const char *const (*files)[2])
+{
+    static const char *const names[BUNDLE_FIELDS] = {
+        [BUNDLE_CLIENT_CERT] = "client_cert", [BUNDLE_CLIENT_KEY] = "client_key",
+        [BUNDLE_CA_CERT] = "ca_cert",         [BUNDLE_SERVER_CERT] = "server_cert",
+        [BUNDLE_SERVER_KEY] = "server_key",
+    };
+
+    for (; (*files)[0]; files++)
+        for (size_t i = 0; i < BUNDLE_FIELDS; i++)
+            if (strcmp((*files)[0], names[i]) == 0) {
+                struct buf text = sample_text((*files)[1]);
+
+                bundle->field[i].tag =
+                    i == BUNDLE_CLIENT_KEY || i == BUNDLE_SERVER_KEY ? ARENA_KEY : ARENA_DOCUMENT;
+                put_text(&bundle->field[i], (char *)text.data, text.len);
+                buf_free(&text);
+            }
+    return report_on(bundle);
+}
+
+static void a_good_one_is_shown_as_it_was_taken(void **state)
+{
+    static const char *const files[][2] = {
+        {"client_cert", "outer.pem"}, {"client_cert", "twin.pem"}, {"client_cert", "leaf.pem"},
+        {"client_cert", "inner.pem"}, {"client_cert", "leaf.pem"}, {"client_key", "leaf.key"},
+        {"ca_cert", "other-ca.pem"},  {"ca_cert", "ca.pem"},       {NULL, NULL}};
+    static const int issuers[] = {6, -1, 3, 0, 3, 5, 6};
+    static const bool chain[] = {true, false, true, true, true, false, true};
+    struct bundle bundle = {0};
+    struct report *report = report_of(&bundle, files);
+
+    (void)state;
+    assert_int_equal(report->cert_count, 7);
+    assert_int_equal(report->problems, 0);
+    assert_int_equal(report->verdict, ERR_NONE);
+    assert_true(report->judged && report->keys[REPORT_CLIENT].fits);
+    assert_int_equal(report->keys[REPORT_CLIENT].leaf, 2);
+    assert_int_equal(report->keys[REPORT_CLIENT].path, REPORT_VERIFIED);
+    assert_string_equal(report->keys[REPORT_CLIENT].kind, "EC P-256");
+    assert_string_equal(report->keys[REPORT_SERVER].kind, "");
+    assert_int_equal(report->keys[REPORT_SERVER].leaf, -1);
+    for (size_t i = 0; i < 7; i++) {
+        const struct report_cert *entry = &report->certs[i];
+
+        if (entry->issuer != issuers[i] || entry->in_chain != chain[i] ||
+            entry->is_leaf != (i == 2))
+            fail_msg("%zu: issuer %d, %d, %d", i, entry->issuer, entry->in_chain, entry->is_leaf);
+        assert_int_equal(strlen(entry->fingerprint), 64);
+        assert_int_equal(entry->field, i < 5 ? BUNDLE_CLIENT_CERT : BUNDLE_CA_CERT);
+    }
+    assert_ptr_equal(report_leaf(report, report), &report->certs[2]);
+    report_free(report);
+    bundle_free(&bundle);
+}
+
+static void of_what_is_as_it_should_be_nothing_is_said(void **state)
+{
+    static const char *const files[][2] = {{"client_cert", "leaf.pem"}, {"client_cert", "inner.pem"},
+                                           {"client_cert", "outer.pem"}, {"client_key", "leaf.key"},
+                                           {"ca_cert", "ca.pem"},        {NULL, NULL}};
+    struct bundle bundle = {0};
+    struct report *report = report_of(&bundle, files);
+
+    (void)state;
+    for (size_t i = 0; i < report->finding_count; i++)
+        fail_msg("%s: %s", report->findings[i].field, report->findings[i].text);
+    report_free(report);
+    bundle_free(&bundle);
+}
+
+static void a_key_of_another_is_told(void **state)
+{
+    static const char *const files[][2] = {{"client_cert", "leaf.pem"}, {"client_cert", "inner.pem"},
+                                           {"client_cert", "outer.pem"}, {"client_key", "twin.key"},
+                                           {"ca_cert", "ca.pem"},        {NULL, NULL}};
+    struct bundle bundle = {0};
+    struct report *report = report_of(&bundle, files);
+
+    (void)state;
+    assert_int_equal(report->verdict, ERR_KEY_MISMATCH);
+    assert_true(says(report, REPORT_PROBLEM, "has the public key of client_key"));
+    assert_int_equal(report->problems, 1);
+    assert_false(report->keys[REPORT_CLIENT].fits);
+    assert_int_equal(report->keys[REPORT_CLIENT].leaf, 0);
+    assert_int_equal(report->keys[REPORT_CLIENT].path, REPORT_VERIFIED);
+    report_free(report);
+    bundle_free(&bundle);
+}
+
+static void what_is_no_certificate_is_named_by_its_place(void **state)
+{
+    static const char junk[] = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+    static const char *const files[][2] = {{"client_key", "leaf.key"},
+                                           {"ca_cert", "ca.pem"},
+                                           {"ca_cert", "twin.key"},
+                                           {NULL, NULL}};
+    struct bundle bundle = {0};
+    struct buf leaf = sample_text("leaf.pem");
+    struct report *report;
+
+    (void)state;
+    bundle.field[BUNDLE_CLIENT_CERT].tag = ARENA_DOCUMENT;
+    put_text(&bundle.field[BUNDLE_CLIENT_CERT], (char *)leaf.data, leaf.len);
+    put_text(&bundle.field[BUNDLE_CLIENT_CERT], junk, sizeof junk - 1);
+    put_text(&bundle.field[BUNDLE_CLIENT_CERT], junk, sizeof junk - 1);
+    put_text(&bundle.field[BUNDLE_CLIENT_CERT], (char *)leaf.data, leaf.len);
+    bundle.field[BUNDLE_CA_CERT].tag = ARENA_DOCUMENT;
+    put_text(&bundle.field[BUNDLE_CA_CERT], junk, sizeof junk - 1);
+    report = report_of(&bundle, files);
+    assert_true(says(report, REPORT_PROBLEM, "certificate 2 of 4: "));
+    assert_true(says(report, REPORT_PROBLEM, "certificate 3 of 4: "));
+    assert_true(says(report, REPORT_PROBLEM, "certificate 1 of 2: "));
+    assert_true(says(report, REPORT_PROBLEM, "a private key stands in it"));
+    assert_int_equal(report->cert_count, 3);
+    report_free(report);
+    bundle_free(&bundle);
+    buf_free(&leaf);
+}
+
 static void a_problem_outweighs_a_warning_of_the_same_words(void **state)
 {
     struct bundle bundle = {0};
@@ -248,9 +369,13 @@ static void a_problem_is_not_cut_off_by_warnings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_report_says_what_the_agent_would_do),
+        cmocka_unit_test(a_good_one_is_shown_as_it_was_taken),
+        cmocka_unit_test(of_what_is_as_it_should_be_nothing_is_said),
+        cmocka_unit_test(a_key_of_another_is_told),
+        cmocka_unit_test(what_is_no_certificate_is_named_by_its_place),
         cmocka_unit_test(a_problem_outweighs_a_warning_of_the_same_words),
         cmocka_unit_test(a_problem_is_not_cut_off_by_warnings),
+        cmocka_unit_test(a_report_says_what_the_agent_would_do),
     };
 
     return cmocka_run_group_tests(tests, samples_setup, NULL);

@@ -10,12 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "aws/answer.h"
 #include "aws/aws.h"
 #include "aws/endpoint.h"
 #include "aws/environment.h"
 #include "aws/error.h"
+#include "aws/profile.h"
 #include "aws/secretsmanager.h"
 #include "base/arena.h"
 #include "base/clock.h"
@@ -511,6 +513,73 @@ static void test_get_denied(void **state)
     assert_null(secret.document.data);
 }
 
+static char shared[64]; /* the SDKs' credentials file */
+
+static void put_credentials(const char *id)
+{
+    FILE *file = fopen(shared, "w");
+
+    assert_non_null(file);
+    assert_true(fprintf(file, "[default]\naws_access_key_id = %s\naws_secret_access_key = s3cr3t\n",
+                        id) > 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* AWS refuses what was read first; by then the file has other credentials, or has not. */
+static size_t refused_first(const char *code, const char *now, int *result)
+{
+    char text[100];
+    const char *replies[2];
+    struct secret secret = {0};
+    struct profiles *profiles;
+    size_t served;
+
+    (void)snprintf(text, sizeof text, "{\"__type\":\"%s\",\"Message\":\"no\"}", code);
+    replies[0] = fake_reply(400, "", text);
+    replies[1] = fake_reply(200, "", OK_ANSWER);
+    put_credentials("AKIDFIRST");
+    assert_int_equal(profiles_load(&config, &profiles, &err), 0);
+    aws.profiles = profiles;
+    put_credentials(now);
+    *result = get(replies, 2, ARN, &secret, &served);
+    secret_free(&secret);
+    profiles_free(profiles);
+    return served;
+}
+
+static void test_get_with_fresh_credentials(void **state)
+{
+    static const struct {
+        const char *code, *now;
+        size_t served;
+    } rows[] = {
+        {"UnrecognizedClientException", "AKIDSECOND", 2}, {"ExpiredTokenException", "AKIDSECOND", 2},
+        {"UnrecognizedClientException", "AKIDFIRST", 1},  {"ExpiredTokenException", "AKIDFIRST", 1},
+        {"AccessDeniedException", "AKIDSECOND", 1},
+    };
+    int result;
+
+    (void)state;
+    (void)snprintf(shared, sizeof shared, "/tmp/mtls-agent-test-%ld", (long)getpid());
+    (void)setenv("AWS_SHARED_CREDENTIALS_FILE", shared, 1);
+    (void)setenv("AWS_CONFIG_FILE", "/nonexistent", 1);
+    environment = (struct environment){0};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (refused_first(rows[i].code, rows[i].now, &result) != rows[i].served)
+            fail_msg("row %zu", i);
+        assert_int_equal(result, rows[i].served == 2 ? 0 : -1);
+        assert_requested("Credential=AKIDFIRST/");
+        if (rows[i].served == 2)
+            assert_non_null(strstr(fake_server_request(1), "Credential=AKIDSECOND/"));
+    }
+    aws.once = true; /* who asks but once asks but once */
+    assert_int_equal(refused_first("ExpiredTokenException", "AKIDSECOND", &result), 1);
+    assert_int_equal(result, -1);
+    (void)unsetenv("AWS_SHARED_CREDENTIALS_FILE");
+    (void)unsetenv("AWS_CONFIG_FILE");
+    (void)unlink(shared);
+}
+
 /* How often is the jitter's affair; that it ends, and by what, is not. */
 static void test_get_keeps_the_cause_of_a_deadline(void **state)
 {
@@ -584,6 +653,7 @@ int main(void)
         cmocka_unit_test_setup(test_get_with_session_token, setup),
         cmocka_unit_test_setup(test_get_tries_again, setup),
         cmocka_unit_test_setup(test_get_denied, setup),
+        cmocka_unit_test_setup(test_get_with_fresh_credentials, setup),
         cmocka_unit_test_setup(test_get_keeps_the_cause_of_a_deadline, setup),
         cmocka_unit_test_setup(test_get_stays_local_without_tls, setup),
         cmocka_unit_test_setup(test_get_leaves_nothing, setup),

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "enclave/probe_memory.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "enclave/attestation.h"
+#include "enclave/probe.h"
+#include "net/http.h"
+#include "net/tls_cache.h"
+
+void probe_memory_resume(struct probe_memory *memory, unsigned every, size_t memories)
+{
+    if (every > 1 && !memory->sessions) {
+        memory->sessions = tls_cache_new(tls_cache_room(memory->count, memories), every);
+    } else if (every <= 1) {
+        tls_cache_free(memory->sessions);
+        memory->sessions = NULL;
+    }
+}
+
+void probe_memory_sweep(struct probe_memory *memory)
+{
+    if (memory->sessions)
+        tls_cache_sweep(memory->sessions, clock_ms(), clock_wall());
+}
+
+void probe_memory_forget(struct probe_memory *memory)
+{
+    probe_memory_resume(memory, 1, 1);
+    if (memory->count > 0)
+        memset(memory->endpoints, 0, memory->count * sizeof *memory->endpoints);
+}
+
+static uint64_t hash_words(uint64_t hash, const char *text)
+{
+    for (; text && *text; text++)
+        if (*text < '0' || *text > '9')
+            hash = hash_fnv(hash, text, 1);
+    return hash_fnv(hash, "", 1);
+}
+
+/* Whether the server showed another key than before. */
+static bool take_key(struct probe_known *known, const struct http_response *response)
+{
+    static const uint8_t none[HASH_SIZE];
+    uint8_t key[HASH_SIZE];
+    bool changed;
+
+    if (response->chain_count == 0 || !attestation_key(response->chain[0], key))
+        return false;
+    changed = memcmp(known->server_key, key, sizeof key) != 0 &&
+              memcmp(known->server_key, none, sizeof none) != 0;
+    memcpy(known->server_key, key, sizeof key);
+    return changed;
+}
+
+/* A resumed handshake that was accepted is never news: it shows no certificate and no group. */
+bool probe_memory_take(struct probe_memory *memory, size_t endpoint,
+                       const struct http_response *response, const struct probe *probe,
+                       const char *attestation)
+{
+    const char *const words[] = {probe_verdict_name(probe->verdict), probe->cipher, probe->group,
+                                 attestation, probe->reason};
+    struct probe_known *known = &memory->endpoints[endpoint];
+    uint64_t said = hash_fnv(HASH_FNV, &probe->status, sizeof probe->status);
+    bool changed, news;
+    size_t i;
+
+    if (probe->resumed && probe->verdict == PROBE_ACCEPTED)
+        return false;
+    changed = take_key(known, response);
+    if (probe->version)
+        said = hash_fnv(said, probe->version, strlen(probe->version));
+    for (i = 0; i < sizeof words / sizeof *words; i++)
+        said = hash_words(said, words[i]);
+    news = changed || said != known->said;
+    known->said = said;
+    known->renew = changed || probe->verdict != PROBE_ACCEPTED;
+    return news;
+}
