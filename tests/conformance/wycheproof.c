@@ -159,7 +159,8 @@ static const struct primitive {
     size_t fields;
     void (*run)(struct field field[]);
 } primitives[] = {
-    {"pss", 4, pss}, {"private", 7, private}, {"agree", 3, agree}, {"gcm", 5, gcm}, {"chapol", 5, chapol}, {"hkdf", 5, hkdf},
+    {"pss", 4, pss}, {"private", 7, private}, {"agree", 3, agree},
+    {"gcm", 5, gcm}, {"chapol", 5, chapol},   {"hkdf", 5, hkdf},
 };
 
 /* A line a case. */
