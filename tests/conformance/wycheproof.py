@@ -46,7 +46,9 @@ def private(of_test):
             return None
         number = int.from_bytes(block, "big")
         taken = len(block) == size and number < n
-        expected = pow(number, d, n).to_bytes(size, "big").hex() if taken else "refused"
+        p, q = values[:2]  # four times as fast as modulo n
+        at_p, at_q = pow(number, d % (p - 1), p), pow(number, d % (q - 1), q)
+        expected = (at_q + q * ((at_p - at_q) * pow(q, -1, p) % p)).to_bytes(size, "big").hex() if taken else "refused"
         hexes = [f"{value:x}" for value in (n, *values)]
         fields = (*(text.zfill(len(text) + len(text) % 2) for text in hexes), block.hex())
         return fields, {expected} & {test["sig"]} if "sig" in test else {expected}
