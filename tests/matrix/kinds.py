@@ -4,6 +4,9 @@ Every kind of enclave, with one interface: kind(directory, pair, client_ca, word
 tls13, p384 (that curve alone), ems or fips (extended master secret is required), and what else a kind knows.
 """
 
+import socket
+import ssl
+
 import programs
 from programs import HERE, need
 from servers.enclave import HERE as SERVERS
@@ -43,8 +46,26 @@ def c(name, *how):
     return C
 
 
+def shake_hands(port, cert, key):
+    """Once, with a certificate that need not be taken, for as long as it takes."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.load_cert_chain(cert, key)
+    try:
+        with context.wrap_socket(socket.create_connection(("localhost", port), 300)) as tls:
+            tls.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            tls.recv(1)
+    except (ssl.SSLError, ConnectionError):
+        pass  # a refusal
+
+
 def java(name):
     class Java(Spoken):
+        def start(self, port):
+            """A JVM loads most of TLS at its first handshake: on a busy machine for longer than the agent waits for a peer."""
+            super().start(port)
+            shake_hands(self.port, self.cert_path, self.key_path)
+
         def command(self):
             classes = programs.java()
             required = ["-Djdk.tls.allowLegacyMasterSecret=false"] if "ems" in self.words else []
