@@ -132,7 +132,9 @@ $(OUT)/obj/src/%.o: src/%.c $(TP).stamp Makefile VERSION
 	@echo "  CC    $<"
 	$(V)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
-# Half of an RSA handshake: fast, not small.
+# Half of an RSA handshake: fast, not small. tests/constant-time/aarch64 reads these by the line; strip takes the lines away.
+RSA := $(call objects,$(addprefix src/x509/,limbs.c rsa_private.c key_rsa.c))
+$(RSA): CFLAGS += -g
 $(OUT)/obj/src/x509/limbs.o: CFLAGS += -O2
 
 $(LINKED): FORCE
@@ -222,6 +224,12 @@ $(TESTS)/constant-time: $(OUT)/obj/tests/constant-time/constant_time.o $(AGENT) 
 	$(V)$(CC) $(LDFLAGS) $(addprefix -Wl$(comma)--wrap=,br_rsa_i62_public br_ecdsa_i31_vrfy_asn1 \
 	    br_i31_bit_length) $(linked) -lcmocka $(LDLIBS) -o $@
 
+# The objects of the program that ships, and this machine's OpenSSL.
+$(TESTS)/prove-rsa: tests/rsa/prove.c $(RSA)
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(V)gcc -std=c11 -O1 -Wall -Wextra -Isrc -idirafter $(TP)/include $^ $(TP)/lib/libbearssl.a -lcrypto -o $@
+
 $(TESTS)/bench-crypto: $(OUT)/obj/tests/bench/crypto.o $(AGENT) $(LINKED)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
@@ -279,6 +287,7 @@ test-valgrind: ## unit tests by valgrind
 
 # Of the tests against real servers those that go through all of the program and need nothing that QEMU lacks.
 test-aarch64: ## unit and conformance tests, and the core of those against real servers, for aarch64 by QEMU
+	@$(MAKE) --no-print-directory constant-time-aarch64
 	@$(MAKE) --no-print-directory ARCH=aarch64 conformance
 	@$(MAKE) --no-print-directory ARCH=aarch64 test-unit
 	@$(MAKE) --no-print-directory ARCH=aarch64 test-e2e \
@@ -300,6 +309,18 @@ CONSTANT := valgrind -q --vgdb=no --suppressions=tests/constant-time/suppression
 constant-time: $(TESTS)/constant-time ## that signatures, key exchange, key schedule and records take no way that a secret chooses
 	@tools/bootstrap --check valgrind
 	@TEST_UNDER="$(CONSTANT)" tools/run-unit $<
+
+constant-time-aarch64: ## that RSA's private operation branches on nothing secret for aarch64, and divides nothing: reads the code
+	@$(MAKE) --no-print-directory ARCH=aarch64 constant-time-read
+
+constant-time-read: $(RSA)
+	@tests/constant-time/aarch64 $^
+
+RSA_CASES ?= 1000000
+prove-rsa: $(TESTS)/prove-rsa $(addprefix $(TESTS)/unit/,test_limbs8 test_key) ## RSA's private operation: a million cases against BearSSL and OpenSSL, and all numbers of 8-bit limbs; an hour
+	@tools/bootstrap --check prove
+	@TEST_LIMIT_S=7200 PROOF=1 tools/run-unit $(filter %8 %key,$^)
+	@$< $(RSA_CASES)
 
 test-bearssl: $(TP).stamp ## BearSSL's own certificate chains, over the patched library
 	@tools/run-bearssl $(TP)/share/bearssl
@@ -376,6 +397,9 @@ bench: all both venv build/tests/measure ## the same work by others beside us, i
 
 bench-probe: all venv ## how long a probe of 900 endpoints takes, and with 100 among them that never answer
 	@build/venv/bin/python tests/bench/probe.py
+
+bench-resume: all venv ## what a round of probes costs run, all full and nine of ten resumed (ENDPOINTS=200)
+	@build/venv/bin/python tests/bench/resume.py
 
 bench-crypto: $(TESTS)/bench-crypto ## what signatures, verifications, key exchanges and a look at a key take, and what BearSSL's take
 	@$<

@@ -35,7 +35,7 @@ static const struct command {
      "FILE: AWS's code in an answer; what we make of it goes to stderr"},
     {"limbo", conformance_limbo, "FILE: results of an x509-limbo suite, as JSON"},
     {"primitive", conformance_primitive,
-     "pss|agree|gcm|chapol|hkdf: what each case on standard input gives"},
+     "pss|private|agree|gcm|chapol|hkdf: what each case on standard input gives"},
     {"nitro", conformance_nitro,
      "FILE: whether an attestation document is AWS's, at its own time; else why not, and exit 1"},
     {"nitro-mutants", conformance_nitro_mutants,

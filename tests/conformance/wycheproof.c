@@ -5,9 +5,11 @@
 
 #include "commands.h"
 #include "tls13/impl.h"
+#include "x509/key_impl.h"
+#include "x509/rsa_private.h"
 #include "x509/rsa_pss.h"
 
-enum { FIELDS_MAX = 6, FIELD_MAX = 2048 };
+enum { FIELDS_MAX = 7, FIELD_MAX = 2048 };
 
 struct field {
     unsigned char data[FIELD_MAX];
@@ -53,6 +55,30 @@ static void pss(struct field field[])
     puts(rsa_pss_verify(signature->data, signature->len, hash_of(digest->len), digest->data, &key)
              ? "valid"
              : "invalid");
+}
+
+/* n, p, q, dp, dq, qinv, x: x to the power of d. */
+static void private(struct field field[])
+{
+    const br_rsa_private_key key = {
+        key_bits(bytes_of(field[0].data, field[0].len)),
+        field[1].data,
+        field[1].len,
+        field[2].data,
+        field[2].len,
+        field[3].data,
+        field[3].len,
+        field[4].data,
+        field[4].len,
+        field[5].data,
+        field[5].len,
+    };
+    struct field *x = &field[6];
+
+    if (x->len == field[0].len && rsa_private(x->data, &key))
+        write_hex(x->data, x->len);
+    else
+        puts("refused");
 }
 
 /* Number of the group (RFC 8446 section 4.2.7), scalar, the other side's share: what both know. */
@@ -133,7 +159,8 @@ static const struct primitive {
     size_t fields;
     void (*run)(struct field field[]);
 } primitives[] = {
-    {"pss", 4, pss}, {"agree", 3, agree}, {"gcm", 5, gcm}, {"chapol", 5, chapol}, {"hkdf", 5, hkdf},
+    {"pss", 4, pss}, {"private", 7, private}, {"agree", 3, agree},
+    {"gcm", 5, gcm}, {"chapol", 5, chapol},   {"hkdf", 5, hkdf},
 };
 
 /* A line a case. */

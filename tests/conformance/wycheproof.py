@@ -20,6 +20,58 @@ def pss(group, test):
             {test["result"] if ours else "invalid"})
 
 
+def numbers(der):
+    """The INTEGERs of an RSAPrivateKey in PKCS#8, without leading zeros: version, n, e, d, p, q, dp, dq, qinv."""
+    found = []
+    while der:
+        tag, size, der = der[0], der[1], der[2:]
+        if size & 0x80:
+            size, der = int.from_bytes(der[: size & 0x7F], "big"), der[size & 0x7F :]
+        if tag == 0x04:  # the OCTET STRING around it
+            found = []
+        if tag == 0x02:
+            found.append(int.from_bytes(der[:size], "big"))
+        if tag in (0x02, 0x05, 0x06):
+            der = der[size:]
+    return found
+
+
+def private(of_test):
+    """The operation itself, in front of whatever padding there is: what plain integers come to, and for signatures the vector."""
+    def case(group, test):
+        _, n, _, d, *values = numbers(bytes.fromhex(group["privateKeyPkcs8"]))
+        size = (n.bit_length() + 7) // 8
+        block = of_test(group, test, size)
+        if block is None:
+            return None
+        number = int.from_bytes(block, "big")
+        taken = len(block) == size and number < n
+        p, q = values[:2]  # four times as fast as modulo n
+        at_p, at_q = pow(number, d % (p - 1), p), pow(number, d % (q - 1), q)
+        expected = (at_q + q * ((at_p - at_q) * pow(q, -1, p) % p)).to_bytes(size, "big").hex() if taken else "refused"
+        hexes = [f"{value:x}" for value in (n, *values)]
+        fields = (*(text.zfill(len(text) + len(text) % 2) for text in hexes), block.hex())
+        return fields, {expected} & {test["sig"]} if "sig" in test else {expected}
+    return case
+
+
+def padded(group, test, size):
+    """EMSA-PKCS1-v1_5 (RFC 8017 section 9.2); by SHA-2 alone, as we sign."""
+    prefixes = {"SHA-224": "1c", "SHA-256": "20", "SHA-384": "30", "SHA-512": "40"}
+    kinds = {"SHA-224": "04", "SHA-256": "01", "SHA-384": "02", "SHA-512": "03"}
+    if group["sha"] not in prefixes:
+        return None
+    digest = hashlib.new(group["sha"].replace("-", ""), bytes.fromhex(test["msg"])).digest()
+    head = bytes.fromhex("06096086480165030402" + kinds[group["sha"]] + "0500")
+    info = bytes((0x30, len(head) + 4 + len(digest), 0x30, len(head))) + head + bytes((0x04, len(digest))) + digest
+    return b"\0\1" + b"\xff" * (size - 3 - len(info)) + b"\0" + info
+
+
+def ciphertext(_, test, size):
+    """Of any length."""
+    return bytes.fromhex(test["ct"])
+
+
 def agree(group, test):
     """What may be accepted or not is refused where both sides would know nothing, or the point is compressed."""
     if group["curve"] not in GROUPS:
@@ -52,7 +104,9 @@ def reader_of(algorithm):
     """How the program is asked, and what makes a line of a case."""
     if algorithm.startswith("HKDF-SHA-"):
         return "hkdf", hkdf(algorithm)
-    return {"RSASSA-PSS": ("pss", pss), "XDH": ("agree", agree), "ECDH": ("agree", agree), "AES-GCM": ("gcm", aead),
+    return {"RSASSA-PSS": ("pss", pss), "RSASSA-PKCS1-v1_5": ("private", private(padded)),
+            "RSAES-PKCS1-v1_5": ("private", private(ciphertext)), "RSAES-OAEP": ("private", private(ciphertext)),
+            "XDH": ("agree", agree), "ECDH": ("agree", agree), "AES-GCM": ("gcm", aead),
             "CHACHA20-POLY1305": ("chapol", aead)}.get(algorithm, (None, None))
 
 
@@ -60,7 +114,7 @@ def run(run):
     for path in sorted((run.vectors / "wycheproof").glob("*.json")):
         vectors = json.loads(path.read_bytes())
         command, read = reader_of(vectors["algorithm"])
-        if not command:
+        if not command or (command == "private" and "privateKeyPkcs8" not in vectors["testGroups"][0]):
             run.leave_out(path.name, "no primitive of ours")
             continue
         cases = [(test["tcId"], read(group, test)) for group in vectors["testGroups"] for test in group["tests"]]

@@ -12,7 +12,7 @@ from agent import snapshot
 from servers.enclave import Go, Nginx, Node, Python
 from servers.more import s_server, with_options
 from servers.peer import ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, Peer, abort, record
-from servers.peer13 import COOKIE, KEY_SHARE, P256, P384, X25519, Tls13, extension, message, vector
+from servers.peer13 import COOKIE, KEY_SHARE, P256, P384, SUPPORTED_GROUPS, X25519, Tls13, extension, message, vector
 from servers.pki import document
 
 HANDSHAKE_FAILURE, BAD_CERTIFICATE, UNKNOWN_CA, ACCESS_DENIED, DECRYPT_ERROR = 40, 42, 48, 49, 51
@@ -533,6 +533,31 @@ def test_groups(installed, tmp_path, authority, up, group):
     told = installed.probe(running.endpoint, "--count=2").succeeded().all("handshake")
     assert [each["group"] for each in told] == [group] * 2
     assert [each["handshake"] for each in told] == ["full", "resumed"]
+
+
+@pytest.mark.parametrize("versions", ((), ("--tls-versions=1.3",), ("--tls-versions=1.2",)))
+def test_x25519_is_offered_first(installed, peer, versions):
+    """It takes the least of a processor; and the one share is of it."""
+    hellos = []
+    running = peer(lambda sock, pair: hellos.append(Tls13(sock, pair).hello()))
+    installed.probe(running.endpoint, *versions)
+    assert hellos
+    for hello in hellos:
+        assert hello.extensions[SUPPORTED_GROUPS] == vector(2, b"\0\x1d\0\x17\0\x18\0\x19")
+        if "--tls-versions=1.2" in versions:
+            assert KEY_SHARE not in hello.extensions
+        else:
+            assert (hello.share()[0], len(hello.share()[1])) == (X25519, 32)
+
+
+@pytest.mark.parametrize("kind", (Nginx, Go, Node, Python, s_server(*VERIFY)), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("versions", ("1.2", "1.3"))
+def test_usual_servers_take_x25519(installed, tmp_path, authority, up, kind, versions):
+    """Without HelloRetryRequest: see test_groups."""
+    server = authority.issue("localhost", names=["localhost"])
+    running = up(kind(tmp_path / "server", server, authority.pem, tls13_only=versions == "1.3"))
+    told = installed.probe(running.endpoint, f"--tls-versions={versions}").succeeded().event("handshake")
+    assert (told["tls"], told["group"]) == (versions, "X25519")
 
 
 @pytest.mark.parametrize("suite", ("AES_128_GCM_SHA256", "AES_256_GCM_SHA384", "CHACHA20_POLY1305_SHA256"))
