@@ -172,7 +172,7 @@ static void judge_exit(const struct run *run, const struct hook_program *program
         hook_fail(result, HOOK_FAILED, "%.200s ended with status %d", name, result->status);
 }
 
-/* The loader that a program in ELF asks for: 1; 0: it needs none; -1 with errno. */
+/* The loader that a program in ELF asks for: 1; 0: it needs none; -1: it is of another machine. */
 static int read_loader(int fd, const Elf64_Ehdr *elf, char out[INTERPRETER_MAX])
 {
     Elf64_Phdr segment = {0};
@@ -180,10 +180,8 @@ static int read_loader(int fd, const Elf64_Ehdr *elf, char out[INTERPRETER_MAX])
 
     if (elf->e_ident[EI_CLASS] != ELFCLASS64)
         return 0;
-    if (elf->e_machine != MACHINE) {
-        errno = ENOEXEC;
+    if (elf->e_machine != MACHINE)
         return -1;
-    }
     for (i = 0; i < elf->e_phnum && segment.p_type != PT_INTERP; i++)
         if (pread(fd, &segment, sizeof segment, (off_t)(elf->e_phoff + i * sizeof segment)) < 0)
             return 0;
@@ -193,7 +191,7 @@ static int read_loader(int fd, const Elf64_Ehdr *elf, char out[INTERPRETER_MAX])
 }
 
 /* What interprets a program, as Linux reads it: the first line of a script names it, or a segment
- * of one that is linked dynamically. 1; 0: nothing does; -1 with errno: it is no program. */
+ * of one that is linked dynamically. 1; 0: nothing does; -1: it is no program. */
 static int read_interpreter(int fd, char out[INTERPRETER_MAX])
 {
     union {
@@ -207,10 +205,8 @@ static int read_interpreter(int fd, char out[INTERPRETER_MAX])
         return 0;
     if (memcmp(head.text, ELFMAG, SELFMAG) == 0)
         return read_loader(fd, &head.elf, out);
-    if (n < 3 || head.text[0] != '#' || head.text[1] != '!') {
-        errno = ENOEXEC;
+    if (n < 3 || head.text[0] != '#' || head.text[1] != '!')
         return -1;
-    }
     name += strspn(name, " \t");
     /* a relative one begins where programs are begun, in "/" */
     return snprintf(out, INTERPRETER_MAX, "%s%.*s", *name == '/' ? "" : "/",
@@ -247,28 +243,30 @@ int hook_could(const char *program, char why[HOOK_REASON_MAX])
     struct trust trust = {.also = TRUST_NOBODY};
     char interpreter[INTERPRETER_MAX];
     const char *path = program;
-    int fd, step, more = 1;
+    int fd, step, more = 1, error = 0;
 
-    for (step = 0; more > 0 && step < PROGRAMS_MAX; step++, path = interpreter) {
+    for (step = 0; more > 0 && step < PROGRAMS_MAX; step++) {
+        path = step ? interpreter : program;
         fd = open_program(path, &trust);
+        error = fd < 0 ? errno : 0;
         if (fd < 0)
             break;
         close(fd);
         fd = trust_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, &trust);
         more = fd < 0 ? 0 : read_interpreter(fd, interpreter);
+        error = more < 0 ? ENOEXEC : 0;
         if (fd >= 0)
             close(fd);
-        if (more < 0)
-            break;
     }
-    if (more == 0 || step == PROGRAMS_MAX)
+    if (!error)
         return 0;
-    if (errno == EPERM)
+    if (error == EPERM)
         (void)snprintf(why, HOOK_REASON_MAX, "%.500s", trust.why);
     else
-        (void)snprintf(why, HOOK_REASON_MAX, "%s%s%.200s", step ? path : "",
-                       step ? ", which interprets it: " : "",
-                       errno == ENOTSUP ? "its mount has noexec" : strerror(errno));
+        (void)snprintf(why, HOOK_REASON_MAX, "%s%s%.200s", path == program ? "" : path,
+                       path == program ? "" : ", which interprets it: ",
+                       error == ENOTSUP ? "its mount has noexec" : strerror(error));
+    errno = error;
     return -1;
 }
 
