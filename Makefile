@@ -398,6 +398,9 @@ bench: all both venv build/tests/measure ## the same work by others beside us, i
 bench-probe: all venv ## how long a probe of 900 endpoints takes, and with 100 among them that never answer
 	@build/venv/bin/python tests/bench/probe.py
 
+bench-resume: all venv ## what a round of probes costs run, all full and nine of ten resumed (ENDPOINTS=200)
+	@build/venv/bin/python tests/bench/resume.py
+
 bench-crypto: $(TESTS)/bench-crypto ## what signatures, verifications, key exchanges and a look at a key take, and what BearSSL's take
 	@$<
 

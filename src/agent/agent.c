@@ -58,6 +58,21 @@ bool may_recall(const struct agent_set *record, const struct install_target *tar
            facts->version_count == secret_count;
 }
 
+/* What DescribeSecret told of a secret. */
+static void describe_version(const struct delivery *delivery, size_t i, const struct err *denial)
+{
+    const struct secret_version *version = &delivery->origins[i];
+
+    if (delivery->describe_denied)
+        log_event(LOG_LEVEL_WARNING, "describe_denied", log_s("set", delivery_name(delivery)),
+                  log_s("secret", delivery->set->secrets[i]), log_s("reason", denial->reason));
+    else if (version->id[0])
+        log_event(LOG_LEVEL_INFO, "version", log_s("set", delivery_name(delivery)),
+                  log_s("secret", version->arn), log_s("version_id", version->id),
+                  log_s("stage", delivery->config->version_stage),
+                  log_s("region", version->region));
+}
+
 /*
  * Which version AWS would give, which DescribeSecret tells without showing it; it is left open
  * where that cannot tell. Where it is the installed one, that is taken from the disk, and all goes
@@ -81,6 +96,7 @@ static int recall(struct delivery *delivery, struct secretsmanager *manager, str
             return -1;
         if (described == 0)
             note_region(delivery, manager, &delivery->origins[i]);
+        describe_version(delivery, i, err);
         if (!delivery->origins[i].id[0])
             return 0;
     }

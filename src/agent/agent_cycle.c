@@ -10,8 +10,7 @@
 
 enum {
     MARGIN_MS = 1000, /* nobody begins anything with less than that */
-    REST_SHARE = 8,   /* nor with less than that of a set's time, where enclaves were asked */
-    SHARES_MAX = 32   /* a smaller share of the time that is left helps nobody */
+    REST_SHARE = 8    /* nor with less than that of a set's time, where enclaves were asked */
 };
 
 /* The edge: an error is printed here, and becomes an exit status. */
@@ -66,8 +65,7 @@ static int take_turns(struct agent *agent, struct secretsmanager *manager, struc
         for (i = 0; i < count; i++) {
             if (!sets[i].open)
                 continue;
-            aws->deadline = clock_share(deadline, left < SHARES_MAX ? left : SHARES_MAX);
-            left--;
+            aws->deadline = clock_share(deadline, left--);
             sets[i].open = deliver_by(agent, i, manager, aws->deadline, deadline) &&
                            clock_left(deadline) > MARGIN_MS;
             if (sets[i].open)

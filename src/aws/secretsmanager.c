@@ -337,15 +337,8 @@ int secretsmanager_describe(struct secretsmanager *manager, const char *secret_i
         r = answer_read_version(version, config, buf_bytes(&response.body), secret_id, err);
     else if (is_denied(err) && shortage_look() == before)
         r = 1;
-    if (r > 0)
-        log_event(LOG_LEVEL_WARNING, "describe_denied", log_s("secret", secret_id),
-                  log_s("reason", err->reason));
     if (r == 0)
         note_origin(manager, version);
-    if (r == 0 && version->id[0])
-        log_event(LOG_LEVEL_INFO, "version", log_s("secret", version->arn),
-                  log_s("version_id", version->id), log_s("stage", config->version_stage),
-                  log_s("region", version->region));
     http_response_free(&response);
     return r < 0 ? shortage_blame(before, secret_id, err) : r;
 }

@@ -54,8 +54,8 @@ void secretsmanager_renew(struct secretsmanager *manager);
  * (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html) of
  * secret_id, an ARN or a name: which version is meant, without its value. Its id is "" where
  * secretsmanager_get() must tell, and say what is wrong: the secret is marked for deletion, it has
- * no such version, or DescribeSecret is denied, which is logged. Returns 1 for the last; errors as
- * secretsmanager_get()'s.
+ * no such version, or DescribeSecret is denied. Returns 1 for the last, with AWS's words in *err;
+ * errors as secretsmanager_get()'s.
  */
 int secretsmanager_describe(struct secretsmanager *manager, const char *secret_id,
                             struct secret_version *version, struct err *err);

@@ -9,6 +9,8 @@
 #include "base/bytes.h"
 #include "base/decimal.h"
 
+enum { SHARES_MAX = 32 };
+
 static int64_t read_ms(clockid_t id)
 {
     struct timespec now = {0};
@@ -43,7 +45,7 @@ int64_t clock_share(int64_t at_ms, size_t among)
 {
     const int64_t left = clock_left(at_ms);
 
-    return at_ms - left + left / (int64_t)among;
+    return at_ms - left + left / (among < SHARES_MAX ? (int64_t)among : SHARES_MAX);
 }
 
 void clock_sleep(int64_t ms, int64_t at_ms)

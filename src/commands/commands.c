@@ -15,8 +15,8 @@ enum {
 const struct command command_list[] = {
     {"fetch", command_fetch, FETCH, NULL, false, LOG_LEVEL_DEBUG,
      "get the identity, prove it, install it; once", NULL},
-    {"inspect", command_inspect, NEED_TARGET | NEED_OPERAND, " [FILE [FILE]]", true, LOG_LEVEL_DEBUG,
-     "show the installed identity, a FILE, or - (standard input)", NULL},
+    {"inspect", command_inspect, NEED_TARGET | NEED_OPERAND, " [FILE [FILE]]", true,
+     LOG_LEVEL_DEBUG, "show the installed identity, a FILE, or - (standard input)", NULL},
     {"probe", command_probe, NEED_TARGET | NEED_NETWORK, NULL, true, LOG_LEVEL_DEBUG,
      "try the installed identity on every enclave", NULL},
     {"attest", command_attest, NEED_TARGET | NEED_NETWORK | NEED_OPERAND, " [FILE]", true,

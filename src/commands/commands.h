@@ -15,7 +15,7 @@ struct err;
 struct command {
     const char *name;
     int (*run)(const struct config *config, unsigned needs); /* to its end; the exit status */
-    unsigned needs; /* the rights that it keeps, of enum need: process/confine.h */
+    unsigned needs;       /* the rights that it keeps, of enum need: process/confine.h */
     const char *operand;  /* the words that it takes, as --help has them: " [FILE]"; NULL: none */
     bool answers;         /* on standard output, where people look at it */
     enum log_level least; /* that is logged: who asks for one answer gets no more */

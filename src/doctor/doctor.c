@@ -2,12 +2,14 @@
 #include "doctor/doctor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "base/json_write.h"
 #include "base/secrecy.h"
 
@@ -187,6 +189,13 @@ static void put_text(struct buf *out, const char *label, const char *raw)
         text += strspn(text, " ");
     }
     (void)buf_append_text(out, "\n");
+}
+
+char *doctor_read(const char *path, struct buf *text)
+{
+    text->len = 0;
+    return fs_read(AT_FDCWD, path, text) == 0 && buf_append(text, "", 1) == 0 ? (char *)text->data
+                                                                              : NULL;
 }
 
 static const char *level_name(enum doctor_level level)

@@ -61,6 +61,11 @@ void doctor_check_config(struct doctor *doctor);
 struct buf;
 bool doctor_write(const struct doctor *doctor, bool json, struct buf *out);
 
+/* The public text of a file in /proc, with a NUL behind it, for buf_free(); NULL: it cannot be
+ * read.
+ */
+char *doctor_read(const char *path, struct buf *text);
+
 /* For the rooms, and for who knows more of the host. */
 enum { DOCTOR_HOST = 1 }; /* as room */
 

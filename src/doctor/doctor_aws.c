@@ -205,8 +205,8 @@ static int look_at_secret(struct visit *visit, const char *id, struct bundle *bu
     if (!look_at_way(visit, id) || visit->lost)
         return -1;
     described = secretsmanager_describe(visit->manager, id, &version, &err);
-    visit->doctor->clock_off |= llabs(visit->aws->kept->skew_s) >= DAY_S ||
-                                (described < 0 && err.cause == CAUSE_AWS_DATES);
+    visit->doctor->clock_off |=
+        llabs(visit->aws->kept->skew_s) >= DAY_S || (described < 0 && err.cause == CAUSE_AWS_DATES);
     if (described < 0) {
         find_both(visit, &err);
         visit->lost = strncmp(err.subject, id, sizeof err.subject - 1) != 0;

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "doctor/doctor.h"
 #include "hook/hook.h"
 #include "run/sd_notify.h"
 
-enum { COMMAND_MAX = 1024, STEM_MAX = 64 };
+enum { STEM_MAX = 64 };
 
 static void look_at_program(struct doctor *doctor)
 {
@@ -38,64 +38,40 @@ static void look_at_program(struct doctor *doctor)
                   rights ? "chown root" : "ls -lL", program, remedy, rights ? program : "");
 }
 
-/* What a process is called, and how it was started, as one text. */
-static void read_command(pid_t pid, char out[COMMAND_MAX])
+/* "/run/nginx.pid" is of one that says nginx of itself; "/run/x/server.pid" may be of any. command:
+ * its words, each with a NUL. */
+static bool is_namesake(const struct buf *command, const char *stem)
 {
-    static const char *const files[] = {"comm", "cmdline"};
-    size_t i, len = 0;
-    char path[64];
+    const char *name = (const char *)command->data, *slash = strrchr(name, '/');
+    size_t i;
 
-    for (i = 0; i < 2; i++) {
-        int fd;
-        ssize_t n;
-
-        (void)snprintf(path, sizeof path, "/proc/%ld/%s", (long)pid, files[i]);
-        fd = open(path, O_RDONLY | O_CLOEXEC);
-        n = fd < 0 ? 0 : read(fd, out + len, COMMAND_MAX - 1 - len);
-        if (fd >= 0)
-            (void)close(fd);
-        for (; n > 0; n--, len++)
-            if ((unsigned char)out[len] <= ' ')
-                out[len] = ' ';
-    }
-    out[len] = '\0';
-}
-
-/* "/run/nginx.pid" is of something that says nginx of itself; "/run/x/server.pid" may be of any. */
-static bool is_namesake(const char *command, const char *pid_file, char stem[STEM_MAX])
-{
-    static const char any[] = " pid app daemon main master server ";
-    const char *name = strrchr(pid_file, '/') + 1;
-    char word[STEM_MAX + 2];
-    const size_t len = strcspn(command, " ");
-
-    (void)snprintf(stem, STEM_MAX, "%.*s", (int)strcspn(name, "."), name);
-    (void)snprintf(word, sizeof word, " %s ", stem);
-    if (!*command || !*stem || strstr(any, word) || strcasestr(command, stem))
+    if (strstr(" pid app daemon main master server ", stem) ||
+        strcasestr(stem, slash ? slash + 1 : name))
         return true;
-    (void)snprintf(word, sizeof word, "%.*s", (int)len, command);
-    return len > 0 && strcasestr(stem, word);
+    for (i = 0; i < command->len; i += strlen(name + i) + 1)
+        if (strcasestr(name + i, stem))
+            return true;
+    return false;
 }
 
-/* A number that another process has by now would be signalled all the same. */
-static void look_at_name(struct doctor *doctor, const struct hook_signal *signal, pid_t pid)
+/* Whether a process looks like the one that the file's number is to be of; else why not. */
+static bool is_meant(const char *pid_file, pid_t pid, char why[HOOK_REASON_MAX])
 {
-    char command[COMMAND_MAX], stem[STEM_MAX];
-    struct err err;
+    struct buf command = {.public = true};
+    char path[32], stem[STEM_MAX];
+    const char *name = pid_file ? strrchr(pid_file, '/') + 1 : "";
+    bool meant;
 
-    read_command(pid, command);
-    if (!signal->pid_file || is_namesake(command, signal->pid_file, stem)) {
-        doctor_say(doctor, "SIG%s finds process %ld", signal->name, (long)pid);
-        return;
-    }
-    (void)err_set(&err, ERR_HOOK_FAILED, signal->pid_file,
-                  "process %ld is %.*s, and nothing of its command line says %s: the number may "
-                  "be another's by now",
-                  (long)pid, (int)strcspn(command, " "), command, stem);
-    doctor_advise(doctor, DOCTOR_WARNING, &err,
-                  "See: ps -fp %ld. Start the one that is to be told anew, so that it writes its "
-                  "number, or correct --on-change-signal.",
-                  (long)pid);
+    (void)snprintf(path, sizeof path, "/proc/%ld/cmdline", (long)pid);
+    (void)snprintf(stem, sizeof stem, "%.*s", (int)strcspn(name, "."), name);
+    meant = !doctor_read(path, &command) || is_namesake(&command, stem);
+    if (!meant)
+        (void)snprintf(why, HOOK_REASON_MAX,
+                       "process %ld is %.200s, and nothing of its command line says %s: the number "
+                       "may be another's by now",
+                       (long)pid, (const char *)command.data, stem);
+    buf_free(&command);
+    return meant;
 }
 
 /* Where the agent is root's, what root may signal is not known to others. */
@@ -117,24 +93,25 @@ static void look_at_signal(struct doctor *doctor, const struct change_signal *ch
     struct err err;
 
     (void)snprintf(number, sizeof number, "process %ld", (long)change->pid);
-    if (pid > 0) {
-        look_at_name(doctor, &signal, pid);
-    } else if (pid < 0 && strstr(why, strerror(EPERM)) && is_roots(doctor)) {
-        doctor_say(doctor, "only root can tell of SIG%s", change->name);
-    } else if (pid < 0) {
-        (void)err_set(&err, ERR_HOOK_FAILED, whom, "%s", why);
-        doctor_advise(doctor, DOCTOR_PROBLEM, &err,
-                      "Let the agent signal it, as root with CAP_KILL or as its user; let the file "
-                      "be root's or that user's and hold its number; or correct "
-                      "--on-change-signal.");
-    } else {
-        (void)err_set(&err, ERR_HOOK_FAILED, whom, "%s: SIG%s would reach nobody",
-                      access(whom, F_OK) < 0 && change->pid_file ? "there is no such file"
-                                                                 : "no such process runs",
-                      change->name);
-        doctor_advise(doctor, DOCTOR_WARNING, &err,
-                      "Start the one that is to be told, or correct --on-change-signal.");
+    if (pid > 0 && is_meant(change->pid_file, pid, why)) {
+        doctor_say(doctor, "SIG%s finds process %ld", change->name, (long)pid);
+        return;
     }
+    if (pid < 0 && strstr(why, strerror(EPERM)) && is_roots(doctor)) {
+        doctor_say(doctor, "only root can tell of SIG%s", change->name);
+        return;
+    }
+    if (pid == 0)
+        (void)snprintf(why, sizeof why, "SIG%s would reach nobody: %s", change->name,
+                       access(whom, F_OK) < 0 && change->pid_file ? "there is no such file"
+                                                                  : "no such process runs");
+    (void)err_set(&err, ERR_HOOK_FAILED, whom, "%s", why);
+    doctor_advise(doctor, pid < 0 ? DOCTOR_PROBLEM : DOCTOR_WARNING, &err,
+                  "%s Or correct --on-change-signal.",
+                  pid < 0
+                      ? "Let the agent signal it, as root with CAP_KILL or as its user; let the "
+                        "file be root's or that user's, and hold its number."
+                      : "Start the one that is to be told, so that it writes its number.");
 }
 
 /* Of the service manager: as far as this process was started as run is. */

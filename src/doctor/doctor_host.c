@@ -150,17 +150,15 @@ void doctor_memory(struct doctor *doctor)
 /* By the scope of each address in /proc/net/if_inet6: 0 is more than a link's or this host's. */
 static bool has_ipv6(void)
 {
-    struct buf text = {.public = true, .max = (size_t)64 * 1024};
-    char *lines, *line;
+    struct buf text = {.public = true};
+    char *lines = doctor_read("/proc/net/if_inet6", &text), *line;
     bool any = false;
     int i;
 
-    if (fs_read(AT_FDCWD, "/proc/net/if_inet6", &text) == 0 && buf_append(&text, "", 1) == 0) {
-        for (lines = (char *)text.data; (line = strsep(&lines, "\n"));) {
-            for (i = 0; i < 3; i++) /* address, interface, length of its prefix */
-                (void)strsep(&line, " ");
-            any |= line && strncmp(line, "00 ", 3) == 0;
-        }
+    while (!any && (line = strsep(&lines, "\n"))) {
+        for (i = 0; i < 3; i++) /* address, interface, length of its prefix */
+            (void)strsep(&line, " ");
+        any = line && strncmp(line, "00 ", 3) == 0;
     }
     buf_free(&text);
     return any;
@@ -279,51 +277,47 @@ static void look_at_label(struct doctor *doctor, const char *directory)
                   directory, directory);
 }
 
-/* A path's line of /proc/self/mountinfo (proc(5)), cut into words; NULL where it cannot be told. */
+/* A path's line of /proc/self/mountinfo (proc(5)); NULL where it cannot be told. */
 static char *find_mount(const char *path, struct buf *text)
 {
     const int fd = open(path, O_PATH | O_CLOEXEC);
-    char info[64], line[32];
-    const char *id;
-    char *found = NULL;
+    char name[64], *at;
 
-    (void)snprintf(info, sizeof info, "/proc/self/fdinfo/%d", fd);
-    if (fd >= 0 && fs_read(AT_FDCWD, info, text) == 0 && buf_append(text, "", 1) == 0 &&
-        (id = strstr((const char *)text->data, "mnt_id:\t"))) {
-        (void)snprintf(line, sizeof line, "\n%d ", (int)strtol(id + 8, NULL, 10));
-        text->len = 0;
-        if (buf_append_text(text, "\n") == 0 &&
-            fs_read(AT_FDCWD, "/proc/self/mountinfo", text) == 0 && buf_append(text, "", 1) == 0)
-            found = strstr((char *)text->data, line);
-    }
+    (void)snprintf(name, sizeof name, "/proc/self/fdinfo/%d", fd);
+    at = doctor_read(name, text);
     if (fd >= 0)
         (void)close(fd);
-    return found ? found + 1 : NULL;
+    at = at ? strstr(at, "mnt_id:\t") : NULL;
+    if (!at)
+        return NULL;
+    (void)snprintf(name, sizeof name, "\n%d ", (int)strtol(at + 8, NULL, 10));
+    at = doctor_read("/proc/self/mountinfo", text);
+    if (at && strncmp(at, name + 1, strlen(name + 1)) == 0)
+        return at;
+    at = at ? strstr(at, name) : NULL;
+    return at ? at + 1 : NULL;
 }
 
 /* Whether the links that a set is made of are followed there. */
 static void look_at_mount(struct doctor *doctor, const char *directory)
 {
-    struct buf text = {.public = true, .max = (size_t)1024 * 1024};
-    char *line = find_mount(directory, &text), *word, *point = NULL, *options = NULL, *type = NULL;
+    struct buf text = {.public = true};
+    char *line = find_mount(directory, &text), *word[6] = {NULL}, *type;
     struct err err;
-    int i;
+    size_t i;
 
-    for (i = 0; line && !type && (word = strsep(&line, " \n")); i++) {
-        if (i == 4)
-            point = word;
-        else if (i == 5)
-            options = word;
-        else if (strcmp(word, "-") == 0)
-            type = strsep(&line, " \n");
-    }
-    if (type && strstr(options, "nosymfollow")) {
+    type = line ? strstr(line, " - ") : NULL;
+    for (i = 0; i < sizeof word / sizeof *word; i++)
+        word[i] = strsep(&line, " ");
+    if (type)
+        type += 3;
+    if (type && strstr(word[5], "nosymfollow")) {
         (void)err_set(&err, ERR_TARGET_INVALID, directory,
-                      "%s is mounted with nosymfollow, and a set is read by its links", point);
+                      "%s is mounted with nosymfollow, and a set is read by its links", word[4]);
         doctor_advise(doctor, DOCTOR_PROBLEM, &err, "Run: mount -o remount,bind,symfollow %s",
-                      point);
+                      word[4]);
     } else if (type) {
-        doctor_say(doctor, "%s is of %s, %s", point, type, options);
+        doctor_say(doctor, "%s is of %.*s, %s", word[4], (int)strcspn(type, " "), type, word[5]);
     }
     buf_free(&text);
 }

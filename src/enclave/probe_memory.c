@@ -55,13 +55,17 @@ static bool take_key(struct probe_known *known, const struct http_response *resp
     return changed;
 }
 
-/* A resumed handshake that was accepted is never news: it shows no certificate and no group. */
+/*
+ * A resumed handshake that was accepted is never news: it shows no certificate and no group. The
+ * reason of one that is accepted says what the attestation's word says, once at length.
+ */
 bool probe_memory_take(struct probe_memory *memory, size_t endpoint,
                        const struct http_response *response, const struct probe *probe,
                        const char *attestation)
 {
     const char *const words[] = {probe_verdict_name(probe->verdict), probe->cipher, probe->group,
-                                 attestation, probe->reason};
+                                 attestation,
+                                 probe->verdict == PROBE_ACCEPTED ? NULL : probe->reason};
     struct probe_known *known = &memory->endpoints[endpoint];
     uint64_t said = hash_fnv(HASH_FNV, &probe->status, sizeof probe->status);
     bool changed, news;

@@ -167,8 +167,10 @@ static int ask_all(const struct probe_request *all, const struct install_target 
     int result;
 
     for (attempt = 1;; attempt++) {
-        log_event(LOG_LEVEL_INFO, "rehearsal", log_n("endpoints", (int64_t)all->count),
-                  log_n("attempt", attempt), log_n("left_ms", clock_left(all->deadline)));
+        log_event(LOG_LEVEL_INFO, "rehearsal",
+                  log_s("set", *target->sub ? target->sub : target->dir),
+                  log_n("endpoints", (int64_t)all->count), log_n("attempt", attempt),
+                  log_n("left_ms", clock_left(all->deadline)));
         result = attempt == 1 ? probe_endpoints(all, probes, err) : ask_again(all, probes, err);
         if (result == 0 && is_open(all, probes, attempt))
             result = compare(all, target, PROBE_SILENT, probes, err);

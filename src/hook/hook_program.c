@@ -20,7 +20,8 @@
 
 enum { CANNOT_EXECUTE = 127, SIGNAL_STATUS = 128 };
 
-/* Of a script's first line; what interprets one another, a loader at the end: what Linux follows. */
+/* Of a script's first line; what interprets one another, a loader at the end: what Linux follows.
+ */
 enum { INTERPRETER_MAX = 256, PROGRAMS_MAX = 7 };
 
 #ifdef __aarch64__

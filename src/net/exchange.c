@@ -100,7 +100,7 @@ static int choose_path(struct exchange *exchange)
     struct bytes leaf = {0};
     const char *path;
 
-    if (tls_session_chain(exchange->session, exchange->chain) > 0)
+    if (exchange->session && tls_session_chain(exchange->session, exchange->chain) > 0)
         leaf = exchange->chain[0];
     path = exchange->request.path(exchange->note, leaf, &exchange->response.body.max);
     if (!path || (!secrecy_holds_key(bytes_of_text(path)) &&

@@ -69,6 +69,7 @@ static enum http_result classify(const struct exchange *exchange, CURLcode code)
         return exchange->address_denied ? HTTP_ADDRESS_DENIED : HTTP_UNREACHABLE;
     case CURLE_OPERATION_TIMEDOUT: return HTTP_TIMEOUT;
     case CURLE_OUT_OF_MEMORY: return HTTP_NO_MEMORY;
+    case CURLE_ABORTED_BY_CALLBACK: /* by choose_path(); else it is launched again */
     case CURLE_URL_MALFORMAT: return HTTP_FAILED;
     case CURLE_UNSUPPORTED_PROTOCOL: /* also libcurl's word for an answer that is not HTTP */
     case CURLE_WEIRD_SERVER_REPLY:

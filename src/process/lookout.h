@@ -31,8 +31,8 @@ void lookout_limit(int64_t limit_ms);
 void lookout_end(void);
 
 /* What is said where the deadline has passed or the work cannot be begun, and the exit status of
- * that: log_error(), after a grace of two seconds, unless a command has its own, which is its answer
- * and comes in time. */
+ * that: log_error(), after a grace of two seconds, unless a command has its own, which is its
+ * answer and comes in time. */
 void lookout_fail_by(int (*fail)(const struct err *err));
 int lookout_fail(const struct err *err);
 

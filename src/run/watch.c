@@ -51,11 +51,12 @@ void watch_settle(struct watch *watch, size_t set, const struct target_state *st
     struct watch_memory *memory = &watch->memory[set];
 
     memory->armed = state->way_back;
-    if (state->err.code == ERR_NONE && strcmp(memory->set, state->facts.set) == 0) {
+    if (memory->set[0] && strcmp(memory->set, state->facts.set) != 0)
+        probe_memory_forget(&memory->of);
+    else if (state->err.code != ERR_NONE)
+        probe_memory_resume(&memory->of, 1, 1);
+    else
         probe_memory_sweep(&memory->of);
-        return;
-    }
-    probe_memory_forget(&memory->of);
     memcpy(memory->set, state->facts.set, sizeof memory->set);
 }
 

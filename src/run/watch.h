@@ -53,7 +53,7 @@ void watch_round(struct watch *watch, struct agent *agent, int64_t deadline);
 
 /*
  * After each job, with what it found of a set: what is known of another one than this is forgotten,
- * and so are sessions whose time is over.
+ * and so are sessions whose time is over, or all where something is wrong with the set.
  */
 void watch_settle(struct watch *watch, size_t set, const struct target_state *state);
 

@@ -77,9 +77,9 @@ class Running:
     def pid(self):
         return self.child.pid
 
-    def finish(self):
+    def finish(self, patience=PATIENCE_S):
         try:
-            stdout, stderr = self.child.communicate(timeout=PATIENCE_S)
+            stdout, stderr = self.child.communicate(timeout=patience)
         except subprocess.TimeoutExpired:
             self.child.kill()
             raise AssertionError(f"the agent hangs:\n{self.child.communicate()[1]}")

@@ -16,7 +16,8 @@ from servers.secrets import Secrets
 SIDE_BY_SIDE = 8
 MANY = 256
 LOCKED = 1024 * 1024  # for any number of them
-DEADLINE = "10m"
+DEADLINE = "1h"
+PATIENCE_S = 1200  # for hundreds of installs, on whatever machine
 THROTTLED = aws_error(400, "ThrottlingException", "Rate exceeded")
 DELETED = aws_error(
     400,
@@ -116,6 +117,7 @@ def test_lines_name_their_set(agent, secrets, good):
     result = agent.fetch(sets(arns), deadline=DEADLINE)
     of_sets = [event["set"] for event in result.events if "set" in event]
     assert of_sets == sorted(of_sets) and set(of_sets) == {f"s{number:03}" for number in range(10)}
+    assert all("set" in event for event in result.events if event["event"] in ("secret", "rehearsal", "identity"))
     said = [event for event in result.events if event["event"] in ("attempt", "secret")]
     assert [event["event"] for event in said] == ["attempt", "secret"] * 10
     assert [event.get("object") or event["secret"] for event in said] == [arn for arn in arns for _ in range(2)]
@@ -186,7 +188,7 @@ def test_256_sets(agent, secrets, good):
     secrets.values[arns[100]] = DELETED
     secrets.values[arns[200]] = json.dumps({"client_cert": "none"})
     secrets.rounds = [1, *[8] * 31, 7]
-    result = agent.fetch(sets(arns), deadline=DEADLINE)
+    result = agent.start(*agent.fetch_arguments(sets(arns), deadline=DEADLINE)).finish(PATIENCE_S)
     assert {event["subject"] for event in result.all("error")} == {arns[100], arns[200]} and not secrets.late
     assert secrets.count("GetSecretValue") == dict.fromkeys(arns, 1)
     assert secrets.most == SIDE_BY_SIDE and len(secrets.connections) <= SIDE_BY_SIDE
@@ -206,8 +208,8 @@ def test_run_serves_256_sets(agent, secrets, good, pair, authority, serve):
     secrets.values[arns[100]] = DELETED
     secrets.values[arns[200]] = json.dumps({"client_cert": "none"})
     service = serve(sets(arns), deadline=DEADLINE, interval="2s", probe_interval="0s")
-    wait_for(lambda: len(service.all("installed")) == MANY - 2, seconds=240)
-    wait_for(lambda: agent.status()["sets"][255]["outcome"] == "unchanged", seconds=240)
+    wait_for(lambda: len(service.all("installed")) == MANY - 2, seconds=PATIENCE_S)
+    wait_for(lambda: agent.status()["sets"][255]["outcome"] == "unchanged", seconds=PATIENCE_S)
     said = {each["set"]: each for each in agent.status()["sets"]}
     assert len(said) == MANY
     assert {name for name, each in said.items() if each["outcome"] == "failed"} == {"s100", "s200"}
@@ -216,7 +218,7 @@ def test_run_serves_256_sets(agent, secrets, good, pair, authority, serve):
     assert len(secrets.connections) <= 2 * SIDE_BY_SIDE * len(service.all("credentials"))
 
     secrets.change(arns[255], document(authority.issue("ECS-Client"), authority.pem))
-    service.wait("installed", MANY - 1, seconds=240)
+    service.wait("installed", MANY - 1, seconds=PATIENCE_S)
     assert service.all("installed")[-1]["set"] == "s255"
 
 
@@ -228,11 +230,11 @@ def test_a_reload_to_more_sets_and_to_fewer(agent, secrets, good, serve, tmp_pat
     service.wait("ready")
     conf.write_text("".join(f"secret = {each}\n" for each in sets(arns)))
     service.send(signal.SIGHUP)
-    service.wait("installed", 40)
+    service.wait("installed", 40, seconds=PATIENCE_S)
     wait_for(lambda: len(agent.status()["sets"]) == 40)
     assert all(each["installed"] and not each["problem"] for each in agent.status()["sets"])
     conf.write_text("".join(f"secret = {each}\n" for each in sets(arns)[20:]))
     service.send(signal.SIGHUP)
-    service.wait("reloaded", 2)
+    service.wait("reloaded", 2, seconds=PATIENCE_S)
     wait_for(lambda: len(agent.status()["sets"]) == 20)
     assert max(secrets.count("GetSecretValue").values()) == 1

@@ -405,7 +405,8 @@ def test_many_endpoints_some_of_them_dead(serve, agent, put, good, enclave):
         status = agent.status()
         told = {each["endpoint"]: each["last"] for each in status["endpoints"]}
         now = {endpoint for endpoint, last in told.items() if last == "accepted"}
-        assert (status["sets"][0]["endpoints_accepting"] or 0) == len(now)
+        # Those of the last round, which may not have come to all of them.
+        assert (status["sets"][0]["endpoints_accepting"] or 0) <= len(now)
         accepted.update(now)
         unreachable.update(endpoint for endpoint, last in told.items() if last == "unreachable")
         return accepted == set(alive) and unreachable >= set(dead)

@@ -170,6 +170,14 @@ static void check_response(const struct http_response *response)
     FUZZ_CHECK(response->result != HTTP_ANSWERED || server.how & PLAIN || response->tls.verified);
 }
 
+/* Only of who was believed, or sends no certificate since a session is resumed. */
+static const char *choose(void *note, struct bytes leaf, size_t *body_max)
+{
+    FUZZ_CHECK(note && (!leaf.data || leaf.len > 0));
+    *body_max = 16;
+    return leaf.len % 2 ? NULL : "/chosen?by=leaf";
+}
+
 static void request(const struct tls_policy *policy, struct tls_cache *sessions)
 {
     const bool plain = server.how & PLAIN;
@@ -186,6 +194,7 @@ static void request(const struct tls_policy *policy, struct tls_cache *sessions)
         .proxy = !plain && server.how & PROXY ? &proxy : NULL,
         .sessions = sessions,
         .connect_to = server.how & PROXY ? NULL : "127.0.0.1:443",
+        .path = server.how & SMALL ? choose : NULL,
         .body_max = server.how & SMALL ? 16 : 10000,
         .connect_ms = 5000,
         .total_ms = 10000,

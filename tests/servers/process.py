@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-STARTUP_S = 120  # of a busy machine
+STARTUP_S = 600  # of a machine with much else to do; a server that ends instead is seen at once
 BUILD = Path(__file__).resolve().parents[2] / "build"
 
 

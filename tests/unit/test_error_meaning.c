@@ -91,10 +91,11 @@ static void a_status_without_a_code_has_a_meaning(void **state)
         int status;
         enum err_code means;
     } rows[] = {
-        {200, ERR_AWS_ANSWER},   {302, ERR_AWS_ANSWER}, {399, ERR_AWS_ANSWER}, {400, ERR_AWS_REJECTED},
-        {401, ERR_AWS_DENIED},   {402, ERR_AWS_REJECTED}, {403, ERR_AWS_DENIED},
-        {404, ERR_AWS_REJECTED}, {429, ERR_AWS_BUSY},   {499, ERR_AWS_REJECTED},
-        {500, ERR_AWS_BUSY},     {503, ERR_AWS_BUSY},   {599, ERR_AWS_BUSY},
+        {200, ERR_AWS_ANSWER},   {302, ERR_AWS_ANSWER},   {399, ERR_AWS_ANSWER},
+        {400, ERR_AWS_REJECTED}, {401, ERR_AWS_DENIED},   {402, ERR_AWS_REJECTED},
+        {403, ERR_AWS_DENIED},   {404, ERR_AWS_REJECTED}, {429, ERR_AWS_BUSY},
+        {499, ERR_AWS_REJECTED}, {500, ERR_AWS_BUSY},     {503, ERR_AWS_BUSY},
+        {599, ERR_AWS_BUSY},
     };
 
     (void)state;
@@ -110,17 +111,38 @@ static void silence_is_judged_by_the_address(void **state)
         const char *peer;
         bool public;
     } rows[] = {
-        {"9.255.255.255:443", true},    {"10.0.0.1:443", false},       {"10.255.255.255:443", false},
-        {"11.0.0.0:443", true},         {"100.63.255.255:443", true},  {"100.64.0.0:443", false},
-        {"100.127.255.255:443", false}, {"100.128.0.0:443", true},     {"126.0.0.1:443", true},
-        {"127.0.0.1:443", false},       {"128.0.0.1:443", true},       {"169.253.0.1:443", true},
-        {"169.254.0.1:443", false},     {"169.255.0.1:443", true},     {"172.15.255.255:443", true},
-        {"172.16.0.0:443", false},      {"172.31.255.255:443", false}, {"172.32.0.0:443", true},
-        {"192.167.0.1:443", true},      {"192.168.0.1:443", false},    {"192.168.255.255:443", false},
-        {"192.169.0.1:443", true},      {"[2600:1f18::1]:443", true},  {"[3fff::1]:443", true},
-        {"[fd00::1]:443", false},       {"[fe80::1]:443", false},      {"[::1]:443", false},
-        {"255.255.255.255:443", true},  {"", false},                   {":443", false},
-        {"no address:443", false},      {"1.2.3:443", false},
+        {"9.255.255.255:443", true},
+        {"10.0.0.1:443", false},
+        {"10.255.255.255:443", false},
+        {"11.0.0.0:443", true},
+        {"100.63.255.255:443", true},
+        {"100.64.0.0:443", false},
+        {"100.127.255.255:443", false},
+        {"100.128.0.0:443", true},
+        {"126.0.0.1:443", true},
+        {"127.0.0.1:443", false},
+        {"128.0.0.1:443", true},
+        {"169.253.0.1:443", true},
+        {"169.254.0.1:443", false},
+        {"169.255.0.1:443", true},
+        {"172.15.255.255:443", true},
+        {"172.16.0.0:443", false},
+        {"172.31.255.255:443", false},
+        {"172.32.0.0:443", true},
+        {"192.167.0.1:443", true},
+        {"192.168.0.1:443", false},
+        {"192.168.255.255:443", false},
+        {"192.169.0.1:443", true},
+        {"[2600:1f18::1]:443", true},
+        {"[3fff::1]:443", true},
+        {"[fd00::1]:443", false},
+        {"[fe80::1]:443", false},
+        {"[::1]:443", false},
+        {"255.255.255.255:443", true},
+        {"", false},
+        {":443", false},
+        {"no address:443", false},
+        {"1.2.3:443", false},
     };
     struct http_response response = {.result = HTTP_TIMEOUT, .stage = HTTP_STAGE_TCP};
 
@@ -160,7 +182,8 @@ static void why_no_answer_came(void **state)
          ERR_AWS_UNREACHABLE},
         {{.result = HTTP_TIMEOUT, .stage = HTTP_STAGE_ANSWER, .peer = "1.2.3.4:443"},
          ERR_AWS_UNREACHABLE},
-        {{.result = HTTP_TIMEOUT, .stage = HTTP_STAGE_TCP, .by_proxy = true}, ERR_PROXY_UNREACHABLE},
+        {{.result = HTTP_TIMEOUT, .stage = HTTP_STAGE_TCP, .by_proxy = true},
+         ERR_PROXY_UNREACHABLE},
         {{.result = HTTP_UNRESOLVED, .stage = HTTP_STAGE_DNS, .by_proxy = true},
          ERR_PROXY_UNREACHABLE},
         {{.result = HTTP_TIMEOUT, .stage = HTTP_STAGE_TLS, .by_proxy = true}, ERR_AWS_UNREACHABLE},
@@ -179,9 +202,9 @@ static void a_clock_is_learned(void **state)
         int64_t known, told;
         bool dated, learned;
     } rows[] = {
-        {0, 241, true, true},      {0, 240, true, false},      {0, -241, true, true},
-        {0, -240, true, false},    {3600, 3600, true, false},  {3600, 0, true, true},
-        {3600, 3841, true, true},  {3600, -3600, true, true},  {-3600, -3600, true, false},
+        {0, 241, true, true},       {0, 240, true, false},     {0, -241, true, true},
+        {0, -240, true, false},     {3600, 3600, true, false}, {3600, 0, true, true},
+        {3600, 3841, true, true},   {3600, -3600, true, true}, {-3600, -3600, true, false},
         {3600, 3600, false, false}, {0, 3600, false, false},
     };
 

@@ -126,6 +126,23 @@ static void gaps_leave_nothing_behind(void **state)
     }
 }
 
+/* Whoever asks may have looked at the clock before the newest answer came. */
+static void nothing_counts_twice(void **state)
+{
+    int64_t newest = START;
+    unsigned hour, day;
+
+    (void)state;
+    for (int i = 0; i < 3 * 24 * 60; i += 5, newest += 5 * MINUTE)
+        add(newest, PROBE_ACCEPTED, 10);
+    hour = asked(newest - 5 * MINUTE, HISTORY_HOUR);
+    day = asked(newest - 5 * MINUTE, HISTORY_DAY);
+    for (int earlier = 10; earlier < 24 * 60; earlier += 5) {
+        assert_in_range(asked(newest - earlier * MINUTE, HISTORY_HOUR), 1, hour);
+        assert_in_range(asked(newest - earlier * MINUTE, HISTORY_DAY), 1, day);
+    }
+}
+
 static void a_machine_may_have_just_started(void **state)
 {
     (void)state;
@@ -208,6 +225,7 @@ int main(void)
         test(an_hour_ago_counts_for_the_day_only),
         test(windows_roll),
         test(gaps_leave_nothing_behind),
+        test(nothing_counts_twice),
         test(a_machine_may_have_just_started),
         test(the_last_failure_is_remembered),
         test(counts_do_not_wrap),

@@ -113,11 +113,124 @@ static void test_what_a_header_is_made_of(void **state)
     http_response_free(&response);
 }
 
+static const char *chosen;
+static size_t chosen_max;
+
+static const char *choose(void *note, struct bytes leaf, size_t *body_max)
+{
+    assert_non_null(note);
+    assert_null(leaf.data); /* there is no TLS */
+    *body_max = chosen_max;
+    return chosen;
+}
+
+/* What it comes to with a path that is chosen once the connection is there. */
+static enum http_result ask_chosen(const char *path, size_t body_max)
+{
+    const char *reply = fake_reply(200, "", "four");
+    struct fake_server *server = fake_server_start(&reply, 1);
+    char url[128];
+    struct http_request request = {.method = "GET",
+                                   .url = url,
+                                   .path = choose,
+                                   .body_max = 3,
+                                   .connect_ms = 60000,
+                                   .total_ms = 60000,
+                                   .deadline = clock_ms() + 60000};
+    struct http_response response;
+    struct err err;
+    struct http *http = http_new(false, &err);
+    enum http_result result;
+
+    assert_non_null(http);
+    (void)snprintf(url, sizeof url, "%s/health?a=b", fake_server_url(server));
+    chosen = path;
+    chosen_max = body_max;
+    assert_int_equal(http_perform(http, &request, &response, 1, &err), 0);
+    result = response.result;
+    http_response_free(&response);
+    http_free(http);
+    (void)fake_server_stop(server);
+    return result;
+}
+
+static void test_a_path_by_who_answers(void **state)
+{
+    static const char key[] = "/-----BEGIN OPENSSH PRIVATE KEY-----";
+    static const char other[] = "GET /other?nonce=1 HTTP/1.1\r\n";
+    static const char health[] = "GET /health?a=b HTTP/1.1\r\n";
+
+    (void)state;
+    assert_int_equal(ask_chosen("/other?nonce=1", 4), HTTP_ANSWERED);
+    assert_memory_equal(fake_server_request(0), other, sizeof other - 1);
+    assert_int_equal(ask_chosen("/other?nonce=1", 3), HTTP_TOO_LARGE);
+    assert_int_equal(ask_chosen(NULL, 4), HTTP_ANSWERED);
+    assert_memory_equal(fake_server_request(0), health, sizeof health - 1);
+    assert_int_equal(ask_chosen(key, 4), HTTP_FAILED);
+    assert_null(strstr(fake_server_request(0), "PRIVATE"));
+}
+
+/* Whoever made them, and wherever they would lead: the server, which would answer, is not asked. */
+static void test_urls_that_are_refused(void **state)
+{
+    static const char *const urls[] = {"host/",
+                                       "ftp://host/",
+                                       "http:///",
+                                       "http://:80/",
+                                       "http://a@host/",
+                                       "http://a:b@host/",
+                                       "http://host:x/",
+                                       "http://host:80x/",
+                                       "http://host:/",
+                                       "http://host:65536/",
+                                       "http://host?a",
+                                       "http://host#a",
+                                       "http://[::1/",
+                                       "http://[fe80::1%lo]/",
+                                       "http://[]/",
+                                       "http://a%62/",
+                                       "http://a b/",
+                                       "http://host/a b",
+                                       "http://host/\ta",
+                                       "http://host/\r\nA: b",
+                                       "http://host/\x7f",
+                                       "http://host/\xc3\xa4"};
+    const char *reply = fake_reply(200, "", "ok");
+    struct fake_server *server = fake_server_start(&reply, 1);
+    char there[64];
+    struct err err;
+    struct http *http = http_new(false, &err);
+    size_t i;
+
+    (void)state;
+    assert_non_null(http);
+    (void)snprintf(there, sizeof there, "%s", strstr(fake_server_url(server), "//") + 2);
+    there[strcspn(there, "/")] = '\0';
+    for (i = 0; i < sizeof urls / sizeof *urls; i++) {
+        struct http_request request = {.method = "GET",
+                                       .url = urls[i],
+                                       .connect_to = there,
+                                       .body_max = 16,
+                                       .connect_ms = 60000,
+                                       .total_ms = 60000,
+                                       .deadline = clock_ms() + 60000};
+        struct http_response response = {.status = 0};
+
+        assert_int_equal(http_perform(http, &request, &response, 1, &err), 0);
+        assert_int_equal(response.result, HTTP_FAILED);
+        http_response_free(&response);
+    }
+    http_free(http);
+    assert_int_equal(fake_server_stop(server), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_headers_that_are_too_long),
         cmocka_unit_test(test_what_a_header_is_made_of),
+        cmocka_unit_test(test_a_path_by_who_answers),
+        cmocka_unit_test(test_urls_that_are_refused),
     };
 
     return cmocka_run_group_tests_name("http", tests, set_up, NULL);

@@ -142,14 +142,10 @@ static void where_the_target_is_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROW(where_all_is_well),
-        ROW(of_what_is_missing_the_directory_above),
-        ROW(where_others_may_rename),
-        ROW(where_a_stranger_may_rename),
-        ROW(where_no_file_can_be_made),
-        ROW(where_no_file_can_be_given_away),
-        ROW(where_no_set_has_room),
-        ROW(where_the_target_is_none),
+        ROW(where_all_is_well),         ROW(of_what_is_missing_the_directory_above),
+        ROW(where_others_may_rename),   ROW(where_a_stranger_may_rename),
+        ROW(where_no_file_can_be_made), ROW(where_no_file_can_be_given_away),
+        ROW(where_no_set_has_room),     ROW(where_the_target_is_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

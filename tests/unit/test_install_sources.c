@@ -73,10 +73,8 @@ static void what_is_no_suffix(void **state)
 {
 #define ARN "arn:aws:secretsmanager:eu-west-1:123456789012:secret:"
     static const char *const pairs[][2] = {
-        {ARN "-AbCdEf", ARN "-GhIjKl"},
-        {ARN "a-AbCd_f", ARN "a-GhIj_l"},
-        {ARN "a_AbCdEf", ARN "a_GhIjKl"},
-        {ARN "a-AbCdE", ARN "a-GhIjK"},
+        {ARN "-AbCdEf", ARN "-GhIjKl"},   {ARN "a-AbCd_f", ARN "a-GhIj_l"},
+        {ARN "a_AbCdEf", ARN "a_GhIjKl"}, {ARN "a-AbCdE", ARN "a-GhIjK"},
         {"a-AbCdEf", "a-GhIjKl"},
     };
     struct fixture *fixture = *state;

@@ -153,8 +153,18 @@ static void a_mismatch_lists_names(void **state)
 }
 
 #define SAN                                                                                        \
-    "\x82\x09" "a.example" "\x87\x04\x0a\0\0\1" "\x87\x10\xfd\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1"               \
-    "\x81\x0b" "a@b.example" "\x86\x0c" "spiffe://x/y" "\xa4\0" "\xa0\0" "\x82\x05" "a\x01\xe9 ~"
+    "\x82\x09"                                                                                     \
+    "a.example"                                                                                    \
+    "\x87\x04\x0a\0\0\1"                                                                           \
+    "\x87\x10\xfd\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1"                                                   \
+    "\x81\x0b"                                                                                     \
+    "a@b.example"                                                                                  \
+    "\x86\x0c"                                                                                     \
+    "spiffe://x/y"                                                                                 \
+    "\xa4\0"                                                                                       \
+    "\xa0\0"                                                                                       \
+    "\x82\x05"                                                                                     \
+    "a\x01\xe9 ~"
 
 static void names_as_text(void **state)
 {

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <bearssl.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,6 +46,7 @@ static struct script {
     size_t counts[ENDPOINTS]; /* the last one is for good */
     const struct bytes *chain;
     int64_t cost_ms; /* what each takes */
+    int tls_error;   /* BearSSL's, of each */
     bool fails;
 } script;
 
@@ -95,6 +97,7 @@ static void fill(const struct reply *reply, struct http_response *out)
         .alert = reply->alert,
         .cut = reply->seen & CUT,
         .os_error = EMFILE,
+        .tls_error = script.tls_error,
         .chain = script.chain,
         .chain_count = script.chain != NULL,
         .timing = {.dns = 2000,
@@ -179,6 +182,7 @@ int __wrap_attestation_judge(const struct config *of, const struct attestation_q
     judgement.exported =
         channel->exporter.len == TLS_EXPORTER_SIZE && channel->exporter.data[0] == 7;
     out->read = true;
+    assert_int_equal(buf_append_text(&out->text, "the document"), 0);
     out->root.other = judgement.other_root;
     (void)snprintf(out->root.fingerprint, sizeof out->root.fingerprint, "root");
     return judgement.code == ERR_NONE ? 0 : err_set(&out->err, judgement.code, NULL, "why not");
@@ -409,6 +413,34 @@ static void closes_count_when_they_repeat_themselves(void **state)
     early.seen = 0;
     assert_int_equal(probe_of(&early, 1)->verdict, PROBE_UNREACHABLE);
     assert_int_equal(asked_count, 1);
+}
+
+static void what_has_a_remedy_of_its_own_is_told_apart(void **state)
+{
+    static const struct {
+        struct reply reply;
+        int tls_error;
+        enum err_code cause;
+    } causes[] = {
+        {{HTTP_TLS_FAILED, HTTP_STAGE_TLS, 0, NOT_ASKED, 0, -1},
+         BR_ERR_UNSUPPORTED_VERSION,
+         CAUSE_ENCLAVE_PLAIN},
+        {{HTTP_TLS_FAILED, HTTP_STAGE_TLS, 0, NOT_ASKED, 0, -1},
+         BR_ERR_UNKNOWN_TYPE,
+         CAUSE_ENCLAVE_PLAIN},
+        {{HTTP_TLS_FAILED, HTTP_STAGE_TLS, 0, NOT_ASKED, 0, -1}, BR_ERR_BAD_MAC, ERR_NONE},
+        {{HTTP_UNRESOLVED, HTTP_STAGE_DNS, 0, NOT_ASKED, 0, -1}, 0, CAUSE_ENCLAVE_DNS},
+        {{HTTP_UNREACHABLE, HTTP_STAGE_TCP, 0, NOT_ASKED, 0, -1}, 0, ERR_NONE},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof causes / sizeof causes[0]; i++) {
+        script.tls_error = causes[i].tls_error;
+        assert_int_equal(probe_of(&causes[i].reply, 1)->verdict, PROBE_UNREACHABLE);
+        if (probes[0].cause != causes[i].cause)
+            fail_msg("row %zu", i);
+    }
 }
 
 static void closes_that_cannot_be_confirmed_count_for_nothing(void **state)
@@ -749,6 +781,7 @@ int main(void)
         cmocka_unit_test_setup(each_row_of_the_page, setup),
         cmocka_unit_test_setup(not_mutual_passes_where_it_is_allowed, setup),
         cmocka_unit_test_setup(closes_count_when_they_repeat_themselves, setup),
+        cmocka_unit_test_setup(what_has_a_remedy_of_its_own_is_told_apart, setup),
         cmocka_unit_test_setup(closes_that_cannot_be_confirmed_count_for_nothing, setup),
         cmocka_unit_test_setup(only_those_that_are_open_are_asked_from_the_first_on, setup),
         cmocka_unit_test_setup(where_the_time_is_up_a_probe_stays_unasked, setup),

@@ -192,7 +192,7 @@ static int setup(void **state)
 /* Rehearses with the script; the outcome, or -1. */
 static int try_out(enum rehearse_policy policy, struct rehearsed *out)
 {
-    const struct install_target target = {.deadline = clock_ms() + TIME_MS};
+    const struct install_target target = {.dir = "/t", .sub = "", .deadline = clock_ms() + TIME_MS};
     const size_t held_before = held;
     int result;
 
@@ -405,6 +405,43 @@ static void an_enclave_that_is_not_trusted_has_its_own_remedy(void **state)
     assert_int_equal(cause_for('r', &out), ERR_ENCLAVE_REFUSED);
 }
 
+static void each_verdict_has_its_error(void **state)
+{
+    static const struct {
+        struct probe probe;
+        enum err_code cause;
+    } rows[] = {
+        {{.verdict = PROBE_UNASKED}, ERR_DEADLINE},
+        {{.verdict = PROBE_REFUSED}, ERR_ENCLAVE_REFUSED},
+        {{.verdict = PROBE_REFUSED, .cause = CAUSE_ENCLAVE_PLAIN}, ERR_ENCLAVE_REFUSED},
+        {{.verdict = PROBE_DOUBTED}, ERR_ENCLAVE_REFUSED},
+        {{.verdict = PROBE_NOT_MUTUAL, .cause = CAUSE_ENCLAVE_PLAIN}, CAUSE_NOT_MUTUAL},
+        {{.verdict = PROBE_SILENT}, ERR_ENCLAVE_UNREACHABLE},
+        {{.verdict = PROBE_SILENT, .cause = CAUSE_ENCLAVE_PLAIN}, CAUSE_ENCLAVE_PLAIN},
+        {{.verdict = PROBE_UNREACHABLE}, ERR_ENCLAVE_UNREACHABLE},
+        {{.verdict = PROBE_UNREACHABLE, .cause = CAUSE_ENCLAVE_DNS}, CAUSE_ENCLAVE_DNS},
+        {{.verdict = PROBE_UNTRUSTED, .verify = VERIFY_EXPIRED}, CAUSE_ENCLAVE_DATES},
+        {{.verdict = PROBE_UNTRUSTED, .verify = VERIFY_NAME_MISMATCH}, CAUSE_ENCLAVE_NAME},
+        {{.verdict = PROBE_UNTRUSTED, .verify = VERIFY_COMMON_NAME_ONLY}, CAUSE_ENCLAVE_NAME},
+        {{.verdict = PROBE_UNTRUSTED, .verify = VERIFY_LIMIT}, CAUSE_ENCLAVE_CHAIN},
+        {{.verdict = PROBE_UNTRUSTED, .verify = VERIFY_MALFORMED}, CAUSE_ENCLAVE_CERTIFICATE},
+        {{.verdict = PROBE_UNATTESTED, .attested.code = ERR_ATTEST_IMAGE}, ERR_ATTEST_IMAGE},
+        {{.verdict = PROBE_ACCEPTED, .attested.code = ERR_ATTEST_IMAGE}, ERR_ATTEST_IMAGE},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct probe probe = rows[i].probe;
+
+        (void)snprintf(probe.reason, sizeof probe.reason, "100%% so");
+        assert_int_equal(probe_blame(&endpoints[1], &probe, &err), -1);
+        if ((err.cause ? err.cause : err.code) != rows[i].cause)
+            fail_msg("row %zu", i);
+        assert_string_equal(err.subject, "enclave-1:443");
+        assert_string_equal(err.reason, "100% so");
+    }
+}
+
 static void pins_are_those_that_were_attested_just_now(void **state)
 {
     static const uint8_t first[HASH_SIZE] = {[0 ... HASH_SIZE - 1] = 1};
@@ -463,6 +500,7 @@ int main(void)
         cmocka_unit_test_setup(pauses_grow_and_end_with_the_deadline, setup),
         cmocka_unit_test_setup(nobody_is_asked_where_there_is_nothing_to_try, setup),
         cmocka_unit_test_setup(an_enclave_that_is_not_trusted_has_its_own_remedy, setup),
+        cmocka_unit_test_setup(each_verdict_has_its_error, setup),
         cmocka_unit_test_setup(pins_are_those_that_were_attested_just_now, setup),
         cmocka_unit_test_setup(one_that_accepts_now_is_enough, setup),
     };

@@ -270,9 +270,9 @@ static void a_good_one_is_shown_as_it_was_taken(void **state)
 
 static void of_what_is_as_it_should_be_nothing_is_said(void **state)
 {
-    static const char *const files[][2] = {{"client_cert", "leaf.pem"}, {"client_cert", "inner.pem"},
-                                           {"client_cert", "outer.pem"}, {"client_key", "leaf.key"},
-                                           {"ca_cert", "ca.pem"},        {NULL, NULL}};
+    static const char *const files[][2] = {
+        {"client_cert", "leaf.pem"}, {"client_cert", "inner.pem"}, {"client_cert", "outer.pem"},
+        {"client_key", "leaf.key"},  {"ca_cert", "ca.pem"},        {NULL, NULL}};
     struct bundle bundle = {0};
     struct report *report = report_of(&bundle, files);
 
@@ -285,9 +285,9 @@ static void of_what_is_as_it_should_be_nothing_is_said(void **state)
 
 static void a_key_of_another_is_told(void **state)
 {
-    static const char *const files[][2] = {{"client_cert", "leaf.pem"}, {"client_cert", "inner.pem"},
-                                           {"client_cert", "outer.pem"}, {"client_key", "twin.key"},
-                                           {"ca_cert", "ca.pem"},        {NULL, NULL}};
+    static const char *const files[][2] = {
+        {"client_cert", "leaf.pem"}, {"client_cert", "inner.pem"}, {"client_cert", "outer.pem"},
+        {"client_key", "twin.key"},  {"ca_cert", "ca.pem"},        {NULL, NULL}};
     struct bundle bundle = {0};
     struct report *report = report_of(&bundle, files);
 
@@ -305,10 +305,8 @@ static void a_key_of_another_is_told(void **state)
 static void what_is_no_certificate_is_named_by_its_place(void **state)
 {
     static const char junk[] = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
-    static const char *const files[][2] = {{"client_key", "leaf.key"},
-                                           {"ca_cert", "ca.pem"},
-                                           {"ca_cert", "twin.key"},
-                                           {NULL, NULL}};
+    static const char *const files[][2] = {
+        {"client_key", "leaf.key"}, {"ca_cert", "ca.pem"}, {"ca_cert", "twin.key"}, {NULL, NULL}};
     struct bundle bundle = {0};
     struct buf leaf = sample_text("leaf.pem");
     struct report *report;

@@ -553,8 +553,10 @@ static void test_get_with_fresh_credentials(void **state)
         const char *code, *now;
         size_t served;
     } rows[] = {
-        {"UnrecognizedClientException", "AKIDSECOND", 2}, {"ExpiredTokenException", "AKIDSECOND", 2},
-        {"UnrecognizedClientException", "AKIDFIRST", 1},  {"ExpiredTokenException", "AKIDFIRST", 1},
+        {"UnrecognizedClientException", "AKIDSECOND", 2},
+        {"ExpiredTokenException", "AKIDSECOND", 2},
+        {"UnrecognizedClientException", "AKIDFIRST", 1},
+        {"ExpiredTokenException", "AKIDFIRST", 1},
         {"AccessDeniedException", "AKIDSECOND", 1},
     };
     int result;
@@ -601,6 +603,73 @@ static void test_get_keeps_the_cause_of_a_deadline(void **state)
     aws.deadline = clock_ms() - 1;
     assert_int_equal(get(NULL, 0, ARN, &secret, &served), -1);
     assert_int_equal(err.code, ERR_DEADLINE);
+}
+
+static void get_one(struct secretsmanager *manager, const char *name)
+{
+    struct secret secret;
+
+    assert_int_equal(secretsmanager_get(manager, name, &secret, &err), 0);
+    assert_string_equal((char *)secret.document.data, "text");
+    secret_free(&secret);
+}
+
+/* What was asked for ahead is not asked for a second time, and what nobody comes to goes. */
+static void test_get_side_by_side(void **state)
+{
+    static const struct secret_question questions[] = {
+        {"b", false}, {"c", false}, {"d", false}, {"e", false}, {"f", false}};
+    struct fake_server *server = fake_server_repeat(fake_reply(200, "", OK_ANSWER));
+    struct secretsmanager *manager;
+
+    (void)state;
+    config.endpoint_url = fake_server_url(server);
+    manager = secretsmanager_new(&aws, &err);
+    assert_non_null(manager);
+    assert_false(secretsmanager_may_ahead(manager, &questions[0])); /* not taken yet */
+    get_one(manager, "a");
+    assert_true(secretsmanager_may_ahead(manager, &questions[0]));
+    secretsmanager_ahead(manager, questions, 5);
+    assert_false(secretsmanager_may_ahead(manager, &questions[0]));
+    for (size_t i = 0; i < 3; i++)
+        get_one(manager, questions[i].secret_id);
+    assert_true(secretsmanager_may_ahead(manager, &questions[0]));
+    secretsmanager_ahead(manager, questions, 4); /* the last of them waits already */
+    get_one(manager, "e");
+    secretsmanager_free(manager);
+    assert_int_equal(fake_server_stop(server), 1 + 5 + 3);
+}
+
+static void test_describe_is_foreseen(void **state)
+{
+    static const struct secret_question questions[] = {{"b", true}, {"c", true}, {"d", false}};
+    struct fake_server *server =
+        fake_server_repeat(fake_reply(200, "",
+                                      "{\"ARN\":\"" ARN "\",\"Name\":\"mtls/host\","
+                                      "\"SecretString\":\"text\",\"VersionId\":\"id-1\","
+                                      "\"VersionIdsToStages\":{\"id-1\":[\"AWSCURRENT\"]}}"));
+    struct secretsmanager *manager;
+    struct secret_version version;
+    char id[SECRET_VERSION_MAX];
+
+    (void)state;
+    config.endpoint_url = fake_server_url(server);
+    manager = secretsmanager_new(&aws, &err);
+    assert_non_null(manager);
+    get_one(manager, "a");
+    secretsmanager_foresee(manager, "b", id);
+    assert_string_equal(id, "");
+    secretsmanager_ahead(manager, questions, 3);
+    secretsmanager_foresee(manager, "b", id);
+    assert_string_equal(id, "id-1");
+    secretsmanager_foresee(manager, "d", id); /* whose value waits, not its description */
+    assert_string_equal(id, "");
+    assert_int_equal(secretsmanager_describe(manager, "b", &version, &err), 0);
+    assert_string_equal(version.id, "id-1");
+    secretsmanager_foresee(manager, "b", id);
+    assert_string_equal(id, "");
+    secretsmanager_free(manager);
+    assert_int_equal(fake_server_stop(server), 1 + 3);
 }
 
 static void test_get_stays_local_without_tls(void **state)
@@ -654,6 +723,8 @@ int main(void)
         cmocka_unit_test_setup(test_get_tries_again, setup),
         cmocka_unit_test_setup(test_get_denied, setup),
         cmocka_unit_test_setup(test_get_with_fresh_credentials, setup),
+        cmocka_unit_test_setup(test_get_side_by_side, setup),
+        cmocka_unit_test_setup(test_describe_is_foreseen, setup),
         cmocka_unit_test_setup(test_get_keeps_the_cause_of_a_deadline, setup),
         cmocka_unit_test_setup(test_get_stays_local_without_tls, setup),
         cmocka_unit_test_setup(test_get_leaves_nothing, setup),
