@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What an operation takes of a processor, in ms: the fastest of many times, since whatever else the
- * machine does makes it slower. What is compared takes turns.
+ * machine does makes it slower. What is compared takes turns. BearSSL is built as for the program,
+ * small: its private operation was a tenth faster when it was built for speed.
  */
 #include <limits.h>
 #include <stdio.h>
