@@ -55,8 +55,8 @@ static int adopt(const struct place *place, struct change *change, struct err *e
     return 0;
 }
 
-/* Writing comes first, since it may fail; the swap last, since it shows all. The links' sync is that
- * of the set's name too. */
+/* Writing comes first, since it may fail; the swap last, since it shows all. The links' sync is
+ * that of the set's name too. */
 static int replace(const struct place *place, struct change *change, struct err *err)
 {
     char name[SET_NAME_SIZE];

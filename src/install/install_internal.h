@@ -147,7 +147,8 @@ int give(int fd, struct attributes attributes);
 /* Writes a new file durably; it has its mode before it holds a byte. 0, or -1 with errno. */
 int file_write(int at, const char *name, struct bytes content, mode_t mode);
 
-/* Writes a set durably, but for its name in the target. On failure what was written so far is left, for sweep(). */
+/* Writes a set durably, but for its name in the target. On failure what was written so far is left,
+ * for sweep(). */
 int set_write(const struct place *place, const char *name, const struct install_set *set,
               const struct manifest *manifest, struct err *err);
 
@@ -189,8 +190,8 @@ int displace(const struct place *place, const char *name);
 int links_check(const struct place *place, const struct install_set *set, bool installed,
                 struct links *links, struct err *err);
 
-/* Puts the links through "..data" in place, each by one rename, durably, with all else that was made
- * in the target. */
+/* Puts the links through "..data" in place, each by one rename, durably, with all else that was
+ * made in the target. */
 int links_place(const struct place *place, const struct install_set *set, struct err *err);
 
 /* install_read.c: the place of a field in a bundle, made ready to be read into. */
