@@ -55,13 +55,13 @@ struct http *http_new(bool reuse, struct err *err)
     http = arena_alloc(sizeof *http, ARENA_WORK);
     if (http)
         http->multi = curl_multi_init();
-    if (!http || !http->multi) {
-        arena_free(http);
+    if (!http || !http->multi ||
+        curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)HTTP_PARALLEL) != CURLM_OK) {
+        http_free(http);
         (void)err_set(err, ERR_MEMORY_FULL, NULL, "no room for a connection");
         return NULL;
     }
     http->reuse = reuse;
-    (void)curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)HTTP_PARALLEL);
     return http;
 }
 

@@ -191,7 +191,7 @@ def test_256_sets(agent, secrets, good):
     result = agent.start(*agent.fetch_arguments(sets(arns), deadline=DEADLINE)).finish(PATIENCE_S)
     assert {event["subject"] for event in result.all("error")} == {arns[100], arns[200]} and not secrets.late
     assert secrets.count("GetSecretValue") == dict.fromkeys(arns, 1)
-    assert secrets.most == SIDE_BY_SIDE
+    assert secrets.most == SIDE_BY_SIDE and len(secrets.connections) <= SIDE_BY_SIDE
     assert len(result.all("installed")) == MANY - 2
     assert result.event("finished")["locked_bytes"] <= LOCKED
 
@@ -215,6 +215,7 @@ def test_run_serves_256_sets(agent, secrets, good, pair, authority, serve):
     assert {name for name, each in said.items() if each["outcome"] == "failed"} == {"s100", "s200"}
     fetched = secrets.count("GetSecretValue")
     assert all(fetched[arn] == 1 for number, arn in enumerate(arns) if number not in (100, 200))
+    assert len(secrets.connections) <= 2 * SIDE_BY_SIDE * len(service.all("credentials"))
 
     secrets.change(arns[255], document(authority.issue("ECS-Client"), authority.pem))
     service.wait("installed", MANY - 1, seconds=PATIENCE_S)
