@@ -89,7 +89,7 @@ static int recall(struct delivery *delivery, struct secretsmanager *manager, str
     if (!may_recall(delivery->record, &delivery->target, set->secret_count, &facts))
         return 0;
     for (i = 0; i < set->secret_count; i++) {
-        ask_ahead(delivery, manager, i, true);
+        prefetch(delivery, manager, i, true);
         described = secretsmanager_describe(manager, set->secrets[i], &delivery->origins[i], err);
         delivery->describe_denied = described > 0;
         if (described < 0)
@@ -115,7 +115,7 @@ static int fetch(struct delivery *delivery, struct secretsmanager *manager, stru
         const char *name = delivery->set->secrets[i];
         struct secret secret = {.version.id = ""};
 
-        ask_ahead(delivery, manager, i, false);
+        prefetch(delivery, manager, i, false);
         result = secretsmanager_get(manager, name, &secret, err);
         if (result == 0) {
             delivery->origins[i] = secret.version;

@@ -57,11 +57,11 @@ int delivery_expect(const struct delivery *delivery, const struct identity *iden
                     struct err *err);
 
 /*
- * agent_ahead.c: before a question about the delivery's secret i, asks AWS side by side for that
+ * agent_prefetch.c: before a question about the delivery's secret i, asks AWS side by side for that
  * and for what the next ones will ask first.
  */
-void ask_ahead(const struct delivery *delivery, struct secretsmanager *manager, size_t i,
-               bool describes);
+void prefetch(const struct delivery *delivery, struct secretsmanager *manager, size_t i,
+              bool describes);
 
 /* agent.c: whether what is installed may be all that a set needs; its facts. */
 bool may_recall(const struct agent_set *record, const struct install_target *target,

@@ -37,8 +37,8 @@ enum {
 };
 
 /* An answer that came before its call. */
-struct foreseen {
-    struct foreseen *next;
+struct prefetched {
+    struct prefetched *next;
     const char *target;
     struct http_response response;
     char region[REGION_MAX];
@@ -48,7 +48,7 @@ struct foreseen {
 struct client {
     const struct aws *aws;
     struct http *http;
-    struct foreseen *foreseen;
+    struct prefetched *prefetched;
     size_t at_once;                  /* calls side by side */
     size_t connections;              /* that were needed so far */
     struct credentials *credentials; /* NULL before the first request */
@@ -101,7 +101,7 @@ struct client *client_new(const struct aws *aws, struct err *err)
         return NULL;
     }
     client->aws = aws;
-    client->at_once = CLIENT_AHEAD;
+    client->at_once = CLIENT_PREFETCH;
     client->connections = 1;
     client->clock.skew_s = aws->kept ? aws->kept->skew_s : 0;
     if (check_switches(aws, err) == 0 && client_attempts(aws, &client->max_attempts, err) == 0 &&
@@ -142,14 +142,14 @@ static void keep_credentials(struct client *client)
 }
 
 /* From a place in the list on. */
-static void forget_foreseen(struct foreseen **place)
+static void drop_prefetched(struct prefetched **place)
 {
-    struct foreseen *foreseen;
+    struct prefetched *prefetched;
 
-    while ((foreseen = *place)) {
-        *place = foreseen->next;
-        http_response_free(&foreseen->response);
-        arena_free(foreseen);
+    while ((prefetched = *place)) {
+        *place = prefetched->next;
+        http_response_free(&prefetched->response);
+        arena_free(prefetched);
     }
 }
 
@@ -157,7 +157,7 @@ void client_free(struct client *client)
 {
     if (!client)
         return;
-    forget_foreseen(&client->foreseen);
+    drop_prefetched(&client->prefetched);
     http_free(client->http);
     keep_credentials(client);
     credentials_free(client->credentials);
@@ -169,7 +169,7 @@ void client_renew(struct client *client)
     credentials_free(client->credentials);
     client->credentials = NULL;
     client->welcome = false;
-    forget_foreseen(&client->foreseen);
+    drop_prefetched(&client->prefetched);
 }
 
 /*
@@ -202,15 +202,16 @@ static int find_credentials(struct client *client, struct err *err)
 }
 
 /* Where the answer to a call is kept; behind the last one: nowhere. */
-static struct foreseen **find_foreseen(const struct client *client, const struct client_call *call)
+static struct prefetched **find_prefetched(const struct client *client,
+                                           const struct client_call *call)
 {
-    struct foreseen *const *place = &client->foreseen;
+    struct prefetched *const *place = &client->prefetched;
 
     while (*place && (strcmp((*place)->target, call->target) != 0 ||
                       strcmp((*place)->object, call->object) != 0 ||
                       strcmp((*place)->region, call->endpoint->region) != 0))
         place = &(*place)->next;
-    return (struct foreseen **)place;
+    return (struct prefetched **)place;
 }
 
 static struct post request_of(const struct client *client, const struct client_call *call)
@@ -235,46 +236,47 @@ static int try_once(const struct client *client, const struct client_call *call,
                     struct http_response *response, struct err *err)
 {
     const struct post request = request_of(client, call);
-    struct foreseen **place = find_foreseen(client, call), *foreseen = *place;
+    struct prefetched **place = find_prefetched(client, call), *prefetched = *place;
 
-    if (!foreseen)
+    if (!prefetched)
         return post(&request, response, 1, err);
-    *response = foreseen->response;
-    *place = foreseen->next;
-    arena_free(foreseen);
+    *response = prefetched->response;
+    *place = prefetched->next;
+    arena_free(prefetched);
     return 0;
 }
 
 /* Keeps an answer, if one came. */
-static void foresee(struct client *client, const struct client_call *call,
-                    struct http_response *response)
+static void keep_prefetched(struct client *client, const struct client_call *call,
+                            struct http_response *response)
 {
     const size_t size = strlen(call->object) + 1;
     const bool came = response->result == HTTP_ANSWERED && response->status;
-    struct foreseen *foreseen = came ? arena_alloc(sizeof *foreseen + size, ARENA_WORK) : NULL;
+    struct prefetched *prefetched =
+        came ? arena_alloc(sizeof *prefetched + size, ARENA_WORK) : NULL;
 
-    if (!foreseen) {
+    if (!prefetched) {
         http_response_free(response);
         client->at_once -= client->at_once / 2;
         return;
     }
-    foreseen->next = client->foreseen;
-    foreseen->target = call->target;
-    foreseen->response = *response;
-    memcpy(foreseen->region, call->endpoint->region, sizeof foreseen->region);
-    memcpy(foreseen->object, call->object, size);
-    client->foreseen = foreseen;
+    prefetched->next = client->prefetched;
+    prefetched->target = call->target;
+    prefetched->response = *response;
+    memcpy(prefetched->region, call->endpoint->region, sizeof prefetched->region);
+    memcpy(prefetched->object, call->object, size);
+    client->prefetched = prefetched;
 }
 
-const struct http_response *client_foreseen(const struct client *client,
-                                            const struct client_call *call)
+const struct http_response *client_prefetched(const struct client *client,
+                                              const struct client_call *call)
 {
-    struct foreseen *foreseen = *find_foreseen(client, call);
+    struct prefetched *prefetched = *find_prefetched(client, call);
 
-    return foreseen ? &foreseen->response : NULL;
+    return prefetched ? &prefetched->response : NULL;
 }
 
-bool client_may_ahead(const struct client *client)
+bool client_may_prefetch(const struct client *client)
 {
     return client->welcome && client->at_once > 1;
 }
@@ -282,12 +284,12 @@ bool client_may_ahead(const struct client *client)
 /* Of the answers that are left, the last ones: older ones are of calls that nobody came to. */
 static void forget_old(struct client *client)
 {
-    struct foreseen **place = &client->foreseen;
+    struct prefetched **place = &client->prefetched;
     size_t i;
 
-    for (i = 0; i < CLIENT_AHEAD && *place; i++)
+    for (i = 0; i < CLIENT_PREFETCH && *place; i++)
         place = &(*place)->next;
-    forget_foreseen(place);
+    drop_prefetched(place);
 }
 
 /* For how many of so many calls there is memory, beside all that comes of them. */
@@ -303,38 +305,38 @@ static size_t room_for(const struct client *client, size_t count)
     return count;
 }
 
-struct ahead {
-    const struct client_call *calls[CLIENT_AHEAD];
-    struct post posts[CLIENT_AHEAD];
-    struct http_response responses[CLIENT_AHEAD];
+struct batch {
+    const struct client_call *calls[CLIENT_PREFETCH];
+    struct post posts[CLIENT_PREFETCH];
+    struct http_response responses[CLIENT_PREFETCH];
 };
 
-void client_ahead(struct client *client, const struct client_call *calls, size_t count)
+void client_prefetch(struct client *client, const struct client_call *calls, size_t count)
 {
-    struct ahead *ahead = arena_alloc(sizeof *ahead, ARENA_WORK);
+    struct batch *batch = arena_alloc(sizeof *batch, ARENA_WORK);
     struct err ignored; /* each is asked for again */
     size_t i, asked = 0;
 
     forget_old(client);
-    for (i = 0; ahead && i < count && asked < client->at_once; i++) {
-        if (*find_foreseen(client, &calls[i]))
+    for (i = 0; batch && i < count && asked < client->at_once; i++) {
+        if (*find_prefetched(client, &calls[i]))
             continue;
-        ahead->calls[asked] = &calls[i];
-        ahead->posts[asked] = request_of(client, &calls[i]);
-        ahead->posts[asked++].answer_max = KEPT_ANSWER_MAX;
+        batch->calls[asked] = &calls[i];
+        batch->posts[asked] = request_of(client, &calls[i]);
+        batch->posts[asked++].answer_max = KEPT_ANSWER_MAX;
     }
     asked = room_for(client, asked);
     if (asked > 1) {
         log_event(LOG_LEVEL_INFO, "side_by_side", log_n("requests", (int64_t)asked));
-        (void)post(ahead->posts, ahead->responses, asked, &ignored);
+        (void)post(batch->posts, batch->responses, asked, &ignored);
         for (i = 0; i < asked; i++)
-            foresee(client, ahead->calls[i], &ahead->responses[i]);
+            keep_prefetched(client, batch->calls[i], &batch->responses[i]);
         if (asked > client->connections)
             client->connections = asked;
         if (!arena_has_room(ROOM_REST)) /* they are larger than most */
-            forget_foreseen(&client->foreseen);
+            drop_prefetched(&client->prefetched);
     }
-    arena_free(ahead);
+    arena_free(batch);
 }
 
 static bool same_text(const char *a, const char *b)
@@ -424,7 +426,7 @@ static int perform(struct client *client, const struct client_call *call,
             return -1;
         if (response->result == HTTP_ANSWERED && response->status == 200) {
             retry_succeeded(&retry);
-            client->at_once += client->at_once < CLIENT_AHEAD;
+            client->at_once += client->at_once < CLIENT_PREFETCH;
             note_clock(client, response->date);
             return 0;
         }
@@ -435,7 +437,7 @@ static int perform(struct client *client, const struct client_call *call,
         again = mend(client, &refusal->error, &mended) && !client->aws->once;
         if (again) {
             retry.attempt++;
-            forget_foreseen(&client->foreseen); /* what was asked as wrongly */
+            drop_prefetched(&client->prefetched); /* what was asked as wrongly */
         } else {
             again = retry_wait(&retry, class, response, refusal->error.text);
         }

@@ -46,20 +46,20 @@ struct client_refusal {
 };
 
 /*
- * Asks for what client_perform() is going to be asked for, CLIENT_AHEAD at most, side by side, and
- * keeps AWS's answers: each is the first try of that call then. One that does not come is nothing.
- * Half as many are asked after each that AWS throttles or does not answer, and one more after each
- * success; none before AWS has taken the credentials.
+ * Asks for what client_perform() is going to be asked for, CLIENT_PREFETCH at most, side by side,
+ * and keeps AWS's answers: each is the first try of that call then. One that does not come is
+ * nothing. Half as many are asked after each that AWS throttles or does not answer, and one more
+ * after each success; none before AWS has taken the credentials.
  */
-#define CLIENT_AHEAD 8
-void client_ahead(struct client *client, const struct client_call *calls, size_t count);
+#define CLIENT_PREFETCH 8
+void client_prefetch(struct client *client, const struct client_call *calls, size_t count);
 
 /* Whether that may be. */
-bool client_may_ahead(const struct client *client);
+bool client_may_prefetch(const struct client *client);
 
 /* The answer that waits for a call, NULL: none. The client's, until its next call. */
-const struct http_response *client_foreseen(const struct client *client,
-                                            const struct client_call *call);
+const struct http_response *client_prefetched(const struct client *client,
+                                              const struct client_call *call);
 
 /*
  * Tries until AWS answers with 200 (0: the response's body is the caller's), or refuses for good or

@@ -391,30 +391,31 @@ static size_t prepare_all(struct secretsmanager *manager, struct prepared *prepa
 }
 
 /* The answer that waits for a question, NULL: none. */
-static const struct http_response *foreseen(struct secretsmanager *manager,
-                                            const struct secret_question *question)
+static const struct http_response *prefetched(struct secretsmanager *manager,
+                                              const struct secret_question *question)
 {
     const struct http_response *response = NULL;
     struct prepared prepared = {.id = ""};
     struct client_call call;
 
     if (prepare_all(manager, &prepared, &call, question, 1) == 1)
-        response = client_foreseen(manager->client, &call);
+        response = client_prefetched(manager->client, &call);
     buf_free(&prepared.body);
     return response;
 }
 
-bool secretsmanager_may_ahead(struct secretsmanager *manager,
-                              const struct secret_question *question)
+bool secretsmanager_may_prefetch(struct secretsmanager *manager,
+                                 const struct secret_question *question)
 {
-    return client_may_ahead(manager->client) && !foreseen(manager, question);
+    return client_may_prefetch(manager->client) && !prefetched(manager, question);
 }
 
-void secretsmanager_foresee(struct secretsmanager *manager, const char *secret_id,
-                            char id[SECRET_VERSION_MAX])
+void secretsmanager_prefetched_id(struct secretsmanager *manager, const char *secret_id,
+                                  char id[SECRET_VERSION_MAX])
 {
     const struct secret_question question = {secret_id, true};
-    const struct http_response *response = manager->fallback ? NULL : foreseen(manager, &question);
+    const struct http_response *response =
+        manager->fallback ? NULL : prefetched(manager, &question);
     struct secret_version version = {.id = ""};
     struct err ignored;
 
@@ -424,19 +425,19 @@ void secretsmanager_foresee(struct secretsmanager *manager, const char *secret_i
     memcpy(id, version.id, sizeof version.id);
 }
 
-void secretsmanager_ahead(struct secretsmanager *manager, const struct secret_question *questions,
-                          size_t count)
+void secretsmanager_prefetch(struct secretsmanager *manager,
+                             const struct secret_question *questions, size_t count)
 {
-    struct prepared *prepared = arena_alloc(SECRETS_AHEAD * sizeof *prepared, ARENA_WORK);
-    struct client_call calls[SECRETS_AHEAD];
+    struct prepared *prepared = arena_alloc(SECRETS_PREFETCH * sizeof *prepared, ARENA_WORK);
+    struct client_call calls[SECRETS_PREFETCH];
     size_t i;
 
     if (!prepared)
         return;
     count = prepare_all(manager, prepared, calls, questions, count);
     manager->aws.deadline = clock_share(manager->whole->deadline, 2);
-    client_ahead(manager->client, calls, count);
-    for (i = 0; i < SECRETS_AHEAD; i++)
+    client_prefetch(manager->client, calls, count);
+    for (i = 0; i < SECRETS_PREFETCH; i++)
         buf_free(&prepared[i].body);
     arena_free(prepared);
 }

@@ -71,28 +71,28 @@ int secretsmanager_get(struct secretsmanager *manager, const char *secret_id, st
 void secret_free(struct secret *secret);
 
 /*
- * Several questions at once, SECRETS_AHEAD at most: what secretsmanager_describe() and
+ * Several questions at once, SECRETS_PREFETCH at most: what secretsmanager_describe() and
  * secretsmanager_get() are going to be asked. The answers wait for that, which goes on as if they
  * had come then: what is to be tried again is, one after the other. Takes half of the time that is
  * left at most. Fewer are asked where AWS throttles, or does not answer.
  */
-#define SECRETS_AHEAD 8
+#define SECRETS_PREFETCH 8
 struct secret_question {
     const char *secret_id;
     bool describes;
 };
-void secretsmanager_ahead(struct secretsmanager *manager, const struct secret_question *questions,
-                          size_t count);
+void secretsmanager_prefetch(struct secretsmanager *manager,
+                             const struct secret_question *questions, size_t count);
 
 /*
  * Whether there is a use for it before that question: its answer does not wait, AWS has taken the
  * credentials, and takes more than one request at a time.
  */
-bool secretsmanager_may_ahead(struct secretsmanager *manager,
-                              const struct secret_question *question);
+bool secretsmanager_may_prefetch(struct secretsmanager *manager,
+                                 const struct secret_question *question);
 
 /* The id in a description that waits for its question, "": none does, or it is a replica's. */
-void secretsmanager_foresee(struct secretsmanager *manager, const char *secret_id,
-                            char id[SECRET_VERSION_MAX]);
+void secretsmanager_prefetched_id(struct secretsmanager *manager, const char *secret_id,
+                                  char id[SECRET_VERSION_MAX]);
 
 #endif

@@ -141,10 +141,10 @@ void __wrap_secretsmanager_free(struct secretsmanager *manager)
 }
 
 /* One question at a time. */
-bool __wrap_secretsmanager_may_ahead(struct secretsmanager *manager,
-                                     const struct secret_question *question);
-bool __wrap_secretsmanager_may_ahead(struct secretsmanager *manager,
-                                     const struct secret_question *question)
+bool __wrap_secretsmanager_may_prefetch(struct secretsmanager *manager,
+                                        const struct secret_question *question);
+bool __wrap_secretsmanager_may_prefetch(struct secretsmanager *manager,
+                                        const struct secret_question *question)
 {
     (void)question;
     assert_ptr_equal(manager, &handle[1]);

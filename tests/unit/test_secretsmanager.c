@@ -614,7 +614,7 @@ static void get_one(struct secretsmanager *manager, const char *name)
     secret_free(&secret);
 }
 
-/* What was asked for ahead is not asked for a second time, and what nobody comes to goes. */
+/* What was prefetched is not asked for a second time, and what nobody comes to goes. */
 static void test_get_side_by_side(void **state)
 {
     static const struct secret_question questions[] = {
@@ -626,21 +626,21 @@ static void test_get_side_by_side(void **state)
     config.endpoint_url = fake_server_url(server);
     manager = secretsmanager_new(&aws, &err);
     assert_non_null(manager);
-    assert_false(secretsmanager_may_ahead(manager, &questions[0])); /* not taken yet */
+    assert_false(secretsmanager_may_prefetch(manager, &questions[0])); /* not taken yet */
     get_one(manager, "a");
-    assert_true(secretsmanager_may_ahead(manager, &questions[0]));
-    secretsmanager_ahead(manager, questions, 5);
-    assert_false(secretsmanager_may_ahead(manager, &questions[0]));
+    assert_true(secretsmanager_may_prefetch(manager, &questions[0]));
+    secretsmanager_prefetch(manager, questions, 5);
+    assert_false(secretsmanager_may_prefetch(manager, &questions[0]));
     for (size_t i = 0; i < 3; i++)
         get_one(manager, questions[i].secret_id);
-    assert_true(secretsmanager_may_ahead(manager, &questions[0]));
-    secretsmanager_ahead(manager, questions, 4); /* the last of them waits already */
+    assert_true(secretsmanager_may_prefetch(manager, &questions[0]));
+    secretsmanager_prefetch(manager, questions, 4); /* the last of them waits already */
     get_one(manager, "e");
     secretsmanager_free(manager);
     assert_int_equal(fake_server_stop(server), 1 + 5 + 3);
 }
 
-static void test_describe_is_foreseen(void **state)
+static void test_describe_is_prefetched(void **state)
 {
     static const struct secret_question questions[] = {{"b", true}, {"c", true}, {"d", false}};
     struct fake_server *server =
@@ -657,16 +657,16 @@ static void test_describe_is_foreseen(void **state)
     manager = secretsmanager_new(&aws, &err);
     assert_non_null(manager);
     get_one(manager, "a");
-    secretsmanager_foresee(manager, "b", id);
+    secretsmanager_prefetched_id(manager, "b", id);
     assert_string_equal(id, "");
-    secretsmanager_ahead(manager, questions, 3);
-    secretsmanager_foresee(manager, "b", id);
+    secretsmanager_prefetch(manager, questions, 3);
+    secretsmanager_prefetched_id(manager, "b", id);
     assert_string_equal(id, "id-1");
-    secretsmanager_foresee(manager, "d", id); /* whose value waits, not its description */
+    secretsmanager_prefetched_id(manager, "d", id); /* whose value waits, not its description */
     assert_string_equal(id, "");
     assert_int_equal(secretsmanager_describe(manager, "b", &version, &err), 0);
     assert_string_equal(version.id, "id-1");
-    secretsmanager_foresee(manager, "b", id);
+    secretsmanager_prefetched_id(manager, "b", id);
     assert_string_equal(id, "");
     secretsmanager_free(manager);
     assert_int_equal(fake_server_stop(server), 1 + 3);
@@ -724,7 +724,7 @@ int main(void)
         cmocka_unit_test_setup(test_get_denied, setup),
         cmocka_unit_test_setup(test_get_with_fresh_credentials, setup),
         cmocka_unit_test_setup(test_get_side_by_side, setup),
-        cmocka_unit_test_setup(test_describe_is_foreseen, setup),
+        cmocka_unit_test_setup(test_describe_is_prefetched, setup),
         cmocka_unit_test_setup(test_get_keeps_the_cause_of_a_deadline, setup),
         cmocka_unit_test_setup(test_get_stays_local_without_tls, setup),
         cmocka_unit_test_setup(test_get_leaves_nothing, setup),

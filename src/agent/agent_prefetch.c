@@ -7,7 +7,7 @@
 #include "install/install_state.h"
 
 struct questions {
-    struct secret_question list[SECRETS_AHEAD];
+    struct secret_question list[SECRETS_PREFETCH];
     size_t count;
 };
 
@@ -16,7 +16,7 @@ static void add(struct questions *questions, const struct config_set *set, size_
 {
     size_t i;
 
-    for (i = first; i < set->secret_count && questions->count < SECRETS_AHEAD; i++)
+    for (i = first; i < set->secret_count && questions->count < SECRETS_PREFETCH; i++)
         questions->list[questions->count++] = (struct secret_question){set->secrets[i], describes};
 }
 
@@ -32,7 +32,7 @@ static bool is_news(const struct config_set *set, const struct agent_set *record
     size_t i;
 
     for (i = 0; i < set->secret_count; i++) {
-        secretsmanager_foresee(manager, set->secrets[i], id);
+        secretsmanager_prefetched_id(manager, set->secrets[i], id);
         if (!id[0])
             return false;
         news = news || strcmp(id, facts->version_ids[i]) != 0;
@@ -56,8 +56,8 @@ static void add_first(struct questions *questions, const struct delivery *delive
             (delivery->config->wave_count > 0 || !is_news(set, record, &target, &facts, manager)));
 }
 
-void ask_ahead(const struct delivery *delivery, struct secretsmanager *manager, size_t i,
-               bool describes)
+void prefetch(const struct delivery *delivery, struct secretsmanager *manager, size_t i,
+              bool describes)
 {
     const struct agent_set *records = delivery->agent->sets;
     const size_t count = delivery->config->set_count;
@@ -65,11 +65,11 @@ void ask_ahead(const struct delivery *delivery, struct secretsmanager *manager, 
     struct questions questions = {.count = 0};
 
     add(&questions, delivery->set, i, describes);
-    if (!secretsmanager_may_ahead(manager, questions.list))
+    if (!secretsmanager_may_prefetch(manager, questions.list))
         return;
-    while (++set < count && questions.count < SECRETS_AHEAD)
+    while (++set < count && questions.count < SECRETS_PREFETCH)
         if (records[set].open)
             add_first(&questions, delivery, set, manager);
     if (questions.count > 1)
-        secretsmanager_ahead(manager, questions.list, questions.count);
+        secretsmanager_prefetch(manager, questions.list, questions.count);
 }
