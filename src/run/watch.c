@@ -77,7 +77,8 @@ static void begin_behind(struct watch *watch, size_t set, const struct probe *pr
 
     while (i < watch->endpoints && probes[(first + i) % watch->endpoints].verdict != PROBE_UNASKED)
         i++;
-    watch->first[set] = (first + i) % watch->endpoints;
+    if (watch->endpoints > 0)
+        watch->first[set] = (first + i) % watch->endpoints;
 }
 
 /* Which probe of an endpoint is a full handshake. */
