@@ -193,8 +193,10 @@ int __wrap_secretsmanager_describe(struct secretsmanager *manager, const char *n
     (void)manager;
     secret->describes++;
     result = answer(name, secret->describe, version, err);
-    if (result == 0 && secret->describe_denied)
+    if (result == 0 && secret->describe_denied) {
         version->id[0] = '\0';
+        (void)err_set(err, ERR_AWS_DENIED, name, "no right to describe it");
+    }
     return result < 0 ? result : secret->describe_denied;
 }
 
