@@ -366,7 +366,7 @@ static void make_room(struct client *client, size_t asked, bool short_of_memory)
     for (place = &client->prefetched; *place; place = &(*place)->next)
         came += (*place)->batch == client->batches;
     if (short_of_memory && came < asked)
-        client->fits = came > 1 ? came : 1;
+        client->fits = came > asked / 2 ? came : (asked + 1) / 2;
     if (client->at_once > client->fits)
         client->at_once = client->fits;
 }
