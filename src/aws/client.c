@@ -41,8 +41,8 @@ enum {
 struct prefetched {
     struct prefetched *next;
     const char *target;
-    struct http_response response; /* without a body where it was too large */
-    unsigned batch; /* that it came in; 0: it was too large, and has to be asked for */
+    struct http_response response; /* without a body where there was no room */
+    unsigned batch;                /* that it came in; 0: no room; to be asked for in its turn */
     char region[REGION_MAX];
     char object[]; /* these three tell the call */
 };
@@ -257,18 +257,24 @@ static int try_once(const struct client *client, const struct client_call *call,
     return came ? 0 : post(&request, response, 1, err);
 }
 
-/* Where no answer came, that tells something of memory, of the region or of AWS. */
+/* Keeps of an answer that it has to be asked for in its turn. */
+static void spoil(struct prefetched *prefetched)
+{
+    http_response_free(&prefetched->response);
+    prefetched->response.status = 0;
+    prefetched->batch = 0;
+}
+
+/* Where no answer came, that tells something of the region. */
 static void note_missing(struct client *client, const struct client_call *call,
                          enum http_result result)
 {
-    if (result == HTTP_NO_MEMORY)
-        return;
     client->at_once -= client->at_once / 2;
     if (result != HTTP_ANSWERED)
         memcpy(client->mute, call->endpoint->region, sizeof client->mute);
 }
 
-/* Keeps an answer, if one came; of one that was too large, that it was. */
+/* Keeps an answer, if one came; of one that there was no room for, that. */
 static void keep_prefetched(struct client *client, const struct client_call *call,
                             struct http_response *response)
 {
@@ -276,23 +282,23 @@ static void keep_prefetched(struct client *client, const struct client_call *cal
     const bool came = response->result == HTTP_ANSWERED && response->status;
     struct prefetched *prefetched = NULL;
 
-    if (came || response->result == HTTP_TOO_LARGE)
+    if (came || response->result == HTTP_TOO_LARGE || response->result == HTTP_NO_MEMORY)
         prefetched = arena_alloc(sizeof *prefetched + size, ARENA_WORK);
     else
         note_missing(client, call, response->result);
-    if (!prefetched || !came) {
+    if (!prefetched) {
         http_response_free(response);
-        response->status = 0;
-    }
-    if (!prefetched)
         return;
+    }
     prefetched->next = client->prefetched;
     prefetched->target = call->target;
     prefetched->response = *response;
-    prefetched->batch = came ? client->batches : 0;
+    prefetched->batch = client->batches;
     memcpy(prefetched->region, call->endpoint->region, sizeof prefetched->region);
     memcpy(prefetched->object, call->object, size);
     client->prefetched = prefetched;
+    if (!came)
+        spoil(prefetched);
 }
 
 const struct http_response *client_prefetched(const struct client *client,
@@ -353,18 +359,16 @@ static size_t room_for(const struct client *client, size_t count)
  */
 static void make_room(struct client *client, size_t asked, bool short_of_memory)
 {
-    struct prefetched **place = &client->prefetched;
+    struct prefetched *prefetched;
     size_t came = 0;
 
-    while (*place && !arena_has_room(ROOM_REST)) {
+    for (prefetched = client->prefetched; prefetched && !arena_has_room(ROOM_REST);
+         prefetched = prefetched->next) {
         short_of_memory = true;
-        if ((*place)->batch)
-            drop_one(place);
-        else
-            place = &(*place)->next;
+        spoil(prefetched);
     }
-    for (place = &client->prefetched; *place; place = &(*place)->next)
-        came += (*place)->batch == client->batches;
+    for (prefetched = client->prefetched; prefetched; prefetched = prefetched->next)
+        came += prefetched->batch == client->batches;
     if (short_of_memory && came < asked)
         client->fits = came > asked / 2 ? came : (asked + 1) / 2;
     if (client->at_once > client->fits)
