@@ -187,7 +187,7 @@ $(addprefix $(TESTS)/unit/test_,credentials retry secretsmanager sts): \
 # What is asked by others is a list, and time passes by sleeps alone.
 CLOCK := clock_ms clock_left clock_share clock_sleep
 $(TESTS)/unit/test_agent $(TESTS)/unit/test_agent_back: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK) clock_wall profiles_load roots_load \
-    roots_profile anchors_free $(addprefix secretsmanager_,new free renew describe get may_prefetch) rehearse enclave_accepts)
+    roots_profile anchors_free $(addprefix secretsmanager_,new free renew describe get drop_mixed may_prefetch) rehearse enclave_accepts)
 $(TESTS)/unit/test_attestation: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK) $(addprefix attest_,form_read document_read genuine image peer age echoes))
 $(TESTS)/unit/test_probe: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK) http_new http_run http_free attestation_judge)
 $(TESTS)/unit/test_rehearse: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK) probe_endpoints installed_identity random_below pins_write calloc free)

@@ -111,6 +111,7 @@ static int fetch(struct delivery *delivery, struct secretsmanager *manager, stru
     size_t i;
     int result = 0;
 
+    secretsmanager_drop_mixed(manager, delivery->set->secrets, delivery->set->secret_count);
     for (i = 0; i < delivery->set->secret_count && result == 0; i++) {
         const char *name = delivery->set->secrets[i];
         struct secret secret = {.version.id = ""};

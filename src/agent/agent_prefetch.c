@@ -11,11 +11,14 @@ struct questions {
     size_t count;
 };
 
+/* A set whose secrets do not all fit is left for later: they are to be of one moment. */
 static void add(struct questions *questions, const struct config_set *set, size_t first,
                 bool describes)
 {
     size_t i;
 
+    if (questions->count > 0 && questions->count + set->secret_count > SECRETS_PREFETCH)
+        return;
     for (i = first; i < set->secret_count && questions->count < SECRETS_PREFETCH; i++)
         questions->list[questions->count++] = (struct secret_question){set->secrets[i], describes};
 }

@@ -22,6 +22,7 @@ struct aws {
     int64_t deadline;   /* on clock_ms(): nothing goes on beyond it */
     const struct profiles *profiles; /* the SDKs' shared files; NULL: none */
     bool once;                       /* nothing is asked twice */
+    bool offline;                    /* a region that only the network can tell is missing */
     char *found; /* ERR_REASON_MAX bytes, for which source of credentials it was, and why those
                     before it gave none; NULL */
     struct aws_kept *kept; /* from one conversation to the next; NULL: nothing */

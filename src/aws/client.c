@@ -13,6 +13,7 @@
 #include "aws/profile.h"
 #include "aws/proxy.h"
 #include "aws/retry.h"
+#include "aws/shortage.h"
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/decimal.h"
@@ -40,7 +41,8 @@ enum {
 struct prefetched {
     struct prefetched *next;
     const char *target;
-    struct http_response response;
+    struct http_response response; /* without a body where there was no room */
+    unsigned batch;                /* that it came in; 0: no room; to be asked for in its turn */
     char region[REGION_MAX];
     char object[]; /* these three tell the call */
 };
@@ -49,7 +51,10 @@ struct client {
     const struct aws *aws;
     struct http *http;
     struct prefetched *prefetched;
-    size_t at_once;                  /* calls side by side */
+    unsigned batches;                /* so many */
+    size_t at_once;                  /* calls side by side, */
+    size_t fits;                     /* and how many answers there is memory for */
+    char mute[REGION_MAX];           /* the region that did not answer last */
     size_t connections;              /* that were needed so far */
     struct credentials *credentials; /* NULL before the first request */
     struct proxy proxy;
@@ -101,7 +106,7 @@ struct client *client_new(const struct aws *aws, struct err *err)
         return NULL;
     }
     client->aws = aws;
-    client->at_once = CLIENT_PREFETCH;
+    client->at_once = client->fits = CLIENT_PREFETCH;
     client->connections = 1;
     client->clock.skew_s = aws->kept ? aws->kept->skew_s : 0;
     if (check_switches(aws, err) == 0 && client_attempts(aws, &client->max_attempts, err) == 0 &&
@@ -141,16 +146,20 @@ static void keep_credentials(struct client *client)
     client->credentials = NULL;
 }
 
+static void drop_one(struct prefetched **place)
+{
+    struct prefetched *prefetched = *place;
+
+    *place = prefetched->next;
+    http_response_free(&prefetched->response);
+    arena_free(prefetched);
+}
+
 /* From a place in the list on. */
 static void drop_prefetched(struct prefetched **place)
 {
-    struct prefetched *prefetched;
-
-    while ((prefetched = *place)) {
-        *place = prefetched->next;
-        http_response_free(&prefetched->response);
-        arena_free(prefetched);
-    }
+    while (*place)
+        drop_one(place);
 }
 
 void client_free(struct client *client)
@@ -236,36 +245,60 @@ static int try_once(const struct client *client, const struct client_call *call,
                     struct http_response *response, struct err *err)
 {
     const struct post request = request_of(client, call);
-    struct prefetched **place = find_prefetched(client, call), *prefetched = *place;
+    struct prefetched **place = find_prefetched(client, call);
+    const bool came = *place && (*place)->batch;
 
-    if (!prefetched)
-        return post(&request, response, 1, err);
-    *response = prefetched->response;
-    *place = prefetched->next;
-    arena_free(prefetched);
-    return 0;
+    if (came) {
+        *response = (*place)->response;
+        (*place)->response.body = (struct buf){.tag = ARENA_DOCUMENT};
+    }
+    if (*place)
+        drop_one(place);
+    return came ? 0 : post(&request, response, 1, err);
 }
 
-/* Keeps an answer, if one came. */
+/* Keeps of an answer that it has to be asked for in its turn. */
+static void spoil(struct prefetched *prefetched)
+{
+    http_response_free(&prefetched->response);
+    prefetched->response.status = 0;
+    prefetched->batch = 0;
+}
+
+/* Where no answer came, that tells something of the region. */
+static void note_missing(struct client *client, const struct client_call *call,
+                         enum http_result result)
+{
+    client->at_once -= client->at_once / 2;
+    if (result != HTTP_ANSWERED)
+        memcpy(client->mute, call->endpoint->region, sizeof client->mute);
+}
+
+/* Keeps an answer, if one came; of one that there was no room for, that. */
 static void keep_prefetched(struct client *client, const struct client_call *call,
                             struct http_response *response)
 {
     const size_t size = strlen(call->object) + 1;
     const bool came = response->result == HTTP_ANSWERED && response->status;
-    struct prefetched *prefetched =
-        came ? arena_alloc(sizeof *prefetched + size, ARENA_WORK) : NULL;
+    struct prefetched *prefetched = NULL;
 
+    if (came || response->result == HTTP_TOO_LARGE || response->result == HTTP_NO_MEMORY)
+        prefetched = arena_alloc(sizeof *prefetched + size, ARENA_WORK);
+    else
+        note_missing(client, call, response->result);
     if (!prefetched) {
         http_response_free(response);
-        client->at_once -= client->at_once / 2;
         return;
     }
     prefetched->next = client->prefetched;
     prefetched->target = call->target;
     prefetched->response = *response;
+    prefetched->batch = client->batches;
     memcpy(prefetched->region, call->endpoint->region, sizeof prefetched->region);
     memcpy(prefetched->object, call->object, size);
     client->prefetched = prefetched;
+    if (!came)
+        spoil(prefetched);
 }
 
 const struct http_response *client_prefetched(const struct client *client,
@@ -274,6 +307,21 @@ const struct http_response *client_prefetched(const struct client *client,
     struct prefetched *prefetched = *find_prefetched(client, call);
 
     return prefetched ? &prefetched->response : NULL;
+}
+
+unsigned client_batch(const struct client *client, const struct client_call *call)
+{
+    const struct prefetched *prefetched = *find_prefetched(client, call);
+
+    return prefetched ? prefetched->batch : 0;
+}
+
+void client_drop(struct client *client, const struct client_call *call)
+{
+    struct prefetched **place = find_prefetched(client, call);
+
+    if (*place && (*place)->batch)
+        drop_one(place);
 }
 
 bool client_may_prefetch(const struct client *client)
@@ -305,6 +353,36 @@ static size_t room_for(const struct client *client, size_t count)
     return count;
 }
 
+/*
+ * Where memory was short, or is too short for all that comes of the answers, those to what is
+ * farthest ahead go, and fewer are asked for from now on.
+ */
+static void make_room(struct client *client, size_t asked, bool short_of_memory)
+{
+    struct prefetched *prefetched;
+    size_t came = 0;
+
+    for (prefetched = client->prefetched; prefetched && !arena_has_room(ROOM_REST);
+         prefetched = prefetched->next) {
+        short_of_memory = true;
+        spoil(prefetched);
+    }
+    for (prefetched = client->prefetched; prefetched; prefetched = prefetched->next)
+        came += prefetched->batch == client->batches;
+    if (short_of_memory && came < asked)
+        client->fits = came > asked / 2 ? came : (asked + 1) / 2;
+    if (client->at_once > client->fits)
+        client->at_once = client->fits;
+}
+
+/* Whether a call is left out: its answer waits, or its region is silent and its turn has not come.
+ */
+static bool is_left_out(const struct client *client, const struct client_call *call, bool has_turn)
+{
+    return *find_prefetched(client, call) ||
+           (!has_turn && strcmp(call->endpoint->region, client->mute) == 0);
+}
+
 struct batch {
     const struct client_call *calls[CLIENT_PREFETCH];
     struct post posts[CLIENT_PREFETCH];
@@ -315,26 +393,28 @@ void client_prefetch(struct client *client, const struct client_call *calls, siz
 {
     struct batch *batch = arena_alloc(sizeof *batch, ARENA_WORK);
     struct err ignored; /* each is asked for again */
-    size_t i, asked = 0;
+    size_t i, before, asked = 0;
 
     forget_old(client);
     for (i = 0; batch && i < count && asked < client->at_once; i++) {
-        if (*find_prefetched(client, &calls[i]))
+        if (is_left_out(client, &calls[i], i == 0))
             continue;
         batch->calls[asked] = &calls[i];
         batch->posts[asked] = request_of(client, &calls[i]);
-        batch->posts[asked++].answer_max = KEPT_ANSWER_MAX;
+        batch->posts[asked].answer_max = KEPT_ANSWER_MAX;
+        batch->posts[asked++].spare = true;
     }
     asked = room_for(client, asked);
     if (asked > 1) {
         log_event(LOG_LEVEL_INFO, "side_by_side", log_n("requests", (int64_t)asked));
+        client->batches++;
+        before = shortage_look();
         (void)post(batch->posts, batch->responses, asked, &ignored);
         for (i = 0; i < asked; i++)
             keep_prefetched(client, batch->calls[i], &batch->responses[i]);
         if (asked > client->connections)
             client->connections = asked;
-        if (!arena_has_room(ROOM_REST)) /* they are larger than most */
-            drop_prefetched(&client->prefetched);
+        make_room(client, asked, shortage_look() != before);
     }
     arena_free(batch);
 }
@@ -426,7 +506,9 @@ static int perform(struct client *client, const struct client_call *call,
             return -1;
         if (response->result == HTTP_ANSWERED && response->status == 200) {
             retry_succeeded(&retry);
-            client->at_once += client->at_once < CLIENT_PREFETCH;
+            client->at_once += client->at_once < client->fits;
+            if (strcmp(call->endpoint->region, client->mute) == 0)
+                client->mute[0] = '\0';
             note_clock(client, response->date);
             return 0;
         }

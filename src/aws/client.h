@@ -48,8 +48,10 @@ struct client_refusal {
 /*
  * Asks for what client_perform() is going to be asked for, CLIENT_PREFETCH at most, side by side,
  * and keeps AWS's answers: each is the first try of that call then. One that does not come is
- * nothing. Half as many are asked after each that AWS throttles or does not answer, and one more
- * after each success; none before AWS has taken the credentials.
+ * nothing, and one that there is no room for is not asked for ahead again. Half as many are asked
+ * after each that AWS throttles or does not answer, and one more after each success, but no more
+ * than there was memory for; none before AWS has taken the credentials. The first one's turn has
+ * come: others are left out where their region did not answer last.
  */
 #define CLIENT_PREFETCH 8
 void client_prefetch(struct client *client, const struct client_call *calls, size_t count);
@@ -60,6 +62,10 @@ bool client_may_prefetch(const struct client *client);
 /* The answer that waits for a call, NULL: none. The client's, until its next call. */
 const struct http_response *client_prefetched(const struct client *client,
                                               const struct client_call *call);
+
+/* Which client_prefetch() it came by, 0: none waits. client_drop() drops it then. */
+unsigned client_batch(const struct client *client, const struct client_call *call);
+void client_drop(struct client *client, const struct client_call *call);
 
 /*
  * Tries until AWS answers with 200 (0: the response's body is the caller's), or refuses for good or

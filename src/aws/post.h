@@ -2,6 +2,7 @@
 #ifndef AWS_POST_H
 #define AWS_POST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,7 @@ struct post {
     int64_t skew_s;                        /* of AWS's clock */
     struct bytes body;
     size_t answer_max;
+    bool spare;         /* not asked again for want of memory */
     const char *object; /* what is asked for, of errors */
 };
 

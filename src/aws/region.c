@@ -88,6 +88,8 @@ static int ask_imds(const struct aws *aws, const char *secret_id, char out[REGIO
         (void)snprintf(out, REGION_MAX, "%s", aws->instance_region);
         return 0;
     }
+    if (aws->offline)
+        return err_set(err, ERR_REGION_MISSING, secret_id, "instance metadata is not asked now");
     if (read_imds(aws, out, &why) == 0) {
         if (aws->instance_region)
             (void)snprintf(aws->instance_region, REGION_MAX, "%s", out);

@@ -276,10 +276,12 @@ static bool is_denied(const struct err *err)
            err->code == ERR_KMS_DENIED;
 }
 
-/* Finds out which region is asked for a secret. */
-static int turn_to(struct secretsmanager *manager, const char *secret_id, struct err *err)
+/* Finds out which region is asked for a secret; offline: without the network. */
+static int turn_to(struct secretsmanager *manager, const char *secret_id, bool offline,
+                   struct err *err)
 {
     manager->aws = *manager->whole;
+    manager->aws.offline = offline;
     if (region_resolve(&manager->aws, secret_id, manager->own, err) < 0)
         return -1;
     if (strcmp(manager->down, manager->own) != 0)
@@ -293,7 +295,7 @@ static int turn_to(struct secretsmanager *manager, const char *secret_id, struct
 static int ask_aws(struct secretsmanager *manager, struct question *question, struct err *err)
 {
     manager->replica.code = ERR_NONE;
-    if (turn_to(manager, question->secret_id, err) < 0)
+    if (turn_to(manager, question->secret_id, false, err) < 0)
         return -1;
     if (ask_regions(manager, question, err) == 0)
         return 0;
@@ -368,26 +370,31 @@ static const struct operation *operation_of(const struct secret_question *questi
     return question->describes ? &describe_secret : &get_secret_value;
 }
 
-/* Makes the calls ready for the regions that they are for; how many. */
+/*
+ * Makes the calls ready for the regions that they are for, but those whose region is not known yet;
+ * how many.
+ */
 static size_t prepare_all(struct secretsmanager *manager, struct prepared *prepared,
                           struct client_call *calls, const struct secret_question *questions,
                           size_t count)
 {
     const size_t fallback = manager->fallback;
     struct err ignored; /* who is asked in its turn says it */
-    size_t i;
+    size_t i, made = 0;
 
     for (i = 0; i < count; i++) {
         const struct operation *operation = operation_of(&questions[i]);
 
         manager->fallback = fallback;
-        if (turn_to(manager, questions[i].secret_id, &ignored) < 0 ||
-            prepare(&prepared[i], manager, operation, questions[i].secret_id, &ignored) < 0)
+        if (turn_to(manager, questions[i].secret_id, true, &ignored) < 0)
+            continue;
+        if (prepare(&prepared[made], manager, operation, questions[i].secret_id, &ignored) < 0)
             break;
-        calls[i] = call_of(&prepared[i], operation);
+        calls[made] = call_of(&prepared[made], operation);
+        made++;
     }
     manager->fallback = fallback;
-    return i;
+    return made;
 }
 
 /* The answer that waits for a question, NULL: none. */
@@ -408,6 +415,36 @@ bool secretsmanager_may_prefetch(struct secretsmanager *manager,
                                  const struct secret_question *question)
 {
     return client_may_prefetch(manager->client) && !prefetched(manager, question);
+}
+
+/* By which prefetch a value came that waits, 0: none does; then it is dropped, if it is to. */
+static unsigned batch_of(struct secretsmanager *manager, const char *secret_id, bool drop)
+{
+    const struct secret_question question = {secret_id, false};
+    struct prepared prepared = {.id = ""};
+    struct client_call call;
+    unsigned batch = 0;
+
+    if (prepare_all(manager, &prepared, &call, &question, 1) == 1) {
+        batch = client_batch(manager->client, &call);
+        if (drop)
+            client_drop(manager->client, &call);
+    }
+    buf_free(&prepared.body);
+    return batch;
+}
+
+void secretsmanager_drop_mixed(struct secretsmanager *manager, const char *const *secret_ids,
+                               size_t count)
+{
+    const unsigned first = batch_of(manager, secret_ids[0], false);
+    bool mixed = false;
+    size_t i;
+
+    for (i = 1; i < count && !mixed; i++)
+        mixed = batch_of(manager, secret_ids[i], false) != first;
+    for (i = 0; i < count && mixed; i++)
+        (void)batch_of(manager, secret_ids[i], true);
 }
 
 void secretsmanager_prefetched_id(struct secretsmanager *manager, const char *secret_id,

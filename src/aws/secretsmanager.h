@@ -91,6 +91,10 @@ void secretsmanager_prefetch(struct secretsmanager *manager,
 bool secretsmanager_may_prefetch(struct secretsmanager *manager,
                                  const struct secret_question *question);
 
+/* Drops the values of a set that wait, unless all do and were asked for at once. */
+void secretsmanager_drop_mixed(struct secretsmanager *manager, const char *const *secret_ids,
+                               size_t count);
+
 /* The id in a description that waits for its question, "": none does, or it is a replica's. */
 void secretsmanager_prefetched_id(struct secretsmanager *manager, const char *secret_id,
                                   char id[SECRET_VERSION_MAX]);

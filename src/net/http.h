@@ -35,6 +35,7 @@ struct http_request {
     const struct tls_policy *tls;   /* required for https:// */
     const struct http_proxy *proxy; /* NULL: none */
     struct tls_cache *sessions;     /* resumed from, and kept in; NULL: all handshakes are full */
+    bool spare;                     /* not asked again for want of memory */
     bool renew;                     /* this handshake is full; what it makes is kept there */
     const char *connect_to; /* "address:port" to connect to instead of the URL's host, or NULL */
     bool (*address_allowed)(const struct sockaddr *address); /* asked with the address about to be

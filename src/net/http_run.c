@@ -163,7 +163,10 @@ static struct exchange *take_request(struct http *http, const struct http_batch 
     return NULL;
 }
 
-/* Fewer places from now on, where memory does not suffice for those in flight. */
+/*
+ * Fewer places from now on, where memory does not suffice for those in flight; whether this one is
+ * asked again.
+ */
 static bool yield_memory(struct http *http, const struct exchange *exchange)
 {
     size_t others;
@@ -176,7 +179,7 @@ static bool yield_memory(struct http *http, const struct exchange *exchange)
         http->places.most = others > 0 ? others : 1;
     if (http->places.count > http->places.most)
         http->places.count = http->places.most;
-    return true;
+    return !exchange->request.spare;
 }
 
 /* Fewer in flight from now on, where descriptors or threads do not suffice, and others have some.

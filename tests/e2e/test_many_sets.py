@@ -79,6 +79,19 @@ def test_sets_of_several_secrets(agent, secrets, pair, authority):
     assert len(result.all("installed")) == 5
 
 
+def test_a_set_is_asked_for_at_once(agent, secrets, pair, authority, good):
+    """Its secrets are of one moment: where some would have to wait, all of them do."""
+    parts = [{"client_cert": pair.cert}, {"client_key": pair.key}, {"ca_cert": authority.pem}]
+    first = secrets.put(good)
+    arns = [secrets.put(json.dumps(part)) for _ in range(3) for part in parts]
+    secrets.rounds = [1, 6, 3]
+    named = [f"s{1 + number // 3:03}={arn}" for number, arn in enumerate(arns)]
+    result = agent.fetch([f"s000={first}", *named], deadline=DEADLINE)
+    assert result.status == 0 and not secrets.late
+    assert secrets.count("GetSecretValue") == dict.fromkeys([first, *arns], 1)
+    assert len(result.all("installed")) == 4
+
+
 def test_descriptions_too(agent, secrets, good):
     """What is installed already is described, side by side, and no value is asked for."""
     arns = [secrets.put(good) for _ in range(16)]

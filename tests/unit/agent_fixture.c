@@ -140,6 +140,17 @@ void __wrap_secretsmanager_free(struct secretsmanager *manager)
     (void)manager;
 }
 
+/* Nothing waits. */
+void __wrap_secretsmanager_drop_mixed(struct secretsmanager *manager, const char *const *secret_ids,
+                                      size_t count);
+void __wrap_secretsmanager_drop_mixed(struct secretsmanager *manager, const char *const *secret_ids,
+                                      size_t count)
+{
+    (void)secret_ids;
+    (void)count;
+    assert_ptr_equal(manager, &handle[1]);
+}
+
 /* One question at a time. */
 bool __wrap_secretsmanager_may_prefetch(struct secretsmanager *manager,
                                         const struct secret_question *question);

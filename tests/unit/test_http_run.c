@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -117,6 +118,62 @@ static void an_answer_that_ends_early_is_none(void **state)
         assert_int_equal(response.result, rows[i].result);
         assert_true(response.cause[0] != '\0');
         http_response_free(&response);
+    }
+}
+
+static void **taken; /* each block holds the next one's address */
+
+/* Takes all of the arena but that much. */
+static void leave_free(size_t size)
+{
+    void *kept = arena_alloc(size, ARENA_WORK), **block;
+    size_t step;
+
+    assert_non_null(kept);
+    for (step = 1024 * 1024; step >= 1024; step /= 2)
+        while ((block = arena_alloc(step, ARENA_WORK))) {
+            *block = taken;
+            taken = block;
+        }
+    arena_free(kept);
+}
+
+static void give_back(void)
+{
+    void **block;
+
+    while ((block = taken)) {
+        taken = *block;
+        arena_free(block);
+    }
+}
+
+/* A spare request is made once where memory is short; others are made again, in vain here. */
+static void memory_is_short(void **state)
+{
+    enum { FREE = 512 * 1024, LARGE = 1024 * 1024, LAUNCHES_MAX = 8 };
+    static char reply[LARGE];
+    struct http_response response;
+    struct fake_server *server;
+    int len;
+
+    (void)state;
+    (void)signal(SIGPIPE, SIG_IGN); /* the server's */
+    len = snprintf(reply, sizeof reply, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", LARGE);
+    memset(reply + len, 'x', sizeof reply - (size_t)len - 1);
+    for (int i = 0; i < 2; i++) {
+        struct http_request request;
+
+        server = fake_server_repeat(reply);
+        request = request_to(fake_server_url(server));
+        request.body_max = 2 * LARGE;
+        request.spare = i == 0;
+        leave_free(FREE);
+        perform(&request, &response);
+        give_back();
+        assert_int_equal(response.result, HTTP_TOO_LARGE);
+        http_response_free(&response);
+        assert_int_equal(fake_server_stop(server), request.spare ? 1 : LAUNCHES_MAX);
     }
 }
 
@@ -455,6 +512,7 @@ int main(void)
         cmocka_unit_test(an_answer_comes_whole),
         cmocka_unit_test(an_answer_that_is_too_large_is_none),
         cmocka_unit_test(an_answer_that_ends_early_is_none),
+        cmocka_unit_test(memory_is_short),
         cmocka_unit_test(what_is_asked_is_sent),
         cmocka_unit_test(a_header_that_holds_another_is_not_sent),
         cmocka_unit_test(where_nobody_listens),
