@@ -212,6 +212,14 @@ def test_all_who_are_told(host):
     assert subprocess.run(["kill", "-0", str(pid)], check=False).returncode == 0
 
 
+def test_a_filter_that_refuses_to_tell_rights(host):
+    """As an older container runtime's does, with EPERM: that is nothing about a file."""
+    hook(b"#!/bin/sh\n")(host)
+    host.words.append(f"--metrics-file={host.tmp}/metrics")
+    host.prefix = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=faccessat2:error=EPERM", "--"]
+    told(host.examine(), [])
+
+
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_a_neighbours_command_line_is_only_text(host, form):
     """What he calls himself, and at what length, does nothing to root's terminal, and hides nothing."""
