@@ -146,8 +146,20 @@ static bool next(void *user, struct http_request *http, void *note)
     question->attest =
         (struct probe_attest){.request = request, .index = index, .probe = &batch->probes[index]};
     ask_endpoint(request, &request->endpoints[index], question, http);
+    if (request->memory && request->memory->endpoints[index].full_only)
+        http->sessions = NULL;
     http->renew = request->memory && request->memory->endpoints[index].renew;
     return true;
+}
+
+/* It is to be asked once more, and what the last answer said counts no more. */
+static void ask_again(struct batch *batch, struct probe *probe)
+{
+    probe->verdict = PROBE_UNASKED;
+    probe->reason[0] = '\0';
+    probe->handshake = NULL;
+    probe->resumed = false;
+    batch->again = true;
 }
 
 /*
@@ -164,11 +176,8 @@ static bool is_to_be_confirmed(const struct probe_request *request,
     }
     if (++probe->closes == PROBE_CLOSES)
         return false;
-    if (clock_left(request->deadline) > PAUSE_MS) {
-        probe->verdict = PROBE_UNASKED;
-        probe->reason[0] = '\0';
+    if (clock_left(request->deadline) > PAUSE_MS)
         return true;
-    }
     probe->verdict = PROBE_UNREACHABLE;
     http_reason(response, probe->reason, sizeof probe->reason);
     return false;
@@ -213,17 +222,14 @@ static void done(void *user, struct http_response *response, void *note)
     }
     probe_judge(request->config, response, probe);
     if (probe->resumed && (probe->verdict == PROBE_REFUSED || probe->verdict == PROBE_DOUBTED)) {
-        probe->verdict = PROBE_UNASKED; /* the session is forgotten */
-        batch->again = true;
+        if (request->memory)
+            request->memory->endpoints[attest->index].full_only = true;
+        ask_again(batch, probe); /* the session is forgotten */
         return;
     }
-    if (is_to_be_confirmed(request, response, probe)) {
-        batch->again = true;
-        return;
-    }
-    if (probe_attest_take(attest, response, &attestation)) {
-        probe->verdict = PROBE_UNASKED;
-        batch->again = true;
+    if (is_to_be_confirmed(request, response, probe) ||
+        probe_attest_take(attest, response, &attestation)) {
+        ask_again(batch, probe);
         return;
     }
     report(request, attest->index, response, probe);

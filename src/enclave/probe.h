@@ -61,7 +61,8 @@ struct probe {
         first_byte_ms; /* each stage by itself; -1 where it was not reached */
     char reason[512];  /* a sentence, unless accepted with all that was asked for */
     struct probe_attested attested;
-    bool attest_refused; /* by an answer that may be about the identity: the health path tells */
+    bool attest_refused; /* no attestation came: the health path tells what that is about */
+    int attest_status;   /* what was answered instead, where that was no refusal; 0: it was one */
     enum verify_status verify; /* why it is untrusted */
     enum err_code cause;       /* why it is silent or unreachable; ERR_NONE: no more is known */
 };

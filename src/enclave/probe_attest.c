@@ -48,10 +48,11 @@ static void judge_answer(const struct probe_attest *attest, const struct http_re
         if (response->tls.has_exporter)
             channel.exporter = bytes_of(response->tls.exporter, sizeof response->tls.exporter);
     }
-    if (!attest->asked)
+    if (!attest->asked && attest->probe->attest_status == 0)
         (void)err_set(&out->err, ERR_ATTEST_MISSING, NULL, "it refuses to be asked for it");
-    else if (response->status != HTTP_OK)
-        (void)err_set(&out->err, ERR_ATTEST_MISSING, NULL, "it answered HTTP %d", response->status);
+    else if (!attest->asked || response->status != HTTP_OK)
+        (void)err_set(&out->err, ERR_ATTEST_MISSING, NULL, "it answered HTTP %d",
+                      attest->asked ? response->status : attest->probe->attest_status);
     else if (response->result != HTTP_ANSWERED)
         (void)err_set(&out->err, ERR_ATTEST_MALFORMED, NULL, "the answer is %s",
                       response->result == HTTP_TOO_LARGE ? "too long" : "not whole");
@@ -104,6 +105,16 @@ static void say(const struct probe_attest *attest, const char *why)
         probe->verdict = PROBE_UNATTESTED;
 }
 
+/* Whether the health path has to tell: the answer is no attestation, and may be anybody's. */
+static bool is_open(const struct probe_attest *attest, const struct http_response *response)
+{
+    const enum probe_verdict verdict = attest->probe->verdict;
+
+    return attest->asked &&
+           (verdict == PROBE_DOUBTED || (verdict == PROBE_ACCEPTED && response->status != HTTP_OK &&
+                                         !attest->request->attests));
+}
+
 bool probe_attest_take(struct probe_attest *attest, const struct http_response *response,
                        struct attestation *out)
 {
@@ -111,9 +122,10 @@ bool probe_attest_take(struct probe_attest *attest, const struct http_response *
 
     if (!probe_attest_wanted(attest->request))
         return false;
-    if (attest->asked && probe->verdict == PROBE_DOUBTED) {
+    if (is_open(attest, response)) {
         memcpy(probe->attested.key, attest->key, sizeof attest->key);
         probe->attest_refused = true;
+        probe->attest_status = probe->verdict == PROBE_ACCEPTED ? response->status : 0;
         probe->closes = 0;
         return true;
     }

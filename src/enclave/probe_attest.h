@@ -29,8 +29,8 @@ bool probe_attest_wanted(const struct probe_request *request);
 const char *probe_attest_path(struct probe_attest *attest, struct bytes leaf);
 
 /*
- * Judges the answer of one that accepted, and says so in probe. True: it refuses to be asked, and
- * the health path is to tell whether it accepts.
+ * Judges the answer of one that accepted, and says so in probe. True: no attestation came, and the
+ * health path is to tell whether it accepts.
  */
 bool probe_attest_take(struct probe_attest *attest, const struct http_response *response,
                        struct attestation *out);

@@ -19,6 +19,14 @@ void probe_memory_resume(struct probe_memory *memory, unsigned every, size_t mem
     }
 }
 
+void probe_memory_renew(struct probe_memory *memory)
+{
+    size_t i;
+
+    for (i = 0; i < memory->count; i++)
+        memory->endpoints[i].renew = true;
+}
+
 void probe_memory_sweep(struct probe_memory *memory)
 {
     if (memory->sessions)
@@ -32,12 +40,17 @@ void probe_memory_forget(struct probe_memory *memory)
         memset(memory->endpoints, 0, memory->count * sizeof *memory->endpoints);
 }
 
-static uint64_t hash_words(uint64_t hash, const char *text)
+static uint64_t hash_word(uint64_t hash, const char *word)
 {
-    for (; text && *text; text++)
+    return word ? hash_fnv(hash, word, strlen(word) + 1) : hash_fnv(hash, "", 1);
+}
+
+static uint64_t hash_without_numbers(uint64_t hash, const char *text)
+{
+    for (; *text; text++)
         if (*text < '0' || *text > '9')
             hash = hash_fnv(hash, text, 1);
-    return hash_fnv(hash, "", 1);
+    return hash;
 }
 
 /* Whether the server showed another key than before. */
@@ -56,30 +69,36 @@ static bool take_key(struct probe_known *known, const struct http_response *resp
 }
 
 /*
- * A resumed handshake that was accepted is never news: it shows no certificate and no group. The
- * reason of one that is accepted says what the attestation's word says, once at length.
+ * Of a resumed handshake that was accepted the status alone is news: it shows no certificate and no
+ * group. The reason of one that is accepted says what the attestation's word says, once at length.
  */
 bool probe_memory_take(struct probe_memory *memory, size_t endpoint,
                        const struct http_response *response, const struct probe *probe,
                        const char *attestation)
 {
-    const char *const words[] = {probe_verdict_name(probe->verdict), probe->cipher, probe->group,
+    const char *const words[] = {probe_verdict_name(probe->verdict),
+                                 probe->version,
+                                 probe->cipher,
+                                 probe->group,
                                  attestation,
-                                 probe->verdict == PROBE_ACCEPTED ? NULL : probe->reason};
+                                 probe->attested.other_root};
     struct probe_known *known = &memory->endpoints[endpoint];
-    uint64_t said = hash_fnv(HASH_FNV, &probe->status, sizeof probe->status);
-    bool changed, news;
+    const bool accepted = probe->verdict == PROBE_ACCEPTED;
+    bool changed, news = probe->status != known->status;
+    uint64_t said = HASH_FNV;
     size_t i;
 
-    if (probe->resumed && probe->verdict == PROBE_ACCEPTED)
-        return false;
+    known->status = probe->status;
+    if (probe->resumed && accepted)
+        return news;
     changed = take_key(known, response);
-    if (probe->version)
-        said = hash_fnv(said, probe->version, strlen(probe->version));
     for (i = 0; i < sizeof words / sizeof *words; i++)
-        said = hash_words(said, words[i]);
-    news = changed || said != known->said;
+        said = hash_word(said, words[i]);
+    if (!accepted)
+        said = hash_without_numbers(said, probe->reason);
+    news = news || changed || said != known->said;
     known->said = said;
-    known->renew = changed || probe->verdict != PROBE_ACCEPTED;
+    known->renew = changed || !accepted;
+    known->full_only = known->full_only && accepted;
     return news;
 }

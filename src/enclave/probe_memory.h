@@ -21,9 +21,11 @@ struct probe_memory {
 
 /* Of one endpoint; public. Zero-initialise it. */
 struct probe_known {
-    uint64_t said;                 /* what the last handshake came to; 0: there was none */
+    uint64_t said;                 /* what the last full handshake came to; 0: there was none */
+    int status;                    /* of HTTP, by the last one of all */
     uint8_t server_key[HASH_SIZE]; /* by the last full one: SHA-256 of its SPKI; zeros: none */
-    bool renew; /* after a failure, or with another key than before: the next one is full */
+    bool renew;     /* after a failure, or with another key than before: the next one is full */
+    bool full_only; /* it refuses who resumes and accepts who does not: all are full */
 };
 
 /*
@@ -31,6 +33,9 @@ struct probe_known {
  * none does, and none is kept. memories: how many share the room that there is.
  */
 void probe_memory_resume(struct probe_memory *memory, unsigned every, size_t memories);
+
+/* The next handshake with each endpoint is a full one. */
+void probe_memory_renew(struct probe_memory *memory);
 
 /* Forgets sessions whose time is over; or all, and what was said. */
 void probe_memory_sweep(struct probe_memory *memory);

@@ -147,7 +147,7 @@ static int ask_again(const struct probe_request *all, struct probe *probes, stru
     memcpy(before, probes, all->count * sizeof *before);
     for (i = 0; i < all->count; i++)
         if (says_nothing(probes[i].verdict))
-            probes[i].verdict = PROBE_UNASKED;
+            probes[i] = (struct probe){.verdict = PROBE_UNASKED};
     result = probe_endpoints(all, probes, err);
     for (i = 0; i < all->count; i++)
         if (probes[i].verdict == PROBE_UNASKED)

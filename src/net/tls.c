@@ -316,7 +316,7 @@ void tls_session_connected(struct tls_session *session)
                record->certificate_sent) {
         memcpy(session->cached.session, &parameters, sizeof parameters);
         session->cached.made_ms = clock_ms();
-        tls_peer_dates(session, clock_wall(), &session->cached);
+        tls_peer_dates(session, &session->cached);
     }
     wipe(&parameters, sizeof parameters);
     record->has_exporter = tls_session_export(session, "EXPORTER-Channel-Binding", bytes_of("", 0),
@@ -351,7 +351,7 @@ static void keep_ticket(struct tls_session *session)
         cached->not_after = session->taken.not_after;
     } else {
         cached->made_ms = clock_ms();
-        tls_peer_dates(session, clock_wall(), cached);
+        tls_peer_dates(session, cached);
     }
     if (clock_wall() + psk.lifetime_s < cached->not_after)
         cached->not_after = clock_wall() + psk.lifetime_s;

@@ -45,7 +45,8 @@ struct tls_session {
     struct tls_record record;
     br_ssl_engine_context *engine; /* NULL: not hooked */
     struct tls_peer peer;
-    struct cert leaf; /* views into peer.der */
+    struct cert leaf;    /* views into peer.der */
+    int64_t verified_at; /* by clock_wall(): when the server's chain was verified */
     br_x509_certificate own_chain[IDENTITY_CHAIN_MAX];
     int auth_type;            /* BR_AUTH_*: how our key signs */
     struct tls_cache *cache;  /* NULL: nothing is resumed or kept */
@@ -74,8 +75,8 @@ extern const br_ssl_watch_class tls_watch_class;
 
 /*
  * Sets not_before and not_after: between these each certificate, theirs, ours and the anchors, that
- * is valid now stays so, and thus the path in use.
+ * was valid when the chain was verified is so, and thus the path in use.
  */
-void tls_peer_dates(const struct tls_session *session, int64_t now, struct tls_cached *cached);
+void tls_peer_dates(const struct tls_session *session, struct tls_cached *cached);
 
 #endif

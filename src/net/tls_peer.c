@@ -113,6 +113,7 @@ static enum verify_status verify_peer(struct tls_session *session)
     };
     enum verify_status status;
 
+    session->verified_at = request.now;
     if (session->peer.too_large)
         return refuse(record, VERIFY_LIMIT, "the server sent more than 10 certificates, or 64 KiB");
     if (session->peer.count == 0)
@@ -188,8 +189,9 @@ static void narrow_by_chain(struct tls_cached *cached, const struct bytes *chain
             narrow(cached, &cert, now);
 }
 
-void tls_peer_dates(const struct tls_session *session, int64_t now, struct tls_cached *cached)
+void tls_peer_dates(const struct tls_session *session, struct tls_cached *cached)
 {
+    const int64_t now = session->verified_at;
     const struct tls_policy *policy = &session->policy;
     struct bytes chain[VERIFY_CHAIN_MAX];
     size_t i, count = tls_session_chain(session, chain);

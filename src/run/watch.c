@@ -122,7 +122,28 @@ static int ask_endpoints(struct watch *watch, const struct agent *agent, size_t 
     return -1;
 }
 
-/* Whether enclaves have refused a set, and none has accepted it, for long enough. */
+static bool has_refused(const struct probe *probe)
+{
+    return probe->verdict == PROBE_REFUSED || probe->verdict == PROBE_DOUBTED;
+}
+
+/* Whether enclaves refuse a set, and none accepts it by a full handshake. */
+static bool is_doubted(const struct watch *watch, size_t set)
+{
+    const struct probe *probe = watch->probes + set * watch->endpoints;
+    size_t i, accepted = 0, refused = 0;
+
+    for (i = 0; i < watch->endpoints; i++) {
+        accepted += probe[i].verdict == PROBE_ACCEPTED && !probe[i].resumed;
+        refused += has_refused(&probe[i]);
+    }
+    return accepted == 0 && refused > 0;
+}
+
+/*
+ * Whether enclaves have refused a set, and none has accepted it, for long enough. Who accepted by a
+ * resumed handshake has not said so, and does in the next round, in which all are full.
+ */
 static bool is_refused(struct watch *watch, const struct agent *agent, size_t set,
                        const char *fingerprint)
 {
@@ -135,14 +156,17 @@ static bool is_refused(struct watch *watch, const struct agent *agent, size_t se
     };
     const unsigned before = suspicion->times;
     bool refused;
-    size_t i;
+    size_t i, resumed = 0;
 
     for (i = 0; i < watch->endpoints; i++) {
+        resumed += probe[i].verdict == PROBE_ACCEPTED && probe[i].resumed;
         round.accepted += probe[i].verdict == PROBE_ACCEPTED && !probe[i].resumed;
-        round.refused += (probe[i].verdict == PROBE_REFUSED || probe[i].verdict == PROBE_DOUBTED) &&
+        round.refused += has_refused(&probe[i]) &&
                          (probe[i].authenticated ||
                           agent->config->rollback_on_failure != ROLLBACK_AUTHENTICATED);
     }
+    if (round.accepted == 0 && resumed > 0)
+        return false;
     refused = suspicion_take(suspicion, &round);
     if (!refused && suspicion->times > 0 && suspicion->times != before)
         log_event(LOG_LEVEL_WARNING, "rollback_considered",
@@ -166,7 +190,7 @@ bool watch_refused(const struct watch *watch, size_t set)
     size_t i, refused = 0;
 
     for (i = 0; i < watch->endpoints; i++)
-        refused += probe[i].verdict == PROBE_REFUSED || probe[i].verdict == PROBE_DOUBTED;
+        refused += has_refused(&probe[i]);
     return watch->asked[set] && watch->accepted[set] == 0 && refused > 0;
 }
 
@@ -211,6 +235,8 @@ static void watch_set(struct watch *watch, struct agent *agent, size_t set, int6
     if (!watch->asked[set])
         return;
     count_accepted(watch, set);
+    if (is_doubted(watch, set))
+        probe_memory_renew(&watch->memory[set].of);
     if (agent->config->rollback_on_failure != ROLLBACK_NEVER &&
         is_refused(watch, agent, set, fingerprint))
         watch->rolled_back[set] = roll_back(agent, set, deadline);

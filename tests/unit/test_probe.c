@@ -669,9 +669,14 @@ static void a_doubt_about_the_attestation_is_settled_by_the_health_path(void **s
     assert_int_equal(probes[0].attested.code, ERR_ATTEST_MISSING);
     turns[1].status = 403;
     assert_int_equal(probe_of(turns, 2)->verdict, PROBE_DOUBTED);
-    turns[0].status = 404;
+    turns[0].status = 404; /* of whoever routes requests, before anybody looks at a certificate */
+    assert_int_equal(probe_of(turns, 2)->verdict, PROBE_DOUBTED);
+    config.attest = ATTEST_REPORT;
+    assert_int_equal(probe_of(turns, 2)->verdict, PROBE_DOUBTED);
+    config.attest = ATTEST_REQUIRE;
+    turns[1].status = 200;
     assert_int_equal(probe_of(turns, 2)->verdict, PROBE_UNATTESTED);
-    assert_int_equal(asked_count, 1);
+    assert_int_equal(asked_count, 2);
     assert_int_equal(probes[0].attested.code, ERR_ATTEST_MISSING);
     assert_non_null(strstr(probes[0].reason, "HTTP 404"));
     turns[0] = (struct reply){HTTP_TOO_LARGE, HTTP_STAGE_ANSWER, TLS13, LEFT | SENT, 200, -1};

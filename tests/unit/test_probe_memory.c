@@ -75,15 +75,65 @@ static void each_change_is_news(void **state)
     assert_true(is_news());
     attested = "attested";
     assert_true(is_news());
-    (void)snprintf(probe.reason, sizeof probe.reason, "after 12 ms");
-    assert_true(is_news());
+    (void)snprintf(probe.reason, sizeof probe.reason, "what is attested, at length");
     assert_false(is_news());
     assert_false(known[0].renew);
+}
+
+/* What differs in digits alone, too. */
+static void another_cipher_or_group_is_news(void **state)
+{
+    (void)state;
+    probe.group = "P-256";
+    assert_true(is_news());
+    probe.group = "P-384";
+    assert_true(is_news());
+    probe.cipher = "TLS_AES_256_GCM_SHA384";
+    assert_true(is_news());
+    assert_false(is_news());
+}
+
+static void another_root_is_news(void **state)
+{
+    (void)state;
+    attested = "attested_other_root";
+    assert_true(is_news());
+    (void)snprintf(probe.attested.other_root, sizeof probe.attested.other_root, "%s", "AB");
+    assert_true(is_news());
+    assert_false(is_news());
+}
+
+/* A resumed handshake shows it as well. */
+static void another_status_is_news(void **state)
+{
+    (void)state;
+    assert_true(is_news());
+    probe.resumed = true;
+    probe.handshake = "resumed";
+    assert_false(is_news());
+    probe.status = 503;
+    assert_true(is_news());
+    assert_false(is_news());
+    probe.status = 200;
+    assert_true(is_news());
+}
+
+/* Who refuses sessions and accepts certificates is asked in full, until it refuses those too. */
+static void who_takes_no_session_is_asked_in_full(void **state)
+{
+    (void)state;
+    known[0].full_only = true;
+    assert_true(is_news());
+    assert_true(known[0].full_only);
+    probe.verdict = PROBE_REFUSED;
+    assert_true(is_news());
+    assert_false(known[0].full_only);
 }
 
 static void numbers_in_a_reason_are_none(void **state)
 {
     (void)state;
+    probe.verdict = PROBE_UNREACHABLE;
     (void)snprintf(probe.reason, sizeof probe.reason, "after 12 ms");
     (void)is_news();
     (void)snprintf(probe.reason, sizeof probe.reason, "after 3456 ms");
@@ -177,9 +227,16 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, begin)
     const struct CMUnitTest tests[] = {
-        TEST(the_first_is_news_and_no_repetition), TEST(each_change_is_news),
-        TEST(numbers_in_a_reason_are_none),        TEST(after_a_failure_the_next_is_full),
-        TEST(after_another_key_the_next_is_full),  TEST(a_resumed_one_is_none),
+        TEST(the_first_is_news_and_no_repetition),
+        TEST(each_change_is_news),
+        TEST(another_cipher_or_group_is_news),
+        TEST(another_root_is_news),
+        TEST(another_status_is_news),
+        TEST(who_takes_no_session_is_asked_in_full),
+        TEST(numbers_in_a_reason_are_none),
+        TEST(after_a_failure_the_next_is_full),
+        TEST(after_another_key_the_next_is_full),
+        TEST(a_resumed_one_is_none),
         TEST(sessions_are_kept_where_some_resume),
     };
 
