@@ -195,6 +195,9 @@ $(TESTS)/unit/test_rehearse: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK) 
 # A target as NFS shows it.
 $(TESTS)/unit/test_install_shared: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,flock fstatfs fstat fstatat openat fchown)
 
+# Rights that are not told.
+$(TESTS)/unit/test_hook: LDFLAGS += -Wl,--wrap=faccessat
+
 # Threads that are few.
 $(TESTS)/unit/test_threads: LDFLAGS += -Wl,--wrap=pthread_create,--wrap=getaddrinfo
 

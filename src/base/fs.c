@@ -129,10 +129,43 @@ int fs_open(int at, const char *path, int flags)
     return fd;
 }
 
+/* Opens for reading what an O_PATH descriptor is of; where there is no /proc, by its path again. */
+static int reopen(int found, int at, const char *path)
+{
+    const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+    char name[32];
+    int fd;
+
+    (void)snprintf(name, sizeof name, "/proc/self/fd/%d", found);
+    fd = open(name, flags);
+    return fd < 0 && errno == ENOENT ? openat(at, path, flags) : fd;
+}
+
+/* A stranger's link may lead to a device, and there are some that begin to work once they are
+ * opened: what a path leads to is looked at before. */
+static int open_regular(int at, const char *path)
+{
+    const int found = openat(at, path, O_PATH | O_CLOEXEC);
+    struct stat status;
+    int fd = -1, saved;
+
+    if (found < 0)
+        return -1;
+    if (fstat(found, &status) == 0) {
+        if (S_ISREG(status.st_mode))
+            fd = reopen(found, at, path);
+        else
+            errno = S_ISDIR(status.st_mode) ? EISDIR : EINVAL;
+    }
+    saved = errno;
+    close(found);
+    errno = saved;
+    return fd;
+}
+
 int fs_read(int at, const char *path, struct buf *out)
 {
-    /* O_NONBLOCK: opening a FIFO must not hang before its kind is known. */
-    int fd = fs_open(at, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int fd = open_regular(at, path);
     int result, saved;
 
     if (fd < 0)

@@ -47,6 +47,8 @@ static void put_string(struct json_writer *writer, const char *text)
             (void)snprintf(piece, sizeof piece, "\\%c", c);
         else if (c < 0x20 || c == 0x7F)
             (void)snprintf(piece, sizeof piece, "\\u%04x", c);
+        else if (c == 0xC2 && (unsigned char)text[1] < 0xA0) /* C1 */
+            (void)snprintf(piece, sizeof piece, "\\u%04x", (unsigned char)text[1]);
         else
             (void)snprintf(piece, sizeof piece, "%.*s", (int)len, text);
         put_raw(writer, piece);

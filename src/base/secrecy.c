@@ -326,6 +326,24 @@ const char *secrecy_shown(const char *text, char *out, size_t size)
     return out;
 }
 
+/* What a terminal would obey, but the ends of lines: C0, DEL, C1 as UTF-8, and C1 as it is. */
+static void disarm(char *line)
+{
+    size_t i, within = 0; /* how much of a character of UTF-8 is to come */
+
+    for (i = 0; line[i]; i++) {
+        const unsigned char c = (unsigned char)line[i], next = (unsigned char)line[i + 1];
+        const bool is_c1 = c == 0xC2 && next >= 0x80 && next < 0xA0;
+
+        if ((c < 0x20 && c != '\n') || c == 0x7F || is_c1 || (c >= 0x80 && c < 0xA0 && !within))
+            line[i] = '?';
+        if (c >= 0xC2 && c < 0xF5 && !is_c1)
+            within = c < 0xE0 ? 1 : c < 0xF0 ? 2 : 3;
+        else
+            within = within && c >= 0x80 && c < 0xC0 ? within - 1 : 0;
+    }
+}
+
 void secrecy_mask(char *line, size_t size)
 {
     char shown[LINE_SHOWN_MAX];
@@ -340,6 +358,7 @@ void secrecy_mask(char *line, size_t size)
         (void)snprintf(line, size, "%.*s%s", (int)size - 2, text, ends ? "\n" : "");
     else if (ends)
         line[len - 1] = '\n';
+    disarm(line);
 }
 
 /* A URL's user and password, "http://user:password@host" or without the scheme. */

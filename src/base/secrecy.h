@@ -26,7 +26,8 @@ bool secrecy_holds_key(struct bytes text);
  */
 const char *secrecy_shown(const char *text, char *out, size_t size);
 
-/* The same in the text's own place, size bytes. The end of a line stays. */
+/* The same in the text's own place, size bytes, for a terminal: control characters become "?", but
+ * the ends of lines. */
 void secrecy_mask(char *line, size_t size);
 
 /*

@@ -20,7 +20,7 @@
 #include "install/installed.h"
 #include "process/supervise.h"
 
-enum { PARALLEL = 8 };
+enum { PARALLEL = 8, BODY_MAX = 4096 };
 
 /* One run. */
 struct attesting {
@@ -102,6 +102,7 @@ static void judge_endpoints(struct attesting *attesting, int64_t deadline)
         .count = config->endpoint_count,
         .identity = identity,
         .attests = true,
+        .body_max = BODY_MAX,
         .parallel = PARALLEL,
         .deadline = deadline,
         .told = take_probe,

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/json_write.h"
+#include "base/secrecy.h"
 #include "config/config.h"
 #include "enclave/attestation.h"
 
@@ -36,6 +37,7 @@ static void put_row(const struct sheet *sheet, const char *name, const char *val
         return;
     }
     (void)snprintf(line, sizeof line, "%-16s %s\n", name, value ? value : "none");
+    secrecy_mask(line, sizeof line);
     (void)buf_append_text(sheet->writer->out, line);
 }
 

@@ -233,15 +233,13 @@ static int say(const struct health *health)
 {
     static struct aside aside = ASIDE;
     struct buf json = {.public = true};
-    char line[sizeof health->reason + 16], shown[sizeof health->reason];
+    char line[sizeof health->reason + 16];
 
+    (void)snprintf(line, sizeof line, "%s%s\n", health->bad ? "unhealthy: " : "healthy",
+                   health->bad ? health->reason : "");
+    secrecy_mask(line, sizeof line);
     if (output_json)
         put_json(health, &json);
-    else if (health->bad)
-        (void)snprintf(line, sizeof line, "unhealthy: %s\n",
-                       secrecy_shown(health->reason, shown, sizeof shown));
-    else
-        (void)snprintf(line, sizeof line, "healthy\n");
     aside_start(&aside);
     (void)aside_do(&aside, put_line, NULL, output_json ? buf_bytes(&json) : bytes_of_text(line),
                    SAY_MS);

@@ -167,13 +167,15 @@ bool doctor_found(const struct doctor *doctor, enum err_code code, const char *s
 static void put_text(struct buf *out, const char *label, const char *raw)
 {
     char shown[ERR_REASON_MAX + DOCTOR_GOOD_MAX], head[INDENT + LABEL + 2];
-    const char *text = secrecy_shown(raw, shown, sizeof shown);
+    const char *text = shown;
     size_t at = INDENT + LABEL;
 
+    (void)snprintf(shown, sizeof shown, "%s", raw);
+    secrecy_mask(shown, sizeof shown);
     (void)snprintf(head, sizeof head, "%*s%-*s", INDENT, "", LABEL, label);
     (void)buf_append_text(out, head);
     while (*text) {
-        const size_t len = strcspn(text, " ");
+        const size_t len = strcspn(text, " \n");
 
         if (at > INDENT + LABEL && at + 1 + len > WIDTH) {
             (void)snprintf(head, sizeof head, "\n%*s", INDENT + LABEL, "");
@@ -186,7 +188,7 @@ static void put_text(struct buf *out, const char *label, const char *raw)
         (void)buf_append(out, text, len);
         at += len;
         text += len;
-        text += strspn(text, " ");
+        text += strspn(text, " \n");
     }
     (void)buf_append_text(out, "\n");
 }

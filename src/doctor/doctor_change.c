@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "doctor/doctor.h"
 #include "hook/hook.h"
 #include "run/sd_notify.h"
 
-enum { STEM_MAX = 64 };
+enum { STEM_MAX = 64, COMMAND_MAX = 4096 };
 
 static void look_at_program(struct doctor *doctor)
 {
@@ -39,38 +39,54 @@ static void look_at_program(struct doctor *doctor)
 }
 
 /* "/run/nginx.pid" is of one that says nginx of itself; "/run/x/server.pid" may be of any. command:
- * its words, each with a NUL. */
-static bool is_namesake(const struct buf *command, const char *stem)
+ * len bytes of words, each with a NUL. */
+static bool is_namesake(const char *command, size_t len, const char *stem)
 {
-    const char *name = (const char *)command->data, *slash = strrchr(name, '/');
+    const char *slash = strrchr(command, '/');
     size_t i;
 
     if (strstr(" pid app daemon main master server ", stem) ||
-        strcasestr(stem, slash ? slash + 1 : name))
+        strcasestr(stem, slash ? slash + 1 : command))
         return true;
-    for (i = 0; i < command->len; i += strlen(name + i) + 1)
-        if (strcasestr(name + i, stem))
+    for (i = 0; i < len; i += strlen(command + i) + 1)
+        if (strcasestr(command + i, stem))
             return true;
     return false;
+}
+
+/* The beginning of a process's command line, which may be as long as its user likes: its length,
+ * with a NUL behind it, or -1. */
+static ssize_t read_command(pid_t pid, char out[COMMAND_MAX + 1])
+{
+    char path[32];
+    ssize_t len;
+    int fd;
+
+    (void)snprintf(path, sizeof path, "/proc/%ld/cmdline", (long)pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    len = read(fd, out, COMMAND_MAX);
+    out[len < 0 ? 0 : len] = '\0';
+    (void)close(fd);
+    return len;
 }
 
 /* Whether a process looks like the one that the file's number is to be of; else why not. */
 static bool is_meant(const char *pid_file, pid_t pid, char why[HOOK_REASON_MAX])
 {
-    struct buf command = {.public = true};
-    char path[32], stem[STEM_MAX];
+    char command[COMMAND_MAX + 1], stem[STEM_MAX];
     const char *name = pid_file ? strrchr(pid_file, '/') + 1 : "";
+    const ssize_t len = read_command(pid, command);
     bool meant;
 
-    (void)snprintf(path, sizeof path, "/proc/%ld/cmdline", (long)pid);
     (void)snprintf(stem, sizeof stem, "%.*s", (int)strcspn(name, "."), name);
-    meant = !doctor_read(path, &command) || is_namesake(&command, stem);
+    meant = len < 0 || is_namesake(command, (size_t)len, stem);
     if (!meant)
         (void)snprintf(why, HOOK_REASON_MAX,
                        "process %ld is %.200s, and nothing of its command line says %s: the number "
                        "may be another's by now",
-                       (long)pid, (const char *)command.data, stem);
-    buf_free(&command);
+                       (long)pid, command, stem);
     return meant;
 }
 

@@ -227,8 +227,8 @@ static int open_program(const char *path, struct trust *trust)
     if (fstatvfs(fd, &mount) == 0 && mount.f_flag & ST_NOEXEC)
         error = ENOTSUP;
     else if (fstat(fd, &file) < 0 || !S_ISREG(file.st_mode) ||
-             faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0)
-        error = EACCES;
+             (faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0 && errno == EACCES))
+        error = EACCES; /* by another error the kernel, or a filter, only does not tell */
     if (!error)
         return fd;
     close(fd);

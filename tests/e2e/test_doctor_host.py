@@ -212,6 +212,28 @@ def test_all_who_are_told(host):
     assert subprocess.run(["kill", "-0", str(pid)], check=False).returncode == 0
 
 
+def test_a_filter_that_refuses_to_tell_rights(host):
+    """As an older container runtime's does, with EPERM: that is nothing about a file."""
+    hook(b"#!/bin/sh\n")(host)
+    host.words.append(f"--metrics-file={host.tmp}/metrics")
+    host.prefix = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=faccessat2:error=EPERM", "--"]
+    told(host.examine(), [])
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_neighbours_command_line_is_only_text(host, form):
+    """What he calls himself, and at what length, does nothing to root's terminal, and hides nothing."""
+    name = "\x1b]0;x\x07\x9b2J\nproblem" + "-" * 100_000
+    neighbour = host.up(Process(["bash", "-c", 'exec -a "$0" sleep 300', name], host.tmp / "sleeper"))
+    comm = f"/proc/{neighbour.pid}/comm"
+    wait_for(lambda: open(comm, encoding="ascii").read() == "sleep\n", PATIENCE_S)
+    pid_file(neighbour.pid)(host)
+    result = host.examine(form=("--json",) if form == "json" else ())
+    assert result.status == 1 and f"process {neighbour.pid} is" in result.stdout
+    assert not any(ord(c) < 0x20 and c != "\n" or 0x7F <= ord(c) < 0xA0 for c in result.stdout)
+    assert not any(line.startswith("problem--") for line in result.stdout.splitlines())
+
+
 def test_who_may_be_signalled_by_root_alone(host):
     """Another user than the agent's is not told of what is none of his business."""
     host.open_way()

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -200,6 +201,30 @@ static void files_are_read_whole_or_not(void **state)
     assert_int_equal(unlink("fifo"), 0);
 }
 
+/* A stranger's link may lead to a device, which would begin to work once it is opened. */
+static void what_is_no_file_is_not_opened(void **state)
+{
+    struct buf buf = {.tag = ARENA_WORK};
+    const int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    struct inotify_event event;
+
+    (void)state;
+    assert_int_equal(mkfifo("device", 0600), 0);
+    assert_int_equal(symlink("device", "link"), 0);
+    assert_true(inotify_add_watch(watch, "device", IN_OPEN) >= 0);
+    assert_int_equal(fs_read(AT_FDCWD, "link", &buf), -1);
+    assert_int_equal(errno, EINVAL);
+    assert_int_equal(read(watch, &event, sizeof event), -1);
+    assert_int_equal(errno, EAGAIN);
+    put_file("whole", "text");
+    assert_int_equal(unlink("link"), 0);
+    assert_int_equal(symlink("whole", "link"), 0);
+    assert_int_equal(fs_read(AT_FDCWD, "link", &buf), 0);
+    assert_int_equal(buf.len, 4);
+    close(watch);
+    buf_free(&buf);
+}
+
 static void check_redacted(const char *remote, const char *expected)
 {
     char out[256];
@@ -334,6 +359,7 @@ int main(void)
         cmocka_unit_test(hashes_are_right),
         cmocka_unit_test(random_numbers_stay_below),
         cmocka_unit_test(files_are_read_whole_or_not),
+        cmocka_unit_test(what_is_no_file_is_not_opened),
         cmocka_unit_test(remote_text_is_made_fit),
         cmocka_unit_test(log_lines_cannot_be_forged),
         cmocka_unit_test(a_huge_field_does_not_break_a_line),

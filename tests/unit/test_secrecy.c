@@ -276,6 +276,28 @@ static void users_of_urls_are_hidden(void **state)
     assert_string_equal(secrecy_shown("https://user:password@host", out, 12), "https://***");
 }
 
+static void what_a_terminal_obeys_is_not_shown(void **state)
+{
+    static const struct {
+        const char *line, *shown;
+    } cases[] = {
+        {"a\x1b]0;b\x07\r\t\x7f\n c\n", "a?]0;b????\n c\n"},
+        {"\x9b", "?"},                /* CSI */
+        {"\xc2\x9b", "??"},           /* and as UTF-8 */
+        {"\xe2\x82\xac\x9b", "€?"},   /* behind a whole character */
+        {"\xe2(\x9b", "\xe2(?"},      /* behind a broken one */
+        {"é € 𝄞 └─ Ž", "é € 𝄞 └─ Ž"}, /* bytes of C1 within characters */
+    };
+    char line[64];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        (void)snprintf(line, sizeof line, "%s", cases[i].line);
+        secrecy_mask(line, sizeof line);
+        assert_string_equal(line, cases[i].shown);
+    }
+}
+
 static void a_remote_text_with_a_key_is_masked_whole(void **state)
 {
     struct buf pem = sample_text("p256.key"), text = {.public = true};
@@ -298,6 +320,7 @@ int main(void)
         cmocka_unit_test(what_is_public_stays_readable),
         cmocka_unit_test(noise_is_no_key),
         cmocka_unit_test(users_of_urls_are_hidden),
+        cmocka_unit_test(what_a_terminal_obeys_is_not_shown),
         cmocka_unit_test(a_remote_text_with_a_key_is_masked_whole),
     };
 
