@@ -69,9 +69,11 @@ static int take_proxy(const char *name, char **proxy, char **password)
     if (!value || !strchr(value, '@'))
         return 0;
     r = take_variable(name, &url, ARENA_CREDENTIALS);
-    if (!url)
+    at = url ? strrchr(url, '@') : NULL;
+    if (!at) { /* no room for the first one of that name: another may have no password */
+        arena_free(url);
         return r;
-    at = strrchr(url, '@');
+    }
     user = strstr(url, "://");
     user = user && user < at ? user + 3 : url;
     *at = '\0';

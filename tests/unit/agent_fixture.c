@@ -25,7 +25,7 @@
 #include "samples.h"
 #include "x509/cert.h"
 
-struct fake fake;
+struct fake *fake;
 
 static const struct aws *asked;
 static char handle[3]; /* places that stand for what is opaque */
@@ -90,7 +90,7 @@ static size_t count_open(void)
 int64_t __wrap_clock_wall(void);
 int64_t __wrap_clock_wall(void)
 {
-    return fake.wall + clock_ms() / 1000;
+    return fake->wall + clock_ms() / 1000;
 }
 
 int __wrap_profiles_load(const struct config *config, struct profiles **out, struct err *err);
@@ -98,7 +98,7 @@ int __wrap_profiles_load(const struct config *config, struct profiles **out, str
 {
     (void)config;
     *out = NULL;
-    return fake.start ? err_set(err, fake.start, "file", "it cannot be read") : 0;
+    return fake->start ? err_set(err, fake->start, "file", "it cannot be read") : 0;
 }
 
 struct anchors *__wrap_roots_load(const struct aws *aws, struct err *err);
@@ -166,13 +166,13 @@ void __wrap_secretsmanager_renew(struct secretsmanager *manager);
 void __wrap_secretsmanager_renew(struct secretsmanager *manager)
 {
     assert_ptr_equal(manager, &handle[1]);
-    fake.renewals++;
+    fake->renewals++;
 }
 
 /* By its name or its ARN. */
 static struct fake_secret *secret_of(const char *name)
 {
-    return &fake.secrets[strstr(name, "two") != NULL];
+    return &fake->secrets[strstr(name, "two") != NULL];
 }
 
 static int answer(const char *name, enum err_code code, struct secret_version *version,
@@ -188,7 +188,7 @@ static int answer(const char *name, enum err_code code, struct secret_version *v
     }
     (void)snprintf(version->arn, sizeof version->arn,
                    "arn:aws:secretsmanager:eu-central-1:123456789012:secret:%s-a1B2c3",
-                   secret == fake.secrets ? "one" : "two");
+                   secret == fake->secrets ? "one" : "two");
     (void)snprintf(version->id, sizeof version->id, "%s", secret->version);
     return 0;
 }
@@ -240,13 +240,13 @@ int __wrap_rehearse(const struct config *config, const struct identity *next,
                     const struct install_target *target, struct rehearsed *out, struct err *err)
 {
     (void)target;
-    assert_ptr_equal(config, &fake.config);
+    assert_ptr_equal(config, &fake->config);
     assert_non_null(next);
-    fake.rehearsals++;
-    fake.rehearsed = *out;
-    if (fake.rehearsal < 0)
-        return err_set(err, fake.rehearsal_code, "enclave", "as the test has it");
-    out->outcome = (enum rehearsal)fake.rehearsal;
+    fake->rehearsals++;
+    fake->rehearsed = *out;
+    if (fake->rehearsal < 0)
+        return err_set(err, fake->rehearsal_code, "enclave", "as the test has it");
+    out->outcome = (enum rehearsal)fake->rehearsal;
     return 0;
 }
 
@@ -258,10 +258,10 @@ int __wrap_enclave_accepts(const struct config *config, const struct identity *i
     (void)config;
     (void)deadline;
     assert_non_null(identity);
-    fake.acceptances++;
-    if (fake.accepts < 0)
+    fake->acceptances++;
+    if (fake->accepts < 0)
         (void)err_set(err, ERR_ENCLAVE_UNREACHABLE, "enclave", "none could be asked");
-    return fake.accepts;
+    return fake->accepts;
 }
 
 int fake_setup(void **state)
@@ -269,19 +269,23 @@ int fake_setup(void **state)
     size_t i;
 
     (void)state;
-    fake = (struct fake){.rehearsal = REHEARSAL_PROVEN, .dir = "/tmp/mtls-agent-unit-XXXXXX"};
+    if (!fake)
+        fake = calloc(1, sizeof *fake);
+    if (!fake)
+        return -1;
+    *fake = (struct fake){.rehearsal = REHEARSAL_PROVEN, .dir = "/tmp/mtls-agent-unit-XXXXXX"};
     fake_set_wall(SAMPLES_NOW);
     logged_len = 0;
     logged[0] = '\0';
     log_observe(note, NULL);
-    if (!mkdtemp(fake.dir))
+    if (!mkdtemp(fake->dir))
         return -1;
-    (void)snprintf(fake.locks, sizeof fake.locks, "%s-locks", fake.dir);
-    fake.config = (struct config){
+    (void)snprintf(fake->locks, sizeof fake->locks, "%s-locks", fake->dir);
+    fake->config = (struct config){
         .command = "fetch",
-        .dir = fake.dir,
+        .dir = fake->dir,
         .root = "",
-        .lock_dir = fake.locks,
+        .lock_dir = fake->locks,
         .set_count = 1,
         .key_mode = 0600,
         .cert_mode = 0644,
@@ -290,13 +294,13 @@ int fake_setup(void **state)
         .keep_if_unreachable = true,
         .interval_ms = FAKE_INTERVAL_MS,
     };
-    fake.config.sets[0] = (struct config_set){.secrets = {"one"}, .secret_count = 1};
-    fake.config.sets[1] = (struct config_set){.sub = "b", .secrets = {"two"}, .secret_count = 1};
-    fake.agent = (struct agent){.config = &fake.config};
+    fake->config.sets[0] = (struct config_set){.secrets = {"one"}, .secret_count = 1};
+    fake->config.sets[1] = (struct config_set){.sub = "b", .secrets = {"two"}, .secret_count = 1};
+    fake->agent = (struct agent){.config = &fake->config};
     for (i = 0; i < FAKE_SETS; i++)
-        fake.secrets[i] = (struct fake_secret){.version = "v1", .leaf = "leaf"};
+        fake->secrets[i] = (struct fake_secret){.version = "v1", .leaf = "leaf"};
     open_before = count_open();
-    return mkdir(fake.locks, 0700);
+    return mkdir(fake->locks, 0700);
 }
 
 int fake_teardown(void **state)
@@ -305,7 +309,7 @@ int fake_teardown(void **state)
     const size_t left = count_open();
 
     (void)state;
-    (void)snprintf(command, sizeof command, "rm -rf '%s' '%s'", fake.dir, fake.locks);
+    (void)snprintf(command, sizeof command, "rm -rf '%s' '%s'", fake->dir, fake->locks);
     if (system(command) != 0) /* NOLINT(cert-env33-c) */
         return -1;
     assert_int_equal(left, open_before);
@@ -319,10 +323,10 @@ int fake_cycle(void)
 
     arena_stats(&stats);
     in_use_before = stats.in_use;
-    status = agent_cycle(&fake.agent, clock_ms() + FAKE_DEADLINE_MS);
+    status = agent_cycle(&fake->agent, clock_ms() + FAKE_DEADLINE_MS);
     arena_stats(&stats);
     assert_int_equal(stats.in_use, in_use_before);
-    assert_false(fake.agent.writing);
+    assert_false(fake->agent.writing);
     return status;
 }
 
@@ -332,7 +336,7 @@ const char *fake_installed(const char *sub)
     char path[160], name[32];
     size_t i;
 
-    (void)snprintf(path, sizeof path, "%s/%s/client.crt", fake.dir, sub);
+    (void)snprintf(path, sizeof path, "%s/%s/client.crt", fake->dir, sub);
     for (i = 0; i < sizeof leaves / sizeof *leaves; i++) {
         char found[8192] = "", wanted[8192] = "";
         FILE *file = fopen(path, "r");
@@ -354,14 +358,14 @@ const char *fake_installed(const char *sub)
 
 const char *fake_outcome(size_t set)
 {
-    const enum outcome outcome = fake.agent.sets[set].outcome;
+    const enum outcome outcome = fake->agent.sets[set].outcome;
 
     return outcome == OUTCOME_NONE ? "" : outcome_info(outcome)->name;
 }
 
 void fake_set_wall(int64_t now)
 {
-    fake.wall = now - clock_ms() / 1000;
+    fake->wall = now - clock_ms() / 1000;
 }
 
 static struct cert parsed(const char *leaf, struct buf *der)
@@ -405,5 +409,5 @@ void assert_fake_ends(int status, const char *outcome, const char *installed)
     if (ended != status || strcmp(fake_outcome(0), outcome) != 0 ||
         strcmp(fake_installed(""), installed) != 0)
         fail_msg("%d, %s, \"%s\": %s", ended, fake_outcome(0), fake_installed(""),
-                 fake.agent.sets[0].err.reason);
+                 fake->agent.sets[0].err.reason);
 }

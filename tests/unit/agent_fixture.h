@@ -40,7 +40,7 @@ struct fake {
     int64_t wall;               /* clock_wall() at clock_ms() 0 */
     char dir[64], locks[80];
 };
-extern struct fake fake;
+extern struct fake *fake; /* fake_setup() makes it */
 
 int fake_setup(void **state);    /* a test's */
 int fake_teardown(void **state); /* removes the directory, and counts what is left open */

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -152,15 +153,17 @@ static void give_back(void)
 static void memory_is_short(void **state)
 {
     enum { FREE = 512 * 1024, LARGE = 1024 * 1024, LAUNCHES_MAX = 8 };
-    static char reply[LARGE];
+    char *reply = malloc(LARGE);
     struct http_response response;
     struct fake_server *server;
     int len;
 
     (void)state;
     (void)signal(SIGPIPE, SIG_IGN); /* the server's */
-    len = snprintf(reply, sizeof reply, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", LARGE);
-    memset(reply + len, 'x', sizeof reply - (size_t)len - 1);
+    assert_non_null(reply);
+    len = snprintf(reply, LARGE, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", LARGE);
+    memset(reply + len, 'x', LARGE - (size_t)len - 1);
+    reply[LARGE - 1] = '\0';
     for (int i = 0; i < 2; i++) {
         struct http_request request;
 
@@ -175,6 +178,7 @@ static void memory_is_short(void **state)
         http_response_free(&response);
         assert_int_equal(fake_server_stop(server), request.spare ? 1 : LAUNCHES_MAX);
     }
+    free(reply);
 }
 
 static void what_is_asked_is_sent(void **state)
