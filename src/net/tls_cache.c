@@ -65,19 +65,19 @@ static struct tls_cached *find(struct tls_cache *cache, const uint8_t key[HASH_S
     return NULL;
 }
 
-static bool copy_ticket(struct tls_cached *cached)
+static uint8_t *copy_of(const uint8_t *ticket, size_t len)
 {
-    uint8_t *copy = malloc(cached->ticket_len);
+    uint8_t *copy = malloc(len);
 
     if (copy)
-        memcpy(copy, cached->ticket, cached->ticket_len);
-    cached->ticket = copy;
-    return copy != NULL;
+        memcpy(copy, ticket, len);
+    return copy;
 }
 
 void tls_cache_keep(struct tls_cache *cache, const struct tls_cached *cached)
 {
     struct tls_cached *place = find(cache, cached->key);
+    uint8_t *ticket = NULL;
     size_t i;
 
     if (place)
@@ -85,11 +85,12 @@ void tls_cache_keep(struct tls_cache *cache, const struct tls_cached *cached)
     for (i = 0; !place && i < cache->count; i++)
         if (!cache->sessions[i].not_after)
             place = &cache->sessions[i];
-    if (!place)
+    if (place && cached->ticket)
+        ticket = copy_of(cached->ticket, cached->ticket_len);
+    if (!place || (cached->ticket && !ticket))
         return;
     *place = *cached;
-    if (cached->ticket && !copy_ticket(place))
-        drop(place);
+    place->ticket = ticket;
 }
 
 /* Whether it may be resumed no more. */
