@@ -180,12 +180,11 @@ $(OUT)/obj/tests/%.o: tests/%.c $(TP).stamp Makefile VERSION
 	@echo "  CC    $<"
 	$(V)$(CC) $(CPPFLAGS) $(TEST_CFLAGS) -MMD -MP -c $< -o $@
 
-# Their schedules take no time: tests/unit/still_clock.c.
-$(addprefix $(TESTS)/unit/test_,credentials retry secretsmanager sts): \
-    LDFLAGS += $(addprefix -Wl$(comma)--wrap=,clock_ms clock_left clock_sleep)
-
-# What is asked by others is a list, and time passes by sleeps alone.
+# Time passes by sleeps alone: tests/unit/still_clock.c.
 CLOCK := clock_ms clock_left clock_share clock_sleep
+$(addprefix $(TESTS)/unit/test_,credentials retry secretsmanager sts): LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK))
+
+# What is asked by others is a list.
 $(TESTS)/unit/test_agent $(TESTS)/unit/test_agent_back: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK) clock_wall profiles_load roots_load \
     roots_profile anchors_free $(addprefix secretsmanager_,new free renew describe get drop_mixed may_prefetch) rehearse enclave_accepts)
 $(TESTS)/unit/test_attestation: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK) $(addprefix attest_,form_read document_read genuine image peer age echoes))

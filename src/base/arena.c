@@ -157,11 +157,11 @@ void arena_free(void *memory)
 
 bool arena_has_room(size_t size)
 {
-    const bool preferred = arena.lock_preferred;
-    bool room;
+    bool room, preferred;
 
     pthread_mutex_lock(&arena.mutex);
     arena_guard();
+    preferred = arena.lock_preferred;
     arena.lock_preferred = preferred && !arena.locked;
     room = heap_reserve(&arena.heap, size) == 0;
     arena.lock_preferred = preferred;

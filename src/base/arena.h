@@ -55,8 +55,8 @@ void *arena_realloc(void *memory, size_t size, enum arena_tag tag);
 void arena_free(void *memory);
 
 /*
- * Whether there is so much for one who could do with less. With lock_preferred, too, no memory is
- * left unlocked for that, unless some is already.
+ * Whether there is so much for one who could do with less, which is locked for that. With
+ * lock_preferred, too, no memory is left unlocked for it, unless some is already.
  */
 bool arena_has_room(size_t size);
 

@@ -9,8 +9,6 @@
 #include "base/bytes.h"
 #include "base/decimal.h"
 
-enum { SHARES_MAX = 32 };
-
 static int64_t read_ms(clockid_t id)
 {
     struct timespec now = {0};
@@ -45,7 +43,7 @@ int64_t clock_share(int64_t at_ms, size_t among)
 {
     const int64_t left = clock_left(at_ms);
 
-    return at_ms - left + left / (among < SHARES_MAX ? (int64_t)among : SHARES_MAX);
+    return at_ms - left + left / (int64_t)(among < CLOCK_SHARES_MAX ? among : CLOCK_SHARES_MAX);
 }
 
 void clock_sleep(int64_t ms, int64_t at_ms)

@@ -21,6 +21,7 @@ int64_t clock_processor(void);
  * When the first of so many that are left has had its share of the time until at_ms, a 32nd at
  * least: less helps nobody, and most need less than their share.
  */
+#define CLOCK_SHARES_MAX 32
 int64_t clock_share(int64_t at_ms, size_t among);
 
 /* Sleeps the milliseconds given, or until at_ms if that is sooner. */

@@ -3,6 +3,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/clock.h"
+
 /*
  * The clock of a test whose Makefile rule puts these in the place of clock_ms(), clock_left(),
  * clock_share() and clock_sleep(): time passes by what is slept, and by nothing else, and a sleep
@@ -31,7 +33,7 @@ int64_t __wrap_clock_share(int64_t at_ms, size_t among)
 {
     const int64_t left = __wrap_clock_left(at_ms);
 
-    return at_ms - left + left / (int64_t)among;
+    return at_ms - left + left / (int64_t)(among < CLOCK_SHARES_MAX ? among : CLOCK_SHARES_MAX);
 }
 
 void __wrap_clock_sleep(int64_t ms, int64_t at_ms)
