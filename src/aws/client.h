@@ -59,12 +59,17 @@ void client_prefetch(struct client *client, const struct client_call *calls, siz
 /* Whether that may be. */
 bool client_may_prefetch(const struct client *client);
 
-/* The answer that waits for a call, NULL: none. The client's, until its next call. */
+/*
+ * The answer that waits for a call, NULL: none. Status 0: there was no room for it, and it is asked
+ * for in its turn. The client's, until its next call.
+ */
 const struct http_response *client_prefetched(const struct client *client,
                                               const struct client_call *call);
 
-/* Which client_prefetch() it came by, 0: none waits. client_drop() drops it then. */
+/* Which client_prefetch() a value that waits came by, 0: none does. */
 unsigned client_batch(const struct client *client, const struct client_call *call);
+
+/* Drops what waits, but not that there was no room for it. */
 void client_drop(struct client *client, const struct client_call *call);
 
 /*

@@ -85,13 +85,15 @@ static void spoil(struct prefetched *prefetched)
     prefetched->batch = 0;
 }
 
-/* Where no answer came, that tells something of the region. */
+/* Where no answer came, that tells something of the region; not where nothing was asked. */
 static void note_missing(struct client *client, const struct client_call *call,
                          enum http_result result)
 {
+    if (result == HTTP_ANSWERED || result == HTTP_FAILED || result == HTTP_NO_THREADS ||
+        result == HTTP_NO_DESCRIPTORS)
+        return;
     client->at_once -= client->at_once / 2;
-    if (result != HTTP_ANSWERED)
-        memcpy(client->mute, call->endpoint->region, sizeof client->mute);
+    memcpy(client->mute, call->endpoint->region, sizeof client->mute);
 }
 
 /* Keeps an answer, if one came; of one that there was no room for, that. */
@@ -133,7 +135,7 @@ unsigned client_batch(const struct client *client, const struct client_call *cal
 {
     const struct prefetched *prefetched = *find_prefetched(client, call);
 
-    return prefetched ? prefetched->batch : 0;
+    return prefetched && prefetched->response.status == 200 ? prefetched->batch : 0;
 }
 
 void client_drop(struct client *client, const struct client_call *call)

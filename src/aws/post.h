@@ -36,7 +36,7 @@ struct post {
 
 /*
  * Performs so many, all by the first one's http: as http_perform(). ERR_MEMORY_FULL where there is
- * no room for the signatures.
+ * no room for requests and signatures.
  */
 int post(const struct post *posts, struct http_response *responses, size_t count, struct err *err);
 

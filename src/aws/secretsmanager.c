@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "aws/secretsmanager.h"
+#include "aws/secretsmanager_parts.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,18 +18,6 @@
 
 enum { LAST_TRY_MS = 1000 }; /* with less than that left no call is tried again */
 
-struct secretsmanager {
-    const struct aws *whole; /* as the user has it; */
-    struct aws aws;          /* with the region that is asked, and its share of the time */
-    struct client *client;
-    char own[REGION_MAX];  /* of the secret that is asked for */
-    char down[REGION_MAX]; /* such a one that could not be reached; "": none yet */
-    size_t fallback;       /* asked instead of it, counted from 1; 0: it is asked */
-    struct err why;        /* that could not be reached */
-    struct err replica;    /* nor the last fallback; ERR_NONE: it could, or was not asked */
-    const char *described; /* the last secret that AWS described: that one exists */
-};
-
 /* One question, and who answered it. */
 struct question {
     const struct operation *operation;
@@ -38,14 +26,8 @@ struct question {
     bool down;                    /* the region cannot be reached, or fails */
 };
 
-struct operation {
-    const char *target, *step;
-};
-
-static const struct operation describe_secret = {"secretsmanager.DescribeSecret",
-                                                 "describe_secret"};
-static const struct operation get_secret_value = {"secretsmanager.GetSecretValue",
-                                                  "get_secret_value"};
+const struct operation describe_secret = {"secretsmanager.DescribeSecret", "describe_secret"};
+const struct operation get_secret_value = {"secretsmanager.GetSecretValue", "get_secret_value"};
 
 struct secretsmanager *secretsmanager_new(const struct aws *aws, struct err *err)
 {
@@ -147,16 +129,9 @@ static void say_which(struct err *err, const struct config *config)
                                            : "AWSCURRENT");
 }
 
-/* A call, with all that it points to. Not to be copied. */
-struct prepared {
-    char id[SECRET_ARN_MAX]; /* the secret's, as the region knows it */
-    struct aws_endpoint endpoint;
-    struct buf body;
-};
-
-/* For the region that is asked. The body is to be freed, whatever comes of it. */
-static int prepare(struct prepared *prepared, const struct secretsmanager *manager,
-                   const struct operation *operation, const char *secret_id, struct err *err)
+int secretsmanager_prepare(struct prepared *prepared, const struct secretsmanager *manager,
+                           const struct operation *operation, const char *secret_id,
+                           struct err *err)
 {
     const struct aws *aws = &manager->aws;
     const char *region = aws->region ? aws->region : manager->own;
@@ -170,8 +145,8 @@ static int prepare(struct prepared *prepared, const struct secretsmanager *manag
     return 0;
 }
 
-static struct client_call call_of(const struct prepared *prepared,
-                                  const struct operation *operation)
+struct client_call secretsmanager_call(const struct prepared *prepared,
+                                       const struct operation *operation)
 {
     return (struct client_call){operation->target, operation->step, prepared->id,
                                 &prepared->endpoint, buf_bytes(&prepared->body)};
@@ -185,10 +160,11 @@ static int ask_region(struct secretsmanager *manager, struct question *question,
     struct client_call call;
     const struct config *config = manager->aws.config;
     bool absent;
-    int r = prepare(&prepared, manager, question->operation, question->secret_id, err);
+    int r =
+        secretsmanager_prepare(&prepared, manager, question->operation, question->secret_id, err);
 
     if (r == 0) {
-        call = call_of(&prepared, question->operation);
+        call = secretsmanager_call(&prepared, question->operation);
         r = client_perform(manager->client, &call, question->answer, &refusal, err);
         question->down = r > 0 && refusal.down;
         absent = r > 0 && refusal.error.means == ERR_SECRET_NOT_FOUND &&
@@ -276,9 +252,8 @@ static bool is_denied(const struct err *err)
            err->code == ERR_KMS_DENIED;
 }
 
-/* Finds out which region is asked for a secret; offline: without the network. */
-static int turn_to(struct secretsmanager *manager, const char *secret_id, bool offline,
-                   struct err *err)
+int secretsmanager_turn_to(struct secretsmanager *manager, const char *secret_id, bool offline,
+                           struct err *err)
 {
     manager->aws = *manager->whole;
     manager->aws.offline = offline;
@@ -295,7 +270,7 @@ static int turn_to(struct secretsmanager *manager, const char *secret_id, bool o
 static int ask_aws(struct secretsmanager *manager, struct question *question, struct err *err)
 {
     manager->replica.code = ERR_NONE;
-    if (turn_to(manager, question->secret_id, false, err) < 0)
+    if (secretsmanager_turn_to(manager, question->secret_id, false, err) < 0)
         return -1;
     if (ask_regions(manager, question, err) == 0)
         return 0;
@@ -363,120 +338,6 @@ int secretsmanager_get(struct secretsmanager *manager, const char *secret_id, st
         secret_free(secret);
     http_response_free(&response);
     return r < 0 ? shortage_blame(before, secret_id, err) : 0;
-}
-
-static const struct operation *operation_of(const struct secret_question *question)
-{
-    return question->describes ? &describe_secret : &get_secret_value;
-}
-
-/*
- * Makes the calls ready for the regions that they are for, but those whose region is not known yet;
- * how many.
- */
-static size_t prepare_all(struct secretsmanager *manager, struct prepared *prepared,
-                          struct client_call *calls, const struct secret_question *questions,
-                          size_t count)
-{
-    const size_t fallback = manager->fallback;
-    struct err ignored; /* who is asked in its turn says it */
-    size_t i, made = 0;
-
-    for (i = 0; i < count; i++) {
-        const struct operation *operation = operation_of(&questions[i]);
-
-        manager->fallback = fallback;
-        if (turn_to(manager, questions[i].secret_id, true, &ignored) < 0)
-            continue;
-        if (prepare(&prepared[made], manager, operation, questions[i].secret_id, &ignored) < 0)
-            break;
-        calls[made] = call_of(&prepared[made], operation);
-        made++;
-    }
-    manager->fallback = fallback;
-    return made;
-}
-
-/* The answer that waits for a question, NULL: none. */
-static const struct http_response *prefetched(struct secretsmanager *manager,
-                                              const struct secret_question *question)
-{
-    const struct http_response *response = NULL;
-    struct prepared prepared = {.id = ""};
-    struct client_call call;
-
-    if (prepare_all(manager, &prepared, &call, question, 1) == 1)
-        response = client_prefetched(manager->client, &call);
-    buf_free(&prepared.body);
-    return response;
-}
-
-bool secretsmanager_may_prefetch(struct secretsmanager *manager,
-                                 const struct secret_question *question)
-{
-    return client_may_prefetch(manager->client) && !prefetched(manager, question);
-}
-
-/* By which prefetch a value came that waits, 0: none does; then it is dropped, if it is to. */
-static unsigned batch_of(struct secretsmanager *manager, const char *secret_id, bool drop)
-{
-    const struct secret_question question = {secret_id, false};
-    struct prepared prepared = {.id = ""};
-    struct client_call call;
-    unsigned batch = 0;
-
-    if (prepare_all(manager, &prepared, &call, &question, 1) == 1) {
-        batch = client_batch(manager->client, &call);
-        if (drop)
-            client_drop(manager->client, &call);
-    }
-    buf_free(&prepared.body);
-    return batch;
-}
-
-void secretsmanager_drop_mixed(struct secretsmanager *manager, const char *const *secret_ids,
-                               size_t count)
-{
-    const unsigned first = batch_of(manager, secret_ids[0], false);
-    bool mixed = false;
-    size_t i;
-
-    for (i = 1; i < count && !mixed; i++)
-        mixed = batch_of(manager, secret_ids[i], false) != first;
-    for (i = 0; i < count && mixed; i++)
-        (void)batch_of(manager, secret_ids[i], true);
-}
-
-void secretsmanager_prefetched_id(struct secretsmanager *manager, const char *secret_id,
-                                  char id[SECRET_VERSION_MAX])
-{
-    const struct secret_question question = {secret_id, true};
-    const struct http_response *response =
-        manager->fallback ? NULL : prefetched(manager, &question);
-    struct secret_version version = {.id = ""};
-    struct err ignored;
-
-    if (response && response->status == 200)
-        (void)answer_read_version(&version, manager->aws.config, buf_bytes(&response->body),
-                                  secret_id, &ignored);
-    memcpy(id, version.id, sizeof version.id);
-}
-
-void secretsmanager_prefetch(struct secretsmanager *manager,
-                             const struct secret_question *questions, size_t count)
-{
-    struct prepared *prepared = arena_alloc(SECRETS_PREFETCH * sizeof *prepared, ARENA_WORK);
-    struct client_call calls[SECRETS_PREFETCH];
-    size_t i;
-
-    if (!prepared)
-        return;
-    count = prepare_all(manager, prepared, calls, questions, count);
-    manager->aws.deadline = clock_share(manager->whole->deadline, 2);
-    client_prefetch(manager->client, calls, count);
-    for (i = 0; i < SECRETS_PREFETCH; i++)
-        buf_free(&prepared[i].body);
-    arena_free(prepared);
 }
 
 void secret_free(struct secret *secret)

@@ -85,8 +85,8 @@ void secretsmanager_prefetch(struct secretsmanager *manager,
                              const struct secret_question *questions, size_t count);
 
 /*
- * Whether there is a use for it before that question: its answer does not wait, AWS has taken the
- * credentials, and takes more than one request at a time.
+ * Whether there is a use for it before that question: its answer does not wait, and was not
+ * without room before; AWS has taken the credentials, and takes more than one request at a time.
  */
 bool secretsmanager_may_prefetch(struct secretsmanager *manager,
                                  const struct secret_question *question);

@@ -167,7 +167,7 @@ static struct exchange *take_request(struct http *http, const struct http_batch 
  * Fewer places from now on, where memory does not suffice for those in flight; whether this one is
  * asked again.
  */
-static bool yield_memory(struct http *http, const struct exchange *exchange)
+static bool yield_memory(struct http *http, struct exchange *exchange)
 {
     size_t others;
 
@@ -179,6 +179,8 @@ static bool yield_memory(struct http *http, const struct exchange *exchange)
         http->places.most = others > 0 ? others : 1;
     if (http->places.count > http->places.most)
         http->places.count = http->places.most;
+    if (exchange->request.spare)
+        exchange->response.result = HTTP_NO_MEMORY;
     return !exchange->request.spare;
 }
 

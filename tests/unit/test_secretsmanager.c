@@ -283,18 +283,29 @@ static void read_dated_error(const char *code, int64_t time, struct aws_error *e
     aws_error_read(error, &response);
 }
 
+/* As long as one second lasts. */
+static void read_skewed_error(const char *code, int64_t skew_s, struct aws_error *error)
+{
+    int64_t now;
+
+    do {
+        now = clock_wall();
+        read_dated_error(code, now + skew_s, error);
+    } while (clock_wall() != now);
+}
+
 static void test_wrong_clock_is_named(void **state)
 {
     struct aws_error error;
 
     (void)state;
-    read_dated_error("InvalidSignatureException", clock_wall() + 3600, &error);
+    read_skewed_error("InvalidSignatureException", 3600, &error);
     assert_non_null(strstr(error.text, "this host's clock is 3600 s behind AWS's"));
-    read_dated_error("RequestExpired", clock_wall() - 3600, &error);
+    read_skewed_error("RequestExpired", -3600, &error);
     assert_non_null(strstr(error.text, "this host's clock is 3600 s ahead of AWS's"));
-    read_dated_error("InvalidSignatureException", clock_wall() + 200, &error);
+    read_skewed_error("InvalidSignatureException", 200, &error);
     assert_null(strstr(error.text, "clock"));
-    read_dated_error("AccessDeniedException", clock_wall() + 3600, &error);
+    read_skewed_error("AccessDeniedException", 3600, &error);
     assert_null(strstr(error.text, "clock"));
 }
 
@@ -820,6 +831,30 @@ static void test_values_are_not_mixed(void **state)
     assert_int_equal(fake_server_stop(server), 1 + 5 + 2);
 }
 
+/* Nor is one that AWS has refused taken for one that waits: it is asked again, and would be newer.
+ */
+static void test_what_is_refused_does_not_wait(void **state)
+{
+    const char *good = fake_reply(200, "", OK_ANSWER);
+    const char *refusal = fake_reply(400, "", "{\"__type\":\"ThrottlingException\"}");
+    const char *const replies[] = {good, good, refusal, refusal};
+    struct fake_server *server;
+    struct secretsmanager *manager;
+
+    (void)state;
+    server = fake_server_start(replies, 4);
+    config.endpoint_url = fake_server_url(server);
+    manager = secretsmanager_new(&aws, &err);
+    assert_non_null(manager);
+    get_one(manager, "a");
+    secretsmanager_prefetch(manager, eight, 3); /* b, c and d, one of which is answered */
+    secretsmanager_drop_mixed(manager, (const char *const[]){"b", "c", "d"}, 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_true(secretsmanager_may_prefetch(manager, &eight[i]));
+    secretsmanager_free(manager);
+    assert_int_equal(fake_server_stop(server), 4);
+}
+
 #define OTHER "arn:aws:secretsmanager:eu-west-1:123456789012:secret:"
 
 /* What is only asked for ahead asks no instance metadata for its region, and hinders no other. */
@@ -933,6 +968,7 @@ int main(void)
         cmocka_unit_test_setup(test_get_ahead_with_little_memory, setup),
         cmocka_unit_test_setup(test_get_ahead_of_a_large_one, setup),
         cmocka_unit_test_setup(test_values_are_not_mixed, setup),
+        cmocka_unit_test_setup(test_what_is_refused_does_not_wait, setup),
         cmocka_unit_test_setup(test_ahead_without_a_region, setup),
         cmocka_unit_test_setup(test_ahead_of_a_silent_region, setup),
         cmocka_unit_test_setup(test_get_keeps_the_cause_of_a_deadline, setup),

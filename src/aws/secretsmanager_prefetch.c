@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "aws/secretsmanager_parts.h"
+
+#include <string.h>
+
+#include "aws/answer.h"
+#include "base/arena.h"
+#include "base/clock.h"
+#include "net/http.h"
+
+_Static_assert(SECRETS_PREFETCH == CLIENT_PREFETCH && SECRETS_PREFETCH == HTTP_PARALLEL,
+               "what is prefetched goes over the connections that there are");
+
+static const struct operation *operation_of(const struct secret_question *question)
+{
+    return question->describes ? &describe_secret : &get_secret_value;
+}
+
+/*
+ * Makes the calls ready for the regions that they are for, but those whose region is not known yet;
+ * how many.
+ */
+static size_t prepare_all(struct secretsmanager *manager, struct prepared *prepared,
+                          struct client_call *calls, const struct secret_question *questions,
+                          size_t count)
+{
+    const size_t fallback = manager->fallback;
+    struct err ignored; /* who is asked in its turn says it */
+    size_t i, made = 0;
+
+    for (i = 0; i < count; i++) {
+        const struct operation *operation = operation_of(&questions[i]);
+
+        manager->fallback = fallback;
+        if (secretsmanager_turn_to(manager, questions[i].secret_id, true, &ignored) < 0) {
+            if (i == 0) /* whose turn it is: nothing is prefetched without it */
+                break;
+            continue;
+        }
+        if (secretsmanager_prepare(&prepared[made], manager, operation, questions[i].secret_id,
+                                   &ignored) < 0)
+            break;
+        calls[made] = secretsmanager_call(&prepared[made], operation);
+        made++;
+    }
+    manager->fallback = fallback;
+    return made;
+}
+
+/* The answer that waits for a question, NULL: none. */
+static const struct http_response *prefetched(struct secretsmanager *manager,
+                                              const struct secret_question *question)
+{
+    const struct http_response *response = NULL;
+    struct prepared prepared = {.id = ""};
+    struct client_call call;
+
+    if (prepare_all(manager, &prepared, &call, question, 1) == 1)
+        response = client_prefetched(manager->client, &call);
+    buf_free(&prepared.body);
+    return response;
+}
+
+bool secretsmanager_may_prefetch(struct secretsmanager *manager,
+                                 const struct secret_question *question)
+{
+    return client_may_prefetch(manager->client) && !prefetched(manager, question);
+}
+
+/* By which prefetch a value came that waits, 0: none does; what waits is dropped, if it is to. */
+static unsigned batch_of(struct secretsmanager *manager, const char *secret_id, bool drop)
+{
+    const struct secret_question question = {secret_id, false};
+    struct prepared prepared = {.id = ""};
+    struct client_call call;
+    unsigned batch = 0;
+
+    if (prepare_all(manager, &prepared, &call, &question, 1) == 1) {
+        batch = client_batch(manager->client, &call);
+        if (drop)
+            client_drop(manager->client, &call);
+    }
+    buf_free(&prepared.body);
+    return batch;
+}
+
+void secretsmanager_drop_mixed(struct secretsmanager *manager, const char *const *secret_ids,
+                               size_t count)
+{
+    const unsigned first = batch_of(manager, secret_ids[0], false);
+    bool mixed = false;
+    size_t i;
+
+    for (i = 1; i < count && !mixed; i++)
+        mixed = batch_of(manager, secret_ids[i], false) != first;
+    for (i = 0; i < count && mixed; i++)
+        (void)batch_of(manager, secret_ids[i], true);
+}
+
+void secretsmanager_prefetched_id(struct secretsmanager *manager, const char *secret_id,
+                                  char id[SECRET_VERSION_MAX])
+{
+    const struct secret_question question = {secret_id, true};
+    const struct http_response *response =
+        manager->fallback ? NULL : prefetched(manager, &question);
+    struct secret_version version = {.id = ""};
+    struct err ignored;
+
+    if (response && response->status == 200)
+        (void)answer_read_version(&version, manager->aws.config, buf_bytes(&response->body),
+                                  secret_id, &ignored);
+    memcpy(id, version.id, sizeof version.id);
+}
+
+void secretsmanager_prefetch(struct secretsmanager *manager,
+                             const struct secret_question *questions, size_t count)
+{
+    struct prepared *prepared = arena_alloc(SECRETS_PREFETCH * sizeof *prepared, ARENA_WORK);
+    struct client_call calls[SECRETS_PREFETCH];
+    size_t i;
+
+    if (!prepared)
+        return;
+    count = prepare_all(manager, prepared, calls, questions, count);
+    manager->aws.deadline = clock_share(manager->whole->deadline, 2);
+    client_prefetch(manager->client, calls, count);
+    for (i = 0; i < SECRETS_PREFETCH; i++)
+        buf_free(&prepared[i].body);
+    arena_free(prepared);
+}
