@@ -146,7 +146,7 @@ static bool next(void *user, struct http_request *http, void *note)
     question->attest =
         (struct probe_attest){.request = request, .index = index, .probe = &batch->probes[index]};
     ask_endpoint(request, &request->endpoints[index], question, http);
-    if (request->memory && request->memory->endpoints[index].full_only)
+    if (request->memory && probe_memory_full_only(request->memory, index))
         http->sessions = NULL;
     http->renew = request->memory && request->memory->endpoints[index].renew;
     return true;
@@ -223,7 +223,7 @@ static void done(void *user, struct http_response *response, void *note)
     probe_judge(request->config, response, probe);
     if (probe->resumed && (probe->verdict == PROBE_REFUSED || probe->verdict == PROBE_DOUBTED)) {
         if (request->memory)
-            request->memory->endpoints[attest->index].full_only = true;
+            probe_memory_refused(request->memory, attest->index);
         ask_again(batch, probe); /* the session is forgotten */
         return;
     }

@@ -9,6 +9,8 @@
 #include "net/http.h"
 #include "net/tls_cache.h"
 
+enum { TAKEN_BACK_MAX = 3 };
+
 void probe_memory_resume(struct probe_memory *memory, unsigned every, size_t memories)
 {
     if (every > 1 && !memory->sessions) {
@@ -38,6 +40,17 @@ void probe_memory_forget(struct probe_memory *memory)
     probe_memory_resume(memory, 1, 1);
     if (memory->count > 0)
         memset(memory->endpoints, 0, memory->count * sizeof *memory->endpoints);
+}
+
+/* It refuses who resumes, and accepts who does not. */
+bool probe_memory_full_only(const struct probe_memory *memory, size_t endpoint)
+{
+    return memory->endpoints[endpoint].taken_back >= TAKEN_BACK_MAX;
+}
+
+void probe_memory_refused(struct probe_memory *memory, size_t endpoint)
+{
+    memory->endpoints[endpoint].taken_back++;
 }
 
 static uint64_t hash_word(uint64_t hash, const char *word)
@@ -89,8 +102,10 @@ bool probe_memory_take(struct probe_memory *memory, size_t endpoint,
     size_t i;
 
     known->status = probe->status;
-    if (probe->resumed && accepted)
+    if (probe->resumed && accepted) {
+        known->taken_back = 0;
         return news;
+    }
     changed = take_key(known, response);
     for (i = 0; i < sizeof words / sizeof *words; i++)
         said = hash_word(said, words[i]);
@@ -99,6 +114,7 @@ bool probe_memory_take(struct probe_memory *memory, size_t endpoint,
     news = news || changed || said != known->said;
     known->said = said;
     known->renew = changed || !accepted;
-    known->full_only = known->full_only && accepted;
+    if (!accepted)
+        known->taken_back = 0;
     return news;
 }

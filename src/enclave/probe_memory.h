@@ -24,8 +24,8 @@ struct probe_known {
     uint64_t said;                 /* what the last full handshake came to; 0: there was none */
     int status;                    /* of HTTP, by the last one of all */
     uint8_t server_key[HASH_SIZE]; /* by the last full one: SHA-256 of its SPKI; zeros: none */
-    bool renew;     /* after a failure, or with another key than before: the next one is full */
-    bool full_only; /* it refuses who resumes and accepts who does not: all are full */
+    bool renew; /* after a failure, or with another key than before: the next one is full */
+    unsigned taken_back; /* refusals by resumed handshakes, in a row, that full ones took back */
 };
 
 /*
@@ -36,6 +36,13 @@ void probe_memory_resume(struct probe_memory *memory, unsigned every, size_t mem
 
 /* The next handshake with each endpoint is a full one. */
 void probe_memory_renew(struct probe_memory *memory);
+
+/*
+ * A refusal by a resumed handshake, which a full one is to confirm. Where such a one takes back
+ * three in a row, the server refuses sessions alone, and all handshakes are to be full.
+ */
+void probe_memory_refused(struct probe_memory *memory, size_t endpoint);
+bool probe_memory_full_only(const struct probe_memory *memory, size_t endpoint);
 
 /* Forgets sessions whose time is over; or all, and what was said. */
 void probe_memory_sweep(struct probe_memory *memory);

@@ -127,17 +127,25 @@ static bool has_refused(const struct probe *probe)
     return probe->verdict == PROBE_REFUSED || probe->verdict == PROBE_DOUBTED;
 }
 
+static bool any_refused(const struct watch *watch, size_t set)
+{
+    const struct probe *probe = watch->probes + set * watch->endpoints;
+    size_t i = 0;
+
+    while (i < watch->endpoints && !has_refused(&probe[i]))
+        i++;
+    return i < watch->endpoints;
+}
+
 /* Whether enclaves refuse a set, and none accepts it by a full handshake. */
 static bool is_doubted(const struct watch *watch, size_t set)
 {
     const struct probe *probe = watch->probes + set * watch->endpoints;
-    size_t i, accepted = 0, refused = 0;
+    size_t i = 0;
 
-    for (i = 0; i < watch->endpoints; i++) {
-        accepted += probe[i].verdict == PROBE_ACCEPTED && !probe[i].resumed;
-        refused += has_refused(&probe[i]);
-    }
-    return accepted == 0 && refused > 0;
+    while (i < watch->endpoints && (probe[i].verdict != PROBE_ACCEPTED || probe[i].resumed))
+        i++;
+    return i == watch->endpoints && any_refused(watch, set);
 }
 
 /*
@@ -156,16 +164,15 @@ static bool is_refused(struct watch *watch, const struct agent *agent, size_t se
     };
     const unsigned before = suspicion->times;
     bool refused;
-    size_t i, resumed = 0;
+    size_t i;
 
     for (i = 0; i < watch->endpoints; i++) {
-        resumed += probe[i].verdict == PROBE_ACCEPTED && probe[i].resumed;
         round.accepted += probe[i].verdict == PROBE_ACCEPTED && !probe[i].resumed;
         round.refused += has_refused(&probe[i]) &&
                          (probe[i].authenticated ||
                           agent->config->rollback_on_failure != ROLLBACK_AUTHENTICATED);
     }
-    if (round.accepted == 0 && resumed > 0)
+    if (round.accepted == 0 && watch->accepted[set] > 0)
         return false;
     refused = suspicion_take(suspicion, &round);
     if (!refused && suspicion->times > 0 && suspicion->times != before)
@@ -186,12 +193,7 @@ static void count_accepted(struct watch *watch, size_t set)
 
 bool watch_refused(const struct watch *watch, size_t set)
 {
-    const struct probe *probe = watch->probes + set * watch->endpoints;
-    size_t i, refused = 0;
-
-    for (i = 0; i < watch->endpoints; i++)
-        refused += has_refused(&probe[i]);
-    return watch->asked[set] && watch->accepted[set] == 0 && refused > 0;
+    return watch->asked[set] && watch->accepted[set] == 0 && any_refused(watch, set);
 }
 
 int64_t watch_next(const struct watch *watch, const struct config *config)

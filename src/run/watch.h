@@ -15,7 +15,6 @@ struct agent;
 struct attested;
 struct err;
 struct probe;
-struct probe_known;
 struct target_state;
 
 /* A round of probes: what each enclave says to each installed client identity. */

@@ -118,16 +118,31 @@ static void another_status_is_news(void **state)
     assert_true(is_news());
 }
 
-/* Who refuses sessions and accepts certificates is asked in full, until it refuses those too. */
+static void refuse_a_session(void)
+{
+    probe_memory_refused(&memory, 0); /* by a resumed handshake, which the full one takes back */
+    (void)is_news();
+}
+
+/* Who refuses sessions three times in a row and accepts certificates is asked in full, until it
+ * refuses those too. */
 static void who_takes_no_session_is_asked_in_full(void **state)
 {
     (void)state;
-    known[0].full_only = true;
-    assert_true(is_news());
-    assert_true(known[0].full_only);
+    refuse_a_session();
+    refuse_a_session();
+    probe.resumed = true;
+    (void)is_news();
+    probe.resumed = false;
+    refuse_a_session();
+    refuse_a_session();
+    assert_false(probe_memory_full_only(&memory, 0));
+    refuse_a_session();
+    assert_true(probe_memory_full_only(&memory, 0));
+    assert_false(probe_memory_full_only(&memory, 1));
     probe.verdict = PROBE_REFUSED;
-    assert_true(is_news());
-    assert_false(known[0].full_only);
+    (void)is_news();
+    assert_false(probe_memory_full_only(&memory, 0));
 }
 
 static void numbers_in_a_reason_are_none(void **state)
