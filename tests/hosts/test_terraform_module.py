@@ -68,7 +68,7 @@ def module(tmp_path):
 
 @pytest.fixture
 def example(module):
-    folder = module / "examples/seed"
+    folder = module / "examples/complete"
     make = [ROOT / "tools/make-certs", "--dir", folder / "certs", "all", "enclave.example.com"]
     subprocess.run(make, check=True, stdout=subprocess.DEVNULL)
     return folder
@@ -78,7 +78,7 @@ def test_formatted(tofu):
     assert tofu("fmt", "-recursive", "-check", "-diff", cwd=TERRAFORM).stdout == ""
 
 
-@pytest.mark.parametrize("folder", [".", "modules/host", "modules/push", "examples/seed"])
+@pytest.mark.parametrize("folder", [".", "modules/host", "modules/push", "examples/complete"])
 def test_valid(tofu, module, example, folder):
     tofu.succeeds("init", cwd=module / folder)
     tofu.succeeds("validate", cwd=module / folder)

@@ -203,7 +203,7 @@ variable "mtls_certificate_secrets_arns" {
     condition = length(var.mtls_certificate_secrets_arns) <= 16 && alltrue([
       for identity in var.mtls_certificate_secrets_arns : length(flatten([identity])) >= 1 && length(flatten([identity])) <= 16
     ])
-    error_message = "There are at most 16 identities, of 1 to 16 secrets each."
+    error_message = "The user data has room for 16 identities, of 1 to 16 secrets each."
   }
 }
 
