@@ -33,7 +33,7 @@ struct agent_set {
     int64_t describe_after;  /* who may read the value alone is not asked for more before */
     bool due;                /* it has yet to be delivered in this cycle */
     bool failed;             /* its last turn, of this cycle */
-    bool open;               /* it has yet to have a turn, in this round of them */
+    bool open;               /* it has a turn to come in this cycle, or to end */
 };
 
 /* The agent from cycle to cycle. Zero-initialise it but for the first three. */

@@ -129,7 +129,7 @@ int fs_open(int at, const char *path, int flags)
     return fd;
 }
 
-/* Opens for reading what an O_PATH descriptor is of; where there is no /proc, by its path again. */
+/* Opens for reading what an O_PATH descriptor is of; without /proc by its path again, unguarded. */
 static int reopen(int found, int at, const char *path)
 {
     const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;

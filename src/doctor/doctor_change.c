@@ -30,9 +30,9 @@ static void look_at_program(struct doctor *doctor)
     rights = errno == EPERM || errno == EACCES;
     remedy = rights             ? " && chmod 0755 "
              : errno == ENOTSUP ? "; move it to a mount without noexec"
-             : errno == ENOEXEC ? "; a script begins with #! and its interpreter"
-                                : "; what is missing has to be on this host, but for a program "
-                                  "that is linked statically";
+             : errno == ENOEXEC ? "; a script has to begin with #! and the path of its interpreter"
+                                : "; the interpreter or loader that is named has to be on this "
+                                  "host, or link the program statically";
     (void)err_set(&err, ERR_HOOK_FAILED, program, "it cannot be executed: %s", why);
     doctor_advise(doctor, DOCTOR_PROBLEM, &err, "Run: %s %s%s%s. Or correct --on-change-exec.",
                   rights ? "chown root" : "ls -lL", program, remedy, rights ? program : "");

@@ -93,7 +93,8 @@ int hook_take(struct hook *hook, struct hook_result *result);
 /*
  * Whether a program could be run: nobody else could have written it or what interprets it, and the
  * kernel would find and execute them all. 0; -1 with a clause and errno: EPERM where somebody could
- * have, EACCES where it is not executable, ENOTSUP where its mount forbids it.
+ * have, EACCES where it is not executable, ENOTSUP where its mount forbids it, ENOEXEC where it is
+ * no program of this machine; else as open(2) has it.
  */
 int hook_could(const char *program, char why[HOOK_REASON_MAX]);
 

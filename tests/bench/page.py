@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Writes what tests/bench/bench.py has measured (build/bench/results.json) into docs/performance.md, docs/performance.svg
-and README.md: what stands there between <!-- bench NAME --> and <!-- end -->.
+Writes what tests/bench/bench.py has measured (build/bench/results.json) into docs/performance.md, between
+<!-- bench NAME --> and <!-- end -->, and into docs/performance.svg; the short table into README.md.
 """
 
 import json
