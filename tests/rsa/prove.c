@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../unit/random_numbers.h"
 #include "base/arena.h"
 #include "x509/limbs.h"
 #include "x509/rsa_private.h"
@@ -32,10 +33,7 @@ static uint64_t seed = 1;
 
 static uint64_t next_random(void)
 {
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return seed * 0x2545F4914F6CDD1D;
+    return random_after(&seed);
 }
 
 /* Random; or of limbs that are all zeros, all ones, or one off that, so that carries run far. */

@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "fake_server.h"
+#include "little_memory.h"
 #include "net/http.h"
 
 enum { BODY_MAX = 16, PATIENCE_MS = 60000, MANY = 40 };
@@ -119,33 +120,6 @@ static void an_answer_that_ends_early_is_none(void **state)
         assert_int_equal(response.result, rows[i].result);
         assert_true(response.cause[0] != '\0');
         http_response_free(&response);
-    }
-}
-
-static void **taken; /* each block holds the next one's address */
-
-/* Takes all of the arena but that much. */
-static void leave_free(size_t size)
-{
-    void *kept = arena_alloc(size, ARENA_WORK), **block;
-    size_t step;
-
-    assert_non_null(kept);
-    for (step = 1024 * 1024; step >= 1024; step /= 2)
-        while ((block = arena_alloc(step, ARENA_WORK))) {
-            *block = taken;
-            taken = block;
-        }
-    arena_free(kept);
-}
-
-static void give_back(void)
-{
-    void **block;
-
-    while ((block = taken)) {
-        taken = *block;
-        arena_free(block);
     }
 }
 

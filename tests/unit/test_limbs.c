@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "random_numbers.h"
 #include "x509/limbs.h"
 
 enum { WIDEST = 3 * LIMBS_MAX };
@@ -24,10 +25,7 @@ static uint64_t next_random(void)
 {
     static uint64_t seed = 0x9E3779B97F4A7C15;
 
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return seed * 0x2545F4914F6CDD1D;
+    return random_after(&seed);
 }
 
 /* ---- by bits */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "random_numbers.h"
 #include "x509/limbs.h"
 #include "x509/rsa_private.h"
 
@@ -19,10 +20,7 @@ static uint64_t next_random(void)
 {
     static uint64_t seed = 0xD1B54A32D192ED03;
 
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return seed * 0x2545F4914F6CDD1D;
+    return random_after(&seed);
 }
 
 /* Random bytes; or nothing but zeros or ones, so that carries run far. */

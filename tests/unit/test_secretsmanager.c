@@ -25,6 +25,7 @@
 #include "base/err.h"
 #include "config/config.h"
 #include "fake_server.h"
+#include "little_memory.h"
 #include "net/http.h"
 
 #define ARN "arn:aws:secretsmanager:eu-central-1:123456789012:secret:mtls/host-a1B2c3"
@@ -626,6 +627,19 @@ static void get_one(struct secretsmanager *manager, const char *name)
     secret_free(&secret);
 }
 
+/* A conversation with that server, in which a first value was got: AWS has taken the credentials.
+ */
+static struct secretsmanager *meet(struct fake_server *server, const char *first)
+{
+    struct secretsmanager *manager;
+
+    config.endpoint_url = fake_server_url(server);
+    manager = secretsmanager_new(&aws, &err);
+    assert_non_null(manager);
+    get_one(manager, first);
+    return manager;
+}
+
 /* What was prefetched is not asked for a second time, and what nobody comes to goes. */
 static void test_get_side_by_side(void **state)
 {
@@ -665,10 +679,7 @@ static void test_describe_is_prefetched(void **state)
     char id[SECRET_VERSION_MAX];
 
     (void)state;
-    config.endpoint_url = fake_server_url(server);
-    manager = secretsmanager_new(&aws, &err);
-    assert_non_null(manager);
-    get_one(manager, "a");
+    manager = meet(server, "a");
     secretsmanager_prefetched_id(manager, "b", id);
     assert_string_equal(id, "");
     secretsmanager_prefetch(manager, questions, 3);
@@ -725,33 +736,6 @@ static void get_all(struct secretsmanager *manager, const struct secret_question
 static const struct secret_question eight[] = {{"b", false}, {"c", false}, {"d", false},
                                                {"e", false}, {"f", false}, {"g", false},
                                                {"h", false}, {"i", false}};
-
-static void **taken; /* each block holds the next one's address */
-
-/* Takes all of the arena but that much. */
-static void leave_free(size_t size)
-{
-    void *kept = arena_alloc(size, ARENA_WORK), **block;
-    size_t step;
-
-    assert_non_null(kept);
-    for (step = 1024 * 1024; step >= 1024; step /= 2)
-        while ((block = arena_alloc(step, ARENA_WORK))) {
-            *block = taken;
-            taken = block;
-        }
-    arena_free(kept);
-}
-
-static void give_back(void)
-{
-    void **block;
-
-    while ((block = taken)) {
-        taken = *block;
-        arena_free(block);
-    }
-}
 
 /* Eight questions with so much memory, of answers with so many letters: how many requests. */
 static size_t requests_within(size_t memory, size_t letters)
@@ -817,10 +801,7 @@ static void test_values_are_not_mixed(void **state)
     struct secretsmanager *manager;
 
     (void)state;
-    config.endpoint_url = fake_server_url(server);
-    manager = secretsmanager_new(&aws, &err);
-    assert_non_null(manager);
-    get_one(manager, "a");
+    manager = meet(server, "a");
     secretsmanager_prefetch(manager, eight, 5);     /* b to f */
     secretsmanager_prefetch(manager, eight + 4, 3); /* g and h */
     for (size_t i = 0; i < 4; i++)
@@ -843,10 +824,7 @@ static void test_what_is_refused_does_not_wait(void **state)
 
     (void)state;
     server = fake_server_start(replies, 4);
-    config.endpoint_url = fake_server_url(server);
-    manager = secretsmanager_new(&aws, &err);
-    assert_non_null(manager);
-    get_one(manager, "a");
+    manager = meet(server, "a");
     secretsmanager_prefetch(manager, eight, 3); /* b, c and d, one of which is answered */
     secretsmanager_drop_mixed(manager, (const char *const[]){"b", "c", "d"}, 3);
     for (size_t i = 0; i < 3; i++)
@@ -894,10 +872,7 @@ static void test_ahead_of_a_silent_region(void **state)
     struct secretsmanager *manager;
 
     (void)state;
-    config.endpoint_url = fake_server_url(server);
-    manager = secretsmanager_new(&aws, &err);
-    assert_non_null(manager);
-    get_one(manager, "a");
+    manager = meet(server, "a");
     config.endpoint_url = "http://127.0.0.1:1"; /* nobody is there */
     secretsmanager_prefetch(manager, silent, 2);
     config.endpoint_url = fake_server_url(server);
