@@ -73,7 +73,7 @@ struct client *client_new(const struct aws *aws, struct err *err)
         return NULL;
     }
     client->aws = aws;
-    client->at_once = client->fits = CLIENT_PREFETCH;
+    client->at_once = client->fits = HTTP_PARALLEL;
     client->connections = 1;
     client->clock.skew_s = aws->kept ? aws->kept->skew_s : 0;
     if (check_switches(aws, err) == 0 && client_attempts(aws, &client->max_attempts, err) == 0 &&

@@ -46,14 +46,13 @@ struct client_refusal {
 };
 
 /*
- * Asks for what client_perform() is going to be asked for, CLIENT_PREFETCH at most, side by side,
+ * Asks for what client_perform() is going to be asked for, HTTP_PARALLEL at most, side by side,
  * and keeps AWS's answers: each is the first try of that call then. One that does not come is
  * nothing, and one that there is no room for is not asked for ahead again. Half as many are asked
  * after each that AWS throttles or does not answer, and one more after each success, but no more
  * than there was memory for; none before AWS has taken the credentials. The first one's turn has
  * come: others are left out where their region did not answer last.
  */
-#define CLIENT_PREFETCH 8
 void client_prefetch(struct client *client, const struct client_call *calls, size_t count);
 
 /* Whether that may be. */

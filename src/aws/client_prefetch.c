@@ -157,7 +157,7 @@ static void forget_old(struct client *client)
     struct prefetched **place = &client->prefetched;
     size_t i;
 
-    for (i = 0; i < CLIENT_PREFETCH && *place; i++)
+    for (i = 0; i < HTTP_PARALLEL && *place; i++)
         place = &(*place)->next;
     drop_prefetched(place);
 }
@@ -206,9 +206,9 @@ static bool is_left_out(const struct client *client, const struct client_call *c
 }
 
 struct batch {
-    const struct client_call *calls[CLIENT_PREFETCH];
-    struct post posts[CLIENT_PREFETCH];
-    struct http_response responses[CLIENT_PREFETCH];
+    const struct client_call *calls[HTTP_PARALLEL];
+    struct post posts[HTTP_PARALLEL];
+    struct http_response responses[HTTP_PARALLEL];
 };
 
 void client_prefetch(struct client *client, const struct client_call *calls, size_t count)

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "net/http.h"
 
-_Static_assert(SECRETS_PREFETCH == CLIENT_PREFETCH && SECRETS_PREFETCH == HTTP_PARALLEL,
+_Static_assert(SECRETS_PREFETCH == HTTP_PARALLEL,
                "what is prefetched goes over the connections that there are");
 
 static const struct operation *operation_of(const struct secret_question *question)

@@ -148,7 +148,8 @@ const struct option options[] = {
      .help = "run: between two probes of each enclave; 0s: none"},
     {"probe-full-every", "NUMBER", set_number, AT(probe_full_every), .fallback = "10",
      .most = "100", .verbs = VERB_RUN,
-     .help = "run: every NUMBER-th probe of an enclave is a full handshake; the others resume a session"},
+     .help = "run: every NUMBER-th probe of an enclave is a full handshake; the others resume a "
+             "session"},
     {"wave", "PERCENT%:DURATION", set_wave, .flags = OPTION_LIST, .verbs = VERB_RUN,
      .help = "run: hosts up to that share, by chance, wait so long with a new version: "
              "10%:0s,50%:10m,100%:1h"},
