@@ -158,7 +158,7 @@ both: ## the program for x86_64 and for aarch64
 	@$(MAKE) --no-print-directory ARCH=aarch64 all
 
 # The same bytes from every checkout of a commit: its time is that of all files.
-dist images: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+dist images packages: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 dist images: export REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
 
 dist: both ## build/dist: both programs and what goes with them, checksums, SBOM (DIST_KEY=SSH-KEY signs)
@@ -172,6 +172,15 @@ dist: both ## build/dist: both programs and what goes with them, checksums, SBOM
 images: both ## build/images: container images for both, in an OCI layout
 	@tools/bootstrap --check dist
 	@tools/oci-images build/images
+
+packages: dist ## build/packages: deb, rpm and apk for both, and what apt, dnf and apk read (PACKAGES_KEY=, APK_KEY= sign)
+	@tools/bootstrap --check packages
+	@rm -rf build/packages-root
+	@for arch in x86_64 aarch64; do \
+	    $(MAKE) --no-print-directory -s ARCH=$$arch install DESTDIR=build/packages-root/$$arch PREFIX=/usr || exit; \
+	done
+	@tools/packages build/packages-root build/dist/mtls-agent-$(VERSION) build/packages
+	@tools/repositories build/packages
 
 # ---- test programs ---------------------------------------------------------------------------------------------------------
 
@@ -298,6 +307,13 @@ test-aarch64: ## unit and conformance tests, and the core of those against real 
 test-dist: dist images venv ## what is handed on: complete, signed, described, and the same from another checkout
 	@tools/bootstrap --check check
 	@build/venv/bin/pytest -c tests/dist/pytest.ini tests/dist
+
+# Of Debian 12 and 13 alike.
+test-packages: packages venv ## packages installed, upgraded, removed, and read by apt and dnf from signed folders; as root
+	@tools/bootstrap --check e2e
+	@tools/bootstrap --check hosts
+	@$(AS_ROOT) env MTLS_AGENT=$(BIN) PYTHONDONTWRITEBYTECODE=1 \
+	    build/venv/bin/pytest -c tests/packages/pytest.ini tests/packages
 
 test-images: images venv ## the images in containers that are given no more than ECS gives
 	@tools/bootstrap --check e2e
