@@ -33,7 +33,9 @@ FAULTS ?= 1
 # Containers of several users take root to make.
 AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-CPPFLAGS := -Isrc -D_GNU_SOURCE -DMTLS_AGENT_VERSION='"$(VERSION)"'
+# RELEASE=1 puts the commit into the program; without it a change of the docs alone changes no bytes.
+COMMIT   := $(if $(RELEASE),$(shell git rev-parse HEAD))
+CPPFLAGS := -Isrc -D_GNU_SOURCE -DMTLS_AGENT_VERSION='"$(VERSION)"' -DMTLS_AGENT_COMMIT='"$(if $(COMMIT), ($(COMMIT)))"'
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Werror -Wvla -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes
 # No _FORTIFY_SOURCE: musl's headers have no checks for it to switch on.
 HARDEN   := -fPIE -fstack-protector-strong -fstack-clash-protection -ftrivial-auto-var-init=zero
@@ -132,6 +134,10 @@ $(OUT)/obj/src/%.o: src/%.c $(TP).stamp Makefile VERSION
 	@echo "  CC    $<"
 	$(V)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
+$(OUT)/obj/src/main.o: $(OUT)/commit
+$(OUT)/commit: FORCE
+	$(call list,$(COMMIT))
+
 # Half of an RSA handshake: fast, not small. tests/constant-time/aarch64 reads these by the line; strip takes the lines away.
 RSA := $(call objects,$(addprefix src/x509/,limbs.c rsa_private.c key_rsa.c))
 $(RSA): CFLAGS += -g
@@ -181,6 +187,9 @@ packages: dist ## build/packages: deb, rpm and apk for both, and what apt, dnf a
 	done
 	@tools/packages build/packages-root build/dist/mtls-agent-$(VERSION) build/packages
 	@tools/repositories build/packages
+
+release: ## all of a release but the upload, in a checkout of its own: VERSION=X, keys as in docs/releasing.md
+	@tools/release "$(if $(filter command line,$(origin VERSION)),$(VERSION))"
 
 # ---- test programs ---------------------------------------------------------------------------------------------------------
 
@@ -309,7 +318,7 @@ test-dist: dist images venv ## what is handed on: complete, signed, described, a
 	@build/venv/bin/pytest -c tests/dist/pytest.ini tests/dist
 
 # Of Debian 12 and 13 alike.
-test-packages: packages venv ## packages installed, upgraded, removed, and read by apt and dnf from signed folders; as root
+test-packages: packages venv ## packages installed, upgraded, removed, and read by apt and dnf from signed folders; what make release refuses; as root
 	@tools/bootstrap --check e2e
 	@tools/bootstrap --check hosts
 	@$(AS_ROOT) env MTLS_AGENT=$(BIN) PYTHONDONTWRITEBYTECODE=1 \
