@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hosts of tests/hosts, of two releases of Debian, and packages: of now, of an earlier version, and signed by keys of the test's."""
+"""The hosts of tests/hosts, of two Debians; packages of now, of an earlier version, and signed by keys of the test's."""
 
 import importlib.util
 import os

@@ -5,7 +5,6 @@ import datetime
 import os
 import re
 import shutil
-import subprocess
 
 import pytest
 
@@ -179,14 +178,15 @@ def test_the_commit_in_a_release(tmp_path):
     # With the objects that are there, so that only what differs is compiled.
     kept = ["Makefile", "VERSION", "src", "tools", "third_party", "tests", "platform", ".git"]
     run("cp", "-a", *(ROOT / name for name in kept), copy)
+    built = ROOT / "build/x86_64"
     (copy / "build/x86_64").mkdir(parents=True)
-    run("cp", "-a", ROOT / "build/x86_64/obj", ROOT / "build/x86_64/third_party", *(ROOT / "build/x86_64").glob("third_party.*"), copy / "build/x86_64")
+    run("cp", "-a", built / "obj", *built.glob("third_party*"), copy / "build/x86_64")
     env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     programs = {}
     for release in ("", "1"):
         made = ["make", "-s", "-C", copy, f"RELEASE={release}", "build/x86_64/mtls-agent"]
         run(*made, env=env)
-        programs[release] = subprocess.run([copy / "build/x86_64/mtls-agent", "version"], stdout=subprocess.PIPE, text=True).stdout
+        programs[release] = run(copy / "build/x86_64/mtls-agent", "version").stdout
     version = (ROOT / "VERSION").read_text().strip()
     head = run("git", "rev-parse", "HEAD", cwd=ROOT).stdout.strip()
     assert programs == {"": f"mtls-agent {version}\n", "1": f"mtls-agent {version} ({head})\n"}
