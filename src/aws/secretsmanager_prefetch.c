@@ -11,11 +11,6 @@
 _Static_assert(SECRETS_PREFETCH == HTTP_PARALLEL,
                "what is prefetched goes over the connections that there are");
 
-static const struct operation *operation_of(const struct secret_question *question)
-{
-    return question->describes ? &describe_secret : &get_secret_value;
-}
-
 /*
  * Makes the calls ready for the regions that they are for, but those whose region is not known yet;
  * how many.
@@ -29,7 +24,8 @@ static size_t prepare_all(struct secretsmanager *manager, struct prepared *prepa
     size_t i, made = 0;
 
     for (i = 0; i < count; i++) {
-        const struct operation *operation = operation_of(&questions[i]);
+        const struct operation *operation =
+            questions[i].describes ? &describe_secret : &get_secret_value;
 
         manager->fallback = fallback;
         if (secretsmanager_turn_to(manager, questions[i].secret_id, true, &ignored) < 0) {
