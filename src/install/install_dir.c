@@ -60,13 +60,6 @@ bool place_trusts(const struct place *place, uid_t uid)
            (place->own_known && uid == place->own_uid);
 }
 
-/* As a kernel would have it, where no file can be made. */
-static void assume_own(struct place *place, const struct stat *directory)
-{
-    place->own_uid = geteuid();
-    place->own_gid = directory->st_mode & S_ISGID ? directory->st_gid : getegid();
-}
-
 /*
  * Whose a file is that the agent makes there. On NFS root may be made another user, and on an EFS
  * access point everybody. A file without a name leaves no trace; not every file system knows it.
@@ -247,7 +240,9 @@ static int know_own(struct opening *opening)
 
     if (fstat(place->fd, &status) < 0)
         return err_set_errno(opening->err, ERR_TARGET_INVALID, place->path, "cannot be looked at");
-    assume_own(place, &status);
+    /* As a kernel would have it, where no file can be made. */
+    place->own_uid = geteuid();
+    place->own_gid = status.st_mode & S_ISGID ? status.st_gid : getegid();
     if (place->target->looks_only) {
         place->own_uid = status.st_uid;
         place->own_known = true;
