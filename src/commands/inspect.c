@@ -227,42 +227,37 @@ static int inspect_set(struct inspection *inspection, const struct work *work, c
     return result;
 }
 
-static void inspect_all(struct inspection *inspection, const struct work *work)
-{
-    const struct config *config = work->config;
-    size_t i, count = config->set_count && !config->operand ? config->set_count : 1;
-    struct err err;
-    int result;
-
-    for (i = 0; i < count; i++) {
-        if (config->operand && config->other)
-            result = compare_documents(inspection, &err);
-        else if (config->operand)
-            result = inspect_document(inspection, config->operand, &err);
-        else
-            result =
-                inspect_set(inspection, work, config->set_count ? config->sets[i].sub : "", &err);
-        if (result == 0)
-            continue;
-        log_error(&err);
-        inspection->good = false;
-    }
-}
-
 static int inspect(const struct work *work)
 {
+    const struct config *config = work->config;
+    const size_t count = config->set_count && !config->operand ? config->set_count : 1;
     struct inspection inspection = {
-        .config = work->config,
+        .config = config,
         .now = clock_wall(),
         .out = {.public = true},
         .writer = {.out = &inspection.out},
         .good = true,
     };
+    struct err err;
+    size_t i;
+    int result;
 
-    if (work->config->json)
+    if (config->json)
         json_open(&inspection.writer, NULL, '[');
-    inspect_all(&inspection, work);
-    if (work->config->json) {
+    for (i = 0; i < count; i++) {
+        if (config->operand && config->other)
+            result = compare_documents(&inspection, &err);
+        else if (config->operand)
+            result = inspect_document(&inspection, config->operand, &err);
+        else
+            result =
+                inspect_set(&inspection, work, config->set_count ? config->sets[i].sub : "", &err);
+        if (result == 0)
+            continue;
+        log_error(&err);
+        inspection.good = false;
+    }
+    if (config->json) {
         json_close(&inspection.writer, ']');
         (void)buf_append_text(&inspection.out, "\n");
     }
