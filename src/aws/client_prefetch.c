@@ -123,19 +123,13 @@ static void keep_prefetched(struct client *client, const struct client_call *cal
         spoil(prefetched);
 }
 
-const struct http_response *client_prefetched(const struct client *client,
-                                              const struct client_call *call)
+struct client_prefetched client_prefetched(const struct client *client,
+                                           const struct client_call *call)
 {
-    struct prefetched *prefetched = *find_prefetched(client, call);
+    const struct prefetched *found = *find_prefetched(client, call);
+    const bool value = found && found->response.status == 200;
 
-    return prefetched ? &prefetched->response : NULL;
-}
-
-unsigned client_batch(const struct client *client, const struct client_call *call)
-{
-    const struct prefetched *prefetched = *find_prefetched(client, call);
-
-    return prefetched && prefetched->response.status == 200 ? prefetched->batch : 0;
+    return (struct client_prefetched){found ? &found->response : NULL, value ? found->batch : 0};
 }
 
 void client_drop(struct client *client, const struct client_call *call)

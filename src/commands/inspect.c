@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,7 +18,7 @@
 #include "process/supervise.h"
 #include "x509/cert.h"
 
-enum { DOCUMENT_MAX = 1 << 20, PATH_TEXT_MAX = 1200, NOT_GOOD = 1 };
+enum { DOCUMENT_MAX = 1 << 20, NOT_GOOD = 1 };
 
 /* One run: what was asked for, and what comes of it. */
 struct inspection {
@@ -214,12 +213,11 @@ static int inspect_set(struct inspection *inspection, const struct work *work, c
                        struct err *err)
 {
     struct install_target target = agent_target(work->config, sub, work->deadline);
-    char source[PATH_TEXT_MAX];
+    char source[INSTALL_WHERE_MAX];
     struct object object = {.source = source, .complete = true};
     int result;
 
-    (void)snprintf(source, sizeof source, "%s%s%s%s", target.root, target.dir, *sub ? "/" : "",
-                   sub);
+    (void)install_where(&target, source);
     result = install_read(&target, &object.bundle, &object.facts, err);
     if (result == 0)
         result = inspect_object(inspection, &object, err);

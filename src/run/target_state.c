@@ -56,7 +56,7 @@ void target_state_read(const struct install_target *target, const struct config_
     char where[INSTALL_WHERE_MAX];
     struct err none;
 
-    install_where(target, where);
+    (void)install_where(target, where);
     *state = (struct target_state){0};
     if (install_read(target, &bundle, &state->facts, &state->err) == 0)
         identity = identity_new(&bundle, &policy, where, &state->err);
