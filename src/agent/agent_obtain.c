@@ -4,7 +4,6 @@
 #include "agent/agent_parts.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "install/installed.h"
 
 enum { DENIED_MS = 24 * 60 * 60 * 1000 /* policies may change */ };
 

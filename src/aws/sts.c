@@ -22,7 +22,6 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/log.h"
 #include "base/secrecy.h"
 #include "config/config_values.h"
 #include "net/http.h"

@@ -5,13 +5,11 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/aside.h"
-#include "base/clock.h"
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/log_line.h"

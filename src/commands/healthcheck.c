@@ -11,7 +11,6 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/json_write.h"
-#include "base/log.h"
 #include "base/secrecy.h"
 #include "commands/commands.h"
 #include "commands/output.h"

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdarg.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "agent/target.h"
 #include "base/err.h"

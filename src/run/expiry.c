@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/expiry.h"
 
-#include <stddef.h>
-
 #define HOUR INT64_C(3600)
 #define DAY  (24 * HOUR)
 
