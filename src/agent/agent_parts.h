@@ -63,13 +63,18 @@ int delivery_expect(const struct delivery *delivery, const struct identity *iden
 void prefetch(const struct delivery *delivery, struct secretsmanager *manager, size_t i,
               bool describes);
 
-/* agent.c: whether what is installed may be all that a set needs; its facts. */
+/*
+ * agent_obtain.c: the set's secrets, or the version of them that is not to be tried. From the disk,
+ * where nothing has changed; not at all, where that version is known to be bad; else from AWS,
+ * where it may be another region by now that answers, and another version that it has.
+ */
+int obtain(struct delivery *delivery, struct secretsmanager *manager, struct err *err);
+
+/* Whether what is installed may be all that a set needs; its facts. */
 bool may_recall(const struct agent_set *record, const struct install_target *target,
                 size_t secret_count, struct installed *facts);
 
-/*
- * The set's secrets: by their ARNs where AWS has told them, else as they are configured.
- */
+/* The set's secrets: by their ARNs where AWS has told them, else as they are configured. */
 void set_sources(const struct config_set *set, const struct secret_version *origins,
                  struct install_source sources[CONFIG_SECRETS_MAX]);
 

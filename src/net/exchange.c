@@ -292,25 +292,6 @@ static int set_callbacks(struct exchange *exchange)
     return 0;
 }
 
-static int set_request(struct exchange *exchange)
-{
-    const struct http_request *request = &exchange->request;
-
-    SET(CURLOPT_URL, request->url);
-    SET(CURLOPT_PATH_AS_IS, 1L);
-    SET(CURLOPT_PROTOCOLS_STR, exchange->session ? "https" : "http");
-    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    SET(CURLOPT_USERAGENT, "mtls-agent/" MTLS_AGENT_VERSION);
-    if (strcmp(request->method, "GET") != 0) {
-        SET(CURLOPT_POSTFIELDS, request->body.data ? (const char *)request->body.data : "");
-        SET(CURLOPT_POSTFIELDSIZE, (long)request->body.len);
-        SET(CURLOPT_CUSTOMREQUEST, request->method);
-    }
-    SET(CURLOPT_HTTPHEADER, exchange->headers);
-    SET(CURLOPT_CONNECT_TO, exchange->connect_to);
-    return 0;
-}
-
 /*
  * Whatever a URL, a header or a body was made of: no private key travels. (A proxy's password, and
  * the key of a handshake, are in none of these.)
@@ -329,7 +310,9 @@ static bool carries_key(const struct http_request *request)
 
 int exchange_configure(struct exchange *exchange, bool reuse)
 {
-    if (carries_key(&exchange->request)) {
+    const struct http_request *request = &exchange->request;
+
+    if (carries_key(request)) {
         (void)snprintf(exchange->response.cause, sizeof exchange->response.cause,
                        "it would carry a private key");
         return -1;
@@ -338,7 +321,19 @@ int exchange_configure(struct exchange *exchange, bool reuse)
         set_limits(exchange, reuse) < 0 || set_proxy(exchange) < 0 || set_tls(exchange) < 0 ||
         set_callbacks(exchange) < 0)
         return -1;
-    return set_request(exchange);
+    SET(CURLOPT_URL, request->url);
+    SET(CURLOPT_PATH_AS_IS, 1L);
+    SET(CURLOPT_PROTOCOLS_STR, exchange->session ? "https" : "http");
+    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    SET(CURLOPT_USERAGENT, "mtls-agent/" MTLS_AGENT_VERSION);
+    if (strcmp(request->method, "GET") != 0) {
+        SET(CURLOPT_POSTFIELDS, request->body.data ? (const char *)request->body.data : "");
+        SET(CURLOPT_POSTFIELDSIZE, (long)request->body.len);
+        SET(CURLOPT_CUSTOMREQUEST, request->method);
+    }
+    SET(CURLOPT_HTTPHEADER, exchange->headers);
+    SET(CURLOPT_CONNECT_TO, exchange->connect_to);
+    return 0;
 }
 
 void exchange_allow(struct exchange *exchange)

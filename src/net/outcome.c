@@ -21,17 +21,6 @@ static int bearssl_error(const char *error)
     return at ? (int)strtoul(at + sizeof words - 1, NULL, 16) : 0;
 }
 
-/* What a broken connection means depends on how far it had come. */
-static enum http_result broken_result(const struct http_response *response)
-{
-    if (response->stage == HTTP_STAGE_ANSWER)
-        return response->status || response->tls.answered || response->tls_error ? HTTP_BROKEN
-                                                                                 : HTTP_CLOSED;
-    if (response->stage == HTTP_STAGE_TLS)
-        return response->tls.certificate_left ? HTTP_CLOSED : HTTP_TLS_FAILED;
-    return HTTP_UNREACHABLE;
-}
-
 /* Where libcurl could not begin a look-up it lacks a descriptor, or a thread; of memory the arena
  * tells. */
 static enum http_result lookup_result(const struct exchange *exchange)
@@ -82,7 +71,13 @@ static enum http_result classify(const struct exchange *exchange, CURLcode code)
         break;
     default: break;
     }
-    return broken_result(response);
+    /* What a broken connection means depends on how far it had come. */
+    if (response->stage == HTTP_STAGE_ANSWER)
+        return response->status || response->tls.answered || response->tls_error ? HTTP_BROKEN
+                                                                                 : HTTP_CLOSED;
+    if (response->stage == HTTP_STAGE_TLS)
+        return response->tls.certificate_left ? HTTP_CLOSED : HTTP_TLS_FAILED;
+    return HTTP_UNREACHABLE;
 }
 
 static void fill_facts(struct exchange *exchange)
