@@ -12,6 +12,8 @@ import pytest
 from agent import wait_for
 from servers.http import HOLD, Answer, json_answer
 from servers.nitro import DEBUG, Attested, Hardware, pcr_set
+from servers.peer import ALERT, Peer, Tls12
+from servers.peer13 import Tls13
 from servers.pki import document
 from test_attest_run import Turns
 
@@ -159,6 +161,48 @@ def test_paths_of_one_server(probe, server):
     found = probe([f"https://{enclave.endpoint}{path}" for path in paths])
     assert {each["result"] for each in found.values()} == {"accepted"}
     assert sorted(enclave.connections) == [["attestation", path] for path in paths]
+
+
+SAYS = {
+    "204": (b"HTTP/1.1 204 OK\r\n\r\n", None, "accepted", ""),
+    "401": (b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n", None, "refused", "HTTP 401"),
+    "access_denied": (b"", 49, "refused", "access_denied (49)"),
+    "internal_error": (b"", 80, "unreachable", "internal_error (80)"),
+    "no HTTP": (b"220 mail ready\r\n", None, "unreachable", "no HTTP"),
+    "interim answers, and then it closes": (b"HTTP/1.1 100 Continue\r\n\r\n" * 9, None, "accepted", ""),
+    "both answers at once": (None, None, "accepted", ""),
+}
+
+AGAIN = ("interim answers, and then it closes", "both answers at once")  # which are no answers to it
+
+
+@pytest.mark.parametrize("version", (Tls12, Tls13))
+@pytest.mark.parametrize("what", SAYS)
+def test_what_comes_to_the_second_request(probe, up, authority, version, what):
+    """As what comes to the only one: docs/verification.md has the table."""
+    says, alert, result, reason = SAYS[what]
+    shown, none = authority.issue("localhost", names=["localhost"]), b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"
+
+    def talk(sock):
+        tls = version(sock, shown)
+        tls.handshake()
+        ask = tls.request if version is Tls12 else tls.http_request
+        if b"/attestation?" not in ask():
+            return tls.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        if says is None:
+            return tls.answer(none + none)
+        tls.answer(none)
+        assert b"GET /health " in ask()
+        if says:
+            tls.answer(says)
+        if alert:
+            tls.send(ALERT, bytes([2, alert]))
+
+    peer = up(Peer(talk))
+    found = probe(peer.endpoint, "report")
+    assert found["result"] == result and reason in found.get("reason", "")
+    assert found["attestation"] == "attestation_missing"
+    assert peer.connections == (2 if what in AGAIN else 1)
 
 
 # ---- two
