@@ -29,8 +29,8 @@ static void print_commands(void)
     char line[128];
 
     print("Usage: mtls-agent COMMAND [OPTION]...\n\n"
-          "Gets this host's mutual-TLS identity from AWS Secrets Manager, proves it with the\n"
-          "enclave, and installs it atomically.\n\nCommands:\n");
+          "Gets the mutual-TLS identity of this host from AWS Secrets Manager, proves it with\n"
+          "the enclave, and installs it atomically.\n\nCommands:\n");
     for (command = command_list; command->name; command++) {
         (void)snprintf(line, sizeof line, "  %-11s %s\n", command->name, command->help);
         print(line);
@@ -51,8 +51,8 @@ static int help(const struct command *command)
     } else {
         print_commands();
     }
-    print("Options, each also as a line of the configuration file and as a variable\n"
-          "(--key-mode, key-mode =, MTLS_AGENT_KEY_MODE):\n");
+    print("Options. Each is also a line of the configuration file and a variable\n"
+          "(--key-mode, key-mode =, MTLS_AGENT_KEY_MODE), unless it says otherwise:\n");
     output_check(config_help(STDOUT_FILENO, command ? command->name : NULL));
     return output_status(0);
 }

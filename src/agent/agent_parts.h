@@ -90,6 +90,9 @@ enum untried keep_from(struct delivery *delivery);
 int keep_held_back(const struct delivery *delivery, struct err *err);
 bool keep_back(const struct delivery *delivery, const struct err *err);
 
+/* Says in the log that no enclave is asked about what is to be installed, where that is so. */
+void note_untried(const struct delivery *delivery);
+
 /* Whether what is installed will serve for so many seconds, and a while more. */
 bool keep_serves(const struct delivery *delivery, int64_t seconds);
 
