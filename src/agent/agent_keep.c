@@ -163,13 +163,12 @@ int keep_unproven(const struct delivery *delivery, struct err *err)
 
 void note_untried(const struct delivery *delivery)
 {
-    const bool off = delivery->config->rehearse == REHEARSE_OFF;
-
     if (delivery->rehearsal == REHEARSAL_SKIPPED && !delivery->recalled && !delivery->again &&
         delivery->identity->client.chain_count > 0)
-        log_event(off ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "unproven",
-                  log_s("set", delivery_name(delivery)),
-                  log_s("reason", off ? "rehearse is off" : "no endpoint is configured"));
+        log_event(LOG_LEVEL_INFO, "unproven", log_s("set", delivery_name(delivery)),
+                  log_s("reason", delivery->config->rehearse == REHEARSE_OFF
+                                      ? "rehearse is off"
+                                      : "no endpoint is configured"));
 }
 
 /* Of a version that went wrong after all: it may have another chance once no enclave takes what

@@ -85,7 +85,7 @@ def test_nobody_to_ask(agent, put, readme, enclave):
     """What no enclave is asked about is installed, and the log says so: a new version only, and of a server's set nothing."""
     arn = put(readme)
     said = agent.fetch(arn).succeeded("unproven", "installed").event("unproven")
-    assert said["level"] == "warning" and said["reason"] == "no endpoint is configured"
+    assert said["level"] == "info" and said["reason"] == "no endpoint is configured"
     assert not agent.fetch(arn).succeeded("unchanged").all("unproven")
     off = agent.fetch(put(readme), "--rehearse=off", endpoint=enclave.endpoint).succeeded("installed").event("unproven")
     assert off["level"] == "info" and off["reason"] == "rehearse is off"
