@@ -49,7 +49,7 @@ static void judge_answer(const struct probe_attest *attest, const struct http_re
             channel.exporter = bytes_of(response->tls.exporter, sizeof response->tls.exporter);
     }
     if (!attest->asked && attest->probe->attest_status == 0)
-        (void)err_set(&out->err, ERR_ATTEST_MISSING, NULL, "it refuses to be asked for it");
+        (void)err_set(&out->err, ERR_ATTEST_MISSING, NULL, "it refuses the request for it");
     else if (!attest->asked || response->status != HTTP_OK)
         (void)err_set(&out->err, ERR_ATTEST_MISSING, NULL, "it answered HTTP %d",
                       attest->asked ? response->status : attest->probe->attest_status);

@@ -762,7 +762,7 @@ ANSWERS = {
     ),
     "not there": Row(
         aws_error(400, "ResourceNotFoundException", "Secrets Manager can't find the specified secret."), "secret_not_found", ARN,
-        ["in eu-central-1", "an ARN dies with its secret"],
+        ["in eu-central-1", "made anew by the same name has another ARN"],
     ),
     "no current version": Row(no_value("staging label: AWSCURRENT"), "version_missing", ARN, ["AWSCURRENT"]),
     "no previous version": Row(no_value("staging label: AWSPREVIOUS"), "version_unknown", ARN, ["AWSPREVIOUS"]),

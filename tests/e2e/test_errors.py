@@ -63,7 +63,7 @@ CASES = {
                   "marked for deletion."),
         77, "secret_deleted", ["marked for deletion"],
     ),
-    "not found": (NOT_FOUND, 77, "secret_not_found", ["in eu-central-1", "an ARN dies with its secret"]),
+    "not found": (NOT_FOUND, 77, "secret_not_found", ["in eu-central-1", "made anew by the same name has another ARN"]),
     "no current version": (no_value("staging label: AWSCURRENT"), 77, "version_missing", ["AWSCURRENT"]),
     "no previous version": (no_value("staging label: AWSPREVIOUS"), 77, "version_unknown", ["AWSPREVIOUS"]),
     "no pending version": (no_value("staging label: AWSPENDING"), 75, "version_pending", ["AWSPENDING"]),
@@ -111,7 +111,7 @@ def test_refused(agent, aws, case):
     [
         (ARN[:-7], "lacks the hyphen and six characters"),
         ("mtls/host-AbCdEf", "stands without the hyphen and six characters"),
-        ("mtls/host", "in the account of the credentials and in this region alone"),
+        ("mtls/host", "only in the account of the credentials and in this region"),
     ],
 )
 def test_names_and_arns(agent, aws, secret, part):
