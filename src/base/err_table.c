@@ -299,8 +299,8 @@ const struct err_cause err_causes[ERR_CAUSES - ERR_CODES] = {
                       "Name a file that this user can read, or - for standard input."},
     [CAUSE_ISSUER_IS_NO_CA -
         ERR_CODES] = {"issuer_is_no_ca", ERR_FIELD_MISSING,
-                      "Store the CA that the enclave's certificate is signed by as ca_cert: who "
-                      "issued the client's certificate need not be that one."},
+                      "Store the CA that signed the enclave's certificate as ca_cert: another CA "
+                      "may have issued the client's certificate."},
     [CAUSE_WRONG_FIELD -
         ERR_CODES] = {"wrong_field", ERR_PEM_INVALID,
                       "Store each in its own field: the certificate in client_cert, its private "
@@ -376,14 +376,14 @@ const struct err_cause err_causes[ERR_CAUSES - ERR_CODES] = {
                                      "there."},
     [CAUSE_NOT_AWS - ERR_CODES] =
         {"not_aws", ERR_AWS_DENIED,
-         "This is no answer of AWS's: have the proxy or firewall on the way let requests to this "
-         "host through, or reach it by a VPC endpoint."},
+         "This answer is not from AWS: let the proxy or firewall on the way pass requests to this "
+         "host, or use a VPC endpoint."},
     [CAUSE_NOT_SUBSCRIBED - ERR_CODES] = {"not_subscribed", ERR_AWS_DENIED,
                                           "Enable the service or the region for this account, or "
                                           "wait until its sign-up is through."},
     [CAUSE_OTHERS_POLICY - ERR_CODES] = {"policy_of_others", ERR_AWS_DENIED,
-                                         "No policy of the role's decides this: have who manages "
-                                         "the policy or the account that AWS names allow it."},
+                                         "The role's own policies do not decide this: the owner of "
+                                         "the policy or the account that AWS names must allow it."},
     [CAUSE_NOT_MUTUAL - ERR_CODES] = {"not_mutual", ERR_ENCLAVE_REFUSED,
                                       "Let the enclave ask for a client certificate and demand it; "
                                       "or accept that it does not by --allow-not-mutual."},

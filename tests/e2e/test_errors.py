@@ -150,7 +150,7 @@ def test_what_is_not_awss_answer_is_quoted(agent, aws, kind):
     aws.faults.append(Answer(403, body.encode()))
     error = agent.fetch(ARN, *DRY_RUN).failed(77, "aws_denied")
     assert said in error["reason"]
-    assert error["remedy"].startswith("This is no answer of AWS's")
+    assert error["remedy"].startswith("This answer is not from AWS")
 
 
 def test_a_portal_that_answers_for_aws_is_named(agent, aws):
@@ -161,7 +161,7 @@ def test_a_portal_that_answers_for_aws_is_named(agent, aws):
 @pytest.mark.parametrize(
     ("code", "message", "remedy"),
     [
-        ("AccessDeniedException", "no VPC endpoint policy allows the action", "No policy of the role's"),
+        ("AccessDeniedException", "no VPC endpoint policy allows the action", "The role's own policies"),
         ("OptInRequired", "You are not subscribed to this service", "Enable the service or the region"),
         ("AccessDeniedException", "no identity-based policy allows the action", "Add the statement"),
     ],
