@@ -164,7 +164,7 @@ dist images: export REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
 dist: both ## build/dist: both programs and what goes with them, checksums, SBOM (DIST_KEY=SSH-KEY signs)
 	@tools/bootstrap --check dist
 	@for arch in x86_64 aarch64; do \
-	    $(MAKE) --no-print-directory ARCH=$$arch host-archive \
+	    SOURCE_DATE_EPOCH=0 $(MAKE) --no-print-directory ARCH=$$arch host-archive \
 	        HOST_ROOT=build/dist-root/$$arch HOST_ARCHIVE=build/dist-root/$$arch.tar.gz || exit; \
 	done
 	@tools/dist build/dist-root build/dist

@@ -199,7 +199,7 @@ const char *http_result_text(enum http_result result)
         [HTTP_BROKEN] = "the answer broke off",
         [HTTP_TOO_LARGE] = "the answer is too large",
         [HTTP_NO_MEMORY] = "the locked memory is full",
-        [HTTP_NO_THREADS] = "there is no thread to look the name up",
+        [HTTP_NO_THREADS] = "no thread can be started to look the name up",
         [HTTP_NO_DESCRIPTORS] = "there is no descriptor for a connection",
         [HTTP_FAILED] = "the request could not be sent",
     };

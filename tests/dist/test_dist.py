@@ -82,6 +82,7 @@ def test_what_a_host_unpacks(archive, program):
     assert agent == (DIST / program).read_bytes() and held["usr/local/bin/mtls-agent"].mode == 0o755
     assert {"usr/local/lib/systemd/system/mtls-agent.service", "usr/local/share/man/man8/mtls-agent.8"} <= set(held)
     assert {(each.uid, each.gid) for each in held.values()} == {(0, 0)}
+    assert {each.mtime for each in held.values()} == {0}  # so it is the archive that `make host-archive` makes alone
 
 
 # ---- checksums and signature
