@@ -424,9 +424,13 @@ demo: ## the program at work against an emulator on this machine
 
 # ---- housekeeping ----------------------------------------------------------------------------------------------------------
 
-install: all ## program, systemd units and man page; DESTDIR and PREFIX are honoured
+install: all ## program, systemd units, man pages and completions; DESTDIR and PREFIX are honoured
 	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/mtls-agent
-	install -D -m 644 platform/man/mtls-agent.8 $(DESTDIR)$(PREFIX)/share/man/man8/mtls-agent.8
+	install -D -m 644 platform/man/mtls-agent.1 $(DESTDIR)$(PREFIX)/share/man/man1/mtls-agent.1
+	install -D -m 644 platform/man/mtls-agent.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/mtls-agent.conf.5
+	install -D -m 644 platform/completions/mtls-agent.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mtls-agent
+	install -D -m 644 platform/completions/_mtls-agent $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_mtls-agent
+	install -D -m 644 platform/completions/mtls-agent.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/mtls-agent.fish
 	install -D -m 644 platform/systemd/fail-open.conf $(DESTDIR)$(PREFIX)/share/mtls-agent/fail-open.conf
 	install -D -m 644 platform/systemd/mtls-agent.tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/mtls-agent.conf
 	install -D -m 644 platform/systemd/mtls-agent.sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/mtls-agent.conf
@@ -439,7 +443,7 @@ install: all ## program, systemd units and man page; DESTDIR and PREFIX are hono
 # What hosts unpack to /: always the same bytes, so that its SHA-256 changes with the content alone.
 HOST_ROOT    := $(OUT)/host
 HOST_ARCHIVE := $(if $(FOREIGN),$(OUT),build)/mtls-agent-host.tar.gz
-host-archive: all ## build/mtls-agent-host.tar.gz: program, units and man page, to be unpacked over a host's /
+host-archive: all ## build/mtls-agent-host.tar.gz: program, units, man pages and completions, to be unpacked over a host's /
 	@rm -rf $(HOST_ROOT) && mkdir -p $(HOST_ROOT)
 	@$(MAKE) --no-print-directory -s install DESTDIR=$(HOST_ROOT)
 	@cd $(HOST_ROOT) && tar --sort=name --format=ustar --owner=0 --group=0 --numeric-owner --mtime=@$${SOURCE_DATE_EPOCH:-0} \
