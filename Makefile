@@ -353,6 +353,13 @@ test-containers: images test-images venv ## what platform/ecs and platform/bottl
 	@$(AS_ROOT) env MTLS_AGENT=$(BIN) PYTHONDONTWRITEBYTECODE=1 \
 	    build/venv/bin/pytest -c tests/containers/pytest.ini tests/containers
 
+test-docs: all venv ## every block of the docs that is marked as runnable, on a host of the page's own; as root, or by sudo
+	@tools/bootstrap --check e2e
+	@tools/bootstrap --check docs
+	@tools/make-venv tests/docs/requirements.txt build/docs-venv
+	@$(AS_ROOT) env MTLS_AGENT=$(BIN) PYTHONDONTWRITEBYTECODE=1 \
+	    build/venv/bin/pytest -c tests/docs/pytest.ini tests/docs
+
 test-hosts: all venv host-archive ## hosts that boot, and the Terraform module that makes them; as root (SUITE=trixie for another Debian)
 	@tools/bootstrap --check e2e
 	@tools/bootstrap --check hosts
