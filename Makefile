@@ -169,6 +169,10 @@ dist: both ## build/dist: both programs and what goes with them, checksums, SBOM
 	done
 	@tools/dist build/dist-root build/dist
 
+docs: ## build/book: the pages as a site, by mdBook, which is built once from its crate (Rust; some minutes)
+	@tools/make-mdbook build/mdbook
+	@tools/make-book build/mdbook
+
 images: both ## build/images: container images for both, in an OCI layout
 	@tools/bootstrap --check dist
 	@tools/oci-images build/images

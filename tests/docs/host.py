@@ -116,9 +116,8 @@ class Host:
     def run(self, script):
         """The same, whatever becomes of it: its status, and all that it prints."""
         command = [*self.space.enter, "bash", "-euo", "pipefail", "-c", f"cd {self.home}\n{self.named(script)}"]
-        done = subprocess.run(
-            command, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=WITHIN_S
-        )
+        both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        done = subprocess.run(command, env=self.environment, stdin=subprocess.DEVNULL, text=True, timeout=WITHIN_S, **both)
         for name, arn in self.arns().items():
             done.stdout = done.stdout.replace(arn, arn[:-6] + "AbCdEf")
         return done
@@ -139,8 +138,20 @@ class Host:
         self.have("certificates")
         return Commands(self.home / "pki")
 
+    def have_files(self):
+        """The client's and its CA, as one who has some."""
+        self.have("certificates")
+        self.inside("cp pki/client.crt pki/client.key pki/ca.crt .")
+
     def have_secret(self):
         self.arn("confidential-cluster-mtls-cert")
+
+    def have_pending(self):
+        """A version AWSPENDING of the secret mtls, beside its current one."""
+        self.arn("mtls")
+        pki = Commands(self.home / "pki")
+        value = document(pki.pair("client"), pki.ca_pem)
+        self.aws.client("secretsmanager", region=REGION).put_secret_value(SecretId="mtls", SecretString=value, VersionStages=["AWSPENDING"])
 
     def have_enclave(self):
         pki = self.pki()
@@ -176,16 +187,16 @@ class Host:
             self.have(name)
         log = self.dir / "run.log"
         with open(log, "wb") as output:
-            child = subprocess.Popen(
-                [*self.space.enter, self.commands / "mtls-agent", "run"], env=self.environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-            )
+            command = [*self.space.enter, self.commands / "mtls-agent", "run"]
+            child = subprocess.Popen(command, env=self.environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         self._up(Stopped(child))
         self.inside("for i in $(seq 600); do mtls-agent healthcheck --min-endpoints 1 --max-fetch-age 1h && exit; sleep 0.1; done; exit 1")
 
     # ---- secrets
 
     def arns(self):
-        return {each["Name"]: each["ARN"] for each in self.aws.client("secretsmanager", region=REGION).list_secrets()["SecretList"]}
+        secrets = self.aws.client("secretsmanager", region=REGION).list_secrets()["SecretList"]
+        return {each["Name"]: each["ARN"] for each in secrets}
 
     def arn(self, name):
         """Of the secret of that name, which is made where it is not there."""

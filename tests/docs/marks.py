@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from markdown import ROOT, tracked
 
-COMMENT = re.compile(r"^<!-- (have|run|prints)(?:: (.*?))? -->$")
+COMMENT = re.compile(r"^ *<!-- (have|run|prints)(?:: (.*?))? -->$")
 
 
 @dataclass
@@ -30,18 +30,18 @@ class Step:
 
 
 def block(lines, at):
-    """The block of code at or behind a line, and the line behind it."""
+    """The block of code at or behind a line."""
     while not lines[at].strip():
         at += 1
-    if fence := re.match(r"(```+|~~~+)", lines[at]):
-        end = next(each for each in range(at + 1, len(lines)) if lines[each].startswith(fence[1]))
-        return "\n".join(lines[at + 1 : end]) + "\n", end + 1
-    end = at
-    while end < len(lines) and (lines[end].startswith("    ") or (not lines[end].strip() and lines[end + 1 : end + 2] and lines[end + 1].startswith("    "))):
-        end += 1
-    if end == at:
+    indent = re.match(" *", lines[at])[0]
+    if fence := re.match(r" *(```+|~~~+)", lines[at]):
+        end = next(each for each in range(at + 1, len(lines)) if lines[each].strip() == fence[1])
+        at += 1
+    elif len(indent) >= 4:
+        end = next((each for each in range(at, len(lines)) if lines[each].strip() and not lines[each].startswith(indent)), len(lines))
+    else:
         raise ValueError(f"line {at + 1}: no block of code")
-    return "\n".join(line[4:] for line in lines[at:end]) + "\n", end
+    return "\n".join(line.removeprefix(indent) for line in lines[at:end]).rstrip() + "\n"
 
 
 def dialogue(text):
@@ -62,7 +62,7 @@ def steps(page):
         if kind == "have":
             have = words
             continue
-        text, _ = block(lines, number + 1)
+        text = block(lines, number + 1)
         if kind == "prints":
             found[-1].prints = text
             continue
@@ -76,7 +76,7 @@ def steps(page):
 
 
 def pages():
-    return [page for page in tracked("*.md") if re.search(r"^<!-- run", (ROOT / page).read_text(), re.MULTILINE)]
+    return [page for page in tracked("*.md") if re.search(r"^ *<!-- run", (ROOT / page).read_text(), re.MULTILINE)]
 
 
 # ---- what is shown, and what was printed
