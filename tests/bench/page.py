@@ -141,6 +141,7 @@ def main():
         "work": same_work(results, spread),
         "short": same_work(results, lambda figure: f"{figure[1]:.1f}"),
         "ratios": ratios(results),
+        "picture": "![Wall time of each way](performance.svg)",
         "secrets": growth(results, "secrets"),
         "endpoints": growth(results, "endpoints"),
         "instructions": instructions(results),
