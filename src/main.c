@@ -180,7 +180,7 @@ int main(int argc, char *argv[])
     if (asks_for(argc, argv, "help", "--help") || asks_for(argc, argv, "help", "-h"))
         return help_asked(argc, argv);
     if (asks_for(argc, argv, "version", "--version")) {
-        print("mtls-agent " MTLS_AGENT_VERSION "\n");
+        print("mtls-agent " MTLS_AGENT_VERSION MTLS_AGENT_COMMIT "\n");
         return output_status(0);
     }
     if (!make_room())
