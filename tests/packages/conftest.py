@@ -24,7 +24,7 @@ VERSION = (ROOT / "VERSION").read_text().strip()
 DIST = ROOT / "build" / "dist" / f"mtls-agent-{VERSION}"
 EPOCH = str(int(DIST.stat().st_mtime)) if DIST.exists() else "0"
 EARLIER = "0.0.9"
-INSIDE = "systemd,systemd-sysv,dbus,logrotate,apt,rpm,dnf,man-db"
+INSIDE = "systemd,systemd-sysv,dbus,procps,logrotate,apt,rpm,dnf,man-db,bash-completion"
 
 
 def run(*command, check=True, **options):
@@ -44,10 +44,12 @@ def debian(request):
 
 
 @pytest.fixture
-def machine(host):
-    """One that is off."""
+def machine(host, shell):
+    """One that is off, on which dpkg installs documentation, and rpm knows of a shell."""
     for excludes in host.machine.path("/etc/dpkg/dpkg.cfg.d").iterdir():
         excludes.unlink()
+    shutil.copy(shell, host.machine.path("/root/shell.rpm"))
+    host.machine.run("rpm", "--force-debian", "--install", "/root/shell.rpm")
     return host.machine
 
 
@@ -61,6 +63,29 @@ def make_packages():
         return folder
 
     return make
+
+
+SHELL = """\
+Name: shell
+Version: 1
+Release: 1
+Summary: What rpm does not know that Debian has
+License: Apache-2.0
+BuildArch: noarch
+Provides: /bin/sh
+%description
+Nothing.
+%files
+"""
+
+
+@pytest.fixture(scope="session")
+def shell(tmp_path_factory):
+    """A package for rpm that stands for what dpkg has installed."""
+    folder = tmp_path_factory.mktemp("shell")
+    (folder / "shell.spec").write_text(SHELL)
+    run("rpmbuild", "--quiet", "-bb", "--define", f"_topdir {folder}", folder / "shell.spec")
+    return next(folder.rglob("*.rpm"))
 
 
 @pytest.fixture(scope="session")

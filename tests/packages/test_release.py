@@ -26,7 +26,7 @@ class Clone:
     def __init__(self, folder):
         self.folder = folder
         run("git", "clone", "-q", "--shared", ROOT, folder)
-        for name in ("Makefile", "tools/release"):
+        for name in ("Makefile", "tools/release", "tools/check-cves"):
             shutil.copy(ROOT / name, folder / name)
         self.write("VERSION", f"{VERSION}\n")
         self.changelog(f"## {VERSION} - {TODAY}")
@@ -101,10 +101,10 @@ def read_to(*days):
         (of_changelog(f"## {VERSION} - 2026-02-30"), 'has no date, but "2026-02-30"'),
         (of_changelog(f"## Unreleased\n- more\n\n## {VERSION} - {TODAY}"), 'begins with "## Unreleased"'),
         (of_changelog(f"## 7.8.10 - {TODAY}"), "CHANGELOG.md begins with"),
-        (read_to(), "does not say to which day"),
-        (read_to(days_ago(1), days_ago(32)), "more than 30 days ago"),
-        (read_to(days_ago(-2)), "which is to come"),
-        (read_to("2026-13-01"), "is no day"),
+        (read_to(), "says of fewer than two lists to which date"),
+        (read_to(days_ago(1), days_ago(32)), "32 days ago; 30 are the most"),
+        (read_to(days_ago(-2), days_ago(1)), "which is to come"),
+        (read_to("2026-13-01", "2026-11-01"), "month must be in 1..12"),
     ],
 )
 def test_what_stands_against_it(clone, change, reason):
@@ -165,7 +165,7 @@ def test_never_without_a_key(clone, tmp_path, name):
 
 def test_all_that_is_wrong_is_said_at_once(clone):
     clone.changelog("## Unreleased")
-    clone.read_to(days_ago(400))
+    clone.read_to(days_ago(400), days_ago(1))
     a_tag(clone)
     done = clone.release()
     assert len(done.stdout.splitlines()) == 4
