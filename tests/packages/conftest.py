@@ -43,13 +43,17 @@ def debian(request):
     return Path(made.stdout.strip())
 
 
+# Debian 12's does not install without being told to, and Debian 13's does not know that.
+RPM = ("sh", "-c", 'exec rpm $(rpm --help | grep -o -m 1 -- --force-debian) "$@"', "rpm")
+
+
 @pytest.fixture
 def machine(host, shell):
     """One that is off, on which dpkg installs documentation, and rpm knows of a shell."""
     for excludes in host.machine.path("/etc/dpkg/dpkg.cfg.d").iterdir():
         excludes.unlink()
     shutil.copy(shell, host.machine.path("/root/shell.rpm"))
-    host.machine.run("rpm", "--force-debian", "--install", "/root/shell.rpm")
+    host.machine.run(*RPM, "--install", "/root/shell.rpm")
     return host.machine
 
 
