@@ -44,8 +44,8 @@ static int help(const struct command *command)
         print("  version     print the version\n"
               "  help        print this; help COMMAND: its options\n\n");
     }
-    print("Options, each also as a line of the configuration file and as a variable\n"
-          "(--key-mode, key-mode =, MTLS_AGENT_KEY_MODE):\n");
+    print("Options. Each is also a line of the configuration file and a variable\n"
+          "(--key-mode, key-mode =, MTLS_AGENT_KEY_MODE), unless it says otherwise:\n");
     output_check(config_help(STDOUT_FILENO, command ? command->name : NULL));
     return output_status(0);
 }
@@ -180,7 +180,7 @@ int main(int argc, char *argv[])
     if (asks_for(argc, argv, "help", "--help") || asks_for(argc, argv, "help", "-h"))
         return help_asked(argc, argv);
     if (asks_for(argc, argv, "version", "--version")) {
-        print("mtls-agent " MTLS_AGENT_VERSION "\n");
+        print("mtls-agent " MTLS_AGENT_VERSION MTLS_AGENT_COMMIT "\n");
         return output_status(0);
     }
     if (!make_room())

@@ -264,6 +264,7 @@ static int deliver(struct delivery *delivery, struct secretsmanager *manager, st
     }
     if (delivery->config->dry_run)
         return require_proof(delivery, err);
+    note_untried(delivery);
     if (delivery->rehearsal == REHEARSAL_UNPROVEN)
         kept = keep_unproven(delivery, err);
     return kept == 0 ? install(delivery, err) : kept > 0 ? 0 : -1;

@@ -44,12 +44,11 @@ static void advise_policy(char out[ADVICE_MAX], const struct client_call *call)
 
 static void advise_name(char out[ADVICE_MAX], const char *id)
 {
-    const char *advice = "; a name is looked up in the account of the credentials and in this "
-                         "region alone";
+    const char *advice =
+        "; a name is looked up only in the account of the credentials and in this region";
 
     if (is_arn(id))
-        advice = has_suffix(id) ? "; an ARN dies with its secret: one made anew by the same name "
-                                  "has another"
+        advice = has_suffix(id) ? "; a secret that is made anew by the same name has another ARN"
                                 : "; the ARN lacks the hyphen and six characters that Secrets "
                                   "Manager puts behind the name";
     else if (has_suffix(id))

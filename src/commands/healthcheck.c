@@ -89,7 +89,7 @@ static bool check_alive(struct health *health)
     switch (install_run_lock_holder(&target)) {
     case INSTALL_LOCK_HELD: return true;
     case INSTALL_LOCK_FREE: return fail(health, "mtls-agent run is not alive");
-    default: return fail(health, "whether mtls-agent run is alive cannot be told by this user");
+    default: return fail(health, "this user cannot tell whether mtls-agent run is alive");
     }
 }
 
@@ -167,7 +167,7 @@ static bool check_rhythm(struct health *health, const struct status *status)
     const int64_t age = clock_ms() / 1000 - then;
 
     if (age < 0 && then >= 0)
-        return fail(health, "the status is of before this host was booted");
+        return fail(health, "the status is older than this host's last boot");
     if (most < 0 || then < 0 || age <= most)
         return true;
     return fail(health,
@@ -254,7 +254,7 @@ int healthcheck_fail(const struct err *err)
 {
     struct health health = {0};
 
-    (void)fail(&health, "it cannot be told in time: %s", err->reason);
+    (void)fail(&health, "there was no answer in time: %s", err->reason);
     return say(&health);
 }
 

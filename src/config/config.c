@@ -160,7 +160,7 @@ static int check_waves(struct parse *parse)
 
     if (config->wave_count == 0 || config->waves[config->wave_count - 1].percent == 100)
         return 0;
-    return refuse_option(parse, "wave", "leaves hosts over: the last one is 100%:DURATION");
+    return refuse_option(parse, "wave", "leaves hosts out: the last one must be 100%:DURATION");
 }
 
 static int check_rollback(struct parse *parse)

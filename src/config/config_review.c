@@ -51,9 +51,9 @@ void config_review(const struct config *config, config_told *told, void *user)
     config_env_review(told, user);
     review_endpoints(&review);
     tell(&review, is_shut_out(config->key_mode, config->dir_mode), "key-mode",
-         "is wider than dir-mode: who may read the key cannot get to it");
+         "is wider than dir-mode: readers of the key cannot get to it");
     tell(&review, is_shut_out(config->cert_mode, config->dir_mode) && config->dir_mode != 0700,
-         "cert-mode", "is wider than dir-mode: who may read certificates cannot get to them");
+         "cert-mode", "is wider than dir-mode: readers of certificates cannot get to them");
     tell(&review,
          config->max_fetch_age_ms && config->max_fetch_age_ms < HEADROOM * config->interval_ms,
          "max-fetch-age", "is less than two of interval: healthcheck fails between two cycles");
@@ -68,9 +68,9 @@ void config_review(const struct config *config, config_told *told, void *user)
     tell(&review,
          config->no_proxy && !config->proxy && !config_variable(config, "https_proxy") &&
              !config_variable(config, "HTTPS_PROXY"),
-         "no-proxy", "excepts hosts from a proxy, and there is none");
+         "no-proxy", "excepts hosts from a proxy, but there is no proxy");
     tell(&review, config->metrics_emf && !config->metrics_file, "metrics-format",
-         "is of a metrics-file too, and there is none: lines go to standard output alone");
+         "makes a metrics-file too, and none is named: lines go only to standard output");
 }
 
 static size_t put(char *out, size_t len, const char *before, const char *text)

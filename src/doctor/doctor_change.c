@@ -85,8 +85,8 @@ static bool is_meant(const char *pid_file, pid_t pid, char why[HOOK_REASON_MAX])
     meant = len < 0 || is_namesake(command, (size_t)len, stem);
     if (!meant)
         (void)snprintf(why, HOOK_REASON_MAX,
-                       "process %ld is %.200s, and nothing of its command line says %s: the number "
-                       "may be another's by now",
+                       "process %ld is %.200s, and its command line does not say %s: the number "
+                       "may belong to another process now",
                        (long)pid, command, stem);
     return meant;
 }
@@ -129,7 +129,7 @@ static void look_at_signal(struct doctor *doctor, const struct change_signal *ch
                   pid < 0
                       ? "Let the agent signal it, as root with CAP_KILL or as its user; let the "
                         "file be root's or that user's, and hold its number."
-                      : "Start the one that is to be told, so that it writes its number.");
+                      : "Start the program to signal, so that it writes its number.");
 }
 
 /* Of the service manager: as far as this process was started as run is. */

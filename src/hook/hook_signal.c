@@ -115,8 +115,8 @@ static const char *find_process(const char *path, struct target *target, struct 
     if (trouble || target->pid == NOBODY)
         return trouble;
     if (target->pid == INIT)
-        return "it holds 1: the process to be told is in another PID namespace (pidMode), or is "
-               "the first one of all, which is named by its number";
+        return "it holds 1: the process to signal is in another PID namespace (pidMode), or it is "
+               "process 1, which --on-change-signal names by its number";
     hold_process(target);
     if (target->pid == NOBODY || trust->stranger == TRUST_NOBODY ||
         may_signal(trust->stranger, target->pid))
@@ -151,7 +151,7 @@ static const char *send_to(struct target *target, int number, pid_t agent)
     if (target->pid < 0)
         return "there is no such process number";
     if (is_own(target->pid, agent))
-        return "here that is the agent itself; the process to be told is in another PID namespace "
+        return "here that is the agent itself; the process to signal is in another PID namespace "
                "(on ECS, pidMode \"task\" makes it one)";
     if (send_signal(target, number) == 0)
         return NULL;

@@ -75,7 +75,7 @@ static const char *reason_not_ours(int error)
     switch (error) {
     case ELOOP: return "it is a symbolic link";
     case ENXIO: return "it is no regular file";
-    case EACCES: return "it is not for this agent to read";
+    case EACCES: return "this agent may not read it";
     default: return NULL;
     }
 }

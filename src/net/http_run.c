@@ -91,7 +91,9 @@ static int launch(struct http *http, struct exchange *exchange)
     exchange->no_socket = 0;
     exchange->sockets[0] = exchange->sockets[1] = -1;
     exchange->error[0] = '\0';
+    exchange->turn = TURN_ONLY;
     exchange->launches++;
+    exchange->number = http->reuse ? 0 : ++http->launched;
     exchange->launched_at = clock_ms();
     pace_start(&exchange->pace, exchange->launched_at);
     exchange->idle_ms = http->idle_ms;
@@ -226,20 +228,37 @@ static bool repeats(const struct exchange *exchange)
             response->result == HTTP_CLOSED);
 }
 
+/* Where an answer has come to the first of two requests, the second one takes its connection. */
+static bool go_on(struct http *http, struct exchange *exchange)
+{
+    if (exchange->turn != TURN_FIRST || exchange->response.result != HTTP_ANSWERED)
+        return false;
+    exchange->request.between(exchange->note, &exchange->response);
+    (void)curl_multi_remove_handle(http->multi, exchange->easy);
+    if (exchange_go_on(exchange) == 0 &&
+        curl_multi_add_handle(http->multi, exchange->easy) == CURLM_OK)
+        return true;
+    exchange->response.result = HTTP_NO_MEMORY;
+    return false;
+}
+
 static void land(struct http *http, const struct http_batch *batch, struct exchange *exchange,
                  CURLcode code)
 {
     struct exchange **place = &http->flying;
     const struct pace *pace = &exchange->pace;
 
+    exchange_conclude(exchange, code);
+    exchange->response.waited_ms = pace->waited_ms;
+    /* A timeout tells nothing where the peer had not its full time, and was not silent for long. */
+    exchange->response.cut = exchange->response.result == HTTP_TIMEOUT &&
+                             pace->waited_ms < exchange_time(exchange) && pace->silent_ms < FAIR_MS;
+    if (go_on(http, exchange))
+        return;
     while (*place != exchange)
         place = &(*place)->next;
     *place = exchange->next;
     http->count--;
-    exchange_conclude(exchange, code);
-    /* A timeout tells nothing where the peer had not its full time, and was not silent for long. */
-    exchange->response.cut = exchange->response.result == HTTP_TIMEOUT &&
-                             pace->waited_ms < exchange_time(exchange) && pace->silent_ms < FAIR_MS;
     (void)curl_multi_remove_handle(http->multi, exchange->easy);
     if (!yield_memory(http, exchange) && !yield_to_others(http, exchange) && !repeats(exchange)) {
         finish(batch, exchange);

@@ -307,7 +307,7 @@ static int check_owner(const struct config *config, struct err *err)
         strstr(facts.capabilities, "dac_override"))
         return 0;
     return err_set(err, ERR_CONFIG, config->file,
-                   "owner needs a restart: the sandbox holds no right to other users' files");
+                   "owner needs a restart: the sandbox has no right to other users' files");
 }
 
 static bool is_same(const char *a, const char *b)

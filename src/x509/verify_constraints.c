@@ -157,9 +157,8 @@ static enum verify_status check_name(const struct constraints *constraints, cons
         name->tag != GENERAL_IP && name->tag != GENERAL_DIRECTORY)
         return refuse(constraints, "are of a form that is not supported");
     if (excluded & FOUND_MATCH)
-        return refuse(
-            constraints,
-            "exclude a name of the certificates below it, or one that cannot be told from it");
+        return refuse(constraints,
+                      "exclude a name of the certificates below it, or one that may be the same");
     if (permitted == FOUND_FORM)
         return refuse(constraints, "do not permit a name of the certificates below it");
     return VERIFY_OK;
