@@ -57,24 +57,13 @@ static int append_byte(struct buf *out, uint8_t byte)
     return buf_append(out, &byte, 1);
 }
 
-/* Cuts the part before the first separator, or all of it, off the front of text. */
-static struct bytes cut(struct bytes *text, char separator)
-{
-    const uint8_t *end = text->len ? memchr(text->data, separator, text->len) : NULL;
-    struct bytes part = bytes_of(text->data, end ? (size_t)(end - text->data) : text->len);
-    size_t used = part.len + (end != NULL);
-
-    *text = bytes_of(text->data + used, text->len - used);
-    return part;
-}
-
 /* Dot segments and empty ones go (RFC 3986 5.2.4); a slash stands at the end if it did before. */
 static int normalize(struct buf *out, struct bytes path)
 {
     bool slash_at_end = path.len > 0 && path.data[path.len - 1] == '/';
 
     while (path.len > 0) {
-        struct bytes segment = cut(&path, '/');
+        struct bytes segment = bytes_cut(&path, '/');
 
         if (segment.len == 0 || bytes_equal_text(segment, "."))
             continue;
