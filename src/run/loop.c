@@ -212,19 +212,6 @@ static void end(struct service *service)
         arena_wipe();
 }
 
-static void say_hello(const struct service *service)
-{
-    struct arena_stats stats;
-
-    arena_stats(&stats);
-    log_event(LOG_LEVEL_INFO, "started", log_s("version", MTLS_AGENT_VERSION),
-              log_n("interval_ms", service->config->interval_ms),
-              log_n("probe_interval_ms", service->config->probe_interval_ms),
-              log_n("endpoints", (int64_t)service->config->endpoint_count),
-              log_s("on_change", service->on_change.hook.pid > 0 ? "told" : "nobody"),
-              log_s("status_file", service->publisher.path), log_s("backing", stats.backing));
-}
-
 int service_run(const struct config *config, unsigned needs)
 {
     struct service *service = calloc(1, sizeof *service);
@@ -244,7 +231,15 @@ int service_run(const struct config *config, unsigned needs)
     if (begin_service(service, needs, &err) < 0) {
         service_fail(service, &err);
     } else {
-        say_hello(service);
+        struct arena_stats stats;
+
+        arena_stats(&stats);
+        log_event(LOG_LEVEL_INFO, "started", log_s("version", MTLS_AGENT_VERSION),
+                  log_n("interval_ms", service->config->interval_ms),
+                  log_n("probe_interval_ms", service->config->probe_interval_ms),
+                  log_n("endpoints", (int64_t)service->config->endpoint_count),
+                  log_s("on_change", service->on_change.hook.pid > 0 ? "told" : "nobody"),
+                  log_s("status_file", service->publisher.path), log_s("backing", stats.backing));
         run(service);
     }
     log_event(LOG_LEVEL_INFO, "stopped", log_n("exit_status", service->status));
