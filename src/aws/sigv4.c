@@ -250,24 +250,18 @@ static int make_authorization(struct sigv4_result *result, const char *access_ke
     return buf_append_text(out, result->signature);
 }
 
-static void set_date(struct sigv4_result *result, int64_t time)
-{
-    struct civil civil;
-
-    clock_to_civil(time, &civil);
-    (void)snprintf(result->date, sizeof result->date, "%04d%02d%02dT%02d%02d%02dZ", civil.year,
-                   civil.month, civil.day, civil.hour, civil.minute, civil.second);
-}
-
 int sigv4_sign(struct sigv4_result *result, const struct sigv4_request *request,
                const struct credentials *credentials, const struct sigv4_scope *scope)
 {
     struct sorted_list headers = {.count = 0};
+    struct civil civil;
 
     result->canonical_request.tag = ARENA_WORK;
     result->string_to_sign.tag = ARENA_WORK;
     result->authorization.tag = ARENA_WORK;
-    set_date(result, scope->time);
+    clock_to_civil(scope->time, &civil);
+    (void)snprintf(result->date, sizeof result->date, "%04d%02d%02dT%02d%02d%02dZ", civil.year,
+                   civil.month, civil.day, civil.hour, civil.minute, civil.second);
     if (sort_headers(&headers, request, credentials, result) < 0 ||
         make_canonical_request(result, request, &headers) < 0 ||
         make_string_to_sign(result, scope) < 0 ||
