@@ -73,15 +73,6 @@ static void take_answer(struct service *service)
         publish(&service->publisher, service);
 }
 
-static void take_wall(struct service *service)
-{
-    if (alarm_rang(service->wall)) {
-        metrics_add(service->publisher.metrics, METRIC_CLOCK_JUMPS, NULL, 1);
-        service->due.refresh = true; /* what was not valid may be, and the other way round */
-    }
-    alarm_check(service->wall, &service->seen, service->config);
-}
-
 /* What wakes main: signals, clocks, the end of a job, news of the hook. */
 static void wait_for_news(struct service *service)
 {
@@ -106,8 +97,13 @@ static void wait_for_news(struct service *service)
         jobs_finish(service);
     if (fds[2].revents)
         take_answer(service);
-    if (fds[3].revents)
-        take_wall(service);
+    if (fds[3].revents) {
+        if (alarm_rang(service->wall)) {
+            metrics_add(service->publisher.metrics, METRIC_CLOCK_JUMPS, NULL, 1);
+            service->due.refresh = true; /* what was not valid may be, and the other way round */
+        }
+        alarm_check(service->wall, &service->seen, service->config);
+    }
 }
 
 /* A job that does not end takes the process with it: its supervisor starts another one. */
