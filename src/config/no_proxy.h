@@ -19,8 +19,7 @@
  */
 const char *no_proxy_strange(const char **at, size_t *len);
 
-/* Whether a host, IPv6 without brackets, is reached without the proxy. NULL:
- * an empty list. */
+/* Whether a host, IPv6 without brackets, is reached without the proxy. NULL: an empty list. */
 bool no_proxy_fits(const char *list, const char *host, unsigned port);
 
 #endif

@@ -24,9 +24,8 @@ struct ca_overlap {
 
 /*
  * 0; -1 with ERR_MEMORY_FULL. Nothing is kept of a set that has no manifest or whose ca.crt cannot
- * be read, which is said (ca_overlap_lost), or that was made of
- * other secrets: another environment's enclaves are not to be trusted for a while; nor is a CA that
- * is not expected.
+ * be read, which is said (ca_overlap_lost), or that was made of other secrets: another
+ * environment's enclaves are not to be trusted for a while; nor is a CA that is not expected.
  */
 struct ca_overlap_request {
     const struct install_target *target;
