@@ -83,10 +83,10 @@ struct probe_answer {
 /*
  * Asks those of count endpoints whose probe is PROBE_UNASKED with one identity, each over a
  * connection of its own, or several, logs an event "handshake" for each, and fills their probes.
- * With a memory what says the same as the one before is logged at level debug. What looks like a refusal after a
- * resumed handshake is asked once more, by a full one. Each has its share of the time until the
- * deadline. Where there was none, or not the memory, a probe stays
- * PROBE_UNASKED, with a reason, and one event "unasked" says how many. -1 with ERR_MEMORY_FULL,
+ * With a memory what says the same as the one before is logged at level debug. What looks like a
+ * refusal after a resumed handshake is asked once more, by a full one. Each has its share of the
+ * time until the deadline. Where there was none, or not the memory, a probe stays PROBE_UNASKED,
+ * with a reason, and one event "unasked" says how many. -1 with ERR_MEMORY_FULL,
  * ERR_DESCRIPTORS_FULL, ERR_THREADS_FULL or ERR_SYSTEM where it could not go on.
  */
 struct probe_request {
