@@ -20,7 +20,7 @@ CLIENTS = ROOT / "platform" / "clients"
 def need_version(least, *command):
     """The first numbers that the command prints are at least these."""
     need(command[0])
-    version = tuple(map(int, re.search(r"(\d+)\.(\d+)", run(*command)).groups()))
+    version = tuple(int(part or 0) for part in re.search(r"(\d+)(?:\.(\d+))?", run(*command)).groups())
     if version < least:
         raise Missing(f"{command[0]} here is {'.'.join(map(str, version))}, and {'.'.join(map(str, least))} is needed")
 
@@ -130,7 +130,6 @@ KINDS = {
     "Rust reqwest": rust,
     "C libcurl": c,
 }
-
 
 
 def crowd(kind, name=None):

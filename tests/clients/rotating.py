@@ -33,12 +33,12 @@ class _Handler(BaseHTTPRequestHandler):
                 self.enclave.refused.append(f"handshake: {error}")
             raise
         self.leaf = hashlib.sha256(self.request.getpeercert(True)).hexdigest()
-        self.enclave.open[self.leaf] += 1
+        self.enclave.count(self.enclave.open, self.leaf, 1)
         super().setup()
 
     def finish(self):
+        self.enclave.count(self.enclave.open, self.leaf, -1)
         super().finish()
-        self.enclave.open[self.leaf] -= 1
         self.request.close()
 
     def do_GET(self):
@@ -48,7 +48,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not trusted:
             self.enclave.refused.append(f"{self.path} by an identity that is none of the newest two")
         elif self.path == OWN:
-            self.enclave.answered[self.leaf] += 1
+            self.enclave.count(self.enclave.answered, self.leaf, 1)
         subject = ",".join(f"{key}={value}" for ((key, value),) in self.request.getpeercert()["subject"])
         answer = {"watermark": "c2VlbiBhbmQgc2lnbmVk", "client": subject.replace("commonName", "CN")}
         body = json.dumps(answer).encode() + b"\n"
@@ -70,7 +70,7 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
 
     def handle_error(self, *_):
-        pass  # told of in refused
+        pass  # setup() has noted it
 
 
 class Enclave:
@@ -87,6 +87,11 @@ class Enclave:
         self._newest = collections.deque(maxlen=2)
         self.trusted, self.refused = (), []
         self.answered, self.open = collections.Counter(), collections.Counter()
+        self._lock = threading.Lock()
+
+    def count(self, counter, leaf, number):
+        with self._lock:
+            counter[leaf] += number
 
     def trust(self, authority, pair):
         """From now on this one and the one before."""

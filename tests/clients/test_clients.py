@@ -100,7 +100,7 @@ def test_plain_files_do_as_well(rotation, client, tmp_path):
 
 
 def test_the_set_is_the_only_one_trusted(rotation, client, put, agent):
-    """Not the CAs that the environment or the machine has, and no proxy of theirs."""
+    """Not the CAs that the environment or a package of Python has."""
     stranger = Authority("Stranger-CA")
     theirs = agent.dir.with_name("theirs.crt")
     theirs.write_text(rotation.ca)
@@ -108,7 +108,10 @@ def test_the_set_is_the_only_one_trusted(rotation, client, put, agent):
     identity = document(stranger.issue("ECS-Client"), stranger.pem)
     agent.fetch(put(identity), directory=other).succeeded("installed")
     names = "SSL_CERT_FILE REQUESTS_CA_BUNDLE CURL_CA_BUNDLE NODE_EXTRA_CA_CERTS".split()
-    done = run(*client(other, rotation.enclave.endpoint, **{name: str(theirs) for name in names}))
+    argv, env = client(other, rotation.enclave.endpoint, **{name: str(theirs) for name in names})
+    (agent.dir.with_name("certifi.py")).write_text(f"where = lambda: {str(theirs)!r}\n")
+    env["PYTHONPATH"] = f"{agent.dir.parent}:{env.get('PYTHONPATH', '')}"
+    done = run(argv, env)
     assert done.returncode == 1 and "cert" in done.stderr.lower() and not done.stdout, done.stderr
     assert not rotation.enclave.answered
 
