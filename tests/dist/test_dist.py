@@ -56,7 +56,7 @@ def test_a_program_of_each_architecture(program, machine):
 def test_what_goes_with_them():
     names = set(files(DIST))
     assert {*PROGRAMS, "LICENSE", "THIRD-PARTY-LICENCES", "SHA256SUMS", f"{NAME}.cdx.json"} <= names
-    assert "platform/man/mtls-agent.8" in names
+    assert {"platform/man/mtls-agent.1", "platform/man/mtls-agent.conf.5", "platform/completions/mtls-agent.bash"} <= names
     assert {name for name in names if "/" not in name and name.endswith(".tar.gz")} == set(ARCHIVES)
     there = set(run("git", "ls-files", "platform", cwd=ROOT).stdout.split())
     assert {name for name in names if name.startswith("platform/")} == there
@@ -80,8 +80,12 @@ def test_what_a_host_unpacks(archive, program):
         held = {each.name: each for each in tar if not each.isdir()}
         agent = tar.extractfile("usr/local/bin/mtls-agent").read()
     assert agent == (DIST / program).read_bytes() and held["usr/local/bin/mtls-agent"].mode == 0o755
-    assert {"usr/local/lib/systemd/system/mtls-agent.service", "usr/local/share/man/man8/mtls-agent.8"} <= set(held)
+    wanted = "lib/systemd/system/mtls-agent.service share/man/man1/mtls-agent.1 share/man/man5/mtls-agent.conf.5"
+    wanted += " share/bash-completion/completions/mtls-agent share/zsh/site-functions/_mtls-agent"
+    wanted += " share/fish/vendor_completions.d/mtls-agent.fish"
+    assert {f"usr/local/{name}" for name in wanted.split()} <= set(held)
     assert {(each.uid, each.gid) for each in held.values()} == {(0, 0)}
+    assert {each.mtime for each in held.values()} == {0}  # so it is the archive that `make host-archive` makes alone
 
 
 # ---- checksums and signature
