@@ -152,6 +152,7 @@ $(LINKED): FORCE
 	$(call list,$(OBJ) $(HELPERS) $(CONFORM) $(LLD_USED))
 
 $(BIN).debug: $(OBJ) $(LINKED)
+	@tools/bootstrap --check $(NEEDED)
 	@echo "  LINK  $@"
 	$(V)$(CC) $(LDFLAGS) $(if $(SANITIZE)$(FOREIGN),,-Wl$(comma)-Map=$(BIN).map) $(linked) $(LDLIBS) -o $@
 
