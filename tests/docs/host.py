@@ -4,6 +4,7 @@ A host as the pages have it, in namespaces of its own: AWS and instance metadata
 at enclave.example.com:3000, /etc and /run that are gone afterwards, and a folder that commands are run in.
 """
 
+import json
 import re
 import select
 import socket
@@ -142,6 +143,13 @@ class Host:
         """The client's and its CA, as one who has some."""
         self.have("certificates")
         self.inside("cp pki/client.crt pki/client.key pki/ca.crt .")
+
+    def have_documents(self):
+        """client.json and server.json: the two sides' secrets."""
+        pki = self.pki()
+        server = pki.pair("server")
+        (self.home / "client.json").write_text(document(pki.pair("client"), pki.ca_pem))
+        (self.home / "server.json").write_text(json.dumps({"server_cert": server.cert, "server_key": server.key, "ca_cert": pki.ca_pem}))
 
     def have_secret(self):
         self.arn("confidential-cluster-mtls-cert")
