@@ -33,7 +33,9 @@ FAULTS ?= 1
 # Containers of several users take root to make.
 AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-CPPFLAGS := -Isrc -D_GNU_SOURCE -DMTLS_AGENT_VERSION='"$(VERSION)"'
+# RELEASE=1 puts the commit into the program; without it a change of the docs alone changes no bytes.
+COMMIT   := $(if $(RELEASE),$(shell git rev-parse HEAD))
+CPPFLAGS := -Isrc -D_GNU_SOURCE -DMTLS_AGENT_VERSION='"$(VERSION)"' -DMTLS_AGENT_COMMIT='"$(if $(COMMIT), ($(COMMIT)))"'
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Werror -Wvla -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes
 # No _FORTIFY_SOURCE: musl's headers have no checks for it to switch on.
 HARDEN   := -fPIE -fstack-protector-strong -fstack-clash-protection -ftrivial-auto-var-init=zero
@@ -132,6 +134,10 @@ $(OUT)/obj/src/%.o: src/%.c $(TP).stamp Makefile VERSION
 	@echo "  CC    $<"
 	$(V)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
+$(OUT)/obj/src/main.o: $(OUT)/commit
+$(OUT)/commit: FORCE
+	$(call list,$(COMMIT))
+
 # Half of an RSA handshake: fast, not small. tests/constant-time/aarch64 reads these by the line; strip takes the lines away.
 RSA := $(call objects,$(addprefix src/x509/,limbs.c rsa_private.c key_rsa.c))
 $(RSA): CFLAGS += -g
@@ -158,13 +164,13 @@ both: ## the program for x86_64 and for aarch64
 	@$(MAKE) --no-print-directory ARCH=aarch64 all
 
 # The same bytes from every checkout of a commit: its time is that of all files.
-dist images: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+dist images packages: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 dist images: export REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
 
 dist: both ## build/dist: both programs and what goes with them, checksums, SBOM (DIST_KEY=SSH-KEY signs)
 	@tools/bootstrap --check dist
 	@for arch in x86_64 aarch64; do \
-	    $(MAKE) --no-print-directory ARCH=$$arch host-archive \
+	    SOURCE_DATE_EPOCH=0 $(MAKE) --no-print-directory ARCH=$$arch host-archive \
 	        HOST_ROOT=build/dist-root/$$arch HOST_ARCHIVE=build/dist-root/$$arch.tar.gz || exit; \
 	done
 	@tools/dist build/dist-root build/dist
@@ -176,6 +182,18 @@ docs: ## build/book: the pages as a site, by mdBook, which is built once from it
 images: both ## build/images: container images for both, in an OCI layout
 	@tools/bootstrap --check dist
 	@tools/oci-images build/images
+
+packages: dist ## build/packages: deb, rpm and apk for both, and what apt, dnf and apk read (PACKAGES_KEY=, APK_KEY= sign)
+	@tools/bootstrap --check packages
+	@rm -rf build/packages-root
+	@for arch in x86_64 aarch64; do \
+	    $(MAKE) --no-print-directory -s ARCH=$$arch install DESTDIR=build/packages-root/$$arch PREFIX=/usr || exit; \
+	done
+	@tools/packages build/packages-root build/dist/mtls-agent-$(VERSION) build/packages
+	@tools/repositories build/packages
+
+release: ## all of a release but the upload, in a checkout of its own: VERSION=X, keys as in docs/releasing.md
+	@tools/release "$(if $(filter command line,$(origin VERSION)),$(VERSION))"
 
 # ---- test programs ---------------------------------------------------------------------------------------------------------
 
@@ -302,6 +320,13 @@ test-aarch64: ## unit and conformance tests, and the core of those against real 
 test-dist: dist images venv ## what is handed on: complete, signed, described, and the same from another checkout
 	@tools/bootstrap --check check
 	@build/venv/bin/pytest -c tests/dist/pytest.ini tests/dist
+
+# Of Debian 12 and 13 alike.
+test-packages: packages venv ## packages installed, upgraded, removed, and read by apt and dnf from signed folders; what make release refuses; as root
+	@tools/bootstrap --check e2e
+	@tools/bootstrap --check hosts
+	@$(AS_ROOT) env MTLS_AGENT=$(BIN) PYTHONDONTWRITEBYTECODE=1 \
+	    build/venv/bin/pytest -c tests/packages/pytest.ini tests/packages
 
 test-images: images venv ## the images in containers that are given no more than ECS gives
 	@tools/bootstrap --check e2e

@@ -19,7 +19,8 @@ struct probe;
 /* How the last cycle ended for one set, and what the next one must know of it. */
 struct agent_set {
     enum outcome outcome; /* of the last cycle that ended */
-    bool rehearsed; /* what is installed now was, in this cycle: the agent's probes hold how */
+    bool
+        rehearsed; /* this cycle rehearsed the installed set; the agent's probes hold the results */
     struct err err; /* why it failed, or what was wrong though it was kept; else ERR_NONE */
     struct {        /* a version that failed */
         char version[65];
@@ -29,18 +30,19 @@ struct agent_set {
     } refused;
     char region[REGION_MAX]; /* that has answered last, in this cycle; "": none */
     int64_t waits_until;     /* a version waits for its wave, seconds since 1970; 0: none does */
-    bool unwanted;           /* in: enclaves refuse what is installed, and none accepts it */
-    int64_t describe_after;  /* who may read the value alone is not asked for more before */
-    bool due;                /* it has yet to be delivered in this cycle */
-    bool failed;             /* its last turn, of this cycle */
-    bool open;               /* it has a turn to come in this cycle, or to end */
+    bool unwanted;           /* in: enclaves refuse the installed set, and none accepts it */
+    int64_t
+        describe_after; /* where only the value may be read, DescribeSecret is not asked before */
+    bool due;           /* it has yet to be delivered in this cycle */
+    bool failed;        /* its last turn, of this cycle */
+    bool open;          /* it has a turn to come in this cycle, or to end */
 };
 
-/* The agent from cycle to cycle. Zero-initialise it but for the first three. */
+/* The agent from cycle to cycle. Set the first three members, and zero the others. */
 struct agent {
     const struct config *config;
     const struct environment *environment;
-    bool stays;           /* run: others look after what is installed, and there is a next time */
+    bool stays;           /* run: probes watch the installed set, and there is a next cycle */
     struct aws_kept kept; /* of AWS, for the next cycle */
     char instance_region[REGION_MAX];
     char host[HOST_ID_MAX];                 /* "" until it has to be known */
@@ -62,8 +64,8 @@ int agent_cycle(struct agent *agent, int64_t deadline);
 void agent_forget(struct agent *agent);
 
 /*
- * Takes every configured set back to the one before it, where that is whole, has not expired, and
- * passes the rehearsal. By hand, what is left behind is not installed again until another version
+ * Takes every configured set back to the previous one, where that is whole, has not expired, and
+ * passes the rehearsal. A version that is left by hand is not installed again until another version
  * comes. Returns the exit status.
  */
 int agent_rollback(struct agent *agent, int64_t deadline);

@@ -161,6 +161,16 @@ int keep_unproven(const struct delivery *delivery, struct err *err)
     return keep;
 }
 
+void note_untried(const struct delivery *delivery)
+{
+    if (delivery->rehearsal == REHEARSAL_SKIPPED && !delivery->recalled && !delivery->again &&
+        delivery->identity->client.chain_count > 0)
+        log_event(LOG_LEVEL_INFO, "unproven", log_s("set", delivery_name(delivery)),
+                  log_s("reason", delivery->config->rehearse == REHEARSE_OFF
+                                      ? "rehearse is off"
+                                      : "no endpoint is configured"));
+}
+
 /* Of a version that went wrong after all: it may have another chance once no enclave takes what
  * is installed instead of it. */
 static bool serves_instead(const struct delivery *delivery)

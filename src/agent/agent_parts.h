@@ -18,8 +18,9 @@ enum untried {
     UNTRIED_NO,
     UNTRIED_REFUSED,   /* it failed not long ago */
     UNTRIED_HELD_BACK, /* it was rolled back */
-    UNTRIED_REPLICA,   /* a replica, which may be behind, has it in place of what is installed */
-    UNTRIED_WAITING    /* its wave has not come yet */
+    UNTRIED_REPLICA, /* a replica has it, and would replace the installed version; a replica may be
+                        behind */
+    UNTRIED_WAITING  /* its wave has not come yet */
 };
 
 /* One set on its way through the cycle. */
@@ -31,7 +32,7 @@ struct delivery {
     struct install_target target;
     struct secret_version *origins; /* one for each secret of the set */
     char version[65];               /* of all of them; "" while one is not known */
-    bool recalled;                  /* it is what is installed */
+    bool recalled;                  /* it is the installed version */
     bool describe_denied;
     const struct err *replica; /* why a replica was asked; NULL: none was */
     enum untried untried;
@@ -63,13 +64,18 @@ int delivery_expect(const struct delivery *delivery, const struct identity *iden
 void prefetch(const struct delivery *delivery, struct secretsmanager *manager, size_t i,
               bool describes);
 
-/* agent.c: whether what is installed may be all that a set needs; its facts. */
+/*
+ * agent_obtain.c: the set's secrets, or the version of them that is not to be tried. From the disk,
+ * where nothing has changed; not at all, where that version is known to be bad; else from AWS,
+ * where it may be another region by now that answers, and another version that it has.
+ */
+int obtain(struct delivery *delivery, struct secretsmanager *manager, struct err *err);
+
+/* Whether what is installed may be all that a set needs; its facts. */
 bool may_recall(const struct agent_set *record, const struct install_target *target,
                 size_t secret_count, struct installed *facts);
 
-/*
- * The set's secrets: by their ARNs where AWS has told them, else as they are configured.
- */
+/* The set's secrets: by ARN where AWS has given it, else as configured. */
 void set_sources(const struct config_set *set, const struct secret_version *origins,
                  struct install_source sources[CONFIG_SECRETS_MAX]);
 
@@ -77,12 +83,21 @@ void set_sources(const struct config_set *set, const struct secret_version *orig
 const char *version_forbidden(const struct config *config, const struct installed *facts);
 
 /*
- * agent_keep.c: when what is installed stays. keep_stale(): AWS cannot be asked, and a whole set on
- * disk is better than a host that does not come up, unless it is of other secrets, which err then
- * says too. keep_unproven(): no enclave could be asked: 1 where it stays, 0, or -1 with err.
- * keep_from(): the version is one not to be tried, with the error of one that failed.
- * keep_held_back(): whether what stands in place of a version that is held back may stay, else why
- * not. keep_back(): one that was rolled back by itself has had its chance, and is refused still.
+ * agent_keep.c: when the installed set stays.
+ *
+ * keep_stale(): AWS cannot be reached, and the installed set is whole, valid and of these secrets;
+ * else false, and err says why it is no substitute.
+ *
+ * keep_unproven(): no enclave could be reached. 1: the installed set stays; 0: the new one may be
+ * installed; -1 with err.
+ *
+ * keep_from(): why the version is not even tried.
+ *
+ * keep_held_back(): 0 where the installed set may stay in place of a version that is held back; -1
+ * with err.
+ *
+ * keep_back(): whether a version that was rolled back automatically has had its chance, and is
+ * still refused.
  */
 bool keep_stale(const struct delivery *delivery, struct err *err);
 int keep_unproven(const struct delivery *delivery, struct err *err);
@@ -90,13 +105,18 @@ enum untried keep_from(struct delivery *delivery);
 int keep_held_back(const struct delivery *delivery, struct err *err);
 bool keep_back(const struct delivery *delivery, const struct err *err);
 
-/* Whether what is installed will serve for so many seconds, and a while more. */
+/* Logs "unproven" where the configuration has no enclave asked about the new identity. */
+void note_untried(const struct delivery *delivery);
+
+/* Whether the installed set stays valid for so many seconds and the margin of keep_stale(). */
 bool keep_serves(const struct delivery *delivery, int64_t seconds);
 
 /*
- * agent_wave.c: in run, a version waits for its wave (wave.h) where what is installed serves on.
- * wave_waits(): whether it does, which is noted beside the set. wave_log(): for the log.
- * wave_end(): what is installed is what is to be; nothing waits.
+ * agent_wave.c: in run, a version waits for its wave (wave.h) while the installed set is still
+ * good.
+ *
+ * wave_waits(): whether it waits; notes that beside the set. wave_log(): logs it. wave_end():
+ * nothing waits any more.
  */
 bool wave_waits(const struct delivery *delivery);
 void wave_log(const struct delivery *delivery);
@@ -104,10 +124,14 @@ void wave_end(const struct delivery *delivery);
 
 /*
  * agent_young.c: a first install waits for a role, a policy or a secret that was made a minute ago
- * (err.h: young). young_waits(): whether the failure of a delivery is worth it. young_sleep(): logs
- * what is waited for, and sleeps until the sets that are due have their next turn; false, at once,
- * where none is due, or they have had enough. young_explain(): puts into an error for how long was
- * waited.
+ * (err.h: young).
+ *
+ * young_waits(): whether to wait after this failure.
+ *
+ * young_sleep(): logs the reason, and sleeps until the next turn of the sets that are due. False,
+ * at once, where none is due, or the time for waiting is over.
+ *
+ * young_explain(): adds to an error how long the agent has waited.
  */
 struct young {
     int64_t deadline;     /* of the cycle; on clock_ms(), as all of them */

@@ -36,7 +36,7 @@ static struct identity *previous_identity(const struct rollback *rollback,
     bundle_free(&bundle);
     if (identity && identity_expect(identity, &expected, "", &why) < 0) {
         (void)err_set(err, ERR_NO_PREVIOUS, name_of(rollback),
-                      "the set before is not the one that is expected: %s", why.reason);
+                      "the previous set is not the expected one: %s", why.reason);
         identity_free(identity);
         return NULL;
     }
@@ -53,12 +53,13 @@ static int allow(const struct rollback *rollback, const struct installed *previo
 
     if (forbidden)
         return err_set(err, ERR_NO_PREVIOUS, name_of(rollback),
-                       "version %s before it is forbidden by --forbid-version", forbidden);
+                       "the previous version %s is forbidden by --forbid-version", forbidden);
     set_sources(set, NULL, sources);
     if (install_origin(&rollback->target, previous->set, sources, set->secret_count, other) !=
         INSTALL_OF_OTHERS)
         return 0;
-    return err_set(err, ERR_NO_PREVIOUS, name_of(rollback), "the set before was made of %s", other);
+    return err_set(err, ERR_NO_PREVIOUS, name_of(rollback), "the previous set was made of %s",
+                   other);
 }
 
 /* By hand the rehearsal's policy decides; by itself the agent goes back only to what works. */

@@ -23,9 +23,9 @@ enum outcome {
 
 struct outcome_info {
     const char *name; /* in log, status and metrics */
-    bool success; /* AWS has said what is to be in place, and it is, or is held back, or waits */
-    bool kept;    /* another turn in the same cycle may do better */
-    bool change;  /* files have changed: whoever uses them is told, by this name */
+    bool success;     /* AWS has said what to install, and it is installed, held back, or waits */
+    bool kept;        /* another turn in the same cycle may do better */
+    bool change;      /* files have changed: the hook runs, with this name */
 };
 const struct outcome_info *outcome_info(enum outcome outcome);
 

@@ -7,8 +7,8 @@
 struct config;
 
 /*
- * Pure: how many seconds a host waits with a version, by the wave in which both put it together.
- * Who is first with one version is not with the next one.
+ * Pure: how many seconds a host waits with a version. Host and version together decide its wave, so
+ * each version has other first hosts.
  */
 int64_t wave_delay(const struct config *config, const char *host, const char *version);
 

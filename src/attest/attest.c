@@ -112,7 +112,7 @@ int attest_genuine(const struct attest_document *document, const struct attest_t
     if (document->timestamp_ms / 1000 <= trust->now + trust->leeway)
         return 0;
     clock_format(made, document->timestamp_ms / 1000);
-    return err_set(err, ERR_ATTEST_CLOCK, NULL, "it was made at %s, which lies ahead", made);
+    return err_set(err, ERR_ATTEST_CLOCK, NULL, "it was made at %s, which is in the future", made);
 }
 
 static int hex_digit(char c)
@@ -227,7 +227,7 @@ int attest_peer(const struct attest_document *document, const struct attest_peer
 {
     if (peer->binding != ATTEST_EXPORTER && !peer->nonce.data)
         return err_set(err, ERR_ATTEST_STALE, NULL,
-                       "it was asked for without a nonce, so that it may be of any time");
+                       "it has no nonce of ours, so it may be of any time");
     if (peer->nonce.data && !attest_echoes(document, peer->nonce))
         return err_set(err, ERR_ATTEST_REPLAYED, NULL, "it has %s nonce",
                        document->nonce.data ? "another" : "no");

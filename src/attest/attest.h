@@ -11,16 +11,15 @@ struct err;
 
 /*
  * What a document proves. attest_genuine(): AWS's hardware signed it, now. attest_image(): it is of
- * an enclave with an image that the caller means. attest_peer(): it was made for this caller just
- * now, by who holds the key of this connection. A caller that acts on a document asks for all
- * three.
+ * an enclave, with an image that the caller names. attest_peer(): the holder of this connection's
+ * key made it for this caller just now. A caller that acts on a document needs all three.
  */
 struct attest_trust {
     const uint8_t (*roots)[HASH_SIZE]; /* SHA-256 of root certificates besides AWS's own */
     size_t root_count;
     int64_t now;    /* seconds since 1970 */
     int64_t leeway; /* seconds that a document may seem to come from the future */
-    bool fresh;     /* it is of this exchange, so that dates that do not fit tell of clocks */
+    bool fresh;     /* it is of this exchange: dates that do not fit mean a wrong clock */
 };
 
 /*

@@ -7,8 +7,8 @@
 #include "base/bytes.h"
 
 /*
- * A reader of CBOR (RFC 8949), item by item, without recursion: who reads knows what must come.
- * Arrays and maps may be of indefinite length; strings in chunks are refused.
+ * A reader of CBOR (RFC 8949), item by item, without recursion: the caller knows which item must
+ * come. Arrays and maps may be of indefinite length; strings in chunks are refused.
  */
 enum cbor_type {
     CBOR_UNSIGNED,
@@ -37,8 +37,9 @@ bool cbor_take(struct bytes *in, struct cbor *item);
 bool cbor_take_type(struct bytes *in, enum cbor_type type, struct cbor *item);
 
 /*
- * Whether another element of an array, or pair of a map, follows; *taken is 0 at first. At the end
- * of an open one its end is taken. What is cut off has more, which then cannot be taken.
+ * Whether another element of an array, or pair of a map, follows; *taken is 0 at first. Takes the
+ * end of a list of indefinite length. A list that is cut off has another element, but that cannot
+ * be taken.
  */
 bool cbor_more(struct bytes *in, const struct cbor *list, uint64_t *taken);
 

@@ -12,7 +12,7 @@ struct config;
 struct environment;
 struct profiles;
 
-/* What every part of aws/ needs to know; filled by its user, who keeps all of it alive. */
+/* What every part of aws/ needs; the caller fills it, and keeps all of it alive. */
 struct aws {
     const struct config *config;
     const struct environment *environment; /* the environment's secrets, taken into the arena */
@@ -22,9 +22,9 @@ struct aws {
     int64_t deadline;   /* on clock_ms(): nothing goes on beyond it */
     const struct profiles *profiles; /* the SDKs' shared files; NULL: none */
     bool once;                       /* nothing is asked twice */
-    bool offline;                    /* a region that only the network can tell is missing */
-    char *found; /* ERR_REASON_MAX bytes, for which source of credentials it was, and why those
-                    before it gave none; NULL */
+    bool offline; /* the region is unknown where only the network could tell it */
+    char *found;  /* ERR_REASON_MAX bytes, for which source of credentials it was, and why those
+                     before it gave none; NULL */
     struct aws_kept *kept; /* from one conversation to the next; NULL: nothing */
     char
         *instance_region; /* REGION_MAX bytes of the user's, "" until it is known; NULL: ask anew */

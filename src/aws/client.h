@@ -12,9 +12,9 @@ struct aws_endpoint;
 struct http_response;
 
 /*
- * Requests of AWS JSON 1.1 to Secrets Manager, signed by one principal's credentials, which are
- * resolved at the first request. Connections, the quota on retries and what is known of AWS's clock
- * are kept from one request to the next.
+ * Requests of AWS JSON 1.1 to Secrets Manager, signed with one principal's credentials, which the
+ * first request resolves. It keeps connections, the quota on retries and the clock of AWS from one
+ * request to the next.
  */
 struct client;
 struct client *client_new(const struct aws *aws, struct err *err);
@@ -25,14 +25,14 @@ void client_renew(struct client *client);
 
 /*
  * How many tries make a round: AWS_MAX_ATTEMPTS, or the profile's max_attempts. ERR_CONFIG, also
- * where AWS_RETRY_MODE is none of the SDKs' modes, which are all one to us.
+ * where AWS_RETRY_MODE is no mode of the SDKs; all modes mean the same here.
  */
 int client_attempts(const struct aws *aws, unsigned *attempts, struct err *err);
 
 struct client_call {
     const char *target; /* "secretsmanager.GetSecretValue" */
     const char *step;   /* for the log: "get_secret_value" */
-    const char *object; /* what is asked for */
+    const char *object; /* the object of the request, for the log */
     const struct aws_endpoint *endpoint;
     struct bytes body;
 };
@@ -46,27 +46,29 @@ struct client_refusal {
 };
 
 /*
- * Asks for what client_perform() is going to be asked for, HTTP_PARALLEL at most, side by side,
- * and keeps AWS's answers: each is the first try of that call then. One that does not come is
- * nothing, and one that there is no room for is not asked for ahead again. Half as many are asked
- * after each that AWS throttles or does not answer, and one more after each success, but no more
- * than there was memory for; none before AWS has taken the credentials. The first one's turn has
- * come: others are left out where their region did not answer last.
+ * Sends several requests that client_perform() will be asked for, in parallel, HTTP_PARALLEL at
+ * most, and keeps AWS's answers. Each counts as the first try of its call.
+ *
+ * A request without an answer counts as not sent. One whose answer found no memory is not sent
+ * ahead again. Each request that AWS throttles or does not answer halves their number, each success
+ * adds one, and memory limits it; before AWS has taken the credentials there is none.
+ *
+ * The first call's turn has come; others are left out where their region did not answer last time.
  */
 void client_prefetch(struct client *client, const struct client_call *calls, size_t count);
 
 /* Whether that may be. */
 bool client_may_prefetch(const struct client *client);
 
-/*
- * The answer that waits for a call, NULL: none. Status 0: there was no room for it, and it is asked
- * for in its turn. The client's, until its next call.
- */
-const struct http_response *client_prefetched(const struct client *client,
-                                              const struct client_call *call);
+/* What waits for a call. */
+struct client_prefetched {
+    const struct http_response *response; /* the client's, until its next call; NULL: nothing */
+    unsigned batch;                       /* by which client_prefetch() a value came; 0: none did */
+};
 
-/* Which client_prefetch() a value that waits came by, 0: none does. */
-unsigned client_batch(const struct client *client, const struct client_call *call);
+/* Status 0: there was no room for the answer, and it is asked for in its turn. */
+struct client_prefetched client_prefetched(const struct client *client,
+                                           const struct client_call *call);
 
 /* Drops what waits, but not that there was no room for it. */
 void client_drop(struct client *client, const struct client_call *call);

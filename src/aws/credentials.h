@@ -30,8 +30,8 @@ int credentials_resolve(const struct aws *aws, struct credentials **out, struct 
 void credentials_free(struct credentials *credentials);
 
 /*
- * What a source reads beside the SDKs' shared files: a file that a variable names, or a property of
- * a profile. NULL: it has none. Of the sources from 0 on; NULL behind the last one.
+ * A file that a source reads, other than the SDKs' shared files: a variable names it, or a property
+ * of a profile. NULL: this source has none. Sources count from 0; NULL after the last one.
  */
 struct credentials_file {
     const char *variable, *property;

@@ -38,8 +38,8 @@ int endpoint_by_rules(struct aws_endpoint *endpoint, const struct endpoint_param
                       struct err *err);
 
 /*
- * What the SDKs' switches say of them, and whether configured URLs are to be ignored. ERR_CONFIG
- * where one is none of its words.
+ * Reads the SDKs' switches, and whether configured URLs are ignored. ERR_CONFIG where a value is
+ * none of the switch's words.
  */
 int endpoint_switches(const struct aws *aws, struct endpoint_params *params, bool *ignored,
                       struct err *err);
@@ -49,9 +49,10 @@ const char *endpoint_partition(const char *region);
 
 /*
  * The endpoint by these rules and the configuration: for Secrets Manager endpoint-url and
- * AWS_ENDPOINT_URL_SECRETS_MANAGER, for STS AWS_ENDPOINT_URL_STS, for both then AWS_ENDPOINT_URL;
- * AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT, AWS_STS_REGIONAL_ENDPOINTS. What is
- * configured is nothing to aws->region, which has an endpoint of its own. A configured
+ * AWS_ENDPOINT_URL_SECRETS_MANAGER, for STS AWS_ENDPOINT_URL_STS, then for both AWS_ENDPOINT_URL;
+ * AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT, AWS_STS_REGIONAL_ENDPOINTS.
+ *
+ * A configured URL does not count for a fallback region, which has its own endpoint. A configured
  * http:// is refused without allow-plaintext-endpoint; with it, requests must pass
  * url_address_is_loopback(). ERR_CONFIG.
  */

@@ -23,7 +23,7 @@ struct aws_error {
         too_early; /* AWS's certificate is not valid yet: this host's clock is most likely behind */
 };
 
-/* What is known of AWS's clock, and how often it was learned in a call. */
+/* AWS's clock as far as it is known, and how often a call has learned it. */
 struct aws_clock {
     int64_t skew_s; /* how far it is ahead of ours */
     unsigned learned;

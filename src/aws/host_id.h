@@ -5,9 +5,9 @@
 struct aws;
 
 /*
- * What tells this host from all others, and stays the same: the ARN of the ECS task that it is
+ * A name of this host that is unique and does not change: the ARN of its ECS task
  * (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4.html),
- * else the EC2 instance's ID, else the host's name. Asks each for seconds at most.
+ * else the EC2 instance's ID, else the host's name. Asks each for a few seconds at most.
  */
 #define HOST_ID_MAX 256
 void host_id(const struct aws *aws, char out[HOST_ID_MAX]);

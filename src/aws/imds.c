@@ -180,7 +180,7 @@ static int keep_token(struct imds *imds, struct bytes text, struct err *err)
     arena_free(imds->token);
     imds->token = NULL;
     if (!text_is_graphic(text))
-        return err_set(err, ERR_CREDENTIALS_FAILED, subject, "what %s gave is no session token",
+        return err_set(err, ERR_CREDENTIALS_FAILED, subject, "the answer of %s is no session token",
                        imds->base);
     imds->token = arena_alloc(text.len + 1, ARENA_TOKEN);
     if (!imds->token)
@@ -208,7 +208,7 @@ static enum imds_state refused_token(const struct imds *imds, const struct http_
         code = error->means;
     if (response->status == 403) {
         code = ERR_METADATA_OFF;
-        hint = "; that is what it says where the instance's metadata options turn it off";
+        hint = "; it says so if the instance's metadata options turn it off";
     }
     if (response->os_error == ENETUNREACH && strchr(imds->url.name, ':') == NULL)
         hint = "; on a host of IPv6 alone set AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE=IPv6";

@@ -32,7 +32,7 @@ int imds_disabled(const struct aws *aws, bool *disabled, struct err *err);
 /* Opens a session: gets its token. Anything but IMDS_FOUND says why in *err. */
 enum imds_state imds_open(struct imds **out, const struct aws *aws, struct err *err);
 
-/* Appends what stands at path, below /latest/meta-data/; never IMDS_ABSENT. */
+/* Appends the value at path, below /latest/meta-data/; never IMDS_ABSENT. */
 enum imds_state imds_get(struct imds *imds, const char *path, struct buf *out, struct err *err);
 
 /* NULL is allowed. */

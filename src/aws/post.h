@@ -31,7 +31,7 @@ struct post {
     struct bytes body;
     size_t answer_max;
     bool spare;         /* not asked again for want of memory */
-    const char *object; /* what is asked for, of errors */
+    const char *object; /* the object of the request, for errors */
 };
 
 /*

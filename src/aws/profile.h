@@ -26,7 +26,7 @@ struct profiles {
 int profiles_load(const struct config *config, struct profiles **out, struct err *err);
 void profiles_free(struct profiles *profiles);
 
-/* The name of the profile in use, and who gave it. */
+/* The name of the profile in use, and the option or variable that gave it. */
 const char *profile_name(const struct config *config, const char **named_by);
 
 /* Where a file is looked for: 0, or -1 where nothing says it. */

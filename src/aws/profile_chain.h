@@ -19,7 +19,7 @@ enum profile_base {
 #define PROFILE_ROLES_MAX 16
 struct profile_chain {
     enum profile_base base;
-    const char *profile; /* where the base stands */
+    const char *profile; /* the profile of the base */
     const char
         *roles[PROFILE_ROLES_MAX]; /* profiles whose role_arn is assumed, the last one first */
     size_t role_count;
@@ -27,8 +27,8 @@ struct profile_chain {
 
 /*
  * Follows source_profile and credential_source from a profile that exists. SOURCE_NOT_CONFIGURED
- * where it holds nothing of credentials; SOURCE_FAILED, ERR_CREDENTIALS_FAILED about the profile,
- * where what it holds is incomplete, goes in a circle, or is not supported. Pure.
+ * where it has no credentials at all; SOURCE_FAILED, with ERR_CREDENTIALS_FAILED about the profile,
+ * where its entries are incomplete, circular, or not supported. Pure.
  */
 enum source_state profile_chain_resolve(struct profile_chain *chain,
                                         const struct profiles *profiles, const char *name,

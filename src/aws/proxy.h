@@ -21,8 +21,10 @@ struct proxy {
  */
 int proxy_read(struct proxy *proxy, const struct aws *aws, struct err *err);
 
-/* What http_request.proxy is to be for a URL: NULL for plain http, which stays on this machine, and
- * where the URL's host is one of the exceptions. */
+/*
+ * The value of http_request.proxy for a URL. NULL for plain http, which stays on this machine, and
+ * where the URL's host is an exception.
+ */
 const struct http_proxy *proxy_for(const struct proxy *proxy, const struct url *url);
 
 #endif

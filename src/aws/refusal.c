@@ -44,33 +44,16 @@ static void advise_policy(char out[ADVICE_MAX], const struct client_call *call)
 
 static void advise_name(char out[ADVICE_MAX], const char *id)
 {
-    const char *advice = "; a name is looked up in the account of the credentials and in this "
-                         "region alone";
+    const char *advice =
+        "; a name is looked up only in the account of the credentials and in this region";
 
     if (is_arn(id))
-        advice = has_suffix(id) ? "; an ARN dies with its secret: one made anew by the same name "
-                                  "has another"
+        advice = has_suffix(id) ? "; a secret that is made anew by the same name has another ARN"
                                 : "; the ARN lacks the hyphen and six characters that Secrets "
                                   "Manager puts behind the name";
     else if (has_suffix(id))
         advice = "; a name stands without the hyphen and six characters that its ARN ends with";
     (void)snprintf(out, ADVICE_MAX, "%s", advice);
-}
-
-static void advise(char out[ADVICE_MAX], const struct client_call *call,
-                   const struct aws_error *error)
-{
-    enum err_code means = error->means;
-
-    out[0] = '\0';
-    if (means == ERR_AWS_DENIED && error->young) /* else no policy of the role's can help */
-        advise_policy(out, call);
-    if (means == ERR_SECRET_NOT_FOUND)
-        advise_name(out, call->object);
-    if (means == ERR_KMS_DENIED)
-        (void)snprintf(out, ADVICE_MAX,
-                       "; add {\"Effect\":\"Allow\",\"Action\":\"kms:Decrypt\",\"Resource\":"
-                       "\"the KmsKeyId of aws secretsmanager describe-secret\"}");
 }
 
 static enum err_code cause_of(const struct aws_error *error, bool dual_stack)
@@ -91,7 +74,15 @@ int refusal_explain(struct err *err, const struct client_call *call,
     char advice[ADVICE_MAX], who[256];
     size_t rest, room;
 
-    advise(advice, call, error);
+    advice[0] = '\0';
+    if (error->means == ERR_AWS_DENIED && error->young) /* else no policy of the role's can help */
+        advise_policy(advice, call);
+    if (error->means == ERR_SECRET_NOT_FOUND)
+        advise_name(advice, call->object);
+    if (error->means == ERR_KMS_DENIED)
+        (void)snprintf(advice, sizeof advice,
+                       "; add {\"Effect\":\"Allow\",\"Action\":\"kms:Decrypt\",\"Resource\":"
+                       "\"the KmsKeyId of aws secretsmanager describe-secret\"}");
     (void)snprintf(who, sizeof who, "; %.120s in %s, credentials of %s, try %u",
                    call->endpoint->url.host, call->endpoint->region, refusal->credentials,
                    refusal->tries);

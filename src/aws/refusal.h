@@ -7,8 +7,8 @@ struct client_refusal;
 struct err;
 
 /*
- * Says why a call for a secret was refused, or came to nobody, so that the search can end: AWS's
- * own words, who asked whom, and what to do that is not the same for everybody. Returns -1.
+ * Explains why a call for a secret was refused, or found nothing, so that the search can end: AWS's
+ * own words, the request and its credentials, and the remedy for this case. Returns -1.
  */
 int refusal_explain(struct err *err, const struct client_call *call,
                     const struct client_refusal *refusal);

@@ -22,8 +22,10 @@ int region_resolve(const struct aws *aws, const char *secret_id, char out[REGION
  */
 int region_of_session(const struct aws *aws, char out[REGION_MAX], struct err *err);
 
-/* The ARN of a secret's replica in another region; what is no ARN stays as it is. Cut where it does
- * not fit. */
+/*
+ * The ARN of a secret's replica in another region; a name stays as it is. Cut where it does not
+ * fit.
+ */
 void region_move(char *out, size_t size, const char *secret_id, const char *region);
 
 #endif

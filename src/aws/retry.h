@@ -41,7 +41,7 @@ struct retry_quota {
 /* The tries of one step of the work. */
 struct retry {
     const char *step;          /* for the log: "get_secret_value" */
-    const char *object;        /* what is asked for, where that is no secret; or NULL */
+    const char *object;        /* the object of the request, where that is no secret; or NULL */
     int64_t deadline;          /* on clock_ms() */
     unsigned max_attempts;     /* tries of a round; 0: one round without end */
     struct retry_quota *quota; /* NULL: none */

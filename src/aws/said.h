@@ -5,11 +5,11 @@
 #include "base/buf.h"
 
 /*
- * What an answer says that is in none of AWS's forms: a message of JSON by another name, the title
- * of an HTML page, the text of XML, or the plain text; white space is one blank. Of a refusal
- * alone: an answer that should hold secrets may hold them in another form. Appends to out what
- * there is; it is as hostile as the answer, and has to be redacted. out stays as it was where
- * memory is short.
+ * Appends the message of an answer that has none of AWS's forms: a message of JSON by another name,
+ * the title of an HTML page, the text of XML, or the plain text, with white space as one blank. Use
+ * it only for refusals: an answer that should hold secrets may hold them in another form. The
+ * message is as hostile as the answer, and must be redacted. out stays as it was where memory is
+ * short.
  */
 void said_read(struct bytes body, struct buf *out);
 

@@ -17,8 +17,9 @@ struct aws;
 struct secret_version {
     char arn[SECRET_ARN_MAX];
     char id[SECRET_VERSION_MAX]; /* "": not told */
-    char region[REGION_MAX];     /* that told it; arn is of the secret's own whatever that is */
-    bool replica;                /* it was a fallback, whose replica may be behind */
+    char region[REGION_MAX]; /* the region that answered; arn names the secret's own region in any
+                                case */
+    bool replica;            /* it was a fallback, whose replica may be behind */
 };
 
 struct secret {
@@ -27,15 +28,15 @@ struct secret {
 };
 
 /*
- * A conversation with Secrets Manager: credentials and region are resolved at the first request,
- * connections are kept per region. Which version of a secret is meant, the configuration says
- * (version-stage, version-id). Throttling, 5xx and broken connections are tried again until the
- * deadline. The error's reason carries AWS's code, message (redacted) and request id.
+ * A conversation with Secrets Manager. The first request resolves credentials and region;
+ * connections are kept per region. The configuration names the version (version-stage, version-id).
+ * Throttling, 5xx and broken connections are tried again until the deadline. The error's reason has
+ * AWS's code, message (redacted) and request id.
  *
- * Where a secret's own region cannot be reached, or fails, until half of what is left, the next of
- * fallback-region is asked, for the rest of the conversation. What goes wrong there is logged
- * ("region_failed"); the error stays the own region's, which secretsmanager_why() tells where the
- * answer is a replica's.
+ * If a secret's own region cannot be reached, or fails, until half of the rest of the time, the
+ * next fallback-region is asked, from then on in this conversation. A failure there is logged
+ * ("region_failed"). The error stays that of the secret's own region; secretsmanager_why() returns
+ * it where a replica has answered.
  */
 struct secretsmanager;
 struct secretsmanager *secretsmanager_new(const struct aws *aws, struct err *err);
@@ -52,10 +53,10 @@ void secretsmanager_renew(struct secretsmanager *manager);
 /*
  * DescribeSecret
  * (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html) of
- * secret_id, an ARN or a name: which version is meant, without its value. Its id is "" where
- * secretsmanager_get() must tell, and say what is wrong: the secret is marked for deletion, it has
- * no such version, or DescribeSecret is denied. Returns 1 for the last, with AWS's words in *err;
- * errors as secretsmanager_get()'s.
+ * secret_id, an ARN or a name: finds the version without its value. The id is "" where
+ * secretsmanager_get() must find it, and say what is wrong: the secret is marked for deletion, it
+ * has no such version, or DescribeSecret is denied. Returns 1 for the last, with AWS's words in
+ * *err; errors as secretsmanager_get()'s.
  */
 int secretsmanager_describe(struct secretsmanager *manager, const char *secret_id,
                             struct secret_version *version, struct err *err);
@@ -71,10 +72,10 @@ int secretsmanager_get(struct secretsmanager *manager, const char *secret_id, st
 void secret_free(struct secret *secret);
 
 /*
- * Several questions at once, SECRETS_PREFETCH at most: what secretsmanager_describe() and
- * secretsmanager_get() are going to be asked. The answers wait for that, which goes on as if they
- * had come then: what is to be tried again is, one after the other. Takes half of the time that is
- * left at most. Fewer are asked where AWS throttles, or does not answer.
+ * Several requests in parallel, SECRETS_PREFETCH at most, that secretsmanager_describe() and
+ * secretsmanager_get() will be asked for. The answers wait for these calls, which then go on as if
+ * they had just come: retries happen there, one after the other. Takes half of the remaining time
+ * at most. Fewer run where AWS throttles, or does not answer.
  */
 #define SECRETS_PREFETCH 8
 struct secret_question {

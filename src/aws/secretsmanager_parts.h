@@ -39,8 +39,8 @@ struct prepared {
 };
 
 /*
- * Makes a call ready for the region that is asked. The body is to be freed, whatever comes of it.
- * endpoint_resolve()'s errors, ERR_MEMORY_FULL.
+ * Prepares a call for the region in use. Free the body in any case. endpoint_resolve()'s errors,
+ * ERR_MEMORY_FULL.
  */
 int secretsmanager_prepare(struct prepared *prepared, const struct secretsmanager *manager,
                            const struct operation *operation, const char *secret_id,

@@ -7,9 +7,9 @@
 struct err;
 
 /*
- * What fails for want of memory may look like anything: an answer that is no JSON, a file that is
- * damaged. So who asks for it takes a look before, and one where it has failed: where the arena had
- * no room meanwhile, that is the cause, ERR_MEMORY_FULL. Returns -1.
+ * A shortage of memory can look like anything: an answer that is no JSON, a damaged file. So the
+ * caller looks before the work, and again after a failure: where the arena had no room in between,
+ * that is the cause, ERR_MEMORY_FULL. Returns -1.
  */
 size_t shortage_look(void);
 int shortage_blame(size_t before, const char *subject, struct err *err);

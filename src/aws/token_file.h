@@ -6,9 +6,9 @@
 #include "base/trust.h"
 
 /*
- * Appends the file of a web identity's or a container's token. Whoever makes tokens may be a user
- * of his own: one more user than trust.h has may own file and way, with the event
- * token_of_another_user. -1 with why, a clause.
+ * Appends the file of a web identity's or a container's token. One other user, whoever makes the
+ * tokens, may own the file and its path, in addition to the owners of trust.h; the event
+ * token_of_another_user says so. -1 with why, a clause.
  */
 int token_file_read(const char *path, struct buf *token, char why[TRUST_WHY_MAX]);
 

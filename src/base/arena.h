@@ -55,8 +55,8 @@ void *arena_realloc(void *memory, size_t size, enum arena_tag tag);
 void arena_free(void *memory);
 
 /*
- * Whether there is so much for one who could do with less, which is locked for that. With
- * lock_preferred, too, no memory is left unlocked for it, unless some is already.
+ * Whether the arena has locked memory of this size for work that could do with less. With
+ * lock_preferred, too, it leaves no memory unlocked for that, unless some is unlocked already.
  */
 bool arena_has_room(size_t size);
 
@@ -69,19 +69,19 @@ int arena_thread_join(struct err *err);
 void arena_stats(struct arena_stats *stats);
 
 /*
- * The length of the longest run that text begins with and that also stands in a live block of a tag
- * from ARENA_CREDENTIALS on; 0 where that is under ARENA_SECRET_RUN bytes.
+ * The length of the longest prefix of text that is also part of a live block of a tag from
+ * ARENA_CREDENTIALS on; 0 below ARENA_SECRET_RUN bytes.
  */
 #define ARENA_SECRET_RUN 12
 size_t arena_secret_prefix(const void *text, size_t len);
 
 /*
- * Zeroes the whole heap; for the last moment before the process ends. Threads that are left and
- * come here, or to arena_guard(), wait from then on for that end.
+ * Zeroes the whole heap, just before the process ends. Threads that still come here, or to
+ * arena_guard(), wait for that end.
  */
 void arena_wipe(void);
 
-/* For a thread that outlives its work, before it touches what it has in the arena. */
+/* For a thread that outlives its work: call it before touching anything in the arena. */
 void arena_guard(void);
 
 /* memset(3) that the compiler may not drop. */

@@ -10,10 +10,10 @@
 #include "base/bytes.h"
 
 /*
- * For work that may hang, as nobody reads what is written or a file system does not answer: a
- * thread of its own does one piece at a time, and who asked waits no longer than it likes. No
- * secret may pass through it. Before aside_start(), and where there can be no thread, work is done
- * by who asks, one at a time. Initialise with ASIDE.
+ * For work that may hang, because nobody reads the output or a file system does not answer: a
+ * separate thread does one piece at a time, and the caller waits no longer than it likes. No secret
+ * may pass through it. Before aside_start(), and where no thread can be made, the caller does the
+ * work itself, one caller at a time. Initialise with ASIDE.
  */
 typedef int aside_work(void *user, struct bytes data); /* 0; -1 with errno */
 
@@ -23,7 +23,7 @@ struct aside {
     pthread_t thread;
     enum { ASIDE_IDLE, ASIDE_ASKED, ASIDE_DONE } state;
     bool running, stop;
-    bool abandoned; /* nobody waits for what is being done any more */
+    bool abandoned; /* nobody waits for the work in progress any more */
     aside_work *work;
     void *user;
     uint8_t *data; /* a copy, on the ordinary heap */
@@ -32,13 +32,13 @@ struct aside {
 };
 #define ASIDE {.mutex = PTHREAD_MUTEX_INITIALIZER}
 
-/* The thread has the rights that its maker has at that moment. It takes no signal. */
+/* The thread has the rights that the caller has at that moment. It takes no signal. */
 void aside_start(struct aside *aside);
 
 /*
- * Has work done with a copy of data: its result, or -1 with errno ETIMEDOUT where it has not ended
- * within ms, or what was abandoned before has not. Then it goes on by itself, so that user must
- * live on, and until it has ended nothing else is begun, nor waited for.
+ * Lets the thread do work with a copy of data. Returns its result, or -1 with errno ETIMEDOUT where
+ * it has not ended within ms, or abandoned work has not ended yet. Then the work goes on alone, so
+ * user must stay valid, and until it ends every other call fails at once.
  */
 int aside_do(struct aside *aside, aside_work *work, void *user, struct bytes data, int64_t ms);
 
@@ -46,12 +46,12 @@ int aside_do(struct aside *aside, aside_work *work, void *user, struct bytes dat
 int aside_replace(struct aside *aside, const char *path, struct bytes text, mode_t mode,
                   int64_t ms);
 
-/* Whether something that was abandoned has not ended yet. */
+/* Whether abandoned work has not ended yet. */
 bool aside_is_stuck(struct aside *aside);
 
 /*
- * Ends the thread, for who must be alone in its process: before a fork, or before rights are given
- * up. One that is stuck is left behind, and ends as soon as it can.
+ * Ends the thread, for a caller that must have no other thread: before a fork, or before it gives
+ * up rights. A thread that is stuck stays behind, and ends as soon as it can.
  */
 void aside_stop(struct aside *aside);
 

@@ -5,13 +5,15 @@
 #include "base/buf.h"
 
 /*
- * Appends what RFC 4648 base64 text stands for; with skip_space, white space anywhere is ignored
- * (PEM). Padding is checked, and so are the unused bits. -1: not base64, or no room. Branches and
- * table look-ups do not depend on the data's values.
+ * Appends the bytes of RFC 4648 base64 text; with skip_space, white space anywhere is ignored
+ * (PEM). It checks padding and unused bits. -1: not base64, or no room. Branches and table look-ups
+ * do not depend on the data's values.
  */
 int base64_decode(struct buf *out, struct bytes text, int skip_space);
 
-/* The room that it asks for: who has reserved it knows that it fails for the text alone. */
+/*
+ * The room that base64_decode() needs: after buf_reserve() of this size it fails only for the text.
+ */
 static inline size_t base64_decoded_max(size_t text_len)
 {
     return text_len / 4 * 3 + 3;

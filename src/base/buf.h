@@ -6,8 +6,8 @@
 #include "base/bytes.h"
 
 /*
- * A growable byte buffer in the arena. Zero-initialise it, set tag (and max, when bounded), append,
- * free. data always carries a NUL behind its len bytes once something was appended.
+ * A growable byte buffer in the arena. Zero-initialise it, set tag (and max, for a limit), append,
+ * free. After the first append, data always has a NUL after its len bytes.
  */
 struct buf {
     uint8_t *data;
@@ -15,10 +15,10 @@ struct buf {
     size_t capacity;
     size_t max; /* most bytes it may hold; 0: no bound but the arena's */
     enum arena_tag tag;
-    bool public; /* on the ordinary heap instead: for what is no secret and may be large */
+    bool public; /* on the ordinary heap instead: for public data that may be large */
 };
 
-/* 0, or -1 when max or the arena is exhausted; the content stays as it was then. */
+/* 0, or -1 when max or the arena is exhausted; the content then stays as it was. */
 int buf_append(struct buf *buf, const void *data, size_t len);
 int buf_append_text(struct buf *buf, const char *text);
 

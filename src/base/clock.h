@@ -14,12 +14,12 @@ int64_t clock_wall(void);
 /* Milliseconds left until at_ms (of clock_ms), never negative. */
 int64_t clock_left(int64_t at_ms);
 
-/* Milliseconds of the processor's time that this process has had. */
+/* Milliseconds of processor time that this process has used. */
 int64_t clock_processor(void);
 
 /*
- * When the first of so many that are left has had its share of the time until at_ms, a 32nd at
- * least: less helps nobody, and most need less than their share.
+ * When the share of the next of so many tasks ends, of the time until at_ms. A share is at least a
+ * 32nd: less would help nobody, and most tasks need less than their share.
  */
 #define CLOCK_SHARES_MAX 32
 int64_t clock_share(int64_t at_ms, size_t among);

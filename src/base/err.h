@@ -99,9 +99,8 @@ enum err_code {
     ERR_CODES, /* the end of codes; none itself */
 
     /*
-     * Causes, for who knows more than the code says: each is given to err_set() in the place of its
-     * code, which it implies, and has a remedy of its own. An error whose cause is not here has its
-     * code for a cause.
+     * Causes: finer than a code. Give one to err_set() in place of its code, which it implies. Each
+     * has its own remedy. The cause of an error without one is its code.
      */
     CAUSE_BASE64,
     CAUSE_UTF16,
@@ -160,9 +159,9 @@ struct err {
     enum err_code code, cause;     /* code < ERR_CODES; cause: the code, or one that implies it */
     char subject[ERR_SUBJECT_MAX]; /* on what: never a secret's value */
     char reason[ERR_REASON_MAX]; /* why: text of ours, or remote text that went through redact() */
-    bool young; /* it may pass by itself: something of AWS's that was made a minute ago. False,
-                   unless who filled it sets it */
-    bool down;  /* STS of the region that is asked cannot be reached, or fails. The same */
+    bool young; /* it may pass by itself: a thing of AWS that was made a minute ago. Set by the
+                   function that fills the error, else false */
+    bool down;  /* STS of the region in use cannot be reached, or fails. Set likewise */
 };
 
 /* What to do about an error, a sentence; and the stable name of its cause, "ca_expired". */
@@ -179,14 +178,16 @@ int err_set(struct err *err, enum err_code code, const char *subject, const char
 /* What a system call's error means: a shortage of the process's own, whatever it was to do. */
 enum err_code err_of_errno(int error, enum err_code otherwise);
 
-/* As err_set(), with ": " and the text of errno (as it was on entry) behind the reason; of some
- * codes errno gives the cause. */
+/*
+ * As err_set(), with ": " and the text of errno (as it was on entry) after the reason; for some
+ * codes errno decides the cause.
+ */
 int err_set_errno(struct err *err, enum err_code code, const char *subject, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* What an error says of the identity that stands, and of another try. */
+/* What an error means for the installed identity, and for another try. */
 enum err_class {
-    ERR_LASTING,     /* somebody must mend something */
+    ERR_LASTING,     /* somebody must correct something */
     ERR_IS_PASSING,  /* AWS, or the way there, or the time: the same may work later */
     ERR_OF_IDENTITY, /* the secret's content: the same version fails again */
     ERR_OF_ENCLAVE,  /* what an enclave said, or did not say */

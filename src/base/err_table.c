@@ -3,6 +3,9 @@
 
 #include <sysexits.h>
 
+/* Of what inspect, status, healthcheck and doctor find: they end with 1, whatever it is. */
+enum { EX_FOUND = 1 };
+
 /* The whole of what the program knows about its failures. docs/errors.md is made from it. */
 const struct err_info err_codes[ERR_CODES] = {
     [ERR_NONE] = {"none", EX_OK, ERR_LASTING, "nothing failed", ""},
@@ -200,14 +203,14 @@ const struct err_info err_codes[ERR_CODES] = {
                              "the attestation is of an instance, not of an enclave",
                              "See who answers there, and docs/attestation.md."},
     [ERR_ATTEST_DEBUG] = {"attested_debug", EX_PROTOCOL, ERR_LASTING,
-                          "the enclave runs in debug mode, where its parent reads along",
+                          "the enclave runs in debug mode: its parent can read its memory",
                           "Start it without --debug-mode."},
     [ERR_ATTEST_IMAGE] =
         {"attested_other_image", EX_PROTOCOL, ERR_LASTING,
          "the enclave runs another image than attest-pcr names",
          "Compare with what nitro-cli build-enclave printed; during a roll-out, list both."},
     [ERR_ATTEST_STALE] =
-        {"attested_stale", EX_PROTOCOL, ERR_LASTING, "nothing shows that the attestation is of now",
+        {"attested_stale", EX_PROTOCOL, ERR_LASTING, "nothing shows that the attestation is fresh",
          "Let the enclave attest as docs/attestation.md says, or correct attest-profile."},
     [ERR_ATTEST_REPLAYED] = {"attested_replayed", EX_PROTOCOL, ERR_LASTING,
                              "the attestation does not echo our nonce",
@@ -217,7 +220,7 @@ const struct err_info err_codes[ERR_CODES] = {
          "the attestation is not bound to the TLS key",
          "Let the enclave attest as docs/attestation.md says, or correct attest-profile."},
     [ERR_ATTEST_OTHER_KEY] = {"attested_other_key", EX_PROTOCOL, ERR_LASTING,
-                              "the attestation is of another TLS key than the one that answers",
+                              "the attestation names another TLS key than the one in use",
                               "See who answers there, and docs/attestation.md."},
     [ERR_TARGET_INVALID] = {"target_invalid", EX_CANTCREAT, ERR_LASTING,
                             "the target directory cannot be used",
@@ -235,10 +238,10 @@ const struct err_info err_codes[ERR_CODES] = {
                              "another mtls-agent run has this directory",
                              "Stop the other one, or give this one another --dir."},
     [ERR_HOOK_FAILED] = {"hook_failed", EX_IOERR, ERR_LASTING,
-                         "the identity is in place, but who should know was not told",
+                         "the identity is in place, but the hook failed",
                          "See what --on-change-exec wrote (event hook_output), or the PID of "
                          "--on-change-signal; it is tried again, also by the next fetch."},
-    [ERR_NO_STATUS] = {"no_status", EX_UNAVAILABLE, ERR_LASTING, "there is no status file",
+    [ERR_NO_STATUS] = {"no_status", EX_FOUND, ERR_LASTING, "no status can be read",
                        "Start mtls-agent run, or name its --status-file."},
     [ERR_MEMORY_LOCK] = {"memory_lock", EX_OSERR, ERR_OF_HOST, "memory cannot be locked",
                          "Raise the memlock limit to 8 MiB (LimitMEMLOCK=8M, or ulimits in the "
@@ -255,26 +258,26 @@ const struct err_info err_codes[ERR_CODES] = {
          "Allow more threads (TasksMax, ulimit -u, the container's pids limit): 16 "
          "or more; or more memory for their stacks."},
     [ERR_SYSTEM] = {"system", EX_OSERR, ERR_OF_HOST, "the system refused", "See the reason."},
-    [ERR_OUTPUT] = {"output_failed", EX_OSFILE, ERR_OF_HOST, "the answer is not whole",
+    [ERR_OUTPUT] = {"output_failed", EX_OSFILE, ERR_OF_HOST,
+                    "the answer could not be written whole",
                     "Free space where it goes, or let its reader read to the end."},
     [ERR_DEADLINE] = {"deadline", EX_TEMPFAIL, ERR_IS_PASSING, "the deadline has passed",
                       "Allow more time with --deadline; the log shows where it went."},
-    [ERR_CERTIFICATE_ENDS] = {"certificate_ends", EX_DATAERR, ERR_LASTING,
-                              "a certificate ends soon",
+    [ERR_CERTIFICATE_ENDS] = {"certificate_ends", EX_FOUND, ERR_LASTING, "a certificate ends soon",
                               "Issue a new one and put it into the secret."},
     [ERR_READER_DENIED] =
-        {"reader_denied", EX_NOPERM, ERR_LASTING, "a reader cannot read the identity",
+        {"reader_denied", EX_FOUND, ERR_LASTING, "a reader cannot read the identity",
          "Let the agent install it with --owner UID:GID of the reader, and key-mode 0640 for the "
          "group."},
-    [ERR_LABEL] = {"selinux_label", EX_NOPERM, ERR_LASTING,
+    [ERR_LABEL] = {"selinux_label", EX_FOUND, ERR_LASTING,
                    "SELinux keeps containers from the identity",
                    "Give it the type container_ro_file_t: docs/selinux.md."},
-    [ERR_NOT_WRITABLE] = {"not_writable", EX_CANTCREAT, ERR_LASTING,
+    [ERR_NOT_WRITABLE] = {"not_writable", EX_FOUND, ERR_LASTING,
                           "a file that is configured cannot be written",
                           "Make its directory, and let the agent's user write there; in a unit, "
                           "ReadWritePaths=."},
-    [ERR_RUN_UNHEALTHY] = {"run_unhealthy", EX_UNAVAILABLE, ERR_LASTING,
-                           "mtls-agent run is not as it should be",
+    [ERR_RUN_UNHEALTHY] = {"run_unhealthy", EX_FOUND, ERR_LASTING,
+                           "mtls-agent run does not work as it should",
                            "See mtls-agent status, and its log; then systemctl restart "
                            "mtls-agent."},
 };
@@ -296,8 +299,8 @@ const struct err_cause err_causes[ERR_CAUSES - ERR_CODES] = {
                       "Name a file that this user can read, or - for standard input."},
     [CAUSE_ISSUER_IS_NO_CA -
         ERR_CODES] = {"issuer_is_no_ca", ERR_FIELD_MISSING,
-                      "Store the CA that the enclave's certificate is signed by as ca_cert: who "
-                      "issued the client's certificate need not be that one."},
+                      "Store the CA that signed the enclave's certificate as ca_cert: another CA "
+                      "may have issued the client's certificate."},
     [CAUSE_WRONG_FIELD -
         ERR_CODES] = {"wrong_field", ERR_PEM_INVALID,
                       "Store each in its own field: the certificate in client_cert, its private "
@@ -373,14 +376,14 @@ const struct err_cause err_causes[ERR_CAUSES - ERR_CODES] = {
                                      "there."},
     [CAUSE_NOT_AWS - ERR_CODES] =
         {"not_aws", ERR_AWS_DENIED,
-         "This is no answer of AWS's: have the proxy or firewall on the way let requests to this "
-         "host through, or reach it by a VPC endpoint."},
+         "This answer is not from AWS: let the proxy or firewall on the way pass requests to this "
+         "host, or use a VPC endpoint."},
     [CAUSE_NOT_SUBSCRIBED - ERR_CODES] = {"not_subscribed", ERR_AWS_DENIED,
                                           "Enable the service or the region for this account, or "
                                           "wait until its sign-up is through."},
     [CAUSE_OTHERS_POLICY - ERR_CODES] = {"policy_of_others", ERR_AWS_DENIED,
-                                         "No policy of the role's decides this: have who manages "
-                                         "the policy or the account that AWS names allow it."},
+                                         "The role's own policies do not decide this: the owner of "
+                                         "the policy or the account that AWS names must allow it."},
     [CAUSE_NOT_MUTUAL - ERR_CODES] = {"not_mutual", ERR_ENCLAVE_REFUSED,
                                       "Let the enclave ask for a client certificate and demand it; "
                                       "or accept that it does not by --allow-not-mutual."},

@@ -4,7 +4,10 @@
 
 #include "base/err.h"
 
-/* The tables behind err.h, by enum err_code; the causes' begins with ERR_CODES, which is none. */
+/*
+ * The tables of err.h, by enum err_code; that of the causes begins with ERR_CODES, which is no
+ * cause.
+ */
 extern const struct err_info err_codes[ERR_CODES];
 
 struct err_cause {

@@ -15,14 +15,14 @@ void hash_sha256(uint8_t out[HASH_SIZE], struct bytes data);
 void hash_hmac(uint8_t out[HASH_SIZE], struct bytes key, struct bytes data);
 
 /*
- * SHA-256, SHA-384 or SHA-512, by its bits, of parts that stand one behind the other, public ones:
- * its length.
+ * SHA-256, SHA-384 or SHA-512, chosen by bits, of parts in a row, for public data only. Returns the
+ * length of the hash.
  */
 #define HASH_SIZE_MAX 64
 size_t hash_sha2(unsigned bits, const struct bytes *parts, size_t count,
                  uint8_t out[HASH_SIZE_MAX]);
 
-/* FNV-1a over more bytes, from HASH_FNV on: tells texts apart that nobody chose to collide. */
+/* FNV-1a over further bytes, from HASH_FNV on: compares texts that nobody chose to collide. */
 #define HASH_FNV UINT64_C(0xCBF29CE484222325)
 uint64_t hash_fnv(uint64_t hash, const void *data, size_t len);
 

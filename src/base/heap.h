@@ -6,7 +6,7 @@
 
 /*
  * The arena's allocator: first fit in one range that grows from its start in segments. Free memory
- * is zero, and so is what is given out. The caller sees to it that one thread is here at a time.
+ * is zero, and so is new memory. The caller makes sure that only one thread is here at a time.
  */
 struct heap {
     char *base;

@@ -11,7 +11,7 @@
  * stays the caller's and must outlive the document; strings are views until they are decoded.
  * Nesting is bounded.
  */
-struct json; /* in the arena, but for json_parse_public() */
+struct json; /* in the arena; that of json_parse_public() is on the ordinary heap */
 
 enum json_type {
     JSON_NONE,
@@ -41,8 +41,10 @@ void json_free(struct json *json);
 
 enum json_type json_type(const struct json *json, json_value value);
 
-/* The member of an object by its (decoded) name: a value, JSON_ABSENT, or JSON_REPEATED where it
- * stands there twice. */
+/*
+ * The member of an object by its (decoded) name: a value, JSON_ABSENT, or JSON_REPEATED where it is
+ * there twice.
+ */
 json_value json_member(const struct json *json, json_value object, const char *name);
 
 /* The same, where null and "" are no value: many writers put them where there is none. */
@@ -52,8 +54,8 @@ json_value json_present(const struct json *json, json_value object, const char *
 bool json_is_nothing(const struct json *json, json_value value);
 
 /*
- * Appends the first member of an object that is a string, under one of the names, which NULL ends:
- * 1. 0: none of them is present. -1: what is, is no string, stands there twice, or has no room.
+ * Appends the first string member of an object that has one of the names, which NULL ends: 1. 0:
+ * there is no such member. -1: it is no string, is there twice, or there is no room.
  */
 #define JSON_NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
 int json_text(const struct json *json, json_value object, const char *const *names,

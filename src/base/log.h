@@ -65,12 +65,12 @@ void log_stop(void);
 void log_write(enum log_level level, const char *event, const struct log_field *fields);
 
 /*
- * For a thread that does the same again and again. Each call begins a round. An event that came in
- * the round before too is logged at level debug, so that the log shows what has changed. Numbers,
- * reason and cause do not count as a change. Handshakes, whose news who shakes hands knows, and
- * what sums up a round stay as they are. NULL ends this. Zero-initialise the memory.
+ * For a thread that repeats its work. Each call begins a round. An event that the previous round
+ * had too goes to level debug, so that the log shows changes. Numbers, reason and cause do not
+ * count as a change. Handshakes stay as they are, since enclave/ decides which are news, and so
+ * does the line that sums up a round. NULL ends this. Zero-initialise the memory.
  */
-#define LOG_MEMORY_MAX 512 /* events of a round; what is beyond them is said again */
+#define LOG_MEMORY_MAX 512 /* events of a round; further events are always logged */
 struct log_memory {
     uint64_t before[LOG_MEMORY_MAX], now[LOG_MEMORY_MAX];
     size_t before_count, now_count;

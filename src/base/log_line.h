@@ -15,8 +15,10 @@ struct log_line {
     bool full;
 };
 
-/* Time, level and event; then each field, or none of it where there is no room even for a cut one;
- * then the end, for which there always is. Zero-initialise len before. */
+/*
+ * A line: first the head (time, level, event), then the fields, then the end. A field that does not
+ * fit even when cut is left out; there is always room for the end. Zero-initialise len before.
+ */
 void log_line_head(struct log_line *line, enum log_format format, enum log_level level,
                    const char *event);
 void log_line_field(struct log_line *line, enum log_format format, const struct log_field *field);

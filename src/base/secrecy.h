@@ -20,9 +20,9 @@
 bool secrecy_holds_key(struct bytes text);
 
 /*
- * A text as it may be shown: itself, where there is nothing to hide; else out, with "***" in the
- * place of a URL's user and password, or, where a private key is in it, no more than how long it
- * is. Whatever does not fit into out is cut.
+ * A text in a form that may be shown: text itself, where there is nothing to hide. Otherwise out,
+ * with "***" in place of a URL's user and password, or only the length where the text holds a
+ * private key. Cut where it does not fit into out.
  */
 const char *secrecy_shown(const char *text, char *out, size_t size);
 

@@ -234,7 +234,7 @@ int trust_walk(struct trust_walk *walk)
     walk->at.fd = -1;
     walk->why[0] = '\0';
     if (walk->path[0] != '/' && !getcwd(cwd, sizeof cwd))
-        return trust_end(walk, errno, "the working directory cannot be told: %s", strerror(errno));
+        return trust_end(walk, errno, "the working directory is unknown: %s", strerror(errno));
     if (snprintf(walk->pending, sizeof walk->pending, "%s%s%s", cwd, cwd[0] ? "/" : "",
                  walk->path) >= (int)sizeof walk->pending)
         return trust_end(walk, ENAMETOOLONG, "the path is too long");

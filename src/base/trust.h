@@ -7,10 +7,11 @@
 #include <sys/types.h>
 
 /*
- * Who could have written this? Root, the process's effective user, and one user more whom the
- * caller may name are trusted. A stranger could have, where he owns a thing, or a link or directory
- * on the way to it, or where a mode lets others write there. One answer for the configuration,
- * targets, locks, hook programs, PID files, CA bundles, shared AWS files and token files.
+ * Who could have written this? Root, the process's effective user, and one more user that the
+ * caller may name are trusted. A stranger could have written it if he owns it, or a link or
+ * directory on its path, or if a mode lets others write there. This one rule serves the
+ * configuration, targets, locks, hook programs, PID files, CA bundles, shared AWS files and token
+ * files.
  */
 #define TRUST_NOBODY   ((uid_t) - 1)
 #define TRUST_PATH_MAX 1024
@@ -19,9 +20,9 @@
 bool trust_owner(uid_t uid, uid_t also);
 
 /*
- * The bits (S_IWGRP, S_IWOTH) by which others than its owner may change what is open; in a
- * directory, by renaming and removing. 0 for a directory with the sticky bit, and on a read-only
- * mount, where whoever made the mount answers for it.
+ * The bits (S_IWGRP, S_IWOTH) by which others than the owner may change what fd is; in a directory,
+ * by renaming and removing. 0 for a directory with the sticky bit, and on a read-only mount, which
+ * counts as written by whoever mounted it.
  */
 mode_t trust_writers(int fd, const struct stat *status);
 
@@ -54,9 +55,9 @@ struct trust_walk {
 };
 
 /*
- * The directory at the end; of a file the one that its last name, walk->name, stands in. An O_PATH
- * descriptor, or -1 with errno: ENOENT where a name is missing, EPERM where somebody is not
- * trusted.
+ * Opens the directory at the end of the walk; for a file, the one that holds its last name,
+ * walk->name. An O_PATH descriptor, or -1 with errno: ENOENT where a name is missing, EPERM where
+ * somebody is not trusted.
  */
 int trust_walk(struct trust_walk *walk);
 

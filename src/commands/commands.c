@@ -14,7 +14,7 @@ enum {
 
 const struct command command_list[] = {
     {"fetch", command_fetch, FETCH, NULL, false, LOG_LEVEL_DEBUG,
-     "get the identity, prove it, install it; once", NULL},
+     "get the identity, prove it, install it, and end", NULL},
     {"inspect", command_inspect, NEED_TARGET | NEED_OPERAND, " [FILE [FILE]]", true,
      LOG_LEVEL_DEBUG, "show the installed identity, a FILE, or - (standard input)", NULL},
     {"probe", command_probe, NEED_TARGET | NEED_NETWORK, NULL, true, LOG_LEVEL_DEBUG,
@@ -22,17 +22,17 @@ const struct command command_list[] = {
     {"attest", command_attest, NEED_TARGET | NEED_NETWORK | NEED_OPERAND, " [FILE]", true,
      LOG_LEVEL_DEBUG, "check a Nitro attestation: of a FILE, -, or each endpoint", NULL},
     {"run", command_run, RUN, NULL, false, LOG_LEVEL_DEBUG,
-     "stay: keep the identity fresh, watch it, tell of changes", NULL},
+     "stay: keep the identity up to date, and watch it", NULL},
     {"status", command_status, NEED_TARGET | NEED_STATUS, NULL, true, LOG_LEVEL_WARNING,
-     "show what run says about itself", NULL},
+     "show the state of run", NULL},
     {"healthcheck", command_healthcheck, NEED_TARGET | NEED_STATUS, NULL, false, LOG_LEVEL_ERROR,
-     "exit 0 where all is well, else 1, and why", healthcheck_fail},
+     "exit 0 if all is well, else 1 with the reason", healthcheck_fail},
     {"doctor", command_doctor, DOCTOR, NULL, true, LOG_LEVEL_ERROR,
-     "find out what is wrong, from the configuration to the enclave", doctor_fail},
+     "find what is wrong, from the configuration to the enclave", doctor_fail},
     {"check-config", command_check_config, 0, " [COMMAND]", true, LOG_LEVEL_ERROR,
      "find every mistake in file, variables and options of a COMMAND", doctor_fail},
     {"purge", command_purge, PURGE, NULL, false, LOG_LEVEL_DEBUG,
-     "remove all that was ever installed here", NULL},
+     "remove everything that was ever installed here", NULL},
     {0},
 };
 

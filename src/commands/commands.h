@@ -18,15 +18,15 @@ struct command {
     unsigned needs;       /* the rights that it keeps, of enum need: process/confine.h */
     const char *operand;  /* the words that it takes, as --help has them: " [FILE]"; NULL: none */
     bool answers;         /* on standard output, where people look at it */
-    enum log_level least; /* that is logged: who asks for one answer gets no more */
+    enum log_level least; /* the lowest level that is logged: one answer needs no more */
     const char *help;
-    int (*fail)(const struct err *err); /* says that it took too long; the exit status. NULL: as all
-                                           errors are told */
+    int (*fail)(const struct err *err); /* reports that it took too long; returns the exit status.
+                                           NULL: as for all errors */
 };
 
 extern const struct command command_list[]; /* ends with one that has no name */
 
-/* NULL: there is none of that name. */
+/* NULL: there is no such command. */
 const struct command *command_find(const char *name);
 
 int command_fetch(const struct config *config, unsigned needs);

@@ -143,7 +143,7 @@ static void warn(const struct comparison *comparison)
         return;
     if (bytes_equal(a->cert.spki, b->cert.spki))
         put(comparison, "warning", NULL,
-            "both have the same key: who holds one can pass for the other");
+            "both have the same key: the holder of one can pass for the other");
     if (strcmp(role_of(&comparison->both[0], a), role_of(&comparison->both[1], b)) == 0)
         put(comparison, "warning", NULL,
             "both are for the same part: one is to be a server's, one a client's");

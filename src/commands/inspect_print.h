@@ -21,8 +21,8 @@ void inspect_print_text(struct buf *out, const struct inspected *inspected);
 void inspect_print_json(struct json_writer *writer, const struct inspected *inspected);
 
 /*
- * One against the other: whether each would accept the other, and what is the same in both. writer:
- * as JSON; NULL: as text. Whether they would.
+ * Compares two documents: whether each would accept the other, and what both have. writer: as JSON;
+ * NULL: as text. Returns whether both accept.
  */
 bool inspect_compare(struct buf *out, struct json_writer *writer, const struct inspected both[2]);
 

@@ -160,7 +160,7 @@ static int check_waves(struct parse *parse)
 
     if (config->wave_count == 0 || config->waves[config->wave_count - 1].percent == 100)
         return 0;
-    return refuse_option(parse, "wave", "leaves hosts over: the last one is 100%:DURATION");
+    return refuse_option(parse, "wave", "leaves hosts out: the last one must be 100%:DURATION");
 }
 
 static int check_rollback(struct parse *parse)
@@ -179,12 +179,6 @@ static int check_rollback(struct parse *parse)
             parse, "rollback-on-failure",
             "goes back to the previous set, and keep-previous is 0s: none is kept");
     return 0;
-}
-
-/* What only looks takes of all this what it needs, and leaves the rest to run. */
-static bool only_looks(const struct config *config)
-{
-    return verb_of(config->command) & (VERB_INSPECT | VERB_STATUS | VERB_HEALTHCHECK | VERB_PURGE);
 }
 
 static int check_healthcheck(struct parse *parse)
@@ -287,7 +281,8 @@ static int check_whole(struct parse *parse)
         config->key_mode = 0640;
     if (check_flags(parse) || check_healthcheck(parse) || check_dir(parse))
         return -1;
-    if (only_looks(config))
+    /* What only looks takes of all this what it needs, and leaves the rest to run. */
+    if (verb_of(config->command) & (VERB_INSPECT | VERB_STATUS | VERB_HEALTHCHECK | VERB_PURGE))
         return 0;
     if (check_files(parse) || check_waves(parse) ||
         (is_command(config, "run") && check_rollback(parse)) || check_together(parse))

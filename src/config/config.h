@@ -191,8 +191,8 @@ int config_parse(int argc, char *const argv[], struct config **out, struct err *
 void config_free(struct config *config);
 
 /*
- * What contradicts in a configuration that has no mistake, or is left out of it: each is told by
- * the option, the variable or the file, and a clause.
+ * Contradictions in a configuration without a mistake, and variables and files that it ignores:
+ * told gets the option, the variable or the file, and a clause.
  */
 typedef void config_told(void *user, const char *subject, const char *reason);
 void config_review(const struct config *config, config_told *told, void *user);

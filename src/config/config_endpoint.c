@@ -267,10 +267,9 @@ const char *value_proxy(const char *text)
     const char *path, *why;
 
     if (strchr(text, '@'))
-        return "has a user or a password, which may stand nowhere but in the environment's "
-               "HTTPS_PROXY";
+        return "has a user or a password, which only the environment's HTTPS_PROXY may have";
     if (strncasecmp(text, HTTPS, strlen(HTTPS)) == 0)
-        return "is https://: only plain http proxies are supported, which TLS to AWS goes through "
+        return "is https://: only plain http proxies are supported; TLS to AWS goes through them "
                "untouched";
     if (strncasecmp(text, HTTP, strlen(HTTP)) == 0)
         text += strlen(HTTP);

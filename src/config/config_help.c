@@ -29,6 +29,14 @@ static int write_wrapped(int fd, const char *text)
     return dprintf(fd, "\n");
 }
 
+/* Where an option has no place. */
+static const char *exception(unsigned flags)
+{
+    if (!(flags & OPTION_NOT_IN_ENVIRONMENT))
+        return flags & OPTION_NOT_IN_FILE ? " (not in the file)" : "";
+    return flags & OPTION_NOT_IN_FILE ? " (not in file or variable)" : " (not as a variable)";
+}
+
 static int write_row(int fd, const struct option *option)
 {
     char head[96], text[512];
@@ -36,9 +44,10 @@ static int write_row(int fd, const struct option *option)
 
     (void)snprintf(head, sizeof head, "  --%s%s%s", option->name, option->metavar ? " " : "",
                    option->metavar ? option->metavar : "");
-    (void)snprintf(text, sizeof text, "%s%s%s%s%s", option->help,
+    (void)snprintf(text, sizeof text, "%s%s%s%s%s%s", option->help,
                    option->flags & OPTION_LIST ? " (repeatable, or a comma list)" : "",
-                   shown ? " (default: " : "", shown ? option->fallback : "", shown ? ")" : "");
+                   shown ? " (default: " : "", shown ? option->fallback : "", shown ? ")" : "",
+                   exception(option->flags));
     if (strlen(head) + 2 > COLUMN)
         dprintf(fd, "%s\n", head);
     dprintf(fd, "%-*s", COLUMN, strlen(head) + 2 > COLUMN ? "" : head);

@@ -42,19 +42,6 @@ static bool is_shut_out(mode_t file, mode_t directory)
     return (file & 0040 && !(directory & 0010)) || (file & 0004 && !(directory & 0001));
 }
 
-static void review_times(const struct review *review)
-{
-    const struct config *config = review->config;
-
-    tell(review,
-         config->max_fetch_age_ms && config->max_fetch_age_ms < HEADROOM * config->interval_ms,
-         "max-fetch-age", "is less than two of interval: healthcheck fails between two cycles");
-    tell(review, config->on_change_exec[0] && config->on_change_timeout_ms > config->deadline_ms,
-         "on-change-timeout", "is more than deadline, with which fetch ends");
-    tell(review, config->ca_overlap_ms && config->ca_overlap_ms < config->interval_ms, "ca-overlap",
-         "is less than interval: an anchor is gone before all hosts have looked");
-}
-
 void config_review(const struct config *config, config_told *told, void *user)
 {
     const struct review review = {config, told, user};
@@ -64,10 +51,16 @@ void config_review(const struct config *config, config_told *told, void *user)
     config_env_review(told, user);
     review_endpoints(&review);
     tell(&review, is_shut_out(config->key_mode, config->dir_mode), "key-mode",
-         "is wider than dir-mode: who may read the key cannot get to it");
+         "is wider than dir-mode: readers of the key cannot get to it");
     tell(&review, is_shut_out(config->cert_mode, config->dir_mode) && config->dir_mode != 0700,
-         "cert-mode", "is wider than dir-mode: who may read certificates cannot get to them");
-    review_times(&review);
+         "cert-mode", "is wider than dir-mode: readers of certificates cannot get to them");
+    tell(&review,
+         config->max_fetch_age_ms && config->max_fetch_age_ms < HEADROOM * config->interval_ms,
+         "max-fetch-age", "is less than two of interval: healthcheck fails between two cycles");
+    tell(&review, config->on_change_exec[0] && config->on_change_timeout_ms > config->deadline_ms,
+         "on-change-timeout", "is more than deadline, with which fetch ends");
+    tell(&review, config->ca_overlap_ms && config->ca_overlap_ms < config->interval_ms,
+         "ca-overlap", "is less than interval: an anchor is gone before all hosts have looked");
     tell(&review, config->endpoint_count > 0 && config->rehearse == REHEARSE_OFF, "rehearse",
          "is off: what the endpoints would refuse is installed");
     tell(&review, config->attest == ATTEST_OFF && config->attest_pcr_count > 0, "attest-pcr",
@@ -75,9 +68,9 @@ void config_review(const struct config *config, config_told *told, void *user)
     tell(&review,
          config->no_proxy && !config->proxy && !config_variable(config, "https_proxy") &&
              !config_variable(config, "HTTPS_PROXY"),
-         "no-proxy", "excepts hosts from a proxy, and there is none");
+         "no-proxy", "excepts hosts from a proxy, but there is no proxy");
     tell(&review, config->metrics_emf && !config->metrics_file, "metrics-format",
-         "is of a metrics-file too, and there is none: lines go to standard output alone");
+         "makes a metrics-file too, and none is named: lines go only to standard output");
 }
 
 static size_t put(char *out, size_t len, const char *before, const char *text)

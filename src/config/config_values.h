@@ -44,7 +44,7 @@ const char *value_pcrs(const char *text);
 /* A file of root's with SHA-256 fingerprints, one a line; fills attest_root and what follows it. */
 const char *value_roots(const char *path, struct config *config);
 
-/* Texts that stand as they are once they are checked. */
+/* Checks of texts that are then used as they are. */
 const char *value_path(const char *text); /* absolute, without ".." */
 const char *value_root(const char *text); /* that, or empty */
 const char *value_region(const char *text);

@@ -14,8 +14,8 @@
  */
 
 /*
- * The first entry at or behind *at that is not understood, so that it never fits; *at moves behind
- * it. NULL: there is no more. *len is its length.
+ * The first entry from *at on that is not understood, and so never matches; moves *at after it.
+ * NULL: there are no more. *len is its length.
  */
 const char *no_proxy_strange(const char **at, size_t *len);
 

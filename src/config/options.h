@@ -11,15 +11,15 @@ struct parse;
 
 enum option_flags {
     OPTION_LIST = 1,        /* may be repeated, and each value may be a comma list */
-    OPTION_FILE_ONLY = 2,   /* "command": a word of its own on the command line */
+    OPTION_FILE_ONLY = 2,   /* "command": on the command line it is a word without -- */
     OPTION_NOT_IN_FILE = 4, /* "config" */
     OPTION_FIXED = 8,       /* cannot change while run runs */
     OPTION_OPAQUE = 16,     /* where a secret may have come by mistake: what it cannot be is shown
                                by its length alone */
     OPTION_PEM = 32,        /* in the file its value may be blocks of PEM, of many lines */
-    OPTION_PLAIN = 64,      /* who only looks does without it where it is wrong */
+    OPTION_PLAIN = 64,      /* commands that only look ignore it where it is wrong */
     OPTION_NOT_IN_ENVIRONMENT = 128,
-    OPTION_SPARE = 256, /* so do purge, probe and attest */
+    OPTION_SPARE = 256, /* so do purge, probe and attest, too */
 };
 
 /* The commands, as sets. */
@@ -48,7 +48,7 @@ const char *value_command(const char *text);
 struct option {
     /* The same word in all three places; in the environment in upper case behind MTLS_AGENT_. */
     const char *name;
-    /* Its value in --help; of a choice, its words; NULL: a boolean, whose flag may stand alone. */
+    /* Its value in --help; for a choice, its words; NULL: a boolean, whose flag needs no value. */
     const char *metavar;
     /* Takes a value, whose text lives on: NULL, or a clause that says why not: "is no duration". */
     const char *(*set)(struct parse *parse, const struct option *option, const char *text);
@@ -69,7 +69,7 @@ extern const size_t option_count;
 /* In order of precedence. */
 enum source { SOURCE_NONE, SOURCE_FLAGS, SOURCE_ENVIRONMENT, SOURCE_FILE, SOURCE_DEFAULT };
 
-/* A line of the file that stands for an environment variable. */
+/* A line of the file in place of an environment variable. */
 struct config_variable {
     const char *name; /* NULL behind the last one */
     const char *value;
@@ -87,20 +87,21 @@ struct store {
     struct config config; /* first: it is what config_parse() hands out */
     struct config_variable variables[VARIABLES_MAX + 1];
     struct text *texts;
-    uint64_t digests[OPTIONS_MAX];   /* of each option's values as they were written */
-    enum source set_by[OPTIONS_MAX]; /* whose value stands: the first source's that has one */
-    int argc;                        /* what was parsed, for config_reload() */
+    uint64_t digests[OPTIONS_MAX]; /* of each option's values as they were written */
+    enum source
+        set_by[OPTIONS_MAX]; /* the source of the value in force: the first one that has a value */
+    int argc;                /* what was parsed, for config_reload() */
     char *const *argv;
 };
 
 struct parse {
     struct store *store;
     struct err *err;
-    enum source source;                /* what is being read */
+    enum source source;                /* the source that is read now */
     char place[ERR_SUBJECT_MAX];       /* where in it: the flag, the variable or the file's path */
     unsigned line;                     /* of the file, 0 elsewhere */
     enum source given_by[OPTIONS_MAX]; /* the last source that has one */
-    unsigned collects;                 /* doctor or check-config, who want every mistake; else 0 */
+    unsigned collects; /* doctor or check-config, which want every mistake; else 0 */
     bool group_named;
     bool sound;    /* the value that is read has its option's form: it may be shown */
     char why[256]; /* room for a setter's clause */
@@ -114,7 +115,7 @@ const struct option *option_named(struct parse *parse, const char *name);
 /* The row without such a flag whose name is nearest to a mistyped one; NULL: none is near. */
 const struct option *option_near(const char *name, unsigned without);
 
-/* Takes a value as it stands in the current source, unless an earlier source gave one. */
+/* Takes a value of the current source, unless an earlier source gave one. */
 int option_set(struct parse *parse, const struct option *option, const char *value);
 
 enum source option_source(const struct parse *parse, const char *name);
@@ -128,12 +129,12 @@ int parse_refuse(struct parse *parse, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /*
- * After a failure: whether the command that is meant does without what failed, in which option is
- * concerned (NULL: none that is known). Then it is noted, for config_log(), and all goes on.
+ * After a failure: whether the command can go on without the option concerned (NULL: unknown). Then
+ * the mistake is noted for config_log(), and reading goes on.
  */
 bool parse_forgives(struct parse *parse, const struct option *option);
 
-/* The same for who collects mistakes alone. */
+/* The same, only for commands that collect mistakes. */
 bool parse_collects(struct parse *parse, const struct option *option);
 
 /* ERR_MEMORY_FULL, of the ordinary heap. */
@@ -163,7 +164,7 @@ void config_env_review(config_told *told, void *user);
 /* What is wrong with the options of attestation together: *option and a clause; NULL: nothing. */
 const char *config_attest_flaw(const struct parse *parse, const char **option);
 
-/* Logs what is weak in them. */
+/* Logs weak settings among them. */
 void config_attest_log(const struct config *config);
 
 /*
@@ -173,14 +174,14 @@ void config_attest_log(const struct config *config);
 const char *config_file_find(const char *named, const char *const candidates[],
                              const char **ignored);
 
-/* Whether a file's line of that name stands for a variable. */
+/* Whether a line of this name in the file is an environment variable. */
 bool config_is_variable(const char *name);
 
 /* Refuses a private key in one of these variables, as the environment has them, and takes the white
  * space off around their values. */
 int config_variables_check(struct parse *parse);
 
-/* Takes such a line, if the variable may stand in a file. */
+/* Takes such a line, if the file may hold this variable. */
 int config_variable_set(struct parse *parse, const char *name, const char *value);
 
 #endif

@@ -36,7 +36,7 @@ void doctor_examine(struct doctor *doctor, bool early)
         if (rooms[i].early != early)
             continue;
         if (rooms[i].secret && !doctor->locks)
-            doctor_say(doctor, "not looked at: no memory can be locked for a secret");
+            doctor_say(doctor, "not checked: no memory can be locked for a secret");
         else
             rooms[i].examine(doctor);
     }

@@ -13,10 +13,9 @@ struct environment;
 struct identity;
 
 /*
- * The whole ladder from configuration to enclave, a room of findings for each part of it. What
- * fails ends nothing: the next room is looked at all the same. Each finding is a struct err, with
- * the code, the words and the remedy of whoever found it. Nothing is changed, and AWS is asked for
- * each thing once.
+ * All checks from the configuration to the enclave, with findings for each room. A failure ends
+ * nothing: the next room is checked all the same. Each finding is a struct err, with the code,
+ * words and remedy of the part that found it. It changes nothing, and asks AWS for each thing once.
  */
 enum doctor_level { DOCTOR_PROBLEM, DOCTOR_WARNING };
 
@@ -43,7 +42,7 @@ struct doctor {
     char good[DOCTOR_ROOMS][DOCTOR_GOOD_MAX]; /* of each room, a line */
     struct identity *secret[CONFIG_SETS_MAX]; /* a set's secrets, where they are good; */
     enum err_code flaw[CONFIG_SETS_MAX];      /* else what is wrong with them */
-    bool installed[CONFIG_SETS_MAX];          /* what is installed is good */
+    bool installed[CONFIG_SETS_MAX];          /* the installed set is good */
     struct doctor_finding findings[DOCTOR_FINDINGS_MAX];
     atomic_size_t count; /* may be read while others are found */
 };
@@ -66,7 +65,7 @@ bool doctor_write(const struct doctor *doctor, bool json, struct buf *out);
  */
 char *doctor_read(const char *path, struct buf *text);
 
-/* For the rooms, and for who knows more of the host. */
+/* For the rooms, and for callers that know more of the host. */
 enum { DOCTOR_HOST = 1 }; /* as room */
 
 /* Notes a finding, unless it is there; where this user may not look, that only root can tell. */
@@ -74,7 +73,7 @@ void doctor_find(struct doctor *doctor, enum doctor_level level, const struct er
 /* The same with a remedy that names the object. */
 void doctor_advise(struct doctor *doctor, enum doctor_level level, const struct err *err,
                    const char *format, ...) __attribute__((format(printf, 4, 5)));
-/* Adds a clause to the room's line of what is good. */
+/* Adds a clause to the room's line of good results. */
 void doctor_say(struct doctor *doctor, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Whether a problem of that code, or of any (ERR_NONE), was found; of a subject or a directory that
@@ -86,7 +85,7 @@ void doctor_host(struct doctor *doctor);
 void doctor_memory(struct doctor *doctor); /* whether it can be locked: locks */
 void doctor_target(struct doctor *doctor);
 void doctor_files(struct doctor *doctor);
-void doctor_change(struct doctor *doctor); /* who is told of a change, and the service manager */
+void doctor_change(struct doctor *doctor); /* hooks, signals, and the service manager */
 void doctor_names(struct doctor *doctor);
 void doctor_aws(struct doctor *doctor);
 void doctor_identity(struct doctor *doctor);

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/target.h"
 #include "doctor/doctor.h"
 #include "hook/hook.h"
 #include "run/sd_notify.h"
@@ -84,8 +85,8 @@ static bool is_meant(const char *pid_file, pid_t pid, char why[HOOK_REASON_MAX])
     meant = len < 0 || is_namesake(command, (size_t)len, stem);
     if (!meant)
         (void)snprintf(why, HOOK_REASON_MAX,
-                       "process %ld is %.200s, and nothing of its command line says %s: the number "
-                       "may be another's by now",
+                       "process %ld is %.200s, and its command line does not say %s: the number "
+                       "may belong to another process now",
                        (long)pid, command, stem);
     return meant;
 }
@@ -93,10 +94,11 @@ static bool is_meant(const char *pid_file, pid_t pid, char why[HOOK_REASON_MAX])
 /* Where the agent is root's, what root may signal is not known to others. */
 static bool is_roots(const struct doctor *doctor)
 {
-    char path[1536];
+    const struct install_target target = agent_target(doctor->config, "", doctor->deadline);
+    char path[INSTALL_WHERE_MAX];
     struct stat status;
 
-    (void)snprintf(path, sizeof path, "%s%s", doctor->config->root, doctor->config->dir);
+    (void)install_where(&target, path);
     return geteuid() != 0 && (stat(path, &status) < 0 || status.st_uid != geteuid());
 }
 
@@ -127,7 +129,7 @@ static void look_at_signal(struct doctor *doctor, const struct change_signal *ch
                   pid < 0
                       ? "Let the agent signal it, as root with CAP_KILL or as its user; let the "
                         "file be root's or that user's, and hold its number."
-                      : "Start the one that is to be told, so that it writes its number.");
+                      : "Start the program to signal, so that it writes its number.");
 }
 
 /* Of the service manager: as far as this process was started as run is. */

@@ -87,11 +87,11 @@ static void look_at_installed(struct doctor *doctor, size_t i)
     char where[INSTALL_WHERE_MAX];
     struct target_state state;
 
-    install_where(&target, where);
+    (void)install_where(&target, where);
     target_state_read(&target, set, &state);
     doctor->installed[i] = state.err.code == ERR_NONE;
     if (state.err.code == ERR_NO_IDENTITY && is_in_the_way(doctor, i, where)) {
-        doctor_say(doctor, "nothing is installed, as what is said above is in the way");
+        doctor_say(doctor, "nothing is installed: see the findings above");
     } else if (state.err.code != ERR_NONE) {
         if (state.err.code != doctor->flaw[i] &&
             !doctor_found(doctor, state.err.code, state.err.subject))
@@ -160,8 +160,8 @@ static void find_plaintext(struct doctor *doctor, const struct endpoint *endpoin
     struct err err;
 
     (void)err_set(&err, CAUSE_ENCLAVE_PLAIN, endpoint->text,
-                  "it answered to HTTP without TLS: nobody is asked for a certificate, and who "
-                  "stands in between reads along");
+                  "it answered HTTP without TLS: it asks nobody for a certificate, and anybody in "
+                  "between can read the traffic");
     doctor_find(doctor, DOCTOR_PROBLEM, &err);
 }
 
@@ -293,7 +293,7 @@ static void knock(struct doctor *doctor, const struct endpoint *endpoint)
         (void)err_set(&err, ERR_ENCLAVE_UNREACHABLE, endpoint->text, "%s", reason);
         find_unreachable(doctor, endpoint, false, &err);
     } else {
-        doctor_say(doctor, "%s takes connections; it is not asked, for want of an identity",
+        doctor_say(doctor, "%s takes connections; it was not asked, since there is no identity",
                    endpoint->text);
     }
 }

@@ -321,8 +321,7 @@ static int merge(struct bundle *bundle, struct bundle *part, const struct source
                            bundle_field_name((enum bundle_field)i), bundle->source[i]);
     }
     if (!any)
-        return err_set(source->err, ERR_FIELD_MISSING, source->secret,
-                       "it gives none of the fields that are known%s%s",
+        return err_set(source->err, ERR_FIELD_MISSING, source->secret, "it has no known field%s%s",
                        part->strange[0] ? "; found " : "", part->strange);
     bundle->usage |= part->usage;
     if (bundle->strange[0] == '\0')

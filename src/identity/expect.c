@@ -89,5 +89,6 @@ int expect_anchor(const struct expected *expected, const struct cert *anchor, co
         return 0;
     cert_subject_text(anchor->subject, found, sizeof found);
     return err_set(err, ERR_IDENTITY_UNEXPECTED, subject,
-                   "ca_cert holds \"%s\", whose SHA-256 is %s: no CA that is expected", found, hex);
+                   "ca_cert holds \"%s\", whose SHA-256 is %s: this CA is not expected", found,
+                   hex);
 }

@@ -86,7 +86,7 @@ static int check_complete(const struct reading *reading)
         return 0;
     if (client && !has(reading, BUNDLE_CA_CERT) && bundle->issuers[0])
         return err_set(reading->err, CAUSE_ISSUER_IS_NO_CA, reading->subject,
-                       "%s; %s is not taken for it: that is who issued the client's certificate",
+                       "%s; %s does not count: it holds the issuers of the client's certificate",
                        reason, bundle->issuers);
     return err_set(reading->err, ERR_FIELD_MISSING, reading->subject, "%s%s%s", reason,
                    bundle->strange[0] ? "; found " : "", bundle->strange);

@@ -19,7 +19,6 @@
 #define LOCK_FILE        "..lock"
 #define TELL_FILE        "..tell"
 #define TEMPORARY_PREFIX "..tmp-"
-#define PLACE_PATH_MAX   1024
 
 /* Most bytes of a file of a set, of whoever writes or reads one: a secret's 64 KiB, line breaks
  * that it did not have, and the anchors of an overlap. */
@@ -28,10 +27,10 @@
 /* install_dir.c: the target directory, open. */
 struct place {
     const struct install_target *target;
-    int fd;                    /* -1: not open */
-    int lock;                  /* the lock's file; -1: not held */
-    char path[PLACE_PATH_MAX]; /* for errors and logs */
-    uid_t own_uid;             /* whose a file is that we make there */
+    int fd;                       /* -1: not open */
+    int lock;                     /* the lock's file; -1: not held */
+    char path[INSTALL_WHERE_MAX]; /* for errors and logs */
+    uid_t own_uid;                /* whose a file is that we make there */
     gid_t own_gid;
     bool own_known; /* that was tried, and is not only assumed */
 };

@@ -57,7 +57,7 @@ int data_read(const struct place *place, char name[SET_NAME_SIZE], struct err *e
         return err_set(err, ERR_TARGET_INVALID, place->path, DATA_LINK " is no symbolic link");
     if (!data_name(place, name))
         return err_set(err, ERR_TARGET_INVALID, place->path,
-                       DATA_LINK " names a set that is not of this agent's making");
+                       DATA_LINK " names a set that this agent did not make");
     return 0;
 }
 

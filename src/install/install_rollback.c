@@ -50,7 +50,7 @@ static int find_previous(struct sound *previous, struct err *err)
     if (fd >= 0)
         close(fd);
     if (!known)
-        return none(previous, previous->current, "has no manifest that can be read", err);
+        return none(previous, previous->current, "has no readable manifest", err);
     return previous->name[0] ? 0 : none(previous, previous->current, "replaced no other", err);
 }
 
@@ -75,7 +75,7 @@ static int open_previous(struct sound *previous, struct err *err)
     if (!is_sound(previous->place, previous->fd, S_IFDIR, SET_MODE))
         return none(previous, previous->name, "is open to others", err);
     if (manifest_read(&previous->manifest, previous->fd) < 0)
-        return none(previous, previous->name, "has no manifest that can be read", err);
+        return none(previous, previous->name, "has no readable manifest", err);
     if (previous->manifest.facts.not_after > clock_wall())
         return 0;
     clock_format(not_after, previous->manifest.facts.not_after);
@@ -192,7 +192,7 @@ static int rollback_locked(struct sound *previous, const char *set, struct err *
     if (open_previous(previous, err) < 0)
         return -1;
     if (set && strcmp(set, previous->name) != 0)
-        return none(previous, set, "is not the one before any more; another was installed", err);
+        return none(previous, set, "is no longer the previous one; another was installed", err);
     result = read_files(previous, &bundle, err);
     bundle_free(&bundle);
     return result < 0 ? -1 : go_back(previous, err);

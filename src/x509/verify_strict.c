@@ -94,7 +94,7 @@ static const char *san_departure(const struct cert *cert)
     if (dn_is_empty(cert->subject) && !critical)
         return "the subject is empty and subjectAltName is not critical";
     if (!dn_is_empty(cert->subject) && critical)
-        return "subjectAltName is critical beside a subject";
+        return "subjectAltName is critical although there is a subject";
     while (der_any(&names, &name))
         if (name.tag == GENERAL_DNS && !san_dns_valid(name.value))
             return "subjectAltName has a malformed DNS name";

@@ -24,7 +24,7 @@ from servers.pki import Authority, document  # noqa: E402
 from ways import AGENT, BUILD, FOREIGN, found, go, ways  # noqa: E402
 
 KINDS = ("p256", "rsa2048", "rsa4096")
-SECRETS, ENDPOINTS = (1, 16, 16), (1, 100)
+SECRETS, ENDPOINTS = (1, 16, 256), (1, 100, 1000)
 MEASURE = BUILD.parent / "tests" / "measure"
 
 

@@ -130,7 +130,7 @@ def test_a_signal_tells_the_application(task, secret):
     "change, reason",
     [
         # The first process that it numbers is itself.
-        (lambda definition: definition.pop("pidMode"), "the process to be told is in another PID namespace"),
+        (lambda definition: definition.pop("pidMode"), "the process to signal is in another PID namespace"),
         (
             lambda definition: definition["containerDefinitions"][1].update(user="0:0"),
             "Operation not permitted",

@@ -38,7 +38,7 @@ CAUSES = {
     "field_missing": (65, "field_missing", "Store client_cert, client_key and ca_cert together in one version."),
     "issuer_is_no_ca": (
         65, "field_missing",
-        "Store the CA that the enclave's certificate is signed by as ca_cert: who issued the client's certificate need not be that one.",
+        "Store the CA that signed the enclave's certificate as ca_cert: another CA may have issued the client's certificate.",
     ),
     "field_repeated": (
         65, "field_repeated", "Keep one of them, or install one secret into a subdirectory with sub=ARN.",
@@ -123,15 +123,14 @@ CAUSES = {
     ),
     "policy_of_others": (
         77, "aws_denied",
-        "No policy of the role's decides this: have who manages the policy or the account that AWS names allow it.",
+        "The role's own policies do not decide this: the owner of the policy or the account that AWS names must allow it.",
     ),
     "not_subscribed": (
         77, "aws_denied", "Enable the service or the region for this account, or wait until its sign-up is through.",
     ),
     "not_aws": (
         77, "aws_denied",
-        "This is no answer of AWS's: have the proxy or firewall on the way let requests to this host through, or reach it by a VPC "
-        "endpoint.",
+        "This answer is not from AWS: let the proxy or firewall on the way pass requests to this host, or use a VPC endpoint.",
     ),
     "aws_answer": (
         69, "aws_answer",
@@ -762,7 +761,7 @@ ANSWERS = {
     ),
     "not there": Row(
         aws_error(400, "ResourceNotFoundException", "Secrets Manager can't find the specified secret."), "secret_not_found", ARN,
-        ["in eu-central-1", "an ARN dies with its secret"],
+        ["in eu-central-1", "made anew by the same name has another ARN"],
     ),
     "no current version": Row(no_value("staging label: AWSCURRENT"), "version_missing", ARN, ["AWSCURRENT"]),
     "no previous version": Row(no_value("staging label: AWSPREVIOUS"), "version_unknown", ARN, ["AWSPREVIOUS"]),

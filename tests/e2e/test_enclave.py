@@ -81,6 +81,16 @@ def test_no_server_at_all(agent, put, readme):
     assert {event["result"] for event in result.all("handshake")} == {"unreachable"}
 
 
+def test_nobody_to_ask(agent, put, readme, enclave):
+    """What no enclave is asked about is installed, and the log says so: a new version only, and of a server's set nothing."""
+    arn = put(readme)
+    said = agent.fetch(arn).succeeded("unproven", "installed").event("unproven")
+    assert said["level"] == "info" and said["reason"] == "no endpoint is configured"
+    assert not agent.fetch(arn).succeeded("unchanged").all("unproven")
+    off = agent.fetch(put(readme), "--rehearse=off", endpoint=enclave.endpoint).succeeded("installed").event("unproven")
+    assert off["level"] == "info" and off["reason"] == "rehearse is off"
+
+
 @KIND
 def test_tls_13_only(agent, tmp_path, put, readme, pki, up, kind):
     server = up(KINDS[kind](tmp_path / "tls13", pki.pair("server"), pki.ca_pem, tls13_only=True))

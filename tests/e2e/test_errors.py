@@ -63,7 +63,7 @@ CASES = {
                   "marked for deletion."),
         77, "secret_deleted", ["marked for deletion"],
     ),
-    "not found": (NOT_FOUND, 77, "secret_not_found", ["in eu-central-1", "an ARN dies with its secret"]),
+    "not found": (NOT_FOUND, 77, "secret_not_found", ["in eu-central-1", "made anew by the same name has another ARN"]),
     "no current version": (no_value("staging label: AWSCURRENT"), 77, "version_missing", ["AWSCURRENT"]),
     "no previous version": (no_value("staging label: AWSPREVIOUS"), 77, "version_unknown", ["AWSPREVIOUS"]),
     "no pending version": (no_value("staging label: AWSPENDING"), 75, "version_pending", ["AWSPENDING"]),
@@ -111,7 +111,7 @@ def test_refused(agent, aws, case):
     [
         (ARN[:-7], "lacks the hyphen and six characters"),
         ("mtls/host-AbCdEf", "stands without the hyphen and six characters"),
-        ("mtls/host", "in the account of the credentials and in this region alone"),
+        ("mtls/host", "only in the account of the credentials and in this region"),
     ],
 )
 def test_names_and_arns(agent, aws, secret, part):
@@ -150,7 +150,7 @@ def test_what_is_not_awss_answer_is_quoted(agent, aws, kind):
     aws.faults.append(Answer(403, body.encode()))
     error = agent.fetch(ARN, *DRY_RUN).failed(77, "aws_denied")
     assert said in error["reason"]
-    assert error["remedy"].startswith("This is no answer of AWS's")
+    assert error["remedy"].startswith("This answer is not from AWS")
 
 
 def test_a_portal_that_answers_for_aws_is_named(agent, aws):
@@ -161,7 +161,7 @@ def test_a_portal_that_answers_for_aws_is_named(agent, aws):
 @pytest.mark.parametrize(
     ("code", "message", "remedy"),
     [
-        ("AccessDeniedException", "no VPC endpoint policy allows the action", "No policy of the role's"),
+        ("AccessDeniedException", "no VPC endpoint policy allows the action", "The role's own policies"),
         ("OptInRequired", "You are not subscribed to this service", "Enable the service or the region"),
         ("AccessDeniedException", "no identity-based policy allows the action", "Add the statement"),
     ],

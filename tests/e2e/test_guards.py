@@ -168,11 +168,11 @@ def test_there_is_no_way_back_to_another_ca(agent, aws, put, authority, stranger
 def test_inspect_says_so(agent, put, good, authority):
     agent.fetch(put(good)).succeeded("installed")
     looked = agent.run("inspect", f"--dir={agent.dir}", f"--expect-ca={'0' * 64}")
-    assert looked.status == 1 and "no CA that is expected" in looked.stdout
+    assert looked.status == 1 and "this CA is not expected" in looked.stdout
     assert agent.run("inspect", f"--dir={agent.dir}", f"--expect-ca={digest(authority)}").status == 0
 
 
 def test_status_says_so(agent, put, good, serve):
     service = serve(put(good), f"--expect-ca={'0' * 64}")
     service.wait("error", code="identity_unexpected")
-    wait_for(lambda: "no CA that is expected" in agent.run("status", f"--dir={agent.dir}").stdout)
+    wait_for(lambda: "this CA is not expected" in agent.run("status", f"--dir={agent.dir}").stdout)

@@ -483,7 +483,7 @@ def test_health_is_told_wherever_it_is_asked_for(agent, hanging, tmp_path, way):
     hanging.hang()
     result = agent.run(*arguments, prefix=hanging.enter, env={"MTLS_AGENT_LOCK_DIR": None})
     assert result.status == 1, result.stderr
-    assert result.stdout.startswith("unhealthy: it cannot be told in time"), result.stdout
+    assert result.stdout.startswith("unhealthy: there was no answer in time"), result.stdout
 
 
 @needs_fuse

@@ -365,7 +365,7 @@ def test_who_is_first_does_not_wait(staged, agent, rotation, aws):
         ("4294967297%:5m", "more hosts"),
         ("100%:31d", "30d at most"),
         ("100%:106751991167d", "30d at most"),
-        ("10%:0s,50%:10m", "leaves hosts over"),
+        ("10%:0s,50%:10m", "leaves hosts out"),
         (",".join(f"{n}%:0s" for n in range(1, 10)), "one too many"),
     ],
 )

@@ -68,7 +68,7 @@ static void data_that_is_not_ours_is_refused(void **state)
     rmdir(in_target(fixture, "..data"));
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         assert_int_equal(symlink(texts[i], in_target(fixture, "..data")), 0);
-        assert_refused(fixture, 1, "not of this agent's making");
+        assert_refused(fixture, 1, "that this agent did not make");
         assert_string_equal(link_in(fixture, "..data"), texts[i]);
         unlink(in_target(fixture, "..data"));
     }

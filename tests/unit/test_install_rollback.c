@@ -296,13 +296,13 @@ static void set_that_is_not_whole_is_not_gone_back_to(void **state)
         {combined_cut, "client.pem in ..set-"},
         {file_too_much, "server.key in ..set-"},
         {set_open_to_others, "is open to others"},
-        {manifest_missing, "has no manifest that can be read"},
-        {manifest_cut, "has no manifest that can be read"},
+        {manifest_missing, "has no readable manifest"},
+        {manifest_cut, "has no readable manifest"},
         {manifest_leads_out, "lists files that are not this agent's"},
         {manifest_names_the_link, "lists files that are not this agent's"},
         {set_removed, "was removed"},
         {set_expired, "expired at 2023-11-14T22:13:20Z"},
-        {current_without_manifest, "has no manifest that can be read"},
+        {current_without_manifest, "has no readable manifest"},
     };
     void *own;
 

@@ -247,7 +247,7 @@ static void what_is_of_a_stranger_is_ignored(void **state)
     assert_int_equal(chmod(in_target(fixture, "..agent"), 0600), 0);
     give_to_stranger(fixture);
     fixture->prepare = become_stranger;
-    assert_ignored(fixture, "it is not for this agent to read");
+    assert_ignored(fixture, "this agent may not read it");
 }
 
 static void installs_leave_it(void **state)

@@ -315,7 +315,7 @@ variable "on_fetch_failure" {
 }
 
 variable "push_rotations" {
-  description = "Whether hosts are told of a secret's new version at once, by EventBridge and Run Command; without it they look every few minutes"
+  description = "Whether EventBridge and Run Command signal hosts at once when a secret has a new version; without it they look every few minutes"
   type        = bool
   default     = false
 }

@@ -38,20 +38,20 @@ enum source_state source_named_profile(const struct aws *aws, struct credentials
 enum source_state source_default_profile(const struct aws *aws, struct credentials *credentials,
                                          struct err *err);
 
-/* The URL of the container endpoint; whoever knows it may ask, so it is shown nowhere. */
+/* The URL of the container endpoint. Anybody who knows it may ask, so it is never shown. */
 enum source_state source_container_url(const struct config *config, struct buf *text,
                                        struct url *url, struct err *err);
 
 /*
- * Sets a field of credentials to a copy of text. ERR_CREDENTIALS_FAILED where it is not printable
- * ASCII without spaces, since it goes into a header; ERR_MEMORY_FULL.
+ * Sets a field of credentials to a copy of text. ERR_CREDENTIALS_FAILED where text is not printable
+ * ASCII without spaces, since it becomes part of a header; ERR_MEMORY_FULL.
  */
 int source_set(char **field, struct bytes text, const char *source, const char *name,
                struct err *err);
 
 /*
  * Reads the JSON answer of the container and instance metadata endpoints: AccessKeyId,
- * SecretAccessKey, Token, Expiration, and Code, which must be "Success" where it stands.
+ * SecretAccessKey, Token, Expiration, and Code, which must be "Success" if present.
  * ERR_CREDENTIALS_FAILED, ERR_MEMORY_FULL.
  */
 int source_read(struct credentials *credentials, struct bytes answer, const char *source,

@@ -1,5 +1,5 @@
 locals {
-  # Replicas, where the agent asks them: the same ARNs but for the Region.
+  # Replicas, where the agent asks them: the same ARNs, with another Region.
   fallback_regions = compact([for region in split(",", lookup(var.agent_options, "fallback-region", "")) : trimspace(region)])
   readable_secrets = concat(local.secrets, flatten([for region in local.fallback_regions : [
     for arn in local.secrets : join(":", concat(slice(split(":", arn), 0, 3), [region], slice(split(":", arn), 4, 7)))

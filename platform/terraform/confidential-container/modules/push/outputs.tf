@@ -1,5 +1,5 @@
 output "event_patterns" {
-  description = "Events that hosts are told of, as JSON, a pattern for each secret"
+  description = "Events that reach the hosts, as JSON, a pattern for each secret"
   value       = local.event_patterns
 }
 

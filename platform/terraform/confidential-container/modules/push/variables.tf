@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "secrets" {
-  description = "ARNs of the secrets whose new versions hosts are told of"
+  description = "ARNs of the secrets whose new versions are pushed to the hosts"
   type        = list(string)
 
   validation {
