@@ -102,7 +102,7 @@ struct http_response {
 
 /*
  * Connections that requests may share: never use one http for two identities or two sets of
- * anchors. reuse false: each request has a connection of its own, closed after it. NULL with err on
+ * anchors. reuse false: each request has a new connection, closed after it. NULL with err on
  * failure.
  */
 struct http *http_new(bool reuse, struct err *err);

@@ -22,7 +22,7 @@
 
 #define TLS_CACHE_SESSION_MAX 96
 struct tls_cached {
-    uint8_t key[HASH_SIZE]; /* of all that decides who may resume it */
+    uint8_t key[HASH_SIZE]; /* of everything that decides whether it may be resumed */
     uint8_t session[TLS_CACHE_SESSION_MAX];
     uint8_t *ticket; /* of TLS 1.3, on the ordinary heap, since it is public; NULL: of TLS 1.2 */
     size_t ticket_len;
@@ -44,8 +44,8 @@ struct tls_cache *tls_cache_new(size_t count, unsigned every);
 void tls_cache_free(struct tls_cache *cache);
 
 /*
- * Replaces what stands under the key, by a copy. Where there is no room nothing is kept: servers
- * are asked in turn, and if the oldest made room each would be gone before its turn.
+ * Replaces the session under the key, by a copy. A full cache keeps nothing: servers are asked in
+ * turn, so if the oldest made room, each would be gone before its turn.
  */
 void tls_cache_keep(struct tls_cache *cache, const struct tls_cached *cached);
 

@@ -12,7 +12,7 @@ struct log_field;
 struct metrics;
 struct service;
 
-/* What status file, metrics and service manager were told. */
+/* What status file, metrics and service manager have got. */
 struct publisher {
     struct metrics *metrics;
     size_t refusals, dropped;   /* of the sandbox, and lines of the log, as the metrics know them */
@@ -25,8 +25,8 @@ struct publisher {
 };
 
 /*
- * publish.c: tells all of them how the service is: after each thing that was done, and each
- * PUBLISH_MS, so that whoever looks knows that the agent lives.
+ * publish.c: writes the state of the service to all of them: after each piece of work, and each
+ * PUBLISH_MS, so that readers know that the agent lives.
  */
 #define PUBLISH_MS INT64_C(240000) /* below the five minutes that alarms look at */
 void publish(struct publisher *publisher, const struct service *service);

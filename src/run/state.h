@@ -11,17 +11,17 @@
 #include "run/seen.h"
 #include "run/worker.h"
 
-/* The service: each part has a header that says what is in it, and whose it is. */
+/* The service: each part has a header that says what it holds, and which thread may use it. */
 struct service {
     const struct config *config;
     int64_t started_at; /* seconds since 1970 */
     struct process process;
-    struct worker worker;       /* what is being done */
-    struct due due;             /* what is next */
+    struct worker worker;       /* the work in progress */
+    struct due due;             /* the schedule */
     struct seen seen;           /* what was found */
-    struct on_change on_change; /* who was told of changes */
+    struct on_change on_change; /* the hooks */
     struct publisher publisher; /* what was published */
-    struct manager manager;     /* what the service manager was told */
+    struct manager manager;     /* what the service manager has got */
     struct reload reload;
     int timer, wall; /* timerfd: what is next; the wall clock, and its jumps */
     bool stop;       /* it ends, with this exit status: */

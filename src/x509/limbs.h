@@ -56,7 +56,7 @@ void modulus_reduce(limb *out, const limb *number, size_t count, struct modulus 
 
 /*
  * Montgomery's form of x is x R, with R = 2^(LIMB_BITS count), modulo an odd modulus. Numbers are
- * below the modulus. out may be what goes in.
+ * below the modulus. out may be one of the inputs.
  */
 
 /* a b / R */
