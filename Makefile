@@ -33,7 +33,9 @@ FAULTS ?= 1
 # Containers of several users take root to make.
 AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-CPPFLAGS := -Isrc -D_GNU_SOURCE -DMTLS_AGENT_VERSION='"$(VERSION)"'
+# RELEASE=1 puts the commit into the program; without it a change of the docs alone changes no bytes.
+COMMIT   := $(if $(RELEASE),$(shell git rev-parse HEAD))
+CPPFLAGS := -Isrc -D_GNU_SOURCE -DMTLS_AGENT_VERSION='"$(VERSION)"' -DMTLS_AGENT_COMMIT='"$(if $(COMMIT), ($(COMMIT)))"'
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Werror -Wvla -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes
 # No _FORTIFY_SOURCE: musl's headers have no checks for it to switch on.
 HARDEN   := -fPIE -fstack-protector-strong -fstack-clash-protection -ftrivial-auto-var-init=zero
@@ -132,6 +134,10 @@ $(OUT)/obj/src/%.o: src/%.c $(TP).stamp Makefile VERSION
 	@echo "  CC    $<"
 	$(V)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
+$(OUT)/obj/src/main.o: $(OUT)/commit
+$(OUT)/commit: FORCE
+	$(call list,$(COMMIT))
+
 # Half of an RSA handshake: fast, not small. tests/constant-time/aarch64 reads these by the line; strip takes the lines away.
 RSA := $(call objects,$(addprefix src/x509/,limbs.c rsa_private.c key_rsa.c))
 $(RSA): CFLAGS += -g
@@ -158,7 +164,7 @@ both: ## the program for x86_64 and for aarch64
 	@$(MAKE) --no-print-directory ARCH=aarch64 all
 
 # The same bytes from every checkout of a commit: its time is that of all files.
-dist images: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+dist images packages: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 dist images: export REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
 
 dist: both ## build/dist: both programs and what goes with them, checksums, SBOM (DIST_KEY=SSH-KEY signs)
@@ -169,9 +175,25 @@ dist: both ## build/dist: both programs and what goes with them, checksums, SBOM
 	done
 	@tools/dist build/dist-root build/dist
 
+docs: ## build/book: the pages as a site, by mdBook, which is built once from its crate (Rust; some minutes)
+	@tools/make-mdbook build/mdbook
+	@tools/make-book build/mdbook
+
 images: both ## build/images: container images for both, in an OCI layout
 	@tools/bootstrap --check dist
 	@tools/oci-images build/images
+
+packages: dist ## build/packages: deb, rpm and apk for both, and what apt, dnf and apk read (PACKAGES_KEY=, APK_KEY= sign)
+	@tools/bootstrap --check packages
+	@rm -rf build/packages-root
+	@for arch in x86_64 aarch64; do \
+	    $(MAKE) --no-print-directory -s ARCH=$$arch install DESTDIR=build/packages-root/$$arch PREFIX=/usr || exit; \
+	done
+	@tools/packages build/packages-root build/dist/mtls-agent-$(VERSION) build/packages
+	@tools/repositories build/packages
+
+release: ## all of a release but the upload, in a checkout of its own: VERSION=X, keys as in docs/releasing.md
+	@tools/release "$(if $(filter command line,$(origin VERSION)),$(VERSION))"
 
 # ---- test programs ---------------------------------------------------------------------------------------------------------
 
@@ -299,6 +321,13 @@ test-dist: dist images venv ## what is handed on: complete, signed, described, a
 	@tools/bootstrap --check check
 	@build/venv/bin/pytest -c tests/dist/pytest.ini tests/dist
 
+# Of Debian 12 and 13 alike.
+test-packages: packages venv ## packages installed, upgraded, removed, and read by apt and dnf from signed folders; what make release refuses; as root
+	@tools/bootstrap --check e2e
+	@tools/bootstrap --check hosts
+	@$(AS_ROOT) env MTLS_AGENT=$(BIN) PYTHONDONTWRITEBYTECODE=1 \
+	    build/venv/bin/pytest -c tests/packages/pytest.ini tests/packages
+
 test-images: images venv ## the images in containers that are given no more than ECS gives
 	@tools/bootstrap --check e2e
 	@tools/bootstrap --check containers
@@ -352,6 +381,13 @@ test-containers: images test-images venv ## what platform/ecs and platform/bottl
 	@tools/bootstrap --check containers
 	@$(AS_ROOT) env MTLS_AGENT=$(BIN) PYTHONDONTWRITEBYTECODE=1 \
 	    build/venv/bin/pytest -c tests/containers/pytest.ini tests/containers
+
+test-docs: all venv ## every block of the docs that is marked as runnable, on a host of the page's own; as root, or by sudo
+	@tools/bootstrap --check e2e
+	@tools/bootstrap --check docs
+	@tools/make-venv tests/docs/requirements.txt build/docs-venv
+	@$(AS_ROOT) env MTLS_AGENT=$(BIN) PYTHONDONTWRITEBYTECODE=1 \
+	    build/venv/bin/pytest -c tests/docs/pytest.ini tests/docs
 
 test-hosts: all venv host-archive ## hosts that boot, and the Terraform module that makes them; as root (SUITE=trixie for another Debian)
 	@tools/bootstrap --check e2e
@@ -424,9 +460,13 @@ demo: ## the program at work against an emulator on this machine
 
 # ---- housekeeping ----------------------------------------------------------------------------------------------------------
 
-install: all ## program, systemd units and man page; DESTDIR and PREFIX are honoured
+install: all ## program, systemd units, man pages and completions; DESTDIR and PREFIX are honoured
 	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/mtls-agent
-	install -D -m 644 platform/man/mtls-agent.8 $(DESTDIR)$(PREFIX)/share/man/man8/mtls-agent.8
+	install -D -m 644 platform/man/mtls-agent.1 $(DESTDIR)$(PREFIX)/share/man/man1/mtls-agent.1
+	install -D -m 644 platform/man/mtls-agent.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/mtls-agent.conf.5
+	install -D -m 644 platform/completions/mtls-agent.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mtls-agent
+	install -D -m 644 platform/completions/_mtls-agent $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_mtls-agent
+	install -D -m 644 platform/completions/mtls-agent.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/mtls-agent.fish
 	install -D -m 644 platform/systemd/fail-open.conf $(DESTDIR)$(PREFIX)/share/mtls-agent/fail-open.conf
 	install -D -m 644 platform/systemd/mtls-agent.tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/mtls-agent.conf
 	install -D -m 644 platform/systemd/mtls-agent.sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/mtls-agent.conf
@@ -439,7 +479,7 @@ install: all ## program, systemd units and man page; DESTDIR and PREFIX are hono
 # What hosts unpack to /: always the same bytes, so that its SHA-256 changes with the content alone.
 HOST_ROOT    := $(OUT)/host
 HOST_ARCHIVE := $(if $(FOREIGN),$(OUT),build)/mtls-agent-host.tar.gz
-host-archive: all ## build/mtls-agent-host.tar.gz: program, units and man page, to be unpacked over a host's /
+host-archive: all ## build/mtls-agent-host.tar.gz: program, units, man pages and completions, to be unpacked over a host's /
 	@rm -rf $(HOST_ROOT) && mkdir -p $(HOST_ROOT)
 	@$(MAKE) --no-print-directory -s install DESTDIR=$(HOST_ROOT)
 	@cd $(HOST_ROOT) && tar --sort=name --format=ustar --owner=0 --group=0 --numeric-owner --mtime=@$${SOURCE_DATE_EPOCH:-0} \

@@ -23,25 +23,10 @@ static void print(const char *text)
     output_write(bytes_of_text(text));
 }
 
-static void print_commands(void)
-{
-    const struct command *command;
-    char line[128];
-
-    print("Usage: mtls-agent COMMAND [OPTION]...\n\n"
-          "Gets the mutual-TLS identity of this host from AWS Secrets Manager, proves it with\n"
-          "the enclave, and installs it atomically.\n\nCommands:\n");
-    for (command = command_list; command->name; command++) {
-        (void)snprintf(line, sizeof line, "  %-11s %s\n", command->name, command->help);
-        print(line);
-    }
-    print(
-        "  version     print the version\n  help        print this; help COMMAND: its options\n\n");
-}
-
 /* command NULL: of all. */
 static int help(const struct command *command)
 {
+    const struct command *each;
     char line[192];
 
     if (command) {
@@ -49,7 +34,15 @@ static int help(const struct command *command)
                        command->name, command->operand ? command->operand : "", command->help);
         print(line);
     } else {
-        print_commands();
+        print("Usage: mtls-agent COMMAND [OPTION]...\n\n"
+              "Gets this host's mutual-TLS identity from AWS Secrets Manager, proves it with the\n"
+              "enclave, and installs it atomically.\n\nCommands:\n");
+        for (each = command_list; each->name; each++) {
+            (void)snprintf(line, sizeof line, "  %-11s %s\n", each->name, each->help);
+            print(line);
+        }
+        print("  version     print the version\n"
+              "  help        print this; help COMMAND: its options\n\n");
     }
     print("Options. Each is also a line of the configuration file and a variable\n"
           "(--key-mode, key-mode =, MTLS_AGENT_KEY_MODE), unless it says otherwise:\n");
@@ -76,18 +69,6 @@ static int help_asked(int argc, char *const argv[])
     return log_error(&err);
 }
 
-static int start(const struct command *command, const struct config *config)
-{
-    char shown[QUOTED_MAX];
-    struct err err;
-
-    if (!config->operand || command->operand)
-        return command->run(config, command->needs);
-    (void)err_set(&err, ERR_USAGE, "command line", "unexpected word %s",
-                  quoted_name(shown, config->operand)); /* perhaps some option's value */
-    return log_error(&err);
-}
-
 /* Even where its file cannot be opened the log has the form that was asked for. */
 static int open_log(const struct config *config, const struct command *command, struct err *err)
 {
@@ -110,14 +91,19 @@ static int run(const struct config *config)
 {
     const char *name = config->command ? config->command : "";
     const struct command *command = command_find(name);
+    char shown[QUOTED_MAX];
     struct err err;
 
     if (open_log(config, command, &err) < 0)
         return log_error(&err);
     config_log(config);
-    if (command)
-        return start(command, config);
-    (void)err_set(&err, ERR_USAGE, name, *name ? "no such command" : "no command is named");
+    if (command && (!config->operand || command->operand))
+        return command->run(config, command->needs);
+    if (command) /* perhaps some option's value */
+        (void)err_set(&err, ERR_USAGE, "command line", "unexpected word %s",
+                      quoted_name(shown, config->operand));
+    else
+        (void)err_set(&err, ERR_USAGE, name, *name ? "no such command" : "no command is named");
     return log_error(&err);
 }
 
@@ -194,7 +180,7 @@ int main(int argc, char *argv[])
     if (asks_for(argc, argv, "help", "--help") || asks_for(argc, argv, "help", "-h"))
         return help_asked(argc, argv);
     if (asks_for(argc, argv, "version", "--version")) {
-        print("mtls-agent " MTLS_AGENT_VERSION "\n");
+        print("mtls-agent " MTLS_AGENT_VERSION MTLS_AGENT_COMMIT "\n");
         return output_status(0);
     }
     if (!make_room())

@@ -64,7 +64,14 @@ int delivery_expect(const struct delivery *delivery, const struct identity *iden
 void prefetch(const struct delivery *delivery, struct secretsmanager *manager, size_t i,
               bool describes);
 
-/* agent.c: whether the installed set may be all that a set needs; fills its facts. */
+/*
+ * agent_obtain.c: the set's secrets, or the version of them that is not to be tried. From the disk,
+ * where nothing has changed; not at all, where that version is known to be bad; else from AWS,
+ * where it may be another region by now that answers, and another version that it has.
+ */
+int obtain(struct delivery *delivery, struct secretsmanager *manager, struct err *err);
+
+/* Whether what is installed may be all that a set needs; its facts. */
 bool may_recall(const struct agent_set *record, const struct install_target *target,
                 size_t secret_count, struct installed *facts);
 

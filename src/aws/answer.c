@@ -42,18 +42,14 @@ static int decode_binary(const struct json *json, json_value value, struct buf *
     return r;
 }
 
-static bool wants_pending(const struct config *config)
-{
-    return config->version_stage && strcmp(config->version_stage, "AWSPENDING") == 0;
-}
-
 static int read_document(const struct json *json, struct buf *out, const struct config *config,
                          const char *secret_id, struct err *err)
 {
     json_value string = json_present(json, 0, "SecretString");
     json_value binary = json_present(json, 0, "SecretBinary");
 
-    if (string == JSON_ABSENT && binary == JSON_ABSENT && wants_pending(config))
+    if (string == JSON_ABSENT && binary == JSON_ABSENT && config->version_stage &&
+        strcmp(config->version_stage, "AWSPENDING") == 0)
         return err_set(err, ERR_VERSION_PENDING, secret_id,
                        "AWSPENDING names a version that nothing was put into yet");
     if ((string == JSON_ABSENT) == (binary == JSON_ABSENT))
@@ -123,12 +119,6 @@ static int find_version(const struct json *json, struct secret_version *version,
     return 0;
 }
 
-/* Marked for deletion: it is still described, but no value of it is given out. */
-static bool is_deleted(const struct json *json)
-{
-    return json_present(json, 0, "DeletedDate") != JSON_ABSENT;
-}
-
 int answer_read_version(struct secret_version *version, const struct config *config,
                         struct bytes answer, const char *secret_id, struct err *err)
 {
@@ -139,8 +129,10 @@ int answer_read_version(struct secret_version *version, const struct config *con
     if (!json)
         return err_set(err, ERR_AWS_ANSWER, secret_id, "the description is not JSON: %s%s", reason,
                        said_title(answer, title));
+    /* What is marked for deletion is still described, but no value of it is given out. */
     if (read_name(json, "ARN", version->arn, sizeof version->arn) < 0 ||
-        (!is_deleted(json) && find_version(json, version, config) < 0))
+        (json_present(json, 0, "DeletedDate") == JSON_ABSENT &&
+         find_version(json, version, config) < 0))
         r = err_set(err, ERR_AWS_ANSWER, secret_id,
                     "the description's ARN or version is missing or malformed");
     json_free(json);

@@ -60,15 +60,15 @@ void client_prefetch(struct client *client, const struct client_call *calls, siz
 /* Whether that may be. */
 bool client_may_prefetch(const struct client *client);
 
-/*
- * The answer that waits for a call, NULL: none. Status 0: there was no room for it, and it is asked
- * for in its turn. The client's, until its next call.
- */
-const struct http_response *client_prefetched(const struct client *client,
-                                              const struct client_call *call);
+/* What waits for a call. */
+struct client_prefetched {
+    const struct http_response *response; /* the client's, until its next call; NULL: nothing */
+    unsigned batch;                       /* by which client_prefetch() a value came; 0: none did */
+};
 
-/* Which client_prefetch() a value that waits came by, 0: none does. */
-unsigned client_batch(const struct client *client, const struct client_call *call);
+/* Status 0: there was no room for the answer, and it is asked for in its turn. */
+struct client_prefetched client_prefetched(const struct client *client,
+                                           const struct client_call *call);
 
 /* Drops what waits, but not that there was no room for it. */
 void client_drop(struct client *client, const struct client_call *call);

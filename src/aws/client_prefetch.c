@@ -123,19 +123,13 @@ static void keep_prefetched(struct client *client, const struct client_call *cal
         spoil(prefetched);
 }
 
-const struct http_response *client_prefetched(const struct client *client,
-                                              const struct client_call *call)
+struct client_prefetched client_prefetched(const struct client *client,
+                                           const struct client_call *call)
 {
-    struct prefetched *prefetched = *find_prefetched(client, call);
+    const struct prefetched *found = *find_prefetched(client, call);
+    const bool value = found && found->response.status == 200;
 
-    return prefetched ? &prefetched->response : NULL;
-}
-
-unsigned client_batch(const struct client *client, const struct client_call *call)
-{
-    const struct prefetched *prefetched = *find_prefetched(client, call);
-
-    return prefetched && prefetched->response.status == 200 ? prefetched->batch : 0;
+    return (struct client_prefetched){found ? &found->response : NULL, value ? found->batch : 0};
 }
 
 void client_drop(struct client *client, const struct client_call *call)
@@ -197,14 +191,6 @@ static void make_room(struct client *client, size_t asked, bool short_of_memory)
         client->at_once = client->fits;
 }
 
-/* Whether a call is left out: its answer waits, or its region is silent and its turn has not come.
- */
-static bool is_left_out(const struct client *client, const struct client_call *call, bool has_turn)
-{
-    return *find_prefetched(client, call) ||
-           (!has_turn && strcmp(call->endpoint->region, client->mute) == 0);
-}
-
 struct batch {
     const struct client_call *calls[HTTP_PARALLEL];
     struct post posts[HTTP_PARALLEL];
@@ -219,7 +205,9 @@ void client_prefetch(struct client *client, const struct client_call *calls, siz
 
     forget_old(client);
     for (i = 0; batch && i < count && asked < client->at_once; i++) {
-        if (is_left_out(client, &calls[i], i == 0))
+        /* Its answer waits, or its region is silent and its turn has not come. */
+        if (*find_prefetched(client, &calls[i]) ||
+            (i > 0 && strcmp(calls[i].endpoint->region, client->mute) == 0))
             continue;
         batch->calls[asked] = &calls[i];
         batch->posts[asked] = client_request(client, &calls[i]);

@@ -53,17 +53,6 @@ int endpoint_switches(const struct aws *aws, struct endpoint_params *params, boo
     return read_global(aws, &params->global, err);
 }
 
-static int check(const struct aws_endpoint *endpoint, const struct config *config, struct err *err)
-{
-    if (strchr(endpoint->url.path, '?'))
-        return err_set(err, ERR_CONFIG, endpoint->text, "the endpoint's URL has a query");
-    if (!endpoint->url.tls && !config->allow_plaintext_endpoint)
-        return err_set(err, ERR_CONFIG, endpoint->text,
-                       "private keys do not travel over http; for a loopback address there is "
-                       "--allow-plaintext-endpoint");
-    return 0;
-}
-
 int endpoint_resolve(struct aws_endpoint *endpoint, const struct aws *aws,
                      enum endpoint_service service, const char *region, struct err *err)
 {
@@ -79,5 +68,11 @@ int endpoint_resolve(struct aws_endpoint *endpoint, const struct aws *aws,
     if (url_parse(&endpoint->url, endpoint->text) < 0)
         return err_set(err, ERR_CONFIG, endpoint->text,
                        "the endpoint is no https:// URL of a host");
-    return check(endpoint, config, err);
+    if (strchr(endpoint->url.path, '?'))
+        return err_set(err, ERR_CONFIG, endpoint->text, "the endpoint's URL has a query");
+    if (!endpoint->url.tls && !config->allow_plaintext_endpoint)
+        return err_set(err, ERR_CONFIG, endpoint->text,
+                       "private keys do not travel over http; for a loopback address there is "
+                       "--allow-plaintext-endpoint");
+    return 0;
 }

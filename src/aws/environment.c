@@ -8,11 +8,6 @@
 #include "base/arena.h"
 #include "base/err.h"
 
-static int is_blank(const char *text)
-{
-    return text[strspn(text, " \t\r\n")] == '\0';
-}
-
 /* The value of an entry of the environment block, if name is the variable's. */
 static char *value_of(char *entry, const char *name)
 {
@@ -25,7 +20,7 @@ static int keep_as(char **field, const char *value, enum arena_tag tag)
 {
     size_t size = strlen(value) + 1;
 
-    if (*field || is_blank(value))
+    if (*field || value[strspn(value, " \t\r\n")] == '\0')
         return 0;
     *field = arena_alloc(size, tag);
     if (!*field)
@@ -85,24 +80,11 @@ static int take_proxy(const char *name, char **proxy, char **password)
     return r;
 }
 
-/* Those that nothing here uses leave the environment as well. */
-static int take_others(struct environment *environment)
-{
-    static const char *const names[] = {"http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"};
-    char *proxy = NULL;
-    size_t i;
-    int r = take_variable("AWS_SECRET_KEY", &environment->legacy_key, ARENA_CREDENTIALS);
-
-    for (i = 0; i < sizeof names / sizeof *names; i++) {
-        r |= take_proxy(names[i], &proxy, &environment->other_password);
-        arena_free(proxy);
-        proxy = NULL;
-    }
-    return r;
-}
-
 int environment_take(struct environment *environment, struct err *err)
 {
+    static const char *const unused[] = {"http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"};
+    char *proxy = NULL;
+    size_t i;
     int r;
 
     *environment = (struct environment){0};
@@ -115,7 +97,13 @@ int environment_take(struct environment *environment, struct err *err)
                        ARENA_TOKEN);
     r |= take_proxy("https_proxy", &environment->proxy, &environment->proxy_password);
     r |= take_proxy("HTTPS_PROXY", &environment->proxy, &environment->proxy_password);
-    r |= take_others(environment);
+    /* Those that nothing here uses leave the environment as well. */
+    r |= take_variable("AWS_SECRET_KEY", &environment->legacy_key, ARENA_CREDENTIALS);
+    for (i = 0; i < sizeof unused / sizeof *unused; i++) {
+        r |= take_proxy(unused[i], &proxy, &environment->other_password);
+        arena_free(proxy);
+        proxy = NULL;
+    }
     if (r < 0)
         return err_set(err, ERR_MEMORY_FULL, NULL, "no room for the environment's credentials");
     return 0;

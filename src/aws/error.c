@@ -50,14 +50,6 @@ static void read_known(struct bytes body, struct buf *code, struct buf *message)
     json_free(json);
 }
 
-/* Where it is something else, the message is whatever text there is. */
-static void read_body(struct bytes body, struct buf *code, struct buf *message)
-{
-    read_known(body, code, message);
-    if (code->len == 0 && message->len == 0)
-        said_read(body, message);
-}
-
 /* The bare code out of "namespace#Code" (__type) or "Code:URL" (x-amzn-ErrorType). */
 static struct bytes bare_code(struct bytes text)
 {
@@ -147,7 +139,10 @@ static void read_answer(struct aws_error *error, struct http_response *response)
     char shown[MESSAGE_MAX];
     const char *said;
 
-    read_body(buf_bytes(&response->body), &code, &message);
+    /* Where it is something else, the message is whatever text there is. */
+    read_known(buf_bytes(&response->body), &code, &message);
+    if (code.len == 0 && message.len == 0)
+        said_read(buf_bytes(&response->body), &message);
     http_response_free(response);
     redact(error->code, sizeof error->code,
            bare_code(code.len ? buf_bytes(&code) : bytes_of_text(response->error_type)));
@@ -161,24 +156,19 @@ static void read_answer(struct aws_error *error, struct http_response *response)
     buf_free(&message);
 }
 
-/* "no connection: Connection refused (10.0.0.1:443)" */
-static void describe_transport(struct aws_error *error, const struct http_response *response)
-{
-    size_t len;
-
-    http_reason(response, error->text, sizeof error->text);
-    len = strlen(error->text);
-    if (*response->peer)
-        (void)snprintf(error->text + len, sizeof error->text - len, " (%s)", response->peer);
-}
-
 void aws_error_read(struct aws_error *error, struct http_response *response)
 {
     *error = (struct aws_error){0};
     if (response->result == HTTP_ANSWERED) {
         read_answer(error, response);
     } else {
-        describe_transport(error, response);
+        size_t len;
+
+        /* "no connection: Connection refused (10.0.0.1:443)" */
+        http_reason(response, error->text, sizeof error->text);
+        len = strlen(error->text);
+        if (*response->peer)
+            (void)snprintf(error->text + len, sizeof error->text - len, " (%s)", response->peer);
         error->means = transport_means(response);
         error->too_early =
             response->result == HTTP_UNTRUSTED && response->tls.verify == VERIFY_NOT_YET_VALID;

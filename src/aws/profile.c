@@ -68,22 +68,6 @@ static bool is_absent(const char *path, bool named)
     return strcmp(path, "/dev/null") == 0;
 }
 
-/* Each value is sent somewhere, but for those that are nobody's. */
-static int check_values(const struct profile_file *file, const char *path, struct err *err)
-{
-    size_t i;
-
-    for (i = 0; i < profile_file_count(file); i++) {
-        const struct profile_line *line = profile_file_line(file, i);
-
-        if (secrecy_holds_key(bytes_of_text(line->section)) ||
-            (line->name && (secrecy_holds_key(bytes_of_text(line->name)) ||
-                            secrecy_holds_key(bytes_of_text(line->value)))))
-            return err_set(err, ERR_CONFIG, path, "a private key stands in it");
-    }
-    return 0;
-}
-
 /* 1; 0: there is none; -1. Who could have written it chooses the account that secrets come from. */
 static int read_file(struct buf *text, const char *path, bool named, struct err *err)
 {
@@ -105,6 +89,7 @@ static int load(struct profile_file *file, enum profile_file_kind kind, const st
                 struct err *err)
 {
     char path[PROFILE_PATH_MAX], reason[PROFILE_REASON_MAX];
+    size_t i;
     int found;
 
     file->kind = kind;
@@ -117,7 +102,16 @@ static int load(struct profile_file *file, enum profile_file_kind kind, const st
         return found;
     if (profile_file_parse(file, reason) < 0)
         return err_set(err, ERR_CONFIG, path, "%s", reason);
-    return check_values(file, path, err);
+    /* Each value is sent somewhere, but for those that are nobody's. */
+    for (i = 0; i < profile_file_count(file); i++) {
+        const struct profile_line *line = profile_file_line(file, i);
+
+        if (secrecy_holds_key(bytes_of_text(line->section)) ||
+            (line->name && (secrecy_holds_key(bytes_of_text(line->name)) ||
+                            secrecy_holds_key(bytes_of_text(line->value)))))
+            return err_set(err, ERR_CONFIG, path, "a private key stands in it");
+    }
+    return 0;
 }
 
 /* Cuts the value of a name out of lines "name = value"; NULL: it is not there. */

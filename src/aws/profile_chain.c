@@ -36,12 +36,6 @@ static bool has_keys(const struct walk *walk, const char *profile)
     return get(walk, profile, "aws_access_key_id") && get(walk, profile, "aws_secret_access_key");
 }
 
-static bool needs_sso(const struct walk *walk, const char *profile)
-{
-    return get(walk, profile, "sso_session") || get(walk, profile, "sso_start_url") ||
-           get(walk, profile, "sso_account_id") || get(walk, profile, "sso_role_name");
-}
-
 /* Credentials that need none before them. */
 static enum source_state find_base(const struct walk *walk, const char *profile)
 {
@@ -54,7 +48,8 @@ static enum source_state find_base(const struct walk *walk, const char *profile)
         return get(walk, profile, "role_arn")
                    ? found(walk, PROFILE_BASE_TOKEN, profile)
                    : fail_profile(walk, profile, "has web_identity_token_file, but no role_arn");
-    if (needs_sso(walk, profile))
+    if (get(walk, profile, "sso_session") || get(walk, profile, "sso_start_url") ||
+        get(walk, profile, "sso_account_id") || get(walk, profile, "sso_role_name"))
         return fail_profile(walk, profile, "needs SSO, which is not supported");
     if (id && key)
         return found(walk, PROFILE_BASE_KEYS, profile);

@@ -56,22 +56,6 @@ static void advise_name(char out[ADVICE_MAX], const char *id)
     (void)snprintf(out, ADVICE_MAX, "%s", advice);
 }
 
-static void advise(char out[ADVICE_MAX], const struct client_call *call,
-                   const struct aws_error *error)
-{
-    enum err_code means = error->means;
-
-    out[0] = '\0';
-    if (means == ERR_AWS_DENIED && error->young) /* else no policy of the role's can help */
-        advise_policy(out, call);
-    if (means == ERR_SECRET_NOT_FOUND)
-        advise_name(out, call->object);
-    if (means == ERR_KMS_DENIED)
-        (void)snprintf(out, ADVICE_MAX,
-                       "; add {\"Effect\":\"Allow\",\"Action\":\"kms:Decrypt\",\"Resource\":"
-                       "\"the KmsKeyId of aws secretsmanager describe-secret\"}");
-}
-
 static enum err_code cause_of(const struct aws_error *error, bool dual_stack)
 {
     if (error->means == ERR_NO_ROUTE && !dual_stack)
@@ -90,7 +74,15 @@ int refusal_explain(struct err *err, const struct client_call *call,
     char advice[ADVICE_MAX], who[256];
     size_t rest, room;
 
-    advise(advice, call, error);
+    advice[0] = '\0';
+    if (error->means == ERR_AWS_DENIED && error->young) /* else no policy of the role's can help */
+        advise_policy(advice, call);
+    if (error->means == ERR_SECRET_NOT_FOUND)
+        advise_name(advice, call->object);
+    if (error->means == ERR_KMS_DENIED)
+        (void)snprintf(advice, sizeof advice,
+                       "; add {\"Effect\":\"Allow\",\"Action\":\"kms:Decrypt\",\"Resource\":"
+                       "\"the KmsKeyId of aws secretsmanager describe-secret\"}");
     (void)snprintf(who, sizeof who, "; %.120s in %s, credentials of %s, try %u",
                    call->endpoint->url.host, call->endpoint->region, refusal->credentials,
                    refusal->tries);

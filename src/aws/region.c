@@ -130,16 +130,6 @@ static int read_chosen(const struct aws *aws, char out[REGION_MAX], struct err *
     return 0;
 }
 
-static int choose_region(const struct aws *aws, const char *secret_id, char out[REGION_MAX],
-                         struct err *err)
-{
-    int r = read_chosen(aws, out, err);
-
-    if (r == 0)
-        return ask_imds(aws, secret_id, out, err);
-    return r < 0 ? -1 : 0;
-}
-
 void region_move(char *out, size_t size, const char *secret_id, const char *region)
 {
     const struct bytes old = region_of_arn(secret_id);
@@ -159,8 +149,11 @@ int region_resolve(const struct aws *aws, const char *secret_id, char out[REGION
         (void)snprintf(out, REGION_MAX, "%s", aws->region);
         return 0;
     }
-    if (strncmp(secret_id, "arn:", 4) != 0)
-        return choose_region(aws, secret_id, out, err);
+    if (strncmp(secret_id, "arn:", 4) != 0) {
+        const int chosen = read_chosen(aws, out, err);
+
+        return chosen < 0 ? -1 : chosen > 0 ? 0 : ask_imds(aws, secret_id, out, err);
+    }
     if (copy(out, region_of_arn(secret_id)))
         return err_set(err, ERR_REGION_MISSING, secret_id, "the ARN names no region");
     return 0;

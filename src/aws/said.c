@@ -16,13 +16,6 @@ static bool is_blank(uint8_t c)
     return c <= ' ';
 }
 
-static struct bytes skip_blanks(struct bytes text)
-{
-    while (text.len > 0 && is_blank(*text.data))
-        text = bytes_of(text.data + 1, text.len - 1);
-    return text;
-}
-
 /* Appends text with one blank for white space and, where those are marks, for each "<...>". */
 static void take_text(struct bytes text, bool marks, struct buf *out)
 {
@@ -72,7 +65,8 @@ void said_read(struct bytes body, struct buf *out)
     struct json *json;
     struct bytes title;
 
-    body = skip_blanks(body);
+    while (body.len > 0 && is_blank(*body.data))
+        body = bytes_of(body.data + 1, body.len - 1);
     if (body.len == 0)
         return;
     if (*body.data == '<') {

@@ -11,11 +11,6 @@
 _Static_assert(SECRETS_PREFETCH == HTTP_PARALLEL,
                "what is prefetched goes over the connections that there are");
 
-static const struct operation *operation_of(const struct secret_question *question)
-{
-    return question->describes ? &describe_secret : &get_secret_value;
-}
-
 /*
  * Makes the calls ready for the regions that they are for, but those whose region is not known yet;
  * how many.
@@ -29,7 +24,8 @@ static size_t prepare_all(struct secretsmanager *manager, struct prepared *prepa
     size_t i, made = 0;
 
     for (i = 0; i < count; i++) {
-        const struct operation *operation = operation_of(&questions[i]);
+        const struct operation *operation =
+            questions[i].describes ? &describe_secret : &get_secret_value;
 
         manager->fallback = fallback;
         if (secretsmanager_turn_to(manager, questions[i].secret_id, true, &ignored) < 0) {
@@ -47,54 +43,45 @@ static size_t prepare_all(struct secretsmanager *manager, struct prepared *prepa
     return made;
 }
 
-/* The answer that waits for a question, NULL: none. */
-static const struct http_response *prefetched(struct secretsmanager *manager,
-                                              const struct secret_question *question)
+/* What waits for a question; nothing any more, if it is to be dropped. */
+static struct client_prefetched look(struct secretsmanager *manager,
+                                     const struct secret_question *question, bool drop)
 {
-    const struct http_response *response = NULL;
+    struct client_prefetched waiting = {.response = NULL};
     struct prepared prepared = {.id = ""};
     struct client_call call;
 
-    if (prepare_all(manager, &prepared, &call, question, 1) == 1)
-        response = client_prefetched(manager->client, &call);
+    if (prepare_all(manager, &prepared, &call, question, 1) == 1) {
+        if (drop)
+            client_drop(manager->client, &call);
+        waiting = client_prefetched(manager->client, &call);
+    }
     buf_free(&prepared.body);
-    return response;
+    return waiting;
 }
 
 bool secretsmanager_may_prefetch(struct secretsmanager *manager,
                                  const struct secret_question *question)
 {
-    return client_may_prefetch(manager->client) && !prefetched(manager, question);
-}
-
-/* By which prefetch a value came that waits, 0: none does; what waits is dropped, if it is to. */
-static unsigned batch_of(struct secretsmanager *manager, const char *secret_id, bool drop)
-{
-    const struct secret_question question = {secret_id, false};
-    struct prepared prepared = {.id = ""};
-    struct client_call call;
-    unsigned batch = 0;
-
-    if (prepare_all(manager, &prepared, &call, &question, 1) == 1) {
-        batch = client_batch(manager->client, &call);
-        if (drop)
-            client_drop(manager->client, &call);
-    }
-    buf_free(&prepared.body);
-    return batch;
+    return client_may_prefetch(manager->client) && !look(manager, question, false).response;
 }
 
 void secretsmanager_drop_mixed(struct secretsmanager *manager, const char *const *secret_ids,
                                size_t count)
 {
-    const unsigned first = batch_of(manager, secret_ids[0], false);
+    struct secret_question question = {secret_ids[0], false};
+    const unsigned first = look(manager, &question, false).batch;
     bool mixed = false;
     size_t i;
 
-    for (i = 1; i < count && !mixed; i++)
-        mixed = batch_of(manager, secret_ids[i], false) != first;
-    for (i = 0; i < count && mixed; i++)
-        (void)batch_of(manager, secret_ids[i], true);
+    for (i = 1; i < count && !mixed; i++) {
+        question.secret_id = secret_ids[i];
+        mixed = look(manager, &question, false).batch != first;
+    }
+    for (i = 0; i < count && mixed; i++) {
+        question.secret_id = secret_ids[i];
+        (void)look(manager, &question, true);
+    }
 }
 
 void secretsmanager_prefetched_id(struct secretsmanager *manager, const char *secret_id,
@@ -102,7 +89,7 @@ void secretsmanager_prefetched_id(struct secretsmanager *manager, const char *se
 {
     const struct secret_question question = {secret_id, true};
     const struct http_response *response =
-        manager->fallback ? NULL : prefetched(manager, &question);
+        manager->fallback ? NULL : look(manager, &question, false).response;
     struct secret_version version = {.id = ""};
     struct err ignored;
 

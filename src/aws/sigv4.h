@@ -2,7 +2,6 @@
 #ifndef AWS_SIGV4_H
 #define AWS_SIGV4_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"

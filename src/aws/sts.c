@@ -22,7 +22,6 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/log.h"
 #include "base/secrecy.h"
 #include "config/config_values.h"
 #include "net/http.h"
@@ -176,15 +175,6 @@ static int perform(struct call *call, struct http_response *response, struct err
     return refused(call, &error, response, err);
 }
 
-/* Puts the role's credentials in the place of those that are there. */
-static void replace(struct credentials *credentials, struct credentials *next)
-{
-    next->source = credentials->source;
-    credentials_clear(credentials);
-    *credentials = *next;
-    *next = (struct credentials){0};
-}
-
 /* As AWS takes it: neither cut nor mended. */
 static int name_session(struct call *call, struct err *err)
 {
@@ -217,8 +207,12 @@ static int ask_sts(struct call *call, struct credentials *credentials, struct er
         r = perform(call, &response, err);
     if (r == 0)
         r = sts_answer_read(&next, buf_bytes(&response.body), call->action, call->role->arn, err);
-    if (r == 0)
-        replace(credentials, &next);
+    if (r == 0) {
+        next.source = credentials->source;
+        credentials_clear(credentials);
+        *credentials = next;
+        next = (struct credentials){0};
+    }
     credentials_clear(&next);
     http_response_free(&response);
     http_free(call->http);

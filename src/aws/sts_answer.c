@@ -93,19 +93,16 @@ static int parse_seconds(const char *text, int64_t *seconds)
     return value > 0 && value < SECONDS_MAX ? 0 : -1;
 }
 
-static int parse_time(const char *text, int64_t *time)
-{
-    return clock_parse(text, time) == 0 ? 0 : parse_seconds(text, time);
-}
-
 static int read_expiration(const struct answer *answer, int64_t *expires, const char *role,
                            struct err *err)
 {
     struct buf text = {.tag = ARENA_WORK};
     int r = read_value(answer, "Expiration", &text);
 
-    if (r == 0)
-        r = text.len ? parse_time((const char *)text.data, expires) : -1;
+    if (r == 0 && text.len == 0)
+        r = -1;
+    if (r == 0 && clock_parse((const char *)text.data, expires) < 0)
+        r = parse_seconds((const char *)text.data, expires);
     buf_free(&text);
     if (r < 0)
         return err_set(err, ERR_CREDENTIALS_FAILED, role,

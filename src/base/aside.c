@@ -11,16 +11,6 @@
 
 enum { STACK = 64 * 1024, FIRST_SIZE = 4096 /* a line of the log */ };
 
-/* Under the mutex. */
-static void conclude(struct aside *aside, int result, int error)
-{
-    aside->result = result;
-    aside->error = error;
-    aside->state = aside->abandoned ? ASIDE_IDLE : ASIDE_DONE;
-    aside->abandoned = false;
-    pthread_cond_broadcast(&aside->changed);
-}
-
 static void *serve(void *argument)
 {
     struct aside *aside = argument;
@@ -35,7 +25,11 @@ static void *serve(void *argument)
         pthread_mutex_unlock(&aside->mutex);
         result = aside->work(aside->user, bytes_of(aside->data, aside->len));
         pthread_mutex_lock(&aside->mutex);
-        conclude(aside, result, errno);
+        aside->result = result;
+        aside->error = errno;
+        aside->state = aside->abandoned ? ASIDE_IDLE : ASIDE_DONE;
+        aside->abandoned = false;
+        pthread_cond_broadcast(&aside->changed);
     }
     pthread_mutex_unlock(&aside->mutex);
     return NULL;

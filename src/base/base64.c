@@ -29,11 +29,6 @@ static char character(unsigned value)
                   (digit & (value - 52 + '0')) | (plus & '+') | (slash & '/'));
 }
 
-static int is_space(uint8_t c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 int base64_decode(struct buf *out, struct bytes text, int skip_space)
 {
     unsigned group = 0, count = 0, padding = 0, bad = 0, c;
@@ -43,7 +38,7 @@ int base64_decode(struct buf *out, struct bytes text, int skip_space)
         return -1;
     for (i = 0; i < text.len; i++) {
         c = text.data[i];
-        if (skip_space && is_space(text.data[i]))
+        if (skip_space && (c == ' ' || c == '\t' || c == '\r' || c == '\n'))
             continue;
         if (c == '=') {
             padding++;

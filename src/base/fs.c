@@ -242,30 +242,13 @@ bool fs_is_of(const char *name, const char *file)
     return *rest == '\0' || strcmp(rest, ".tmp") == 0;
 }
 
-/* Removes all that fs_is_of() such a file from its directory, but the file itself. */
-static int sweep_directory(int directory, const char *file)
-{
-    DIR *dir = fdopendir(directory);
-    const struct dirent *entry;
-    int result = 0;
-
-    if (!dir) {
-        close(directory);
-        return -1;
-    }
-    while ((entry = readdir(dir)))
-        if (fs_is_of(entry->d_name, file) && strcmp(entry->d_name, file) != 0 &&
-            unlinkat(directory, entry->d_name, 0) < 0 && errno != ENOENT && errno != EISDIR)
-            result = -1;
-    (void)closedir(dir);
-    return result;
-}
-
 int fs_sweep(const char *path)
 {
     const char *slash = strrchr(path, '/');
     char directory[PATH_MAX];
-    int fd;
+    const struct dirent *entry;
+    int fd, result = 0;
+    DIR *dir;
 
     if (!slash || slash - path >= PATH_MAX - 1) {
         errno = EINVAL;
@@ -275,7 +258,17 @@ int fs_sweep(const char *path)
     fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOENT ? 0 : -1;
-    return sweep_directory(fd, slash + 1);
+    dir = fdopendir(fd);
+    if (!dir) {
+        close(fd);
+        return -1;
+    }
+    while ((entry = readdir(dir)))
+        if (fs_is_of(entry->d_name, slash + 1) && strcmp(entry->d_name, slash + 1) != 0 &&
+            unlinkat(fd, entry->d_name, 0) < 0 && errno != ENOENT && errno != EISDIR)
+            result = -1;
+    (void)closedir(dir);
+    return result;
 }
 
 int fs_remove(const char *path)

@@ -5,13 +5,11 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/aside.h"
-#include "base/clock.h"
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/log_line.h"
@@ -223,23 +221,10 @@ static void send_to(struct outlet *outlet, const struct log_line *line)
     atomic_fetch_add(&sink.dropped, 1);
 }
 
-static void send(const struct log_line *line)
-{
-    send_to(&standard_error, line);
-    if (atomic_load(&sink.to_file))
-        send_to(&file, line);
-}
-
 bool log_is_stdout(const char *path)
 {
     return strcmp(path, "/dev/stdout") == 0 || strcmp(path, "/dev/fd/1") == 0 ||
            strcmp(path, "/proc/self/fd/1") == 0;
-}
-
-/* Where the file in use hangs, it is still the one to be used. */
-static bool is_in_use(const char *path)
-{
-    return atomic_load(&sink.to_file) && sink.options.file && strcmp(path, sink.options.file) == 0;
 }
 
 static int use_file(const char *path, struct err *err)
@@ -249,7 +234,9 @@ static int use_file(const char *path, struct err *err)
         (void)aside_do(&file.aside, settle, &file, (struct bytes){0}, OPEN_MS);
         return 0;
     }
-    if (errno == ETIMEDOUT && is_in_use(path))
+    /* Where the file in use hangs, it is still the one to be used. */
+    if (errno == ETIMEDOUT && atomic_load(&sink.to_file) && sink.options.file &&
+        strcmp(path, sink.options.file) == 0)
         return 0;
     if (errno == EINVAL)
         return err_set(err, ERR_CONFIG, path, "the log file is no regular file");
@@ -356,7 +343,9 @@ void log_write(enum log_level level, const char *event, const struct log_field *
         if (fields->text || fields->number != INT64_MIN)
             log_line_field(&line, format, fields);
     log_line_end(&line, format);
-    send(&line);
+    send_to(&standard_error, &line);
+    if (atomic_load(&sink.to_file))
+        send_to(&file, &line);
 }
 
 int log_error(const struct err *err)

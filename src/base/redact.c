@@ -21,11 +21,6 @@ static int put_piece(char *out, size_t size, size_t *len, const char *piece)
     return 0;
 }
 
-static int ends_line(uint8_t c)
-{
-    return c == '\n' || c == '\r';
-}
-
 void redact(char *out, size_t size, struct bytes remote)
 {
     size_t at = 0, len = 0, run;
@@ -42,7 +37,7 @@ void redact(char *out, size_t size, struct bytes remote)
         (void)snprintf(out, size, "[masked]");
         return;
     }
-    for (; at < remote.len && !ends_line(remote.data[at]); at += run) {
+    for (; at < remote.len && remote.data[at] != '\n' && remote.data[at] != '\r'; at += run) {
         uint8_t c = remote.data[at];
 
         run = arena_secret_prefix(remote.data + at, remote.len - at);

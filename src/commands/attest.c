@@ -76,7 +76,7 @@ static void take_probe(void *user, const struct endpoint *endpoint, const struct
     struct attestation silent = {0};
     struct err err;
 
-    if (!probe->attested.asked) {
+    if (!attestation) {
         (void)err_set(&silent.err, ERR_ATTEST_MISSING, NULL, "%s: %s",
                       probe_verdict_name(probe->verdict), probe->reason);
         attestation = &silent;

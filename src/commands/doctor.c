@@ -6,7 +6,6 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "commands/commands.h"
 #include "commands/output.h"
 #include "config/config.h"

@@ -11,7 +11,6 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/json_write.h"
-#include "base/log.h"
 #include "base/secrecy.h"
 #include "commands/commands.h"
 #include "commands/output.h"
@@ -52,13 +51,6 @@ static bool lasts(struct health *health, const char *which, int64_t end)
     return fail(health, "%s ends in %" PRId64 " hours", which, left / HOUR_S);
 }
 
-/* What was installed was valid then: where it is not valid yet, the clock went back, and no restart
- * would mend that. */
-static bool is_good(const struct target_state *state)
-{
-    return state->err.code == ERR_NONE || state->err.code == ERR_CERTIFICATE_NOT_YET_VALID;
-}
-
 /* There, whole, and not expired. */
 /* set NULL: no secret is configured, and nothing said of which one it should be. */
 static bool check_set(struct health *health, const struct config_set *set)
@@ -68,7 +60,8 @@ static bool check_set(struct health *health, const struct config_set *set)
     struct target_state state;
 
     target_state_read(&target, set, &state);
-    if (!is_good(&state))
+    /* Where it is not valid yet, the clock went back, and no restart would mend that. */
+    if (state.err.code != ERR_NONE && state.err.code != ERR_CERTIFICATE_NOT_YET_VALID)
         return fail(health, "%s%s%s: %s: %s", health->config->dir, *sub ? "/" : "", sub,
                     err_info(state.err.code)->what, state.err.reason);
     return lasts(health, "the certificate", state.not_after) &&

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,7 +18,7 @@
 #include "process/supervise.h"
 #include "x509/cert.h"
 
-enum { DOCUMENT_MAX = 1 << 20, PATH_TEXT_MAX = 1200, NOT_GOOD = 1 };
+enum { DOCUMENT_MAX = 1 << 20, NOT_GOOD = 1 };
 
 /* One run: what was asked for, and what comes of it. */
 struct inspection {
@@ -214,12 +213,11 @@ static int inspect_set(struct inspection *inspection, const struct work *work, c
                        struct err *err)
 {
     struct install_target target = agent_target(work->config, sub, work->deadline);
-    char source[PATH_TEXT_MAX];
+    char source[INSTALL_WHERE_MAX];
     struct object object = {.source = source, .complete = true};
     int result;
 
-    (void)snprintf(source, sizeof source, "%s%s%s%s", target.root, target.dir, *sub ? "/" : "",
-                   sub);
+    (void)install_where(&target, source);
     result = install_read(&target, &object.bundle, &object.facts, err);
     if (result == 0)
         result = inspect_object(inspection, &object, err);
@@ -227,42 +225,37 @@ static int inspect_set(struct inspection *inspection, const struct work *work, c
     return result;
 }
 
-static void inspect_all(struct inspection *inspection, const struct work *work)
-{
-    const struct config *config = work->config;
-    size_t i, count = config->set_count && !config->operand ? config->set_count : 1;
-    struct err err;
-    int result;
-
-    for (i = 0; i < count; i++) {
-        if (config->operand && config->other)
-            result = compare_documents(inspection, &err);
-        else if (config->operand)
-            result = inspect_document(inspection, config->operand, &err);
-        else
-            result =
-                inspect_set(inspection, work, config->set_count ? config->sets[i].sub : "", &err);
-        if (result == 0)
-            continue;
-        log_error(&err);
-        inspection->good = false;
-    }
-}
-
 static int inspect(const struct work *work)
 {
+    const struct config *config = work->config;
+    const size_t count = config->set_count && !config->operand ? config->set_count : 1;
     struct inspection inspection = {
-        .config = work->config,
+        .config = config,
         .now = clock_wall(),
         .out = {.public = true},
         .writer = {.out = &inspection.out},
         .good = true,
     };
+    struct err err;
+    size_t i;
+    int result;
 
-    if (work->config->json)
+    if (config->json)
         json_open(&inspection.writer, NULL, '[');
-    inspect_all(&inspection, work);
-    if (work->config->json) {
+    for (i = 0; i < count; i++) {
+        if (config->operand && config->other)
+            result = compare_documents(&inspection, &err);
+        else if (config->operand)
+            result = inspect_document(&inspection, config->operand, &err);
+        else
+            result =
+                inspect_set(&inspection, work, config->set_count ? config->sets[i].sub : "", &err);
+        if (result == 0)
+            continue;
+        log_error(&err);
+        inspection.good = false;
+    }
+    if (config->json) {
         json_close(&inspection.writer, ']');
         (void)buf_append_text(&inspection.out, "\n");
     }

@@ -90,24 +90,10 @@ static void put_key(struct json_writer *writer, enum bundle_field field,
     json_close(writer, '}');
 }
 
-static void put_findings(struct json_writer *writer, const struct report *report)
-{
-    const struct report_finding *finding = report->findings, *end = finding + report->finding_count;
-
-    json_open(writer, "findings", '[');
-    for (; finding < end; finding++) {
-        json_open(writer, NULL, '{');
-        json_put_text(writer, "level", finding->level == REPORT_PROBLEM ? "problem" : "warning");
-        json_put_text(writer, "field", finding->field);
-        json_put_text(writer, "text", finding->text);
-        json_close(writer, '}');
-    }
-    json_close(writer, ']');
-}
-
 void inspect_print_json(struct json_writer *writer, const struct inspected *inspected)
 {
     const struct report *report = inspected->report;
+    const struct report_finding *finding = report->findings, *end = finding + report->finding_count;
     const struct err verdict = {.code = report->verdict, .cause = report->cause};
     size_t i;
 
@@ -127,6 +113,14 @@ void inspect_print_json(struct json_writer *writer, const struct inspected *insp
     put_key(writer, BUNDLE_CLIENT_KEY, &report->keys[REPORT_CLIENT]);
     put_key(writer, BUNDLE_SERVER_KEY, &report->keys[REPORT_SERVER]);
     json_close(writer, ']');
-    put_findings(writer, report);
+    json_open(writer, "findings", '[');
+    for (; finding < end; finding++) {
+        json_open(writer, NULL, '{');
+        json_put_text(writer, "level", finding->level == REPORT_PROBLEM ? "problem" : "warning");
+        json_put_text(writer, "field", finding->field);
+        json_put_text(writer, "text", finding->text);
+        json_close(writer, '}');
+    }
+    json_close(writer, ']');
     json_close(writer, '}');
 }

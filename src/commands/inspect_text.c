@@ -49,28 +49,12 @@ __attribute__((format(printf, 2, 3))) static void put(struct buf *out, const cha
     (void)buf_append_text(out, line);
 }
 
-static void put_dates(struct buf *out, const struct report_cert *entry, int64_t now)
-{
-    char from[CLOCK_TEXT_MAX], to[CLOCK_TEXT_MAX], kept[CLOCK_TEXT_MAX];
-    int64_t days = inspect_days(entry->cert.not_after, now);
-
-    clock_format(from, entry->cert.not_before);
-    clock_format(to, entry->cert.not_after);
-    put(out, "  valid      %s to %s, ", from, to);
-    if (days < 0)
-        put(out, "expired %lld days ago\n", (long long)-days);
-    else
-        put(out, "%lld days left\n", (long long)days);
-    if (entry->kept_until > 0) {
-        clock_format(kept, entry->kept_until);
-        put(out, "  kept until %s: it has left ca_cert\n", kept);
-    }
-}
-
 static void put_cert(struct buf *out, const struct report_cert *entry, int64_t now)
 {
     const struct cert *cert = &entry->cert;
     char text[NAME_TEXT_MAX], key[INSPECT_KEY_MAX], serial[INSPECT_SERIAL_MAX];
+    char from[CLOCK_TEXT_MAX], to[CLOCK_TEXT_MAX], kept[CLOCK_TEXT_MAX];
+    const int64_t days = inspect_days(cert->not_after, now);
 
     put(out, "\n%s%s\n", bundle_field_name(entry->field),
         entry->is_leaf ? ""
@@ -85,21 +69,20 @@ static void put_cert(struct buf *out, const struct report_cert *entry, int64_t n
     general_names_text(cert->san, text, sizeof text);
     if (text[0])
         put(out, "  names      %s\n", text);
-    put_dates(out, entry, now);
+    clock_format(from, cert->not_before);
+    clock_format(to, cert->not_after);
+    put(out, "  valid      %s to %s, ", from, to);
+    if (days < 0)
+        put(out, "expired %lld days ago\n", (long long)-days);
+    else
+        put(out, "%lld days left\n", (long long)days);
+    if (entry->kept_until > 0) {
+        clock_format(kept, entry->kept_until);
+        put(out, "  kept until %s: it has left ca_cert\n", kept);
+    }
     inspect_key_text(cert, key);
     put(out, "  key        %s\n  signature  %s\n  sha256     %s\n", key, cert->signature_name,
         entry->fingerprint);
-}
-
-static void put_keys(struct buf *out, const struct report *report)
-{
-    static const enum bundle_field fields[] = {BUNDLE_CLIENT_KEY, BUNDLE_SERVER_KEY};
-    int i;
-
-    for (i = 0; i < REPORT_SIDES; i++)
-        if (report->keys[i].kind[0])
-            put(out, "\n%s\n  kind       %s%s\n", bundle_field_name(fields[i]),
-                report->keys[i].kind, report->keys[i].fits ? ", of the certificate" : "");
 }
 
 /* Climbs from a leaf to its root, or as far as it goes; how many stand in path then. */
@@ -142,6 +125,7 @@ static void put_chain(struct buf *out, const struct report *report, const struct
 
 void inspect_print_text(struct buf *out, const struct inspected *inspected)
 {
+    static const enum bundle_field fields[] = {BUNDLE_CLIENT_KEY, BUNDLE_SERVER_KEY};
     const struct report *report = inspected->report;
     const struct err verdict = {.code = report->verdict, .cause = report->cause};
     size_t i;
@@ -155,7 +139,10 @@ void inspect_print_text(struct buf *out, const struct inspected *inspected)
             inspected->assumed ? "as nothing in it says otherwise" : "by its extendedKeyUsage");
     for (i = 0; i < report->cert_count; i++)
         put_cert(out, &report->certs[i], inspected->now);
-    put_keys(out, report);
+    for (i = 0; i < REPORT_SIDES; i++)
+        if (report->keys[i].kind[0])
+            put(out, "\n%s\n  kind       %s%s\n", bundle_field_name(fields[i]),
+                report->keys[i].kind, report->keys[i].fits ? ", of the certificate" : "");
     for (i = 0; i < REPORT_SIDES; i++)
         if (report->keys[i].leaf >= 0)
             put_chain(out, report, &report->keys[i]);

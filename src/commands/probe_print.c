@@ -4,7 +4,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/json_write.h"
@@ -110,21 +109,6 @@ static void put_stage(struct json_writer *json, const char *name, int64_t ms)
         json_put_number(json, name, ms);
 }
 
-static void put_certificate(struct json_writer *json, const struct described *cert)
-{
-    json_open(json, NULL, '{');
-    if (cert->flaw[0]) {
-        json_put_text(json, "unreadable", cert->flaw);
-    } else {
-        json_put_text(json, "subject", cert->subject);
-        json_put_text(json, "issuer", cert->issuer);
-        json_put_text(json, "not_before", cert->not_before);
-        json_put_text(json, "not_after", cert->not_after);
-        json_put_text(json, "names", cert->names);
-    }
-    json_close(json, '}');
-}
-
 static void put_chain(struct json_writer *json, const struct probe_answer *answer)
 {
     struct described cert;
@@ -133,7 +117,17 @@ static void put_chain(struct json_writer *json, const struct probe_answer *answe
     json_open(json, "chain", '[');
     for (i = 0; i < answer->chain_count; i++) {
         describe(&cert, answer->chain[i]);
-        put_certificate(json, &cert);
+        json_open(json, NULL, '{');
+        if (cert.flaw[0]) {
+            json_put_text(json, "unreadable", cert.flaw);
+        } else {
+            json_put_text(json, "subject", cert.subject);
+            json_put_text(json, "issuer", cert.issuer);
+            json_put_text(json, "not_before", cert.not_before);
+            json_put_text(json, "not_after", cert.not_after);
+            json_put_text(json, "names", cert.names);
+        }
+        json_close(json, '}');
     }
     json_close(json, ']');
 }

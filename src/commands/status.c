@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdarg.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "agent/target.h"
 #include "base/err.h"
@@ -62,19 +61,6 @@ static void put_error(struct view *view, int object, const char *name, const cha
     put_member(view, error, "remedy", "");
 }
 
-static void put_agent(struct view *view, bool alive)
-{
-    const json_value agent = member(view, 0, "agent");
-    char version[STATUS_TEXT_MAX], state[STATUS_TEXT_MAX];
-
-    status_text(view->status, agent, "version", version);
-    status_text(view->status, agent, "state", state);
-    put(view, "mtls-agent %s, %s\n", version, alive ? state : "not running");
-    put(view, "  %-12s %lld\n", "pid", (long long)status_number(view->status, agent, "pid"));
-    put_member(view, agent, "started", "started");
-    put_member(view, 0, "written", "as of");
-}
-
 static void put_set(struct view *view, int set)
 {
     const json_value installed = member(view, set, "installed");
@@ -130,10 +116,17 @@ static void put_endpoint(struct view *view, int endpoint)
 static void put_all(struct view *view, bool alive)
 {
     const struct json *json = view->status->json;
+    const json_value agent = member(view, 0, "agent");
+    char version[STATUS_TEXT_MAX], state[STATUS_TEXT_MAX];
     json_value list, item;
     int at = 0;
 
-    put_agent(view, alive);
+    status_text(view->status, agent, "version", version);
+    status_text(view->status, agent, "state", state);
+    put(view, "mtls-agent %s, %s\n", version, alive ? state : "not running");
+    put(view, "  %-12s %lld\n", "pid", (long long)status_number(view->status, agent, "pid"));
+    put_member(view, agent, "started", "started");
+    put_member(view, 0, "written", "as of");
     list = member(view, 0, "sets");
     while (list >= 0 && json_item(json, list, &at, &item))
         put_set(view, item);

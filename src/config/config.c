@@ -181,12 +181,6 @@ static int check_rollback(struct parse *parse)
     return 0;
 }
 
-/* What only looks takes of all this what it needs, and leaves the rest to run. */
-static bool only_looks(const struct config *config)
-{
-    return verb_of(config->command) & (VERB_INSPECT | VERB_STATUS | VERB_HEALTHCHECK | VERB_PURGE);
-}
-
 static int check_healthcheck(struct parse *parse)
 {
     const struct config *config = &parse->store->config;
@@ -287,7 +281,8 @@ static int check_whole(struct parse *parse)
         config->key_mode = 0640;
     if (check_flags(parse) || check_healthcheck(parse) || check_dir(parse))
         return -1;
-    if (only_looks(config))
+    /* What only looks takes of all this what it needs, and leaves the rest to run. */
+    if (verb_of(config->command) & (VERB_INSPECT | VERB_STATUS | VERB_HEALTHCHECK | VERB_PURGE))
         return 0;
     if (check_files(parse) || check_waves(parse) ||
         (is_command(config, "run") && check_rollback(parse)) || check_together(parse))

@@ -157,18 +157,6 @@ static const char *require_flaw(const struct config *config)
     return NULL;
 }
 
-static const char *at_flaw(const struct parse *parse)
-{
-    const struct config *config = &parse->store->config;
-    const bool here = option_source(parse, "endpoint") != SOURCE_FILE;
-
-    if (!config->operand || !config->command || strcmp(config->command, "attest") != 0)
-        return "is for attest and a document in a file";
-    if (config->endpoint_count > 0 && here)
-        return "is for attest and a document in a file";
-    return config->attest == ATTEST_REQUIRE ? "lets old documents pass, and attest none" : NULL;
-}
-
 const char *config_attest_flaw(const struct parse *parse, const char **option)
 {
     const struct config *config = &parse->store->config;
@@ -194,7 +182,10 @@ const char *config_attest_flaw(const struct parse *parse, const char **option)
     if (config->at == CONFIG_NOW)
         return NULL;
     *option = "at";
-    return at_flaw(parse);
+    if (!config->operand || !config->command || strcmp(config->command, "attest") != 0 ||
+        (config->endpoint_count > 0 && option_source(parse, "endpoint") != SOURCE_FILE))
+        return "is for attest and a document in a file";
+    return config->attest == ATTEST_REQUIRE ? "lets old documents pass, and attest none" : NULL;
 }
 
 void config_attest_log(const struct config *config)

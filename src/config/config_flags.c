@@ -28,17 +28,6 @@ static bool is_flag(const char *argument)
     return argument[0] == '-' && argument[1] != '\0'; /* "-" alone is standard input */
 }
 
-/* Of what is no option's name, nothing is shown that might be something else. */
-static void place_flag(struct parse *parse, const char *flag)
-{
-    char shown[QUOTED_MAX];
-
-    if (*quoted_name(shown, flag) == '"')
-        (void)snprintf(parse->place, sizeof parse->place, "%s", flag);
-    else
-        (void)snprintf(parse->place, sizeof parse->place, "command line");
-}
-
 /* --name=value, --name value, or a boolean's --name; next may be NULL. Sets *used where next was
  * the value, and *which. */
 static int read_flag(struct parse *parse, const char *flag, const char *next, bool *used,
@@ -47,10 +36,12 @@ static int read_flag(struct parse *parse, const char *flag, const char *next, bo
     const struct option *option;
     const char *value = strchr(flag, '=');
     size_t len = value ? (size_t)(value - flag) : strlen(flag);
-    char name[QUOTED_MAX];
+    char name[QUOTED_MAX], shown[QUOTED_MAX];
 
     (void)snprintf(name, sizeof name, "%.*s", (int)(len < sizeof name ? len : sizeof name), flag);
-    place_flag(parse, name);
+    /* Of what is no option's name, nothing is shown that might be something else. */
+    (void)snprintf(parse->place, sizeof parse->place, "%s",
+                   *quoted_name(shown, name) == '"' ? name : "command line");
     if (strncmp(name, "--", 2) != 0)
         return parse_refuse(parse, "unknown option; all are words behind \"--\"");
     option = option_named(parse, name + 2);

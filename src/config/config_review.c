@@ -42,19 +42,6 @@ static bool is_shut_out(mode_t file, mode_t directory)
     return (file & 0040 && !(directory & 0010)) || (file & 0004 && !(directory & 0001));
 }
 
-static void review_times(const struct review *review)
-{
-    const struct config *config = review->config;
-
-    tell(review,
-         config->max_fetch_age_ms && config->max_fetch_age_ms < HEADROOM * config->interval_ms,
-         "max-fetch-age", "is less than two of interval: healthcheck fails between two cycles");
-    tell(review, config->on_change_exec[0] && config->on_change_timeout_ms > config->deadline_ms,
-         "on-change-timeout", "is more than deadline, with which fetch ends");
-    tell(review, config->ca_overlap_ms && config->ca_overlap_ms < config->interval_ms, "ca-overlap",
-         "is less than interval: an anchor is gone before all hosts have looked");
-}
-
 void config_review(const struct config *config, config_told *told, void *user)
 {
     const struct review review = {config, told, user};
@@ -67,7 +54,13 @@ void config_review(const struct config *config, config_told *told, void *user)
          "is wider than dir-mode: readers of the key cannot get to it");
     tell(&review, is_shut_out(config->cert_mode, config->dir_mode) && config->dir_mode != 0700,
          "cert-mode", "is wider than dir-mode: readers of certificates cannot get to them");
-    review_times(&review);
+    tell(&review,
+         config->max_fetch_age_ms && config->max_fetch_age_ms < HEADROOM * config->interval_ms,
+         "max-fetch-age", "is less than two of interval: healthcheck fails between two cycles");
+    tell(&review, config->on_change_exec[0] && config->on_change_timeout_ms > config->deadline_ms,
+         "on-change-timeout", "is more than deadline, with which fetch ends");
+    tell(&review, config->ca_overlap_ms && config->ca_overlap_ms < config->interval_ms,
+         "ca-overlap", "is less than interval: an anchor is gone before all hosts have looked");
     tell(&review, config->endpoint_count > 0 && config->rehearse == REHEARSE_OFF, "rehearse",
          "is off: what the endpoints would refuse is installed");
     tell(&review, config->attest == ATTEST_OFF && config->attest_pcr_count > 0, "attest-pcr",

@@ -114,22 +114,12 @@ static bool find_id(const char *file, const char *name, uint32_t *id)
     return number != NULL;
 }
 
-static const char *read_user(const char *text, uid_t *user)
+/* Of a user or a group, by its number or its name. */
+static const char *read_owner(const char *text, const char *file, const char *unknown, uint32_t *id)
 {
     if (is_number(text))
-        return read_id(text, user);
-    return find_id("/etc/passwd", text, user)
-               ? NULL
-               : "names a user that is neither a number nor in /etc/passwd";
-}
-
-static const char *read_group(const char *text, gid_t *group)
-{
-    if (is_number(text))
-        return read_id(text, group);
-    return find_id("/etc/group", text, group)
-               ? NULL
-               : "names a group that is neither a number nor in /etc/group";
+        return read_id(text, id);
+    return find_id(file, text, id) ? NULL : unknown;
 }
 
 const char *value_owner(const char *text, struct value_owner *value)
@@ -142,11 +132,13 @@ const char *value_owner(const char *text, struct value_owner *value)
         return "is too long";
     memcpy(user, text, len);
     user[len] = '\0';
-    why = read_user(user, &value->owner);
+    why = read_owner(user, "/etc/passwd",
+                     "names a user that is neither a number nor in /etc/passwd", &value->owner);
     value->group = getegid();
     value->group_named = text[len] == ':';
     if (!why && value->group_named)
-        why = read_group(text + len + 1, &value->group);
+        why = read_owner(text + len + 1, "/etc/group",
+                         "names a group that is neither a number nor in /etc/group", &value->group);
     return why;
 }
 
@@ -196,18 +188,14 @@ static const char *check_arn(const char *text)
     return "is not a secret's ARN, arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME";
 }
 
-static bool is_sub(const char *text, size_t len)
-{
-    return len >= 1 && len < CONFIG_SUB_MAX && text[0] != '.' && strspn(text, ALNUM "._-") >= len;
-}
-
 const char *value_secret(const char *text, char sub[static CONFIG_SUB_MAX], const char **id)
 {
     bool arn = strncmp(text, "arn:", 4) == 0;
     const char *split = arn ? NULL : strstr(text, "=arn:"); /* a name may hold '=', but no ':' */
     size_t len = split ? (size_t)(split - text) : 0;
 
-    if (split && !is_sub(text, len))
+    if (split &&
+        (len < 1 || len >= CONFIG_SUB_MAX || text[0] == '.' || strspn(text, ALNUM "._-") < len))
         return "has before '=' no subdirectory: 1 to 63 letters, digits, '.', '_' and '-', the "
                "first no '.'";
     memcpy(sub, text, len);
@@ -276,13 +264,6 @@ const char *value_fingerprint(char *text)
     return NULL;
 }
 
-/* "eu-central-1a": a region's number, and a letter behind it. */
-static bool is_zone(const char *text, size_t len)
-{
-    return len > 3 && strchr(LOWER, text[len - 1]) && strchr(DIGITS, text[len - 2]) &&
-           text[len - 3] == '-';
-}
-
 const char *value_region(const char *text)
 {
     size_t len = strlen(text);
@@ -290,9 +271,11 @@ const char *value_region(const char *text)
     if (len == 0 || len > 63 || strspn(text, LOWER DIGITS "-") != len || text[0] == '-' ||
         text[len - 1] == '-')
         return "is not an AWS region, such as eu-central-1";
-    return is_zone(text, len) ? "is an availability zone: its region is the same without the last "
-                                "letter"
-                              : NULL;
+    /* "eu-central-1a": a region's number, and a letter behind it. */
+    if (len > 3 && strchr(LOWER, text[len - 1]) && strchr(DIGITS, text[len - 2]) &&
+        text[len - 3] == '-')
+        return "is an availability zone: its region is the same without the last letter";
+    return NULL;
 }
 
 const char *value_profile(const char *text)

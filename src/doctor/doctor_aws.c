@@ -14,7 +14,6 @@
 #include "aws/proxy.h"
 #include "aws/roots.h"
 #include "aws/secretsmanager.h"
-#include "base/arena.h"
 #include "base/clock.h"
 #include "doctor/doctor.h"
 #include "identity/identity.h"

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/target.h"
 #include "doctor/doctor.h"
 #include "hook/hook.h"
 #include "run/sd_notify.h"
@@ -93,10 +94,11 @@ static bool is_meant(const char *pid_file, pid_t pid, char why[HOOK_REASON_MAX])
 /* Where the agent is root's, what root may signal is not known to others. */
 static bool is_roots(const struct doctor *doctor)
 {
-    char path[1536];
+    const struct install_target target = agent_target(doctor->config, "", doctor->deadline);
+    char path[INSTALL_WHERE_MAX];
     struct stat status;
 
-    (void)snprintf(path, sizeof path, "%s%s", doctor->config->root, doctor->config->dir);
+    (void)install_where(&target, path);
     return geteuid() != 0 && (stat(path, &status) < 0 || status.st_uid != geteuid());
 }
 

@@ -87,7 +87,7 @@ static void look_at_installed(struct doctor *doctor, size_t i)
     char where[INSTALL_WHERE_MAX];
     struct target_state state;
 
-    install_where(&target, where);
+    (void)install_where(&target, where);
     target_state_read(&target, set, &state);
     doctor->installed[i] = state.err.code == ERR_NONE;
     if (state.err.code == ERR_NO_IDENTITY && is_in_the_way(doctor, i, where)) {

@@ -25,7 +25,7 @@
 #include "x509/cert.h"
 #include "x509/pem.h"
 
-enum { LOCKED_NEED = 512 * 1024, PATH_MAX_ = 1536, FILE_MAX = 1600, NOT_HE = 100 };
+enum { LOCKED_NEED = 512 * 1024, FILE_MAX = INSTALL_WHERE_MAX + 64, NOT_HE = 100 };
 
 /* ---- config */
 
@@ -61,21 +61,16 @@ static int64_t life_of(const char *path)
     return life;
 }
 
-static void target_path(const struct config *config, size_t set, char out[PATH_MAX_])
-{
-    const char *sub = set < config->set_count ? config->sets[set].sub : "";
-
-    (void)snprintf(out, PATH_MAX_, "%s%s%s%s", config->root, config->dir, *sub ? "/" : "", sub);
-}
-
 static void review_life(struct doctor *doctor, size_t set)
 {
     static const enum bundle_field fields[] = {BUNDLE_CLIENT_CERT, BUNDLE_SERVER_CERT};
-    char directory[PATH_MAX_], path[FILE_MAX], reason[FILE_MAX + 96];
+    const char *sub = set < doctor->config->set_count ? doctor->config->sets[set].sub : "";
+    const struct install_target target = agent_target(doctor->config, sub, doctor->deadline);
+    char directory[INSTALL_WHERE_MAX], path[FILE_MAX], reason[FILE_MAX + 96];
     int64_t life;
     size_t i;
 
-    target_path(doctor->config, set, directory);
+    (void)install_where(&target, directory);
     for (i = 0; i < 2; i++) {
         (void)snprintf(path, sizeof path, "%s/%s", directory, bundle_field_file(fields[i]));
         life = life_of(path);
@@ -324,11 +319,11 @@ static void look_at_set(struct doctor *doctor, size_t set)
     const struct config *config = doctor->config;
     struct install_target target = agent_target(
         config, set < config->set_count ? config->sets[set].sub : "", doctor->deadline);
-    char path[PATH_MAX_], *slash;
+    char path[INSTALL_WHERE_MAX], *slash;
     struct err err;
     bool there;
 
-    target_path(config, set, path);
+    (void)install_where(&target, path);
     if (install_could(&target, &err) == 0)
         doctor_say(doctor, "a set could be installed in %s", path);
     else

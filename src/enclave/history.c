@@ -63,7 +63,7 @@ void history_add(struct history *history, const struct history_entry *entry)
     if (entry->attested && entry->attested->asked) {
         history->attested = *entry->attested;
         if (history->attested.code == ERR_NONE)
-            history->attested_at = entry->wall;
+            history->attested_at = entry->attested->at;
     }
     history->last = entry->verdict;
     history->last_at = entry->wall;

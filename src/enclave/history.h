@@ -28,7 +28,7 @@ struct history {
     char reason[HISTORY_REASON_MAX + 1]; /* of that */
     /* Of the last time that it was asked what it has attested. */
     struct probe_attested attested;
-    int64_t attested_at; /* when all was proved, or known to be, last; 0: never */
+    int64_t attested_at; /* when what proved all was judged, last; 0: never */
 };
 
 /* One answer. Where it is PROBE_UNASKED nothing is added. */

@@ -2,6 +2,7 @@
 #include "enclave/probe.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -19,7 +20,8 @@ enum { PAUSE_MS = 400 }; /* between closes */
 struct batch {
     const struct probe_request *request;
     struct probe *probes;
-    size_t next;           /* from the first on */
+    struct probe_attest_memory *attests; /* NULL: nobody is asked for an attestation */
+    size_t next;                         /* from the first on */
     size_t asked, starved; /* how many there were, and for how many there was no room */
     enum http_result lack; /* and of what */
     int lack_error;
@@ -65,10 +67,19 @@ static const char *attest_path(void *note, struct bytes leaf, size_t *body_max)
     return path;
 }
 
+static void take_attestation(void *note, const struct http_response *response)
+{
+    struct attestation attestation = {0};
+
+    probe_attest_judge(&((struct question *)note)->attest, response, &attestation);
+    attestation_free(&attestation);
+}
+
 static void ask_endpoint(const struct probe_request *request, const struct endpoint *endpoint,
                          struct question *question, struct http_request *http)
 {
-    const bool attests = probe_attest_wanted(request);
+    const struct probe_attest_memory *attests = question->attest.memory;
+    const int64_t waited_ms = attests ? attests->waited_ms : 0;
 
     question->policy = (struct tls_policy){
         .name = endpoint->name,
@@ -92,9 +103,10 @@ static void ask_endpoint(const struct probe_request *request, const struct endpo
         .sessions = attests ? NULL : request->sessions,
         .connect_to = question->connect_to,
         .path = attests ? attest_path : NULL,
+        .between = request->attests ? NULL : take_attestation,
         .body_max = request->body_max,
         .connect_ms = PROBE_CONNECT_MS,
-        .total_ms = PROBE_TOTAL_MS,
+        .total_ms = waited_ms < PROBE_TOTAL_MS ? PROBE_TOTAL_MS - waited_ms : 1,
         .deadline = request->deadline,
     };
 }
@@ -143,8 +155,12 @@ static bool next(void *user, struct http_request *http, void *note)
     if (batch->next == request->count || clock_left(request->deadline) == 0)
         return false;
     index = index_of(request, batch->next++);
-    question->attest =
-        (struct probe_attest){.request = request, .index = index, .probe = &batch->probes[index]};
+    question->attest = (struct probe_attest){
+        .request = request,
+        .memory = batch->attests ? &batch->attests[index] : NULL,
+        .index = index,
+        .probe = &batch->probes[index],
+    };
     ask_endpoint(request, &request->endpoints[index], question, http);
     if (request->memory && probe_memory_full_only(request->memory, index))
         http->sessions = NULL;
@@ -198,8 +214,7 @@ static void done(void *user, struct http_response *response, void *note)
     struct probe_attest *attest = &((struct question *)note)->attest;
     struct probe *probe = attest->probe;
     struct attestation attestation = {0};
-    const struct probe_answer answer = {
-        .attestation = attest->asked || probe->attest_refused ? &attestation : NULL,
+    struct probe_answer answer = {
         .chain = response->chain,
         .chain_count = response->chain_count,
         .body = buf_bytes(&response->body),
@@ -227,11 +242,15 @@ static void done(void *user, struct http_response *response, void *note)
         ask_again(batch, probe); /* the session is forgotten */
         return;
     }
-    if (is_to_be_confirmed(request, response, probe) ||
+    if ((!attest->judged && is_to_be_confirmed(request, response, probe)) ||
         probe_attest_take(attest, response, &attestation)) {
         ask_again(batch, probe);
+        attestation_free(&attestation);
         return;
     }
+    if (request->attests &&
+        (probe->verdict == PROBE_ACCEPTED || probe->verdict == PROBE_UNATTESTED))
+        answer.attestation = &attestation;
     report(request, attest->index, response, probe);
     if (request->told)
         request->told(request->user, &request->endpoints[attest->index], probe, &answer);
@@ -269,11 +288,16 @@ static void log_unasked(const struct probe_request *request, struct probe *probe
               log_n("left_ms", clock_left(request->deadline)));
 }
 
+static int lacks_room(struct err *err)
+{
+    return err_set(err, ERR_MEMORY_FULL, NULL, "no room to ask an endpoint");
+}
+
 /* Else it would look as if no enclave could be reached, which lets an identity pass. */
 static int lacks_all(const struct batch *batch, struct err *err)
 {
     if (batch->lack == HTTP_NO_MEMORY)
-        return err_set(err, ERR_MEMORY_FULL, NULL, "no room to ask an endpoint");
+        return lacks_room(err);
     if (batch->lack == HTTP_NO_THREADS)
         return err_set(err, ERR_THREADS_FULL, NULL, "none to look an endpoint's name up");
     return err_set(err, ERR_DESCRIPTORS_FULL, "socket", "%s", strerror(batch->lack_error));
@@ -290,9 +314,16 @@ int probe_endpoints(const struct probe_request *request, struct probe *probes, s
         .parallel = request->parallel,
         .count = count_unasked(request, probes),
     };
-    struct http *http = http_new(false, err);
-    int result = http ? http_run(http, &run, err) : -1;
+    struct http *http;
+    int result;
 
+    if (probe_attest_wanted(request)) {
+        batch.attests = calloc(request->count + 1, sizeof *batch.attests);
+        if (!batch.attests)
+            return lacks_room(err);
+    }
+    http = http_new(false, err);
+    result = http ? http_run(http, &run, err) : -1;
     while (result == 0 && batch.again) {
         batch.again = false;
         batch.next = 0;
@@ -301,6 +332,7 @@ int probe_endpoints(const struct probe_request *request, struct probe *probes, s
         result = http_run(http, &run, err);
     }
     http_free(http);
+    free(batch.attests);
     if (result == 0 && batch.asked > 0 && batch.starved == batch.asked)
         return lacks_all(&batch, err);
     if (result == 0)

@@ -42,6 +42,7 @@ struct probe_attested {
     enum err_code code;             /* ERR_NONE: all that was asked for is proved */
     uint8_t key[HASH_SIZE];         /* SHA-256 of the server's SPKI */
     char other_root[HASH_HEX_SIZE]; /* the fingerprint of a root that is not AWS's, else "" */
+    int64_t at;                     /* when it was judged, in seconds since 1970 */
 };
 
 struct probe {
@@ -61,8 +62,6 @@ struct probe {
         first_byte_ms; /* each stage by itself; -1 where it was not reached */
     char reason[512];  /* a sentence, unless accepted with all that was asked for */
     struct probe_attested attested;
-    bool attest_refused; /* no attestation came: the health path shows why */
-    int attest_status;   /* what was answered instead, where that was no refusal; 0: it was one */
     enum verify_status verify; /* why it is untrusted */
     enum err_code cause;       /* why it is silent or unreachable; ERR_NONE: unknown */
 };
@@ -74,7 +73,7 @@ struct probe_answer {
     struct bytes body;
     bool cut;                              /* it was longer */
     const char *date;                      /* Date, "" where none came */
-    const struct attestation *attestation; /* NULL: it was not asked for */
+    const struct attestation *attestation; /* by attests, where one accepts; else NULL */
 };
 
 /* Most endpoints' time for one try. */
@@ -82,10 +81,10 @@ struct probe_answer {
 #define PROBE_TOTAL_MS   10000
 
 /*
- * Asks the endpoints whose probe is PROBE_UNASKED with one identity, each over a new connection.
- * Logs an event "handshake" for each, and fills their probes. With a memory, a handshake that is no
- * news is logged at level debug. After a resumed handshake that looks like a refusal, the endpoint
- * is asked once more, by a full one.
+ * Asks the endpoints whose probe is PROBE_UNASKED with one identity, each over one or more new
+ * connections. Logs an event "handshake" for each, and fills their probes. With a memory, a
+ * handshake that is no news is logged at level debug. After a resumed handshake that looks like a
+ * refusal, the endpoint is asked once more, by a full one.
  *
  * Each endpoint has its share of the time until the deadline. Where there was no time or no memory,
  * a probe stays PROBE_UNASKED, with a reason, and one event "unasked" says how many.

@@ -19,21 +19,49 @@ static struct attested *known_of(const struct probe_attest *attest)
     return attest->request->known ? &attest->request->known[attest->index] : NULL;
 }
 
+/* What its key has shown, in this look or of late. */
+static bool recall(const struct probe_attest *attest, bool has_key)
+{
+    const int64_t since = clock_ms() - attest->request->config->attest_interval_ms;
+    const struct attested *known = known_of(attest);
+    const struct attested_key *found = attested_find(&attest->memory->keys, attest->key, 0);
+
+    if (!found && known && has_key)
+        found = attested_find(known, attest->key, since);
+    if (found)
+        attest->probe->attested = found->said;
+    return found != NULL;
+}
+
+/* What came of it, for the endpoint's next connections and for the event. */
+static void keep(const struct probe_attest *attest, enum err_code code, const char *why)
+{
+    struct probe_attested *attested = &attest->probe->attested;
+    struct probe_attest_memory *memory = attest->memory;
+
+    *attested = (struct probe_attested){.asked = true, .code = code, .at = clock_wall()};
+    memcpy(attested->key, attest->key, sizeof attested->key);
+    memcpy(memory->last, attest->key, sizeof memory->last);
+    (void)snprintf(memory->why, sizeof memory->why, "%s", why);
+}
+
 const char *probe_attest_path(struct probe_attest *attest, struct bytes leaf)
 {
-    const struct config *config = attest->request->config;
-    const struct attested *known = known_of(attest);
+    struct probe_attest_memory *memory = attest->memory;
+    bool has_key;
 
-    attest->known = NULL;
-    attest->asked = false;
-    if (attest->probe->attest_refused)
+    memset(attest->key, 0, sizeof attest->key);
+    has_key = attestation_key(leaf, attest->key);
+    attest->asked = attest->judged = false;
+    if (recall(attest, has_key))
         return NULL;
-    if (attestation_key(leaf, attest->key) && known)
-        attest->known = attested_find(known, attest->key, clock_ms() - config->attest_interval_ms);
-    if (attest->known)
+    if (memory->asked == ATTESTED_KEYS) {
+        keep(attest, ERR_ATTEST_MISSING, "each connection met another key, and took one request");
         return NULL;
+    }
+    memory->asked++;
     attest->asked = true;
-    attestation_ask(config, &attest->question);
+    attestation_ask(attest->request->config, &attest->question);
     return attest->question.path;
 }
 
@@ -48,11 +76,10 @@ static void judge_answer(const struct probe_attest *attest, const struct http_re
         if (response->tls.has_exporter)
             channel.exporter = bytes_of(response->tls.exporter, sizeof response->tls.exporter);
     }
-    if (!attest->asked && attest->probe->attest_status == 0)
-        (void)err_set(&out->err, ERR_ATTEST_MISSING, NULL, "it refuses the request for it");
-    else if (!attest->asked || response->status != HTTP_OK)
-        (void)err_set(&out->err, ERR_ATTEST_MISSING, NULL, "it answered HTTP %d",
-                      attest->asked ? response->status : attest->probe->attest_status);
+    if (response->status == 0)
+        (void)err_set(&out->err, ERR_ATTEST_MISSING, NULL, "no answer came");
+    else if (response->status != HTTP_OK)
+        (void)err_set(&out->err, ERR_ATTEST_MISSING, NULL, "it answered HTTP %d", response->status);
     else if (response->result != HTTP_ANSWERED)
         (void)err_set(&out->err, ERR_ATTEST_MALFORMED, NULL, "the answer is %s",
                       response->result == HTTP_TOO_LARGE ? "too long" : "not whole");
@@ -70,6 +97,7 @@ static void remember(const struct probe_attest *attest, const struct attestation
     const struct probe_attested *attested = &attest->probe->attested;
     struct attested *known = known_of(attest);
 
+    attested_add(&attest->memory->keys, attested, clock_ms());
     if (!known)
         return;
     if (attested->code == ERR_NONE || attest->request->config->attest == ATTEST_REPORT)
@@ -78,66 +106,69 @@ static void remember(const struct probe_attest *attest, const struct attestation
         attested_add(known, attested, 0);
 }
 
-static void conclude(const struct probe_attest *attest, const struct attestation *attestation)
+void probe_attest_judge(struct probe_attest *attest, const struct http_response *response,
+                        struct attestation *out)
 {
-    struct probe *probe = attest->probe;
-    struct probe_attested *attested = &probe->attested;
+    struct probe_attested *attested = &attest->probe->attested;
 
-    attested->asked = true;
-    attested->code = attestation->err.code;
-    if (!probe->attest_refused)
-        memcpy(attested->key, attest->key, sizeof attested->key);
-    if (attestation->root.other)
-        memcpy(attested->other_root, attestation->root.fingerprint, sizeof attested->other_root);
-    remember(attest, attestation);
+    judge_answer(attest, response, out);
+    keep(attest, out->err.code, out->err.reason);
+    if (out->root.other)
+        memcpy(attested->other_root, out->root.fingerprint, sizeof attested->other_root);
+    remember(attest, out);
+    attest->asked = false;
+    attest->judged = true;
 }
 
-static void say(const struct probe_attest *attest, const char *why)
+/* Of one that accepts. */
+static void say(const struct probe_attest *attest, struct attestation *out)
 {
     struct probe *probe = attest->probe;
     const struct probe_request *request = attest->request;
+    const struct probe_attest_memory *memory = attest->memory;
+    const enum err_code code = probe->attested.code;
+    const bool last = memcmp(memory->last, probe->attested.key, sizeof memory->last) == 0;
+    const char *why = last && memory->why[0] ? memory->why : err_info(code)->what;
 
-    if (probe->attested.code == ERR_NONE)
+    if (code == ERR_NONE)
         return;
-    (void)snprintf(probe->reason, sizeof probe->reason, "%s: %.400s",
-                   err_info(probe->attested.code)->name, why);
+    (void)snprintf(probe->reason, sizeof probe->reason, "%s: %s", err_info(code)->name, why);
+    if (out->err.code == ERR_NONE)
+        (void)err_set(&out->err, code, NULL, "%s", why);
     if (request->attests || request->config->attest == ATTEST_REQUIRE)
         probe->verdict = PROBE_UNATTESTED;
 }
 
-/* Whether the health path has to tell: the answer is no attestation, and may be anybody's. */
-static bool is_open(const struct probe_attest *attest, const struct http_response *response)
+/* Whether it came to the question, and what came of that says nothing of the identity. */
+static bool was_asked(const struct probe_attest *attest, const struct http_response *response)
 {
     const enum probe_verdict verdict = attest->probe->verdict;
 
-    return attest->asked &&
-           (verdict == PROBE_DOUBTED || (verdict == PROBE_ACCEPTED && response->status != HTTP_OK &&
-                                         !attest->request->attests));
+    if (!attest->asked)
+        return false;
+    if (verdict == PROBE_ACCEPTED || verdict == PROBE_DOUBTED)
+        return true;
+    return (verdict == PROBE_SILENT || verdict == PROBE_UNREACHABLE) && !attest->request->attests &&
+           response->stage == HTTP_STAGE_ANSWER && response->result != HTTP_CLOSED;
 }
 
 bool probe_attest_take(struct probe_attest *attest, const struct http_response *response,
                        struct attestation *out)
 {
     struct probe *probe = attest->probe;
+    bool again = attest->judged && response->result == HTTP_CLOSED;
 
-    if (!probe_attest_wanted(attest->request))
+    if (!attest->memory)
         return false;
-    if (is_open(attest, response)) {
-        memcpy(probe->attested.key, attest->key, sizeof attest->key);
-        probe->attest_refused = true;
-        probe->attest_status = probe->verdict == PROBE_ACCEPTED ? response->status : 0;
+    if (was_asked(attest, response)) {
+        probe_attest_judge(attest, response, out);
+        again = !attest->request->attests || probe->verdict == PROBE_DOUBTED;
+    }
+    if (again) {
+        attest->memory->waited_ms += response->waited_ms;
         probe->closes = 0;
-        return true;
+    } else if (probe->verdict == PROBE_ACCEPTED) {
+        say(attest, out);
     }
-    if (probe->verdict != PROBE_ACCEPTED)
-        return false;
-    if (attest->known) {
-        probe->attested = attest->known->said;
-        say(attest, err_info(probe->attested.code)->what);
-        return false;
-    }
-    judge_answer(attest, response, out);
-    conclude(attest, out);
-    say(attest, out->err.reason);
-    return false;
+    return again;
 }

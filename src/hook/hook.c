@@ -42,21 +42,14 @@ static int seal_by_proc(void)
     return result;
 }
 
-/* There may be no /proc, or an older kernel. */
-static int seal_descriptors(void)
-{
-    if (syscall(CLOSE_RANGE, STDERR_FILENO + 1U, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
-        return 0;
-    return seal_by_proc();
-}
-
 int hook_open(struct hook *hook, const struct hook_options *options, struct err *err)
 {
     int ends[2];
     pid_t pid;
 
     *hook = (struct hook){.fd = -1};
-    if (seal_descriptors() < 0)
+    if (syscall(CLOSE_RANGE, STDERR_FILENO + 1U, ~0U, CLOSE_RANGE_CLOEXEC) < 0 &&
+        seal_by_proc() < 0) /* there may be no /proc, or an older kernel */
         return err_set_errno(err, ERR_SYSTEM, "/proc/self/fd", "cannot mark descriptors");
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         return err_set_errno(err, ERR_SYSTEM, "hook runner", "cannot make its socket");

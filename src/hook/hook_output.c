@@ -35,22 +35,18 @@ static void end_line(struct hook_output *output)
         log_event(LOG_LEVEL_INFO, "hook_output", log_s("line", hidden ? shown : output->line));
 }
 
-static void put_char(struct hook_output *output, char c)
-{
-    if (c == '\n')
-        end_line(output);
-    else if (output->len < HOOK_LINE_MAX)
-        output->line[output->len++] = c == '\0' ? '?' : c;
-}
-
 /* Whether there was something. */
 static bool read_some(struct hook_output *output)
 {
     char data[STEP];
     ssize_t n = read(output->fd, data, sizeof data), i;
 
-    for (i = 0; i < n; i++)
-        put_char(output, data[i]);
+    for (i = 0; i < n; i++) {
+        if (data[i] == '\n')
+            end_line(output);
+        else if (output->len < HOOK_LINE_MAX)
+            output->line[output->len++] = data[i] == '\0' ? '?' : data[i];
+    }
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
         close(output->fd);
         output->fd = -1;

@@ -118,15 +118,6 @@ static bool is_over(const struct run *run)
     return run->given_up || (has_ended(run) && !rest_has_grace);
 }
 
-static void on_deadline(struct run *run)
-{
-    if (run->killed < KILLS)
-        signal_group(run, kills[run->killed++]);
-    else
-        run->given_up = true; /* it sleeps in the kernel; who reaps it later is hook_runner() */
-    run->deadline = clock_ms() + HOOK_GRACE_MS;
-}
-
 /* Waits for something to happen. Without the agent the time is over. */
 static void program_step(struct run *run, const struct hook_program *program)
 {
@@ -147,8 +138,13 @@ static void program_step(struct run *run, const struct hook_program *program)
         (void)!read(program->children, &info, sizeof info);
     if (fds[2].revents)
         hook_output_read(run->output);
-    if (clock_left(run->deadline) == 0 && !is_over(run))
-        on_deadline(run);
+    if (clock_left(run->deadline) == 0 && !is_over(run)) {
+        if (run->killed < KILLS)
+            signal_group(run, kills[run->killed++]);
+        else
+            run->given_up = true; /* it sleeps in the kernel; who reaps it later is hook_runner() */
+        run->deadline = clock_ms() + HOOK_GRACE_MS;
+    }
 }
 
 static void judge_exit(const struct run *run, const struct hook_program *program,

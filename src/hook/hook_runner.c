@@ -122,21 +122,6 @@ static int parse(struct request *request, ssize_t packet)
     return left == 0 ? 0 : -1;
 }
 
-static void fill_environment(struct environment *environment, const struct request *request)
-{
-    size_t i, used = 0;
-
-    environment->entries[0] = (char *)(uintptr_t)path;
-    for (i = 0; i < HOOK_FACTS; i++) {
-        char *entry = environment->text + used;
-        size_t room = sizeof environment->text - used;
-
-        used += (size_t)snprintf(entry, room, "%s=%s", names[i], request->facts[i]) + 1;
-        environment->entries[1 + i] = entry;
-    }
-    environment->entries[1 + HOOK_FACTS] = NULL;
-}
-
 /* Where all are held, the last one is. */
 static struct hook_output *free_output(struct runner *runner)
 {
@@ -163,10 +148,20 @@ static int run_program(struct runner *runner, const struct request *request,
         .children = runner->children,
         .output = free_output(runner),
     };
+    size_t i, used = 0;
 
     if (!program.argv)
         return 0;
-    fill_environment(&environment, request);
+    environment.entries[0] = (char *)(uintptr_t)path;
+    for (i = 0; i < HOOK_FACTS; i++) {
+        char *entry = environment.text + used;
+
+        used += (size_t)snprintf(entry, sizeof environment.text - used, "%s=%s", names[i],
+                                 request->facts[i]) +
+                1;
+        environment.entries[1 + i] = entry;
+    }
+    environment.entries[1 + HOOK_FACTS] = NULL;
     return hook_program_run(&program, result);
 }
 

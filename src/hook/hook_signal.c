@@ -99,23 +99,12 @@ static const char *read_file(const char *path, struct trust *trust, pid_t *pid)
     return trouble;
 }
 
-static bool runs(pid_t pid)
-{
-    return kill(pid, 0) == 0 || errno != ESRCH;
-}
-
 /* Held from before it is looked at: its number may be given to another process at any time. */
 static void hold_process(struct target *target)
 {
     target->fd = (int)syscall(PIDFD_OPEN, target->pid, 0U);
-    if (target->fd < 0 && !runs(target->pid))
+    if (target->fd < 0 && kill(target->pid, 0) < 0 && errno == ESRCH)
         target->pid = NOBODY;
-}
-
-static void let_go(const struct target *target)
-{
-    if (target->fd >= 0)
-        close(target->fd);
 }
 
 /* Finds the process of a file: NULL, or why it is not signalled. */
@@ -189,7 +178,8 @@ static pid_t find_and_send(const struct hook_signal *signal, int number, pid_t a
     }
     if (!trouble)
         trouble = send_to(&target, number, agent);
-    let_go(&target);
+    if (target.fd >= 0)
+        close(target.fd);
     if (!trouble)
         return target.pid;
     (void)snprintf(why, HOOK_REASON_MAX, "SIG%s cannot be sent to %s: %.200s", signal->name, whom,

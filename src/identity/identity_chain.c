@@ -100,16 +100,12 @@ void chain_order(struct credential *credential, const struct verify_path_taken *
     }
 }
 
-static bool key_id_agrees(const struct cert *cert, const struct cert *issuer)
-{
-    return cert->authority_key_id.data && issuer->subject_key_id.data &&
-           bytes_equal(cert->authority_key_id, issuer->subject_key_id);
-}
-
 /* Whether issuer is the one that cert names, by its key too, and has not signed it. */
 static bool denies(const struct cert *issuer, const struct cert *cert)
 {
-    return dn_equal(cert->issuer, issuer->subject) && key_id_agrees(cert, issuer) &&
+    return dn_equal(cert->issuer, issuer->subject) && cert->authority_key_id.data &&
+           issuer->subject_key_id.data &&
+           bytes_equal(cert->authority_key_id, issuer->subject_key_id) &&
            !cert_signed_by(cert, issuer);
 }
 

@@ -143,15 +143,6 @@ static int find_issuer(const struct report *report, int i, size_t *signatures)
     return -1;
 }
 
-static void link_issuers(struct report *report)
-{
-    size_t signatures = SIGNATURES_MAX;
-    int i;
-
-    for (i = 0; i < (int)report->cert_count; i++)
-        report->certs[i].issuer = find_issuer(report, i, &signatures);
-}
-
 /* The certificate that identity_new() takes for the key; without a key that can be read, the first
  * one that is no CA. */
 static int find_leaf(const struct report *report, const struct side *side, const struct key *key,
@@ -236,18 +227,9 @@ static int judge_side(struct report *report, const struct report_request *reques
     return 0;
 }
 
-/* What was found in an identity that is good is no problem. */
-static void forgive(struct report *report)
-{
-    size_t i;
-
-    for (i = 0; i < report->finding_count; i++)
-        report->findings[i].level = REPORT_WARNING;
-    report->problems = 0;
-}
-
 static int read_all(struct report *report, const struct report_request *request, struct err *err)
 {
+    size_t signatures = SIGNATURES_MAX, k;
     int i;
 
     if (judge_side(report, request, err) < 0 ||
@@ -256,14 +238,19 @@ static int read_all(struct report *report, const struct report_request *request,
         decode(report, request->bundle, BUNDLE_CA_CERT, err) < 0)
         return -1;
     parse(report);
-    link_issuers(report);
+    for (i = 0; i < (int)report->cert_count; i++)
+        report->certs[i].issuer = find_issuer(report, i, &signatures);
     for (i = 0; i < REPORT_SIDES; i++)
         if (read_side(report, request, i, err) < 0)
             return -1;
     if (report_check(report, request, err) < 0)
         return -1;
-    if (report->judged && report->verdict == ERR_NONE)
-        forgive(report);
+    if (!report->judged || report->verdict != ERR_NONE)
+        return 0;
+    /* What was found in an identity that is good is no problem. */
+    for (k = 0; k < report->finding_count; k++)
+        report->findings[k].level = REPORT_WARNING;
+    report->problems = 0;
     return 0;
 }
 

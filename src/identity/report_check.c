@@ -12,38 +12,6 @@ static enum report_level level_of(const struct report *report, const struct repo
                                                                                   : REPORT_PROBLEM;
 }
 
-static void check_dates(struct report *report, const struct report_cert *entry, int64_t now)
-{
-    char reason[VERIFY_REASON_MAX];
-
-    if (verify_dates(&entry->cert, now, 0, reason) != VERIFY_OK)
-        report_add(report, level_of(report, entry), entry->field, "%s", reason);
-}
-
-static void check_place(struct report *report, const struct report_cert *entry)
-{
-    const struct report_cert *other = report->certs;
-    char title[VERIFY_TITLE_MAX];
-
-    verify_title(&entry->cert, title);
-    for (; other < entry; other++)
-        if (other->field == entry->field && strcmp(other->fingerprint, entry->fingerprint) == 0)
-            report_add(report, REPORT_WARNING, entry->field, "%s stands in it twice", title);
-    if (entry->field != BUNDLE_CA_CERT && !entry->in_chain)
-        report_add(report, REPORT_WARNING, entry->field, "%s is not part of the chain", title);
-    if (entry->field == BUNDLE_CA_CERT && !entry->in_chain && entry->cert.version == 3 &&
-        !entry->cert.is_ca)
-        report_add(report, REPORT_WARNING, entry->field, "%s is not a CA", title);
-}
-
-static void check_key(struct report *report, const struct report_cert *entry)
-{
-    char reason[VERIFY_REASON_MAX];
-
-    if (verify_key(&entry->cert, reason) != VERIFY_OK)
-        report_add(report, level_of(report, entry), entry->field, "%s", reason);
-}
-
 /* NULL with ERR_NONE where there are none. */
 static struct anchors *collect_anchors(const struct report *report, struct err *err)
 {
@@ -166,17 +134,27 @@ static void check_side(struct report *report, const struct report_request *reque
 static void check_cert(struct report *report, const struct report_request *request,
                        const struct report_cert *entry)
 {
+    const struct report_cert *other = report->certs;
     const char *flaw = cert_go_flaw(&entry->cert);
-    char title[VERIFY_TITLE_MAX];
+    char title[VERIFY_TITLE_MAX], reason[VERIFY_REASON_MAX];
     struct err err;
 
     verify_title(&entry->cert, title);
     if (flaw)
         report_add(report, REPORT_WARNING, entry->field, "programs in Go refuse %s: %s", title,
                    flaw);
-    check_dates(report, entry, request->now);
-    check_key(report, entry);
-    check_place(report, entry);
+    if (verify_dates(&entry->cert, request->now, 0, reason) != VERIFY_OK)
+        report_add(report, level_of(report, entry), entry->field, "%s", reason);
+    if (verify_key(&entry->cert, reason) != VERIFY_OK)
+        report_add(report, level_of(report, entry), entry->field, "%s", reason);
+    for (; other < entry; other++)
+        if (other->field == entry->field && strcmp(other->fingerprint, entry->fingerprint) == 0)
+            report_add(report, REPORT_WARNING, entry->field, "%s stands in it twice", title);
+    if (entry->field != BUNDLE_CA_CERT && !entry->in_chain)
+        report_add(report, REPORT_WARNING, entry->field, "%s is not part of the chain", title);
+    if (entry->field == BUNDLE_CA_CERT && !entry->in_chain && entry->cert.version == 3 &&
+        !entry->cert.is_ca)
+        report_add(report, REPORT_WARNING, entry->field, "%s is not a CA", title);
     if (entry->field == BUNDLE_CA_CERT &&
         expect_anchor(request->expected, &entry->cert, NULL, &err) < 0)
         report_add(report, REPORT_PROBLEM, entry->field, "%s", err.reason);

@@ -142,31 +142,22 @@ static int settle_set(const struct place *place, const struct current *current,
     return result;
 }
 
-static int install_locked(const struct place *place, struct change *change,
-                          enum install_outcome *outcome, struct err *err)
-{
-    struct current current = {.fd = -1};
-    int result = -1;
-
-    if (data_read(place, current.name, err) == 0 && open_current(place, &current, err) == 0 &&
-        links_check(place, change->set, current.name[0] != '\0', &current.links, err) == 0)
-        result = settle_set(place, &current, change, outcome, err);
-    manifest_free(&current.manifest);
-    if (current.fd >= 0)
-        close(current.fd);
-    return result;
-}
-
 int install_set(const struct install_target *target, const struct install_set *set,
                 enum install_outcome *outcome, struct err *err)
 {
     struct change change = {.set = set};
     struct place place = {.fd = -1, .lock = -1};
+    struct current current = {.fd = -1};
     int result = -1;
 
     if (manifest_render(&change.manifest, set, err) == 0 &&
-        place_open(&place, target, true, err) == 0 && place_lock(&place, err) == 0)
-        result = install_locked(&place, &change, outcome, err);
+        place_open(&place, target, true, err) == 0 && place_lock(&place, err) == 0 &&
+        data_read(&place, current.name, err) == 0 && open_current(&place, &current, err) == 0 &&
+        links_check(&place, set, current.name[0] != '\0', &current.links, err) == 0)
+        result = settle_set(&place, &current, &change, outcome, err);
+    manifest_free(&current.manifest);
+    if (current.fd >= 0)
+        close(current.fd);
     place_close(&place);
     manifest_free(&change.manifest);
     return result;

@@ -111,9 +111,10 @@ int install_could(const struct install_target *target, struct err *err);
  */
 void install_sweep(const struct install_target *target);
 
-/* Its path, as errors name it. */
-#define INSTALL_WHERE_MAX 256
-void install_where(const struct install_target *target, char out[INSTALL_WHERE_MAX]);
+/* Its path; how long that is: INSTALL_WHERE_MAX or more where it is cut, as no configuration's is.
+ */
+#define INSTALL_WHERE_MAX 1024
+size_t install_where(const struct install_target *target, char out[INSTALL_WHERE_MAX]);
 
 /* What is installed in the target now. */
 struct installed {

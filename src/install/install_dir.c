@@ -60,13 +60,6 @@ bool place_trusts(const struct place *place, uid_t uid)
            (place->own_known && uid == place->own_uid);
 }
 
-/* As a kernel would have it, where no file can be made. */
-static void assume_own(struct place *place, const struct stat *directory)
-{
-    place->own_uid = geteuid();
-    place->own_gid = directory->st_mode & S_ISGID ? directory->st_gid : getegid();
-}
-
 /*
  * Whose a file is that the agent makes there. On NFS root may be made another user, and on an EFS
  * access point everybody. A file without a name leaves no trace; not every file system knows it.
@@ -195,24 +188,22 @@ static int make_directory(struct trust_walk *walk, const struct trust_step *pare
     return -1;
 }
 
-void install_where(const struct install_target *target, char out[INSTALL_WHERE_MAX])
+size_t install_where(const struct install_target *target, char out[INSTALL_WHERE_MAX])
 {
-    (void)snprintf(out, INSTALL_WHERE_MAX, "%s%s%s%s", target->root, target->dir,
-                   target->sub[0] ? "/" : "", target->sub);
+    return (size_t)snprintf(out, INSTALL_WHERE_MAX, "%s%s%s%s", target->root, target->dir,
+                            target->sub[0] ? "/" : "", target->sub);
 }
 
 static int join_path(struct place *place, struct err *err)
 {
     const struct install_target *target = place->target;
-    const char *slash = target->sub[0] ? "/" : "";
-    int len = snprintf(place->path, sizeof place->path, "%s%s%s%s", target->root, target->dir,
-                       slash, target->sub);
+    const size_t len = install_where(target, place->path);
 
     if (target->dir[0] != '/')
         return err_set(err, ERR_TARGET_INVALID, target->dir, "the path is not absolute");
     if (strchr(target->sub, '/') || strncmp(target->sub, "..", 2) == 0)
         return err_set(err, ERR_TARGET_INVALID, target->sub, "is no name for a subdirectory");
-    if (len < 0 || (size_t)len >= sizeof place->path)
+    if (len >= sizeof place->path)
         return err_set(err, ERR_TARGET_INVALID, place->path, "the path is too long");
     return 0;
 }
@@ -247,7 +238,9 @@ static int know_own(struct opening *opening)
 
     if (fstat(place->fd, &status) < 0)
         return err_set_errno(opening->err, ERR_TARGET_INVALID, place->path, "cannot be looked at");
-    assume_own(place, &status);
+    /* As a kernel would have it, where no file can be made. */
+    place->own_uid = geteuid();
+    place->own_gid = status.st_mode & S_ISGID ? status.st_gid : getegid();
     if (place->target->looks_only) {
         place->own_uid = status.st_uid;
         place->own_known = true;

@@ -19,7 +19,6 @@
 #define LOCK_FILE        "..lock"
 #define TELL_FILE        "..tell"
 #define TEMPORARY_PREFIX "..tmp-"
-#define PLACE_PATH_MAX   1024
 
 /*
  * Most bytes of a file of a set, for writers and readers: a secret's 64 KiB, added line breaks, and
@@ -30,10 +29,10 @@
 /* install_dir.c: the target directory, open. */
 struct place {
     const struct install_target *target;
-    int fd;                    /* -1: not open */
-    int lock;                  /* the lock's file; -1: not held */
-    char path[PLACE_PATH_MAX]; /* for errors and logs */
-    uid_t own_uid;             /* owner of the files that we make there */
+    int fd;                       /* -1: not open */
+    int lock;                     /* the lock's file; -1: not held */
+    char path[INSTALL_WHERE_MAX]; /* for errors and logs */
+    uid_t own_uid;                /* owner of the files that we make there */
     gid_t own_gid;
     bool own_known; /* tested, not assumed */
 };

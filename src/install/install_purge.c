@@ -130,19 +130,6 @@ static int purge_place(struct purge *purge, struct err *err)
     return 0;
 }
 
-/* With the lock of `run` held. */
-static int purge_held(struct purge *purge, int held, struct err *err)
-{
-    int result = purge_place(purge, err);
-
-    if (result == 0)
-        lock_remove(&purge->place, LOCK_RUN, held);
-    if (result == 0 && purge->failed > 0)
-        result = err_set(err, ERR_INSTALL_FAILED, purge->place.path, "%zu names are still there",
-                         purge->failed);
-    return result;
-}
-
 int install_purge(const struct install_target *target, struct purged *purged, struct err *err)
 {
     struct purge purge = {.purged = purged};
@@ -152,7 +139,12 @@ int install_purge(const struct install_target *target, struct purged *purged, st
         return err->code == ERR_NO_IDENTITY ? 0 : -1;
     result = lock_take(&purge.place, LOCK_RUN, clock_ms(), &held, err);
     if (result == 0)
-        result = purge_held(&purge, held, err);
+        result = purge_place(&purge, err);
+    if (result == 0)
+        lock_remove(&purge.place, LOCK_RUN, held);
+    if (result == 0 && purge.failed > 0)
+        result = err_set(err, ERR_INSTALL_FAILED, purge.place.path, "%zu names are still there",
+                         purge.failed);
     if (held >= 0)
         close(held);
     place_close(&purge.place);

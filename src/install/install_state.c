@@ -69,14 +69,6 @@ static int render(struct buf *text, const struct install_state *state)
     return 0;
 }
 
-/* Why what is open is not read; NULL: there is no reason. */
-static const char *reason_to_ignore(const struct place *place, const struct stat *status)
-{
-    if (!S_ISREG(status->st_mode))
-        return "it is no regular file";
-    return place_trusts(place, status->st_uid) ? NULL : "it belongs to a stranger";
-}
-
 /* Why a file that cannot be opened counts as none: it is no file of ours. */
 static const char *reason_not_ours(int error)
 {
@@ -97,7 +89,9 @@ static int read_open(const struct place *place, int fd, struct install_state *st
     int result = fstat(fd, &status);
 
     if (result == 0)
-        *reason = reason_to_ignore(place, &status);
+        *reason = !S_ISREG(status.st_mode)              ? "it is no regular file"
+                  : !place_trusts(place, status.st_uid) ? "it belongs to a stranger"
+                                                        : NULL;
     if (result == 0 && !*reason)
         result = fs_read_fd(fd, &text);
     if (result < 0 && errno == ENOMEM)

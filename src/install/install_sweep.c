@@ -100,13 +100,6 @@ bool set_remove(const struct place *place, const char *name)
     return removed;
 }
 
-static void sweep_set(const struct place *place, const char *name)
-{
-    if (!set_remove(place, name))
-        log_event(LOG_LEVEL_WARNING, "sweep_failed", log_s("dir", place->path), log_s("set", name),
-                  log_s("reason", strerror(errno)));
-}
-
 /* A link of ours whose file no set holds any more, or what never got its name. */
 static void remove_if_stale(const struct place *place, const char *name)
 {
@@ -145,8 +138,10 @@ void sweep(const struct place *place)
     while (dir && (entry = readdir(dir))) {
         if (!set_name_valid(entry->d_name))
             remove_if_stale(place, entry->d_name);
-        else if (strcmp(entry->d_name, current) != 0 && strcmp(entry->d_name, previous) != 0)
-            sweep_set(place, entry->d_name);
+        else if (strcmp(entry->d_name, current) != 0 && strcmp(entry->d_name, previous) != 0 &&
+                 !set_remove(place, entry->d_name))
+            log_event(LOG_LEVEL_WARNING, "sweep_failed", log_s("dir", place->path),
+                      log_s("set", entry->d_name), log_s("reason", strerror(errno)));
     }
     if (dir)
         (void)closedir(dir);

@@ -13,7 +13,7 @@ struct identity *installed_identity(const struct install_target *target, struct 
     struct bundle bundle = {0};
     char where[INSTALL_WHERE_MAX];
 
-    install_where(target, where);
+    (void)install_where(target, where);
     if (install_read(target, &bundle, NULL, err) == 0)
         identity = identity_new(&bundle, &policy, where, err);
     bundle_free(&bundle);

@@ -133,48 +133,28 @@ static void put_samples(struct line *line, const char *name, size_t first, size_
     json_close(&line->json, ']');
 }
 
-static void put_dimension_name(struct line *line, size_t label, bool target)
-{
-    const struct metric_series *series = line->series[0];
-    const char *from = dimension_label(series, label);
-    char name[32];
-
-    /* "endpoint" is "Endpoint" to CloudWatch. */
-    (void)snprintf(name, sizeof name, "%c%s", toupper(*from), from + 1);
-    if (target)
-        json_put_text(&line->json, name, dimension_value(series, label));
-    else
-        json_put_text(&line->json, NULL, name);
-}
-
 static void put_dimensions(struct line *line, bool targets)
 {
+    const struct metric_series *series = line->series[0];
+    char name[32];
     size_t i;
 
-    for (i = dimension(line->series[0], 0); i < METRIC_LABELS;
-         i = dimension(line->series[0], i + 1))
-        put_dimension_name(line, i, targets);
-}
+    for (i = dimension(series, 0); i < METRIC_LABELS; i = dimension(series, i + 1)) {
+        const char *from = dimension_label(series, i);
 
-static void put_definitions(struct line *line)
-{
-    size_t i;
-
-    json_open(&line->json, "Metrics", '[');
-    for (i = 0; i < line->count; i += run_of(line, i)) {
-        const struct metric_family *family = &metric_families[line->series[i]->metric];
-
-        json_open(&line->json, NULL, '{');
-        json_put_text(&line->json, "Name", family->emf.name);
-        json_put_text(&line->json, "Unit", family->emf.unit);
-        json_close(&line->json, '}');
+        /* "endpoint" is "Endpoint" to CloudWatch. */
+        (void)snprintf(name, sizeof name, "%c%s", toupper(*from), from + 1);
+        if (targets)
+            json_put_text(&line->json, name, dimension_value(series, i));
+        else
+            json_put_text(&line->json, NULL, name);
     }
-    json_close(&line->json, ']');
 }
 
 static void put_metadata(struct line *line, int64_t now_ms)
 {
     struct json_writer *json = &line->json;
+    size_t i;
 
     json_open(json, "_aws", '{');
     json_put_number(json, "Timestamp", now_ms);
@@ -186,7 +166,16 @@ static void put_metadata(struct line *line, int64_t now_ms)
     put_dimensions(line, false);
     json_close(json, ']');
     json_close(json, ']');
-    put_definitions(line);
+    json_open(json, "Metrics", '[');
+    for (i = 0; i < line->count; i += run_of(line, i)) {
+        const struct metric_family *family = &metric_families[line->series[i]->metric];
+
+        json_open(json, NULL, '{');
+        json_put_text(json, "Name", family->emf.name);
+        json_put_text(json, "Unit", family->emf.unit);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
     json_close(json, '}');
     json_close(json, ']');
     json_close(json, '}');

@@ -54,12 +54,6 @@ static size_t slot_of(const struct key *key)
     return (hash ^ hash >> 32) % METRIC_SLOTS;
 }
 
-static void free_series(struct metric_series *series)
-{
-    free(series->histogram);
-    free(series);
-}
-
 static struct metric_histogram *new_histogram(bool emf)
 {
     const size_t room = emf ? METRIC_SAMPLES : 0;
@@ -199,14 +193,6 @@ static void observe(struct metric_series *series, int64_t ms, bool keep)
         histogram->samples[histogram->sampled++ % METRIC_SAMPLES] = ms;
 }
 
-static void count_dropped(struct metrics *metrics)
-{
-    struct metric_series *dropped = find_series(metrics, METRIC_DROPPED, NULL);
-
-    if (dropped)
-        dropped->value++;
-}
-
 static void apply(struct metrics *metrics, enum metric metric, const struct metrics_labels *labels,
                   int64_t value)
 {
@@ -214,14 +200,17 @@ static void apply(struct metrics *metrics, enum metric metric, const struct metr
 
     pthread_mutex_lock(&metrics->mutex);
     series = find_series(metrics, metric, labels);
-    if (!series)
-        count_dropped(metrics);
-    else if (series->histogram)
+    if (!series) {
+        series = find_series(metrics, METRIC_DROPPED, NULL);
+        if (series)
+            series->value++;
+    } else if (series->histogram) {
         observe(series, value, metrics->emf);
-    else if (metric_families[metric].type == METRIC_COUNTER)
+    } else if (metric_families[metric].type == METRIC_COUNTER) {
         series->value += value;
-    else
+    } else {
         series->value = value;
+    }
     pthread_mutex_unlock(&metrics->mutex);
 }
 
@@ -262,7 +251,8 @@ static void drop(struct metrics *metrics,
                 continue;
             }
             *place = series->next;
-            free_series(series);
+            free(series->histogram);
+            free(series);
             metrics->count--;
         }
     }

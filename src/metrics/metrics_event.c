@@ -24,11 +24,6 @@ static int64_t ms_of(const struct log_field *fields, const char *key)
     return field->key && field->number >= 0 ? field->number : -1;
 }
 
-static void on_retry(struct metrics *metrics, const struct log_field *fields)
-{
-    metrics_add(metrics, METRIC_RETRIES, METRICS_LABELS(text_of(fields, "step")), 1);
-}
-
 /* A refusal comes after a whole handshake, or breaks it off: only the first has a duration. */
 static void on_handshake(struct metrics *metrics, const struct log_field *fields)
 {
@@ -54,7 +49,7 @@ static void on_handshake(struct metrics *metrics, const struct log_field *fields
 void metrics_event(void *metrics, const char *event, const struct log_field *fields)
 {
     if (strcmp(event, "retry") == 0)
-        on_retry(metrics, fields);
+        metrics_add(metrics, METRIC_RETRIES, METRICS_LABELS(text_of(fields, "step")), 1);
     else if (strcmp(event, "handshake") == 0)
         on_handshake(metrics, fields);
 }

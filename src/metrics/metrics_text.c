@@ -90,14 +90,20 @@ static void put_bucket(struct text *text, const struct metric_series *series, in
     put_text(text, "\n");
 }
 
-static void put_histogram(struct text *text, const struct metric_series *series)
+static void put_series(struct text *text, const struct metric_series *series)
 {
     const struct metric_family *family = &metric_families[series->metric];
-    const int64_t *counts = series->histogram->counts;
-    int64_t count = counts[0];
+    int64_t count;
     size_t i;
 
-    for (i = 0; family->bounds[i] > 0; count += counts[++i])
+    if (!series->histogram) {
+        put_head(text, series, "", NULL);
+        put_number(text, series->value, family->scale);
+        put_text(text, "\n");
+        return;
+    }
+    count = series->histogram->counts[0];
+    for (i = 0; family->bounds[i] > 0; count += series->histogram->counts[++i])
         put_bucket(text, series, family->bounds[i], count);
     put_bucket(text, series, 0, count);
     put_head(text, series, "_sum", NULL);
@@ -105,17 +111,6 @@ static void put_histogram(struct text *text, const struct metric_series *series)
     put_text(text, "\n");
     put_head(text, series, "_count", NULL);
     put_number(text, count, 1);
-    put_text(text, "\n");
-}
-
-static void put_series(struct text *text, const struct metric_series *series)
-{
-    if (series->histogram) {
-        put_histogram(text, series);
-        return;
-    }
-    put_head(text, series, "", NULL);
-    put_number(text, series->value, metric_families[series->metric].scale);
     put_text(text, "\n");
 }
 

@@ -149,13 +149,6 @@ static bool next_record(struct bytes message, size_t *at, struct record *record)
     return *at <= message.len;
 }
 
-/* Neither an answer nor from somebody who could know one: as stray name servers speak. */
-static bool is_referral(const uint8_t *header)
-{
-    return number(header + 6) == 0 && !(header[2] & 4) && !(header[3] & 0x80) &&
-           number(header + 10) == 0;
-}
-
 enum dns_said dns_read(struct bytes answer, int family, struct dns_addresses *found)
 {
     const unsigned rcode = answer.data[3] & 15U;
@@ -166,7 +159,9 @@ enum dns_said dns_read(struct bytes answer, int family, struct dns_addresses *fo
 
     if (rcode)
         return DNS_RCODE + rcode;
-    if (is_referral(answer.data))
+    /* Neither an answer nor from somebody who could know one: as stray name servers speak. */
+    if (number(answer.data + 6) == 0 && !(answer.data[2] & 4) && !(answer.data[3] & 0x80) &&
+        number(answer.data + 10) == 0)
         return DNS_REFERRED;
     for (; left > 0 && next_record(answer, &at, &record); left--) {
         if (record.class != CLASS_IN || !same_name(answer, record.owner, wanted))

@@ -41,6 +41,8 @@ static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_s
     int fd;
 
     (void)purpose;
+    if (exchange->turn == TURN_SECOND) /* it is for the first one's connection alone */
+        return CURL_SOCKET_BAD;
     exchange->response.stage = HTTP_STAGE_TCP;
     note_peer(&exchange->response, &address->addr);
     if (allowed && !allowed(&address->addr)) {
@@ -94,6 +96,20 @@ static CURLcode hook(CURL *easy, void *context, void *user)
     return CURLE_OK;
 }
 
+/* Another path than the URL's is asked: alone, or with half of the time that is left before it. */
+static int set_path(struct exchange *exchange, const char *path)
+{
+    const int64_t waited = exchange->pace.waited_ms;
+
+    if (curl_easy_setopt(exchange->easy, CURLOPT_REQUEST_TARGET, path) != CURLE_OK)
+        return -1;
+    if (!exchange->request.between)
+        return 0;
+    exchange->turn = TURN_FIRST;
+    exchange->first_ms = waited + (exchange->request.total_ms - waited) / 2;
+    return curl_easy_setopt(exchange->easy, CURLOPT_FORBID_REUSE, 0L) == CURLE_OK ? 0 : -1;
+}
+
 /* No private key travels: as carries_key(). */
 static int choose_path(struct exchange *exchange)
 {
@@ -103,8 +119,7 @@ static int choose_path(struct exchange *exchange)
     if (exchange->session && tls_session_chain(exchange->session, exchange->chain) > 0)
         leaf = exchange->chain[0];
     path = exchange->request.path(exchange->note, leaf, &exchange->response.body.max);
-    if (!path || (!secrecy_holds_key(bytes_of_text(path)) &&
-                  curl_easy_setopt(exchange->easy, CURLOPT_REQUEST_TARGET, path) == CURLE_OK))
+    if (!path || (!secrecy_holds_key(bytes_of_text(path)) && set_path(exchange, path) == 0))
         return CURL_PREREQFUNC_OK;
     return CURL_PREREQFUNC_ABORT;
 }
@@ -117,6 +132,8 @@ static int connected(void *user, char *peer, char *local, int peer_port, int loc
     (void)local;
     (void)peer_port;
     (void)local_port;
+    if (exchange->turn == TURN_SECOND)
+        return CURL_PREREQFUNC_OK;
     exchange->response.stage = HTTP_STAGE_ANSWER;
     if (exchange->session)
         tls_session_connected(exchange->session);
@@ -260,7 +277,7 @@ static int set_proxy(struct exchange *exchange)
  */
 static int set_tls(struct exchange *exchange)
 {
-    char label[TLS_LABEL_MAX];
+    char label[TLS_LABEL_MAX], own[TLS_LABEL_MAX + 24];
 
     SET(CURLOPT_SSL_VERIFYPEER, 1L);
     SET(CURLOPT_SSL_VERIFYHOST,
@@ -270,7 +287,8 @@ static int set_tls(struct exchange *exchange)
     if (!exchange->session)
         return 0;
     tls_policy_label(exchange->request.tls, label);
-    SET(CURLOPT_SSLCERT, label);
+    (void)snprintf(own, sizeof own, "%s:%llu", label, exchange->number);
+    SET(CURLOPT_SSLCERT, own);
     SET(CURLOPT_SSL_CTX_FUNCTION, hook);
     SET(CURLOPT_SSL_CTX_DATA, exchange);
     SET(CURLOPT_CLOSESOCKETFUNCTION, close_socket);
@@ -292,25 +310,6 @@ static int set_callbacks(struct exchange *exchange)
     return 0;
 }
 
-static int set_request(struct exchange *exchange)
-{
-    const struct http_request *request = &exchange->request;
-
-    SET(CURLOPT_URL, request->url);
-    SET(CURLOPT_PATH_AS_IS, 1L);
-    SET(CURLOPT_PROTOCOLS_STR, exchange->session ? "https" : "http");
-    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    SET(CURLOPT_USERAGENT, "mtls-agent/" MTLS_AGENT_VERSION);
-    if (strcmp(request->method, "GET") != 0) {
-        SET(CURLOPT_POSTFIELDS, request->body.data ? (const char *)request->body.data : "");
-        SET(CURLOPT_POSTFIELDSIZE, (long)request->body.len);
-        SET(CURLOPT_CUSTOMREQUEST, request->method);
-    }
-    SET(CURLOPT_HTTPHEADER, exchange->headers);
-    SET(CURLOPT_CONNECT_TO, exchange->connect_to);
-    return 0;
-}
-
 /*
  * Whatever a URL, a header or a body was made of: no private key travels. (A proxy's password, and
  * the key of a handshake, are in none of these.)
@@ -329,7 +328,9 @@ static bool carries_key(const struct http_request *request)
 
 int exchange_configure(struct exchange *exchange, bool reuse)
 {
-    if (carries_key(&exchange->request)) {
+    const struct http_request *request = &exchange->request;
+
+    if (carries_key(request)) {
         (void)snprintf(exchange->response.cause, sizeof exchange->response.cause,
                        "it would carry a private key");
         return -1;
@@ -338,7 +339,36 @@ int exchange_configure(struct exchange *exchange, bool reuse)
         set_limits(exchange, reuse) < 0 || set_proxy(exchange) < 0 || set_tls(exchange) < 0 ||
         set_callbacks(exchange) < 0)
         return -1;
-    return set_request(exchange);
+    SET(CURLOPT_URL, request->url);
+    SET(CURLOPT_PATH_AS_IS, 1L);
+    SET(CURLOPT_PROTOCOLS_STR, exchange->session ? "https" : "http");
+    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    SET(CURLOPT_USERAGENT, "mtls-agent/" MTLS_AGENT_VERSION);
+    if (strcmp(request->method, "GET") != 0) {
+        SET(CURLOPT_POSTFIELDS, request->body.data ? (const char *)request->body.data : "");
+        SET(CURLOPT_POSTFIELDSIZE, (long)request->body.len);
+        SET(CURLOPT_CUSTOMREQUEST, request->method);
+    }
+    SET(CURLOPT_HTTPHEADER, exchange->headers);
+    SET(CURLOPT_CONNECT_TO, exchange->connect_to);
+    return 0;
+}
+
+int exchange_go_on(struct exchange *exchange)
+{
+    struct http_response *response = &exchange->response;
+
+    exchange->turn = TURN_SECOND;
+    exchange->before = response->timing;
+    exchange->error[0] = '\0';
+    http_response_free(response);
+    response->body.max = exchange->request.body_max;
+    response->date[0] = '\0';
+    SET(CURLOPT_REQUEST_TARGET, NULL);
+    SET(CURLOPT_FRESH_CONNECT, 0L);
+    SET(CURLOPT_FORBID_REUSE, 1L);
+    SET(CURLOPT_TIMEOUT_MS, until(exchange->request.deadline));
+    return 0;
 }
 
 void exchange_allow(struct exchange *exchange)
@@ -358,5 +388,5 @@ int64_t exchange_time(const struct exchange *exchange)
 
     if (exchange->response.stage < HTTP_STAGE_ANSWER && request->connect_ms < request->total_ms)
         return request->connect_ms;
-    return request->total_ms;
+    return exchange->turn == TURN_FIRST ? exchange->first_ms : request->total_ms;
 }

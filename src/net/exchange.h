@@ -27,6 +27,13 @@ struct places {
 /* Of one exchange: libcurl tries two addresses at once, one of each family. */
 enum { EXCHANGE_SOCKETS = 2 };
 
+/* Which of the requests on its connection is under way. */
+enum turn {
+    TURN_ONLY, /* there is one */
+    TURN_FIRST,
+    TURN_SECOND
+};
+
 struct exchange {
     CURL *easy;
     struct http_request request;
@@ -44,9 +51,13 @@ struct exchange {
     uint64_t received;             /* bytes from the peer, as of the last look */
     enum http_stage stage_seen;    /* then */
     struct pace pace;
-    int64_t share_ms;    /* limit of pace.waited_ms, in addition to the request's */
-    int64_t launched_at; /* on clock_ms() */
-    long proxy_status;   /* of its answer to CONNECT, 0 where none came */
+    enum turn turn;
+    int64_t first_ms;          /* limit of pace.waited_ms in the first one's turn */
+    struct http_timing before; /* at the end of the first one */
+    unsigned long long number; /* its own, so that no other takes its connection; 0: any may */
+    int64_t share_ms;          /* limit of pace.waited_ms, in addition to the request's */
+    int64_t launched_at;       /* on clock_ms() */
+    long proxy_status;         /* of its answer to CONNECT, 0 where none came */
     char error[CURL_ERROR_SIZE];
     unsigned launches;
     int64_t idle_ms; /* of the http when it was launched */
@@ -61,6 +72,7 @@ enum { HTTP_FLYING_MAX = 128 };
 struct http {
     CURLM *multi;
     bool reuse;
+    unsigned long long launched;
     struct places places;
     struct exchange *flying;
     struct exchange *waiting; /* to be launched again */
@@ -75,6 +87,12 @@ struct http {
  * may be sent.
  */
 int exchange_configure(struct exchange *exchange, bool reuse);
+
+/*
+ * Tells libcurl all about the second request, over the connection of the first: 0, or -1 and it may
+ * not be sent.
+ */
+int exchange_go_on(struct exchange *exchange);
 
 /*
  * libcurl's own limit for the connection, which divides it among the addresses of a name, follows

@@ -56,7 +56,8 @@ struct http *http_new(bool reuse, struct err *err)
     if (http)
         http->multi = curl_multi_init();
     if (!http || !http->multi ||
-        curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)HTTP_PARALLEL) != CURLM_OK) {
+        curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS,
+                          (long)(reuse ? HTTP_PARALLEL : HTTP_FLYING_MAX)) != CURLM_OK) {
         http_free(http);
         (void)err_set(err, ERR_MEMORY_FULL, NULL, "no room for a connection");
         return NULL;

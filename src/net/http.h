@@ -9,6 +9,7 @@
 #include "net/tls.h"
 
 struct err;
+struct http_response;
 struct sockaddr;
 
 /*
@@ -44,6 +45,11 @@ struct http_request {
      * the batch's note: another path than the URL's, and the body_max of its answer; NULL: the
      * URL's. Or NULL. */
     const char *(*path)(void *note, struct bytes leaf, size_t *body_max);
+    /* Takes the whole answer to that path, which has half of the time that is left. Then the URL's
+     * is asked over the same connection, and the response is of that: HTTP_CLOSED where it has not
+     * stayed. Not called where no whole answer comes: the response is of that path then. NULL: that
+     * path alone is asked. */
+    void (*between)(void *note, const struct http_response *response);
     size_t body_max;    /* an answer with more is HTTP_TOO_LARGE */
     int64_t connect_ms; /* most time that we wait for DNS, TCP and TLS */
     int64_t total_ms;   /* most time that we wait for all of it */
@@ -61,7 +67,8 @@ enum http_result {
     HTTP_UNTRUSTED,      /* we refused the server's certificate: see tls */
     HTTP_ALERT,          /* the server sent a fatal alert: see alert */
     HTTP_TLS_FAILED,     /* any other failure of the handshake */
-    /* closed or reset without an alert, once our certificate had left or the handshake was over */
+    /* closed or reset without an alert, once our certificate had left or the handshake was over, or
+     * an answer to another path came */
     HTTP_CLOSED,
     HTTP_BROKEN, /* closed, reset or malformed within the answer */
     HTTP_TOO_LARGE,
@@ -86,6 +93,7 @@ struct http_response {
     int os_error;          /* errno of a connect(2) that failed, 0 where none did */
     bool cut;      /* HTTP_TIMEOUT, but the peer had not had its time: it tells nothing about it */
     bool by_proxy; /* it went by a proxy, which is the peer then */
+    int64_t waited_ms; /* of our clock of the peer (pace.h) */
     struct buf body;
     char error_type[128]; /* x-amzn-ErrorType, raw */
     char request_id[64];  /* x-amzn-RequestId */

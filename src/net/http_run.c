@@ -25,15 +25,6 @@ enum {
     DESCRIPTORS_REST = 16
 };
 
-static void response_init(struct http_response *response, const struct http_request *request)
-{
-    memset(response, 0, sizeof *response);
-    response->result = HTTP_FAILED;
-    response->alert = -1;
-    response->body.tag = ARENA_DOCUMENT;
-    response->body.max = request->body_max;
-}
-
 static size_t refused_by_arena(void)
 {
     struct arena_stats stats;
@@ -88,28 +79,30 @@ static int prepare(struct http *http, struct exchange *exchange)
     return exchange_configure(exchange, http->reuse);
 }
 
-/* Those that are shared stay; of others, what lingers is bounded. */
-static long most_connections(const struct http *http)
-{
-    return http->reuse ? HTTP_PARALLEL : (long)(http->count + 1 + LINGERING_MAX);
-}
-
 /* Puts an exchange in flight: 0, or -1 and it is on the ground. */
 static int launch(struct http *http, struct exchange *exchange)
 {
-    response_init(&exchange->response, &exchange->request);
+    exchange->response = (struct http_response){
+        .result = HTTP_FAILED,
+        .alert = -1,
+        .body = {.tag = ARENA_DOCUMENT, .max = exchange->request.body_max},
+    };
     exchange->came_too_late = exchange->address_denied = exchange->too_large = false;
     exchange->no_socket = 0;
     exchange->sockets[0] = exchange->sockets[1] = -1;
     exchange->error[0] = '\0';
+    exchange->turn = TURN_ONLY;
     exchange->launches++;
+    exchange->number = http->reuse ? 0 : ++http->launched;
     exchange->launched_at = clock_ms();
     pace_start(&exchange->pace, exchange->launched_at);
     exchange->idle_ms = http->idle_ms;
     exchange->refused = refused_by_arena();
     (void)exchange_take_place(exchange);
+    /* Those that are shared stay; of others, what lingers is bounded. */
     if (prepare(http, exchange) == 0 &&
-        curl_multi_setopt(http->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, most_connections(http)) ==
+        curl_multi_setopt(http->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
+                          http->reuse ? HTTP_PARALLEL : (long)(http->count + 1 + LINGERING_MAX)) ==
             CURLM_OK &&
         curl_multi_add_handle(http->multi, exchange->easy) == CURLM_OK) {
         push(&http->flying, exchange);
@@ -130,17 +123,6 @@ static void finish(const struct http_batch *batch, struct exchange *exchange)
     arena_free(exchange);
 }
 
-/* The time that is left is shared among those that are left. */
-static void give_share(struct http *http, const struct http_batch *batch, struct exchange *exchange)
-{
-    const size_t at_once = batch->parallel < http->most ? batch->parallel : http->most;
-
-    exchange->share_ms = INT64_MAX;
-    if (http->left > 0)
-        exchange->share_ms =
-            pace_share(clock_left(exchange->request.deadline), http->left--, at_once);
-}
-
 /* The next exchange to be launched; NULL where there is none, or no memory for one. */
 static struct exchange *take_request(struct http *http, const struct http_batch *batch, bool *more)
 {
@@ -156,7 +138,13 @@ static struct exchange *take_request(struct http *http, const struct http_batch 
     exchange->places = &http->places;
     *more = batch->next(batch->user, &exchange->request, exchange->note);
     if (*more) {
-        give_share(http, batch, exchange);
+        const size_t at_once = batch->parallel < http->most ? batch->parallel : http->most;
+
+        /* The time that is left is shared among those that are left. */
+        exchange->share_ms = INT64_MAX;
+        if (http->left > 0)
+            exchange->share_ms =
+                pace_share(clock_left(exchange->request.deadline), http->left--, at_once);
         return exchange;
     }
     arena_free(exchange);
@@ -222,13 +210,6 @@ static bool is_over(const struct exchange *exchange)
     return waited >= exchange->share_ms || waited >= exchange_time(exchange);
 }
 
-/* libcurl's clock has ended it, which ran while the peer waited for us. */
-static bool was_hurried(const struct exchange *exchange)
-{
-    return exchange->response.result == HTTP_TIMEOUT && !is_over(exchange) &&
-           clock_left(exchange->request.deadline) > 0;
-}
-
 /*
  * Whether an exchange has to be repeated: it came to its handshake when all places were taken; it
  * was hurried; or the server could not resume a session that it was offered.
@@ -237,33 +218,47 @@ static bool repeats(const struct exchange *exchange)
 {
     const struct http_response *response = &exchange->response;
 
-    if (exchange->came_too_late || (exchange->launches < LAUNCHES_MAX && was_hurried(exchange)))
+    /* Also where libcurl's clock has ended it, which ran while the peer waited for us. */
+    if (exchange->came_too_late ||
+        (exchange->launches < LAUNCHES_MAX && response->result == HTTP_TIMEOUT &&
+         !is_over(exchange) && clock_left(exchange->request.deadline) > 0))
         return true;
     return response->tls.offered && !response->tls.resumed && exchange->launches < LAUNCHES_MAX &&
            (response->result == HTTP_ALERT || response->result == HTTP_TLS_FAILED ||
             response->result == HTTP_CLOSED);
 }
 
-/* Whether a timeout tells nothing: the peer had not its full time, and was not silent for long. */
-static bool was_cut(const struct exchange *exchange)
+/* Where an answer has come to the first of two requests, the second one takes its connection. */
+static bool go_on(struct http *http, struct exchange *exchange)
 {
-    const struct pace *pace = &exchange->pace;
-
-    return exchange->response.result == HTTP_TIMEOUT && pace->waited_ms < exchange_time(exchange) &&
-           pace->silent_ms < FAIR_MS;
+    if (exchange->turn != TURN_FIRST || exchange->response.result != HTTP_ANSWERED)
+        return false;
+    exchange->request.between(exchange->note, &exchange->response);
+    (void)curl_multi_remove_handle(http->multi, exchange->easy);
+    if (exchange_go_on(exchange) == 0 &&
+        curl_multi_add_handle(http->multi, exchange->easy) == CURLM_OK)
+        return true;
+    exchange->response.result = HTTP_NO_MEMORY;
+    return false;
 }
 
 static void land(struct http *http, const struct http_batch *batch, struct exchange *exchange,
                  CURLcode code)
 {
     struct exchange **place = &http->flying;
+    const struct pace *pace = &exchange->pace;
 
+    exchange_conclude(exchange, code);
+    exchange->response.waited_ms = pace->waited_ms;
+    /* A timeout tells nothing where the peer had not its full time, and was not silent for long. */
+    exchange->response.cut = exchange->response.result == HTTP_TIMEOUT &&
+                             pace->waited_ms < exchange_time(exchange) && pace->silent_ms < FAIR_MS;
+    if (go_on(http, exchange))
+        return;
     while (*place != exchange)
         place = &(*place)->next;
     *place = exchange->next;
     http->count--;
-    exchange_conclude(exchange, code);
-    exchange->response.cut = was_cut(exchange);
     (void)curl_multi_remove_handle(http->multi, exchange->easy);
     if (!yield_memory(http, exchange) && !yield_to_others(http, exchange) && !repeats(exchange)) {
         finish(batch, exchange);

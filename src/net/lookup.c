@@ -19,11 +19,6 @@ enum {
 
 static const int families[LOOKUP_FAMILIES] = {AF_INET, AF_INET6};
 
-static bool is_open(const struct lookup *lookup)
-{
-    return lookup->questions[0].open || lookup->questions[1].open;
-}
-
 static enum dns_said *said(struct lookup *lookup, const struct question *question, size_t server)
 {
     return &lookup->resolved->servers[server].said[question - lookup->questions];
@@ -265,22 +260,11 @@ static void wait_all(struct lookup *lookup)
             receive(lookup, i);
 }
 
-/* Those that were not silent so far come first. */
-static void put_in_order(struct lookup *lookup)
-{
-    size_t i, dead, count = 0;
-
-    for (dead = 0; dead < 2; dead++)
-        for (i = 0; i < lookup->conf->count; i++)
-            if (lookup->dead[i] == dead)
-                lookup->order[count++] = i;
-}
-
 static void begin_lookup(struct lookup *lookup, const char *name)
 {
     struct resolved *resolved = lookup->resolved;
     const struct resolv_conf *conf = lookup->conf;
-    size_t i;
+    size_t i, dead, count = 0;
 
     (void)snprintf(resolved->name, sizeof resolved->name, "%s", name);
     resolved->server_count = conf->count;
@@ -290,7 +274,11 @@ static void begin_lookup(struct lookup *lookup, const char *name)
         memcpy(resolved->servers[i].text, conf->servers[i].text, RESOLV_CONF_ADDRESS);
         lookup->fds[i] = -1;
     }
-    put_in_order(lookup);
+    /* Those that were not silent so far come first. */
+    for (dead = 0; dead < 2; dead++)
+        for (i = 0; i < conf->count; i++)
+            if (lookup->dead[i] == dead)
+                lookup->order[count++] = i;
 }
 
 /* Notes who was silent for too long, and closes all. */
@@ -329,9 +317,11 @@ bool lookup_ask(struct lookup *lookup, const char *name, int family, int64_t ms)
     }
     lookup->end = clock_ms() + ms;
     begin_lookup(lookup, name);
-    for (move(lookup); is_open(lookup) && clock_ms() < lookup->end; move(lookup)) {
+    move(lookup);
+    while ((lookup->questions[0].open || lookup->questions[1].open) && clock_ms() < lookup->end) {
         wait_all(lookup);
         log_lookup(lookup);
+        move(lookup);
     }
     end(lookup);
     return true;

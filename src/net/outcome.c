@@ -21,17 +21,6 @@ static int bearssl_error(const char *error)
     return at ? (int)strtoul(at + sizeof words - 1, NULL, 16) : 0;
 }
 
-/* What a broken connection means depends on how far it had come. */
-static enum http_result broken_result(const struct http_response *response)
-{
-    if (response->stage == HTTP_STAGE_ANSWER)
-        return response->status || response->tls.answered || response->tls_error ? HTTP_BROKEN
-                                                                                 : HTTP_CLOSED;
-    if (response->stage == HTTP_STAGE_TLS)
-        return response->tls.certificate_left ? HTTP_CLOSED : HTTP_TLS_FAILED;
-    return HTTP_UNREACHABLE;
-}
-
 /* Where libcurl could not begin a look-up it lacks a descriptor, or a thread; of memory the arena
  * tells. */
 static enum http_result lookup_result(const struct exchange *exchange)
@@ -58,6 +47,9 @@ static enum http_result classify(const struct exchange *exchange, CURLcode code)
         return HTTP_UNTRUSTED;
     if (response->alert >= 0)
         return HTTP_ALERT;
+    if (exchange->turn == TURN_SECOND &&
+        (code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_CONNECT))
+        return HTTP_CLOSED; /* libcurl was about to make another one */
     if (exchange->no_socket && code == CURLE_COULDNT_CONNECT)
         return HTTP_NO_DESCRIPTORS;
     if (exchange->proxy_status >= 300)
@@ -82,7 +74,25 @@ static enum http_result classify(const struct exchange *exchange, CURLcode code)
         break;
     default: break;
     }
-    return broken_result(response);
+    /* What a broken connection means depends on how far it had come. */
+    if (response->stage == HTTP_STAGE_ANSWER)
+        return response->status || response->tls_error ||
+                       (response->tls.answered && exchange->turn != TURN_SECOND)
+                   ? HTTP_BROKEN
+                   : HTTP_CLOSED;
+    if (response->stage == HTTP_STAGE_TLS)
+        return response->tls.certificate_left ? HTTP_CLOSED : HTTP_TLS_FAILED;
+    return HTTP_UNREACHABLE;
+}
+
+/* libcurl counts those of the second request from its own start. */
+static void join_timing(struct http_timing *timing, const struct http_timing *before)
+{
+    timing->dns = before->dns;
+    timing->tcp = before->tcp;
+    timing->tls = before->tls;
+    timing->first_byte += timing->first_byte > 0 ? before->tls : 0;
+    timing->total += before->total;
 }
 
 static void fill_facts(struct exchange *exchange)
@@ -107,6 +117,8 @@ static void fill_facts(struct exchange *exchange)
     (void)curl_easy_getinfo(easy, CURLINFO_APPCONNECT_TIME_T, &timing->tls);
     (void)curl_easy_getinfo(easy, CURLINFO_STARTTRANSFER_TIME_T, &timing->first_byte);
     (void)curl_easy_getinfo(easy, CURLINFO_TOTAL_TIME_T, &timing->total);
+    if (exchange->turn == TURN_SECOND)
+        join_timing(timing, &exchange->before);
     if (exchange->session) {
         response->tls = *tls_session_record(exchange->session);
         response->chain = exchange->chain;

@@ -5,7 +5,6 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 struct dns_addresses;
 

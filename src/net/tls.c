@@ -287,16 +287,6 @@ void tls_hook(struct tls_session *session, void *br_ssl_client_context_pointer)
     offer(session, engine);
 }
 
-/* A session rests on certificates: what is resumed is as good as the handshake that made it. */
-static void note_resumed(struct tls_record *record)
-{
-    record->resumed = true;
-    record->verified = true;
-    record->certificate_requested = true;
-    record->certificate_sent = true;
-    record->certificate_left = true;
-}
-
 void tls_session_connected(struct tls_session *session)
 {
     struct tls_record *record = &session->record;
@@ -311,7 +301,13 @@ void tls_session_connected(struct tls_session *session)
     record->curve = session->engine->ecdhe_curve;
     if (parameters.version == TLS13_VERSION ? tls13_resumed(&session->tls13)
                                             : record->offered && !record->verified) {
-        note_resumed(record);
+        /* A session rests on certificates: what is resumed is as good as the handshake that made
+         * it. */
+        record->resumed = true;
+        record->verified = true;
+        record->certificate_requested = true;
+        record->certificate_sent = true;
+        record->certificate_left = true;
     } else if (session->cache && parameters.ems && parameters.session_id_len > 0 &&
                record->certificate_sent) {
         memcpy(session->cached.session, &parameters, sizeof parameters);

@@ -50,16 +50,17 @@ static bool allow_set(struct sandbox_paths *paths, const char *directory, unsign
 /* Each subdirectory by itself, too: it may be a link to elsewhere. Whether each set has a file. */
 static bool allow_target(struct sandbox_paths *paths, const struct config *config, unsigned rights)
 {
-    char path[SANDBOX_PATH_MAX];
+    struct install_target target = agent_target(config, "", 0);
+    char path[INSTALL_WHERE_MAX];
     bool any, standing = true;
     size_t i;
 
-    (void)snprintf(path, sizeof path, "%s%s", config->root, config->dir);
+    (void)install_where(&target, path);
     any = allow_set(paths, path, rights);
     for (i = 0; i < config->set_count; i++) {
         if (config->sets[i].sub[0]) {
-            (void)snprintf(path, sizeof path, "%s%s/%s", config->root, config->dir,
-                           config->sets[i].sub);
+            target.sub = config->sets[i].sub;
+            (void)install_where(&target, path);
             standing = allow_set(paths, path, rights) && standing;
         } else {
             standing = any && standing;

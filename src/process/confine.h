@@ -3,7 +3,6 @@
 #define PROCESS_CONFINE_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <sys/types.h>
 
 struct config;

@@ -37,15 +37,6 @@ int lookout_fail(const struct err *err)
     return atomic_load(&lookout.fail)(err);
 }
 
-/* Nothing is logged: a log that hangs may be what is being waited for. */
-static void take_signal(void)
-{
-    struct signalfd_siginfo info;
-
-    if (read(lookout.signals, &info, sizeof info) == (ssize_t)sizeof info)
-        _exit(atomic_load(&lookout.stays) ? 0 : SIGNAL_STATUS + (int)info.ssi_signo);
-}
-
 _Noreturn static void give_up(void)
 {
     struct err err;
@@ -64,8 +55,13 @@ static void *look(void *unused)
         (void)poll(fds, sizeof fds / sizeof *fds, left < TICK_MS ? (int)left : TICK_MS);
         if (fds[0].revents)
             return unused;
-        if (fds[1].revents)
-            take_signal();
+        if (fds[1].revents) {
+            struct signalfd_siginfo info;
+
+            /* Nothing is logged: a log that hangs may be what is being waited for. */
+            if (read(lookout.signals, &info, sizeof info) == (ssize_t)sizeof info)
+                _exit(atomic_load(&lookout.stays) ? 0 : SIGNAL_STATUS + (int)info.ssi_signo);
+        }
         now = clock_ms();
         had += now - before < SUSPENDED_MS ? now - before : TICK_MS;
         before = now;

@@ -44,12 +44,6 @@ static void log_expiry(const char *set, const char *certificate, int64_t end)
               log_n("hours_left", left > 0 ? left / 3600 : 0));
 }
 
-/* Of a set that does not verify any more, as its CA has expired, the ends are known from before. */
-static int64_t known_end(const struct seen_set *set, const struct expiry *ladder, int64_t end)
-{
-    return end == 0 && set->state.facts.set[0] ? ladder->end : end;
-}
-
 void alarm_check(int wall, struct seen *seen, const struct config *config)
 {
     const int64_t now = clock_wall();
@@ -63,7 +57,10 @@ void alarm_check(int wall, struct seen *seen, const struct config *config)
         static const char *const names[] = {"leaf", "ca"};
 
         for (which = 0; which < 2; which++) {
-            const int64_t end = known_end(set, ladders[which], ends[which]);
+            /* Of a set that does not verify any more, as its CA has expired, the ends are known
+             * from before. */
+            const int64_t end =
+                ends[which] == 0 && set->state.facts.set[0] ? ladders[which]->end : ends[which];
 
             if (expiry_due(ladders[which], end, now, &next))
                 log_expiry(config_set_name(config, i), names[which], end);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -91,7 +90,8 @@ int change_hook_start(struct hook *hook, const struct change_hook_call *call, st
     const struct config *config = call->config;
     const struct target_state *state = call->state;
     const char *sub = config->sets[call->set].sub;
-    char dir[2 * 1024 + CONFIG_SUB_MAX], not_after[CLOCK_TEXT_MAX];
+    const struct install_target target = agent_target(config, sub, 0);
+    char dir[INSTALL_WHERE_MAX], not_after[CLOCK_TEXT_MAX];
     const struct outcome_info *outcome = outcome_info(call->outcome);
     const struct hook_change change = {
         .event = outcome->change ? outcome->name : "pending",
@@ -102,7 +102,7 @@ int change_hook_start(struct hook *hook, const struct change_hook_call *call, st
         .version_id = state->facts.version_count ? state->facts.version_ids[0] : "",
     };
 
-    (void)snprintf(dir, sizeof dir, "%s%s%s%s", config->root, config->dir, *sub ? "/" : "", sub);
+    (void)install_where(&target, dir);
     clock_format(not_after, state->not_after);
     return hook_start(hook, &change, call->limit_ms, err);
 }

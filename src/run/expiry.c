@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run/expiry.h"
 
-#include <stddef.h>
-
 #define HOUR INT64_C(3600)
 #define DAY  (24 * HOUR)
 
@@ -11,29 +9,13 @@ static const int64_t rungs[] = {28 * DAY,  7 * DAY,  3 * DAY,  2 * DAY, DAY,
 
 enum { RUNGS = sizeof rungs / sizeof *rungs };
 
-/* How many rungs are reached with so much time left. */
-static unsigned reached(int64_t left)
-{
-    unsigned count = 0;
-
-    while (count < RUNGS && left <= rungs[count])
-        count++;
-    return count;
-}
-
-/* A clock that is set back far makes what was told untrue, so that it will be told again in its
- * time; one that is set back a little does not. */
-static void climb_back(struct expiry *expiry, int64_t left)
-{
-    while (expiry->rung > 0 && left > rungs[expiry->rung - 1] + HOUR)
-        expiry->rung--;
-}
-
 bool expiry_due(struct expiry *expiry, int64_t end, int64_t now, int64_t *next)
 {
-    unsigned rung = reached(end - now);
+    unsigned rung = 0;
     bool due;
 
+    while (rung < RUNGS && end - now <= rungs[rung])
+        rung++;
     *next = rung < RUNGS ? end - rungs[rung] : 0;
     if (end == 0) {
         *next = 0;
@@ -41,7 +23,10 @@ bool expiry_due(struct expiry *expiry, int64_t end, int64_t now, int64_t *next)
     }
     if (end != expiry->end)
         expiry->rung = 0;
-    climb_back(expiry, end - now);
+    /* A clock that is set back far makes what was told untrue, so that it will be told again in its
+     * time; one that is set back a little does not. */
+    while (expiry->rung > 0 && end - now > rungs[expiry->rung - 1] + HOUR)
+        expiry->rung--;
     due = rung > expiry->rung;
     if (due)
         expiry->rung = rung;

@@ -102,28 +102,6 @@ static const char *word(bool on)
     return on ? "yes" : "no";
 }
 
-static void measure_process(const struct service *service)
-{
-    struct metrics *metrics = service->publisher.metrics;
-    struct process_facts facts;
-    struct sandbox_facts sandbox;
-    struct arena_stats stats;
-
-    arena_stats(&stats);
-    process_look(&facts);
-    sandbox_look(&sandbox);
-    metrics_set(metrics, METRIC_BUILD_INFO, METRICS_LABELS(MTLS_AGENT_VERSION), 1);
-    metrics_set(metrics, METRIC_START_TIME, NULL, service->started_at);
-    metrics_set(metrics, METRIC_FETCH_INTERVAL, NULL, service->config->interval_ms / 1000);
-    metrics_set(metrics, METRIC_MEMORY_LOCKED, NULL, (int64_t)stats.locked);
-    metrics_set(metrics, METRIC_MEMORY_PEAK, NULL, (int64_t)stats.peak);
-    metrics_set(metrics, METRIC_MEMORY_LOCK, METRICS_LABELS(stats.backing), 1);
-    metrics_set(metrics, METRIC_SANDBOX,
-                METRICS_LABELS(word(facts.core), word(facts.dumpable), word(facts.no_new_privs),
-                               word(facts.seccomp), word(sandbox.landlock > 0)),
-                1);
-}
-
 void measure_event(void *user, const char *event, const struct log_field *fields)
 {
     const struct service *service = user;
@@ -139,35 +117,6 @@ void measure_event(void *user, const char *event, const struct log_field *fields
                 known[i].text = service->config->endpoints[e].label;
     }
     metrics_event(service->publisher.metrics, event, known);
-}
-
-/* Alarms need a 0 before the first failure. */
-static void measure_zeroes(const struct service *service)
-{
-    static const char *const told[] = {"done", "failed", "timeout"};
-    static const enum outcome fetched[] = {OUTCOME_INSTALLED, OUTCOME_UNCHANGED, OUTCOME_FAILED};
-    static const char *const shaken[] = {"accepted", "refused", "untrusted", "unreachable",
-                                         "unattested"};
-    const struct config *config = service->config;
-    size_t i, w;
-
-    for (w = 0; w < sizeof told / sizeof *told; w++)
-        metrics_add(service->publisher.metrics, METRIC_HOOKS, METRICS_LABELS(told[w]), 0);
-    for (w = 0; w < 2; w++)
-        metrics_add(service->publisher.metrics, METRIC_RELOADS, METRICS_LABELS(told[w]), 0);
-    for (i = 0; i < config->set_count; i++) {
-        metrics_add(service->publisher.metrics, METRIC_ROLLBACKS,
-                    METRICS_LABELS(config_set_name(service->config, i)), 0);
-        for (w = 0; w < sizeof fetched / sizeof *fetched; w++)
-            metrics_add(
-                service->publisher.metrics, METRIC_FETCHES,
-                METRICS_LABELS(config_set_name(service->config, i), outcome_info(fetched[w])->name),
-                0);
-    }
-    for (i = 0; i < config->endpoint_count; i++)
-        for (w = 0; w < sizeof shaken / sizeof *shaken - (config->attest == ATTEST_OFF); w++)
-            metrics_add(service->publisher.metrics, METRIC_HANDSHAKES,
-                        METRICS_LABELS(config->endpoints[i].label, shaken[w], ""), 0);
 }
 
 static void forget_others(const struct service *service)
@@ -189,9 +138,32 @@ static void forget_others(const struct service *service)
 
 void measure_begin(const struct service *service)
 {
-    metrics_use_emf(service->publisher.metrics, service->config->metrics_emf);
+    static const char *const told[] = {"done", "failed", "timeout"};
+    static const enum outcome fetched[] = {OUTCOME_INSTALLED, OUTCOME_UNCHANGED, OUTCOME_FAILED};
+    static const char *const shaken[] = {"accepted", "refused", "untrusted", "unreachable",
+                                         "unattested"};
+    const struct config *config = service->config;
+    struct metrics *metrics = service->publisher.metrics;
+    size_t i, w;
+
+    metrics_use_emf(metrics, config->metrics_emf);
     forget_others(service);
-    measure_zeroes(service);
+    /* Alarms need a 0 before the first failure. */
+    for (w = 0; w < sizeof told / sizeof *told; w++)
+        metrics_add(metrics, METRIC_HOOKS, METRICS_LABELS(told[w]), 0);
+    for (w = 0; w < 2; w++)
+        metrics_add(metrics, METRIC_RELOADS, METRICS_LABELS(told[w]), 0);
+    for (i = 0; i < config->set_count; i++) {
+        metrics_add(metrics, METRIC_ROLLBACKS, METRICS_LABELS(config_set_name(config, i)), 0);
+        for (w = 0; w < sizeof fetched / sizeof *fetched; w++)
+            metrics_add(metrics, METRIC_FETCHES,
+                        METRICS_LABELS(config_set_name(config, i), outcome_info(fetched[w])->name),
+                        0);
+    }
+    for (i = 0; i < config->endpoint_count; i++)
+        for (w = 0; w < sizeof shaken / sizeof *shaken - (config->attest == ATTEST_OFF); w++)
+            metrics_add(metrics, METRIC_HANDSHAKES,
+                        METRICS_LABELS(config->endpoints[i].label, shaken[w], ""), 0);
 }
 
 /* Gauges of what is no longer configured, or not known any more, go. */
@@ -203,14 +175,30 @@ void measure(const struct service *service)
         METRIC_CERTIFICATE_NOT_BEFORE, METRIC_CERTIFICATE_NOT_AFTER,
         METRIC_SUCCESS_RATIO,          METRIC_ATTESTED,
     };
+    struct metrics *metrics = service->publisher.metrics;
+    struct process_facts facts;
+    struct sandbox_facts sandbox;
+    struct arena_stats stats;
     size_t i;
 
     for (i = 0; i < sizeof gauges / sizeof *gauges; i++)
-        metrics_forget(service->publisher.metrics, gauges[i]);
+        metrics_forget(metrics, gauges[i]);
     for (i = 0; i < service->config->set_count; i++)
         measure_set(service, i);
     for (i = 0; i < service->config->endpoint_count; i++)
         if (same_server(service->config, 0, service->config->endpoints[i].label) == i)
             measure_endpoint(service, i);
-    measure_process(service);
+    arena_stats(&stats);
+    process_look(&facts);
+    sandbox_look(&sandbox);
+    metrics_set(metrics, METRIC_BUILD_INFO, METRICS_LABELS(MTLS_AGENT_VERSION), 1);
+    metrics_set(metrics, METRIC_START_TIME, NULL, service->started_at);
+    metrics_set(metrics, METRIC_FETCH_INTERVAL, NULL, service->config->interval_ms / 1000);
+    metrics_set(metrics, METRIC_MEMORY_LOCKED, NULL, (int64_t)stats.locked);
+    metrics_set(metrics, METRIC_MEMORY_PEAK, NULL, (int64_t)stats.peak);
+    metrics_set(metrics, METRIC_MEMORY_LOCK, METRICS_LABELS(stats.backing), 1);
+    metrics_set(metrics, METRIC_SANDBOX,
+                METRICS_LABELS(word(facts.core), word(facts.dumpable), word(facts.no_new_privs),
+                               word(facts.seccomp), word(sandbox.landlock > 0)),
+                1);
 }

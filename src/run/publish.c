@@ -2,7 +2,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -122,39 +121,24 @@ static void write_files(struct publisher *publisher, const struct service *servi
     note_failure(publisher, result < 0 ? &err : NULL);
 }
 
-/* ---- the service manager, and the log ---- */
-
-static size_t valid_sets(const struct service *service)
-{
-    size_t i, count = 0;
-
-    for (i = 0; i < service->config->set_count; i++)
-        count += service->seen.sets[i].state.err.code == ERR_NONE &&
-                 service->seen.sets[i].state.not_after;
-    return count;
-}
-
-static size_t accepting_endpoints(const struct service *service)
-{
-    size_t i, count = 0;
-
-    for (i = 0; i < service->config->endpoint_count; i++)
-        count += service->seen.histories[i].last == PROBE_ACCEPTED;
-    return count;
-}
-
 static void notify_manager(const struct service *service)
 {
     const char *outcome = outcome_info(service->seen.sets[0].outcome)->name;
     const int64_t end = service->seen.sets[0].state.not_after;
+    size_t i, valid = 0, accepting = 0;
     char until[CLOCK_TEXT_MAX];
 
+    for (i = 0; i < service->config->set_count; i++)
+        valid += service->seen.sets[i].state.err.code == ERR_NONE &&
+                 service->seen.sets[i].state.not_after;
+    for (i = 0; i < service->config->endpoint_count; i++)
+        accepting += service->seen.histories[i].last == PROBE_ACCEPTED;
     clock_format(until, end);
     sd_notify_status(&service->manager.notify,
                      "%zu of %zu sets valid%s%s%s, last fetch: %s, %zu of %zu enclaves accept",
-                     valid_sets(service), service->config->set_count, end ? " (until " : "",
-                     end ? until : "", end ? ")" : "", outcome ? outcome : "none yet",
-                     accepting_endpoints(service), service->config->endpoint_count);
+                     valid, service->config->set_count, end ? " (until " : "", end ? until : "",
+                     end ? ")" : "", outcome ? outcome : "none yet", accepting,
+                     service->config->endpoint_count);
 }
 
 /* What sandbox and log count themselves, since the start. */
@@ -183,48 +167,41 @@ void publish(struct publisher *publisher, const struct service *service)
     publisher->at = clock_ms() + PUBLISH_MS;
 }
 
-static void log_set(const struct service *service, size_t i)
-{
-    const struct seen_set *set = &service->seen.sets[i];
-    char until[CLOCK_TEXT_MAX], success[CLOCK_TEXT_MAX];
-
-    clock_format(until, set->state.not_after);
-    clock_format(success, set->succeeded_at);
-    log_event(LOG_LEVEL_INFO, "status_set", log_s("set", config_set_name(service->config, i)),
-              log_s("outcome", set->outcome ? outcome_info(set->outcome)->name : "none_yet"),
-              log_s("code", set->err.code ? err_info(set->err.code)->name : NULL),
-              log_s("problem", set->state.err.code ? err_info(set->state.err.code)->name : NULL),
-              log_s("fingerprint", set->state.fingerprint[0] ? set->state.fingerprint : NULL),
-              log_s("not_after", set->state.not_after ? until : NULL),
-              log_s("last_success", set->succeeded_at ? success : NULL));
-}
-
-static void log_endpoint(const struct service *service, size_t i)
-{
-    const struct history *history = &service->seen.histories[i];
-    struct history_sum hour, day;
-
-    history_sum(history, clock_ms(), HISTORY_HOUR, &hour);
-    history_sum(history, clock_ms(), HISTORY_DAY, &day);
-    log_event(LOG_LEVEL_INFO, "status_endpoint",
-              log_s("endpoint", service->config->endpoints[i].text),
-              log_s("last", probe_verdict_name(history->last)), log_n("accepted_1h", hour.accepted),
-              log_n("asked_1h", hour.asked), log_n("mean_ms_1h", hour.mean_ms),
-              log_n("accepted_24h", day.accepted), log_n("asked_24h", day.asked),
-              log_n("mean_ms_24h", day.mean_ms),
-              log_s("failure", history->failed_at ? history->reason : NULL));
-}
-
 void publish_log(const struct service *service)
 {
     struct arena_stats stats;
     size_t i;
 
     arena_stats(&stats);
-    for (i = 0; i < service->config->set_count; i++)
-        log_set(service, i);
-    for (i = 0; i < service->config->endpoint_count; i++)
-        log_endpoint(service, i);
+    for (i = 0; i < service->config->set_count; i++) {
+        const struct seen_set *set = &service->seen.sets[i];
+        char until[CLOCK_TEXT_MAX], success[CLOCK_TEXT_MAX];
+
+        clock_format(until, set->state.not_after);
+        clock_format(success, set->succeeded_at);
+        log_event(
+            LOG_LEVEL_INFO, "status_set", log_s("set", config_set_name(service->config, i)),
+            log_s("outcome", set->outcome ? outcome_info(set->outcome)->name : "none_yet"),
+            log_s("code", set->err.code ? err_info(set->err.code)->name : NULL),
+            log_s("problem", set->state.err.code ? err_info(set->state.err.code)->name : NULL),
+            log_s("fingerprint", set->state.fingerprint[0] ? set->state.fingerprint : NULL),
+            log_s("not_after", set->state.not_after ? until : NULL),
+            log_s("last_success", set->succeeded_at ? success : NULL));
+    }
+    for (i = 0; i < service->config->endpoint_count; i++) {
+        const struct history *history = &service->seen.histories[i];
+        struct history_sum hour, day;
+
+        history_sum(history, clock_ms(), HISTORY_HOUR, &hour);
+        history_sum(history, clock_ms(), HISTORY_DAY, &day);
+        log_event(LOG_LEVEL_INFO, "status_endpoint",
+                  log_s("endpoint", service->config->endpoints[i].text),
+                  log_s("last", probe_verdict_name(history->last)),
+                  log_n("accepted_1h", hour.accepted), log_n("asked_1h", hour.asked),
+                  log_n("mean_ms_1h", hour.mean_ms), log_n("accepted_24h", day.accepted),
+                  log_n("asked_24h", day.asked), log_n("mean_ms_24h", day.mean_ms),
+                  log_s("failure", history->failed_at ? history->reason : NULL));
+    }
     log_event(LOG_LEVEL_INFO, "status", log_s("state", service->seen.ready ? "ready" : "starting"),
               log_n("up_s", clock_wall() - service->started_at),
               log_n("locked_bytes", (int64_t)stats.locked),

@@ -41,21 +41,6 @@ static const char *state_of(const struct service *service)
     return service->seen.ready ? "ready" : "starting";
 }
 
-static void put_agent(struct json_writer *writer, const struct service *service)
-{
-    char dir[STATUS_PATH_MAX];
-
-    status_dir(service->config, dir);
-    json_open(writer, "agent", '{');
-    json_put_text(writer, "version", MTLS_AGENT_VERSION);
-    json_put_text(writer, "state", state_of(service));
-    json_put_number(writer, "pid", getpid());
-    put_time(writer, "started", service->started_at);
-    json_put_text(writer, "dir", dir);
-    json_put_text(writer, "config", service->config->file);
-    json_close(writer, '}');
-}
-
 static void put_err(struct json_writer *writer, const char *name, const struct err *err)
 {
     if (err->code == ERR_NONE) {
@@ -71,18 +56,10 @@ static void put_err(struct json_writer *writer, const char *name, const struct e
     json_close(writer, '}');
 }
 
-static void put_versions(struct json_writer *writer, const struct installed *facts)
+static void put_installed(struct json_writer *writer, const struct target_state *state)
 {
     size_t i;
 
-    json_open(writer, "version_ids", '[');
-    for (i = 0; i < facts->version_count; i++)
-        json_put_text(writer, NULL, facts->version_ids[i]);
-    json_close(writer, ']');
-}
-
-static void put_installed(struct json_writer *writer, const struct target_state *state)
-{
     if (!state->fingerprint[0]) {
         json_put_text(writer, "installed", NULL);
         return;
@@ -94,7 +71,10 @@ static void put_installed(struct json_writer *writer, const struct target_state 
     put_time(writer, "not_before", state->not_before);
     put_time(writer, "not_after", state->not_after);
     put_time(writer, "ca_not_after", state->ca_not_after);
-    put_versions(writer, &state->facts);
+    json_open(writer, "version_ids", '[');
+    for (i = 0; i < state->facts.version_count; i++)
+        json_put_text(writer, NULL, state->facts.version_ids[i]);
+    json_close(writer, ']');
     json_close(writer, '}');
 }
 
@@ -200,6 +180,7 @@ static void put_process(struct json_writer *writer)
 int status_render(const struct service *service, struct buf *out)
 {
     struct json_writer writer = {.out = out};
+    char dir[STATUS_PATH_MAX];
     size_t i;
 
     json_open(&writer, NULL, '{');
@@ -207,7 +188,15 @@ int status_render(const struct service *service, struct buf *out)
     put_time(&writer, "written", clock_wall());
     json_put_number(&writer, "uptime_s", clock_ms() / 1000);
     json_put_number(&writer, "next_within_s", next_within(service->config));
-    put_agent(&writer, service);
+    status_dir(service->config, dir);
+    json_open(&writer, "agent", '{');
+    json_put_text(&writer, "version", MTLS_AGENT_VERSION);
+    json_put_text(&writer, "state", state_of(service));
+    json_put_number(&writer, "pid", getpid());
+    put_time(&writer, "started", service->started_at);
+    json_put_text(&writer, "dir", dir);
+    json_put_text(&writer, "config", service->config->file);
+    json_close(&writer, '}');
     json_open(&writer, "sets", '[');
     for (i = 0; i < service->config->set_count; i++)
         put_set(&writer, service, i);

@@ -32,16 +32,6 @@ static int64_t anchors_end(const struct anchors *anchors, const struct installed
     return next ? next : last;
 }
 
-static void describe(const struct identity *identity, int64_t now, struct target_state *state)
-{
-    memcpy(state->fingerprint, identity->fingerprint, sizeof state->fingerprint);
-    memcpy(state->subject, identity->subject, sizeof state->subject);
-    memcpy(state->key_text, identity->key_text, sizeof state->key_text);
-    state->not_before = identity->not_before;
-    state->not_after = identity->not_after;
-    state->ca_not_after = anchors_end(identity->anchors, &state->facts, now);
-}
-
 /* What was made of other secrets is no substitute for what is configured. */
 static void check_origin(const struct install_target *target, const struct config_set *set,
                          const char *where, struct target_state *state)
@@ -66,14 +56,19 @@ void target_state_read(const struct install_target *target, const struct config_
     char where[INSTALL_WHERE_MAX];
     struct err none;
 
-    install_where(target, where);
+    (void)install_where(target, where);
     *state = (struct target_state){0};
     if (install_read(target, &bundle, &state->facts, &state->err) == 0)
         identity = identity_new(&bundle, &policy, where, &state->err);
     bundle_free(&bundle);
     if (identity) {
         state->err.code = ERR_NONE;
-        describe(identity, policy.now, state);
+        memcpy(state->fingerprint, identity->fingerprint, sizeof state->fingerprint);
+        memcpy(state->subject, identity->subject, sizeof state->subject);
+        memcpy(state->key_text, identity->key_text, sizeof state->key_text);
+        state->not_before = identity->not_before;
+        state->not_after = identity->not_after;
+        state->ca_not_after = anchors_end(identity->anchors, &state->facts, policy.now);
         if (set)
             check_origin(target, set, where, state);
     } else {

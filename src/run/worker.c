@@ -2,7 +2,6 @@
 #include "run/worker.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <sys/stat.h>
 
 #include "agent/target.h"
@@ -10,7 +9,7 @@
 #include "config/config.h"
 #include "process/confine.h"
 
-enum { RESTART_MS = 1000, TARGET_PATH_MAX = 2 * 1024 + CONFIG_SUB_MAX };
+enum { RESTART_MS = 1000 };
 
 /* ---- on the arena's stack, where files may hang ---- */
 
@@ -21,15 +20,15 @@ enum { RESTART_MS = 1000, TARGET_PATH_MAX = 2 * 1024 + CONFIG_SUB_MAX };
  */
 static const char *homeless(const struct worker *worker)
 {
-    const struct config *config = worker->agent.config;
-    char path[TARGET_PATH_MAX];
+    const struct install_target target = agent_target(worker->agent.config, "", 0);
+    char path[INSTALL_WHERE_MAX];
     struct stat held, lock, named;
 
     if (fstat(worker->target, &held) < 0 || fstat(worker->lock, &lock) < 0)
         return NULL;
     if (held.st_nlink == 0 || lock.st_nlink == 0)
         return "removed";
-    (void)snprintf(path, sizeof path, "%s%s", config->root, config->dir);
+    (void)install_where(&target, path);
     if (stat(path, &named) < 0)
         return errno == ENOENT || errno == ENOTDIR ? "removed" : NULL;
     return named.st_dev != held.st_dev || named.st_ino != held.st_ino ? "replaced, or mounted over"

@@ -43,11 +43,6 @@ struct path_rule {
     int32_t fd;
 } __attribute__((packed));
 
-static int abi_version(void)
-{
-    return (int)syscall(CREATE_RULESET, NULL, (size_t)0, VERSION_FLAG);
-}
-
 static uint64_t rights_of(unsigned rights)
 {
     static const uint64_t each[] = {
@@ -94,7 +89,7 @@ static int make(const struct sandbox_paths *paths, uint64_t scopes, int *abi)
     size_t i;
     int fd;
 
-    *abi = abi_version();
+    *abi = (int)syscall(CREATE_RULESET, NULL, (size_t)0, VERSION_FLAG);
     if (*abi < 1)
         return -1;
     if (paths->lost) { /* what is left would be in our own way */

@@ -245,18 +245,6 @@ static void put_kill(struct program *program, pid_t runner)
     answer(program, REFUSED(EPERM));
 }
 
-static void put_head(struct program *program)
-{
-    put_instruction(program, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch), 0, 0);
-    put_instruction(program, BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0);
-    answer(program, SECCOMP_RET_KILL_PROCESS);
-    load_number(program);
-#if defined __x86_64__
-    put_instruction(program, BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1);
-    answer(program, SECCOMP_RET_KILL_PROCESS);
-#endif
-}
-
 /* Sockets lead where they were made to lead, and do as the C library made them. */
 static void put_network(struct program *program, const struct sandbox_options *options)
 {
@@ -278,7 +266,14 @@ static void write_program(struct program *program, const struct sandbox_options 
                             (options->installs ? INSTALLING : 0U) | (options->stays ? STAYING : 0U);
     size_t i;
 
-    put_head(program);
+    put_instruction(program, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch), 0, 0);
+    put_instruction(program, BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0);
+    answer(program, SECCOMP_RET_KILL_PROCESS);
+    load_number(program);
+#if defined __x86_64__
+    put_instruction(program, BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1);
+    answer(program, SECCOMP_RET_KILL_PROCESS);
+#endif
     answer_calls(program, calls_deadly, SECCOMP_RET_KILL_PROCESS);
     answer_calls(program, calls_always, SECCOMP_RET_ALLOW);
     if (options->installs)

@@ -158,17 +158,6 @@ static void write_record(struct tls13 *tls, unsigned type, const uint8_t *data, 
     br_ssl_engine_flush_record(engine);
 }
 
-/* Section 4.6.3: under the old keys still. */
-static void write_update(struct tls13 *tls)
-{
-    static const uint8_t message[] = {KEY_UPDATE, 0, 0, 1, 0};
-
-    write_record(tls, HANDSHAKE, message, sizeof message);
-    schedule_update(tls, tls->ours);
-    record_keys_out(tls, tls->ours);
-    tls->update_due = false;
-}
-
 static void write_due(struct tls13 *tls)
 {
     static const uint8_t change[] = {1}, close[] = {1, CLOSE_NOTIFY};
@@ -184,7 +173,13 @@ static void write_due(struct tls13 *tls)
         write_record(tls, ALERT, close, sizeof close);
         tls->close_due = false;
     } else if (tls->update_due) {
-        write_update(tls);
+        static const uint8_t message[] = {KEY_UPDATE, 0, 0, 1, 0};
+
+        /* Section 4.6.3: under the old keys still. */
+        write_record(tls, HANDSHAKE, message, sizeof message);
+        schedule_update(tls, tls->ours);
+        record_keys_out(tls, tls->ours);
+        tls->update_due = false;
     } else if (tls->state == TLS13_FLIGHT) {
         write_flight(tls);
     } else if (tls->state == TLS13_CLOSING) {

@@ -165,11 +165,6 @@ bool dn_is_well_formed(const struct der *value)
     return value->tag != BMP_STRING || value->value.len % 2 == 0;
 }
 
-static bool is_blank(int c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 /* As RFC 4518 prepares ASCII: without case and control characters; runs of spaces are one, those at
  * the ends none. */
 static int next_folded(struct reading *reading)
@@ -181,7 +176,7 @@ static int next_folded(struct reading *reading)
     do {
         before = reading->rest;
         c = next_character(reading);
-        blank |= is_blank(c);
+        blank |= c == ' ' || (c >= '\t' && c <= '\r');
     } while (c >= 0 && (c <= ' ' || c == 0x7F));
     if (c != END && blank && reading->in_word) {
         reading->rest = before;

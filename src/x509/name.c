@@ -98,11 +98,6 @@ bool host_read(struct host *host, struct bytes text)
     return dns_name_valid(text, false);
 }
 
-static bool equal_without_case(struct bytes a, struct bytes b)
-{
-    return a.len == b.len && strncasecmp((const char *)a.data, (const char *)b.data, a.len) == 0;
-}
-
 /* RFC 9525 6.3: a wildcard is the whole left-most label, and stands for one label. */
 static bool dns_matches(struct bytes presented, struct bytes expected)
 {
@@ -110,7 +105,9 @@ static bool dns_matches(struct bytes presented, struct bytes expected)
         (void)take_label(&presented);
         (void)take_label(&expected);
     }
-    return expected.len > 0 && equal_without_case(presented, expected);
+    return expected.len > 0 && presented.len == expected.len &&
+           strncasecmp((const char *)presented.data, (const char *)expected.data, expected.len) ==
+               0;
 }
 
 static bool san_matches(struct bytes names, const struct host *host)

@@ -63,12 +63,6 @@ static enum verify_status read_chain(const struct verify_request *request, struc
     return VERIFY_OK;
 }
 
-static void note_path(const struct verify_path *path, struct verify_path_taken *taken)
-{
-    for (taken->count = 0; taken->count < path->count; taken->count++)
-        taken->der[taken->count] = path->cert[taken->count]->der;
-}
-
 static enum verify_status verify_chain(const struct verify_request *request,
                                        char reason[VERIFY_REASON_MAX])
 {
@@ -76,7 +70,7 @@ static enum verify_status verify_chain(const struct verify_request *request,
     char stranger[CERT_REASON_MAX] = "";
     enum verify_status status;
     struct verify_path path;
-    size_t count = 0;
+    size_t count = 0, i;
 
     if ((status = read_chain(request, chain, &count, stranger, reason)))
         return status;
@@ -86,8 +80,11 @@ static enum verify_status verify_chain(const struct verify_request *request,
                              stranger);
     if (status != VERIFY_OK)
         return status;
-    if (request->taken != NULL)
-        note_path(&path, request->taken);
+    if (request->taken != NULL) {
+        request->taken->count = path.count;
+        for (i = 0; i < path.count; i++)
+            request->taken->der[i] = path.cert[i]->der;
+    }
     return verify_leaf(request, &path, reason);
 }
 

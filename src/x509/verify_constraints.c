@@ -112,11 +112,6 @@ static bool base_matches(const struct der *base, const struct der *name, bool ex
     }
 }
 
-static bool processed(unsigned form)
-{
-    return form == GENERAL_DNS || form == GENERAL_IP || form == GENERAL_DIRECTORY;
-}
-
 static enum verify_status refuse(const struct constraints *constraints, const char *what)
 {
     char title[VERIFY_TITLE_MAX];
@@ -158,7 +153,8 @@ static enum verify_status check_name(const struct constraints *constraints, cons
     if ((status = look_up(constraints, constraints->permitted, name, false, &permitted)) ||
         (status = look_up(constraints, constraints->excluded, name, true, &excluded)))
         return status;
-    if (((permitted | excluded) & FOUND_FORM) && !processed(name->tag))
+    if (((permitted | excluded) & FOUND_FORM) && name->tag != GENERAL_DNS &&
+        name->tag != GENERAL_IP && name->tag != GENERAL_DIRECTORY)
         return refuse(constraints, "are of a form that is not supported");
     if (excluded & FOUND_MATCH)
         return refuse(constraints,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 Writes what tests/bench/bench.py has measured (build/bench/results.json) into docs/performance.md, between
-<!-- bench NAME --> and <!-- end -->, and into docs/performance.svg; the short table into README.md.
+<!-- bench NAME --> and <!-- end -->, and into docs/performance.svg; the short table into docs/compare.md.
 """
 
 import json
@@ -141,6 +141,7 @@ def main():
         "work": same_work(results, spread),
         "short": same_work(results, lambda figure: f"{figure[1]:.1f}"),
         "ratios": ratios(results),
+        "picture": "![Wall time of each way](performance.svg)",
         "secrets": growth(results, "secrets"),
         "endpoints": growth(results, "endpoints"),
         "instructions": instructions(results),
@@ -148,7 +149,7 @@ def main():
         "rest": rest(results),
     }
     write(ROOT / "docs" / "performance.md", parts)
-    write(ROOT / "README.md", parts)
+    write(ROOT / "docs" / "compare.md", parts)
     (ROOT / "docs" / "performance.svg").write_text("\n".join(bars(results)) + "\n")
 
 

@@ -83,7 +83,7 @@ def test_the_guide_shows_the_same_file():
 
 @pytest.mark.parametrize(
     "page, indent",
-    [("README.md", "    "), ("docs/configuration.md", ""), ("platform/man/mtls-agent.8", "")],
+    [("docs/start.md", "    "), ("docs/configuration.md", ""), ("platform/man/mtls-agent.conf.5", "")],
 )
 def test_the_same_example_everywhere(page, indent):
     lines = [line for line in (PLATFORM / "user-data/run.conf").read_text().splitlines() if line[0] != "#"]

@@ -56,7 +56,7 @@ def test_a_program_of_each_architecture(program, machine):
 def test_what_goes_with_them():
     names = set(files(DIST))
     assert {*PROGRAMS, "LICENSE", "THIRD-PARTY-LICENCES", "SHA256SUMS", f"{NAME}.cdx.json"} <= names
-    assert "platform/man/mtls-agent.8" in names
+    assert {"platform/man/mtls-agent.1", "platform/man/mtls-agent.conf.5", "platform/completions/mtls-agent.bash"} <= names
     assert {name for name in names if "/" not in name and name.endswith(".tar.gz")} == set(ARCHIVES)
     there = set(run("git", "ls-files", "platform", cwd=ROOT).stdout.split())
     assert {name for name in names if name.startswith("platform/")} == there
@@ -80,7 +80,10 @@ def test_what_a_host_unpacks(archive, program):
         held = {each.name: each for each in tar if not each.isdir()}
         agent = tar.extractfile("usr/local/bin/mtls-agent").read()
     assert agent == (DIST / program).read_bytes() and held["usr/local/bin/mtls-agent"].mode == 0o755
-    assert {"usr/local/lib/systemd/system/mtls-agent.service", "usr/local/share/man/man8/mtls-agent.8"} <= set(held)
+    wanted = "lib/systemd/system/mtls-agent.service share/man/man1/mtls-agent.1 share/man/man5/mtls-agent.conf.5"
+    wanted += " share/bash-completion/completions/mtls-agent share/zsh/site-functions/_mtls-agent"
+    wanted += " share/fish/vendor_completions.d/mtls-agent.fish"
+    assert {f"usr/local/{name}" for name in wanted.split()} <= set(held)
     assert {(each.uid, each.gid) for each in held.values()} == {(0, 0)}
     assert {each.mtime for each in held.values()} == {0}  # so it is the archive that `make host-archive` makes alone
 
@@ -194,9 +197,15 @@ def test_it_tells_the_state_of_every_vulnerability(bom):
     rows = dict(re.findall(r"^\| \S+ \| (CVE-\S+) \| [^|]+ \| ([^|]+) \|$", table, re.M))
     told = {each["id"]: each["analysis"] for each in bom["vulnerabilities"]}
     assert {name: each["detail"] for name, each in told.items()} == rows
+    said = {
+        "patched": ("resolved_with_pedigree", None),
+        "not built in": ("not_affected", "code_not_present"),
+        "not affected": ("not_affected", "code_not_present"),
+        "does not apply": ("not_affected", "code_not_reachable"),
+    }
     for name, each in told.items():
-        patched = rows[name].startswith("patched")
-        assert each["state"] == ("resolved_with_pedigree" if patched else "not_affected"), name
+        state = next(state for words, state in said.items() if rows[name].startswith(words))
+        assert (each["state"], each.get("justification")) == state, name
 
 
 @pytest.mark.parametrize(
@@ -216,6 +225,34 @@ def test_it_cannot_claim_what_is_not_so(tmp_path, before, after, reason):
     env = {**os.environ, "SOURCE_DATE_EPOCH": EPOCH}
     done = run(tmp_path / "tools/sbom", DIST / "mtls-agent-x86_64", env=env)
     assert done.returncode == 1 and reason in done.stdout
+
+
+@pytest.mark.parametrize(
+    "before,after,reason",
+    [
+        ("| `regcomp` |", "| `regcomp` `memcpy` |", "memcpy is in the program"),
+        ("`Curl_cft_nghttp2`", "`Curl_cft_nghttp9`", "is nowhere in the libraries' source"),
+        ("`CURLOPT_INTERFACE`", "`CURLOPT_URL`", "CURLOPT_URL is in the program"),
+        ("not built in (HTTP/3)", "not built in (HTTP/4)", '"HTTP/4" is not in the table'),
+        ("not built in (HTTP/3)", "not built in", '"" is not in the table'),
+        ("Read to: ", "Read until ", "to which date they were read"),
+    ],
+)
+def test_nor_that_something_is_not_built_in_which_is(tmp_path, before, after, reason):
+    for part in "third_party", "tools":
+        shutil.copytree(ROOT / part, tmp_path / part)
+    table = tmp_path / "third_party/CVES.md"
+    assert before in table.read_text()
+    table.write_text(table.read_text().replace(before, after))
+    done = run(tmp_path / "tools/check-cves", ROOT / "build/x86_64/mtls-agent.debug")
+    assert done.returncode == 1 and reason in done.stdout
+
+
+def test_what_is_known_is_read_anew():
+    """A release is refused where a list was read too long ago."""
+    assert run(ROOT / "tools/check-cves", "--fresh", "100000").returncode == 0
+    done = run(ROOT / "tools/check-cves", "--fresh", "-1")
+    assert done.returncode == 1 and "was read to" in done.stdout
 
 
 # ---- the same from another checkout

@@ -178,6 +178,12 @@ static const char *choose(void *note, struct bytes leaf, size_t *body_max)
     return leaf.len % 2 ? NULL : "/chosen?by=leaf";
 }
 
+static void take_first(void *note, const struct http_response *response)
+{
+    FUZZ_CHECK(note && response->result == HTTP_ANSWERED && response->status >= 200);
+    check_response(response);
+}
+
 static void request(const struct tls_policy *policy, struct tls_cache *sessions)
 {
     const bool plain = server.how & PLAIN;
@@ -195,6 +201,7 @@ static void request(const struct tls_policy *policy, struct tls_cache *sessions)
         .sessions = sessions,
         .connect_to = server.how & PROXY ? NULL : "127.0.0.1:443",
         .path = server.how & SMALL ? choose : NULL,
+        .between = server.how & REUSE ? NULL : take_first,
         .body_max = server.how & SMALL ? 16 : 10000,
         .connect_ms = 5000,
         .total_ms = 10000,
@@ -221,6 +228,8 @@ static void probe(const struct tls_policy *policy, struct tls_cache *sessions)
     const struct endpoint endpoint = {
         .text = CLIENT_SERVER ":443", .name = CLIENT_SERVER, .address = "127.0.0.1", .port = 443};
     const struct config config = {.health_path = "/health",
+                                  .attest = server.how & REUSE ? ATTEST_REPORT : ATTEST_OFF,
+                                  .attest_profile = ATTEST_NITRIDING_DAEMON,
                                   .allow_cn = policy->allow_cn,
                                   .compatible_suites = policy->compatible,
                                   .allow_not_mutual = server.how & SMALL};

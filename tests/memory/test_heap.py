@@ -32,6 +32,7 @@ PUBLIC = {
     "commands/fetch.o": "outcomes and errors",
     "commands/probe.o": "results of probes",
     "doctor/": "results of probes, and of look-ups",
+    "enclave/probe.o": "what attestations came to",
     "enclave/rehearse.o": "results of probes",
     "sandbox/sandbox_paths.o": "paths, of the configuration",
     "identity/anchors.o": "certificates",

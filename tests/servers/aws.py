@@ -107,11 +107,11 @@ class Aws:
             region_name=region,
             endpoint_url=f"http://127.0.0.1:{self.plaintext_port}",
             config=Config(retries={"total_max_attempts": 1}),
-            **(keys or self._admin_keys),
+            **(keys or self.admin_keys),
         )
 
     def _make_identities(self):
-        self._admin_keys = {"aws_access_key_id": "AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key": "setup"}
+        self.admin_keys = {"aws_access_key_id": "AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key": "setup"}
         iam = self.client("iam")
         admin = self._user(iam, "admin", ["*"])
         self.keys = self._user(iam, "mtls-agent", READ)
@@ -127,7 +127,7 @@ class Aws:
         iam.put_role_policy(
             RoleName="hop", PolicyName="own", PolicyDocument=_policy(["sts:AssumeRole"], Resource="*")
         )
-        self._admin_keys = admin
+        self.admin_keys = admin
         urlopen(
             Request(
                 f"http://127.0.0.1:{self.plaintext_port}/moto-api/reset-auth",

@@ -24,6 +24,8 @@ class Answer:
     status: int
     body: bytes = b""
     headers: dict = field(default_factory=dict)
+    ends: bool = False  # the connection with it, without a word of that
+    cut: bool = False  # the connection ends in the middle of the body
 
 
 HOLD = object()  # in place of an Answer: the connection stays open and silent
@@ -65,7 +67,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()
-        self.wfile.write(answer.body)
+        self.wfile.write(answer.body[: len(answer.body) // 2] if answer.cut else answer.body)
+        self.close_connection = self.close_connection or answer.ends or answer.cut
 
     do_GET = do_PUT = do_POST = _serve
 

@@ -16,6 +16,7 @@ struct fake_server {
     const char *replies[FAKE_SERVER_MAX];
     size_t count;
     int endless; /* the last reply is given again and again */
+    int stays;   /* a connection has as many replies as it is asked for */
     size_t served;
     int listener;
     char url[64];
@@ -34,7 +35,7 @@ static int is_whole(const char *text)
     return !length || length > end || strlen(end + 4) >= strtoul(length + 17, NULL, 10);
 }
 
-static void serve(int connection, const char *reply, char *request)
+static size_t take(int connection, char *request)
 {
     size_t len = 0;
     ssize_t n;
@@ -42,31 +43,41 @@ static void serve(int connection, const char *reply, char *request)
     while (!is_whole(request) && len + 1 < FAKE_SERVER_TEXT_MAX &&
            (n = read(connection, request + len, FAKE_SERVER_TEXT_MAX - 1 - len)) > 0)
         request[len += (size_t)n] = '\0';
+    return len;
+}
+
+/* One reply: whether the connection stays for another. */
+static int serve(struct fake_server *server, int connection)
+{
+    char beyond[FAKE_SERVER_TEXT_MAX] = "";
+    const size_t i = server->served, last = server->count - 1;
+    const char *reply = server->replies[i < last ? i : last];
+
+    if (take(connection, i < FAKE_SERVER_MAX ? requests[i] : beyond) == 0 && server->stays)
+        return 0;
     (void)!write(connection, reply, strlen(reply));
+    server->served++;
+    return server->stays && *reply && server->served < server->count;
 }
 
 static void *run(void *argument)
 {
     struct fake_server *server = argument;
-    char beyond[FAKE_SERVER_TEXT_MAX];
-    size_t last = server->count - 1;
     int connection;
 
     while (server->endless || server->served < server->count) {
         connection = accept(server->listener, NULL, NULL);
         if (connection < 0)
             break; /* shut down */
-        beyond[0] = '\0';
-        serve(connection, server->replies[server->served < last ? server->served : last],
-              server->served < FAKE_SERVER_MAX ? requests[server->served] : beyond);
-        server->served++;
+        while (serve(server, connection))
+            continue;
         (void)close(connection);
     }
     (void)shutdown(server->listener, SHUT_RDWR);
     return NULL;
 }
 
-static struct fake_server *start(const char *const *replies, size_t count, int endless)
+static struct fake_server *start(const char *const *replies, size_t count, int endless, int stays)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct fake_server *server = calloc(1, sizeof *server);
@@ -79,6 +90,7 @@ static struct fake_server *start(const char *const *replies, size_t count, int e
         memcpy(server->replies, replies, count * sizeof *replies);
     server->count = count;
     server->endless = endless;
+    server->stays = stays;
     server->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (server->listener < 0 || bind(server->listener, (void *)&address, size) < 0 ||
         (count > 0 && listen(server->listener, FAKE_SERVER_MAX) < 0) ||
@@ -91,12 +103,17 @@ static struct fake_server *start(const char *const *replies, size_t count, int e
 
 struct fake_server *fake_server_start(const char *const *replies, size_t count)
 {
-    return start(replies, count, 0);
+    return start(replies, count, 0, 0);
+}
+
+struct fake_server *fake_server_stay(const char *const *replies, size_t count)
+{
+    return start(replies, count, 0, 1);
 }
 
 struct fake_server *fake_server_repeat(const char *reply)
 {
-    return start(&reply, 1, 1);
+    return start(&reply, 1, 1, 0);
 }
 
 const char *fake_server_url(const struct fake_server *server)

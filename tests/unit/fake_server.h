@@ -19,6 +19,9 @@ struct fake_server *fake_server_start(const char *const *replies, size_t count);
 /* One that gives the same reply to whatever comes, without end. */
 struct fake_server *fake_server_repeat(const char *reply);
 
+/* One whose connections stay for the next reply; one of "" ends its connection. */
+struct fake_server *fake_server_stay(const char *const *replies, size_t count);
+
 /* "http://127.0.0.1:PORT", until the server is stopped. */
 const char *fake_server_url(const struct fake_server *server);
 

@@ -195,9 +195,10 @@ static void a_thousand_endpoints_need_little_memory(void **state)
 /* What was proved once is good for so long; what was not proved is said at once. */
 static void an_attestation_grows_stale(void **state)
 {
-    struct probe_attested attested = {.asked = true, .code = ERR_NONE, .other_root = "root"};
+    struct probe_attested attested = {
+        .asked = true, .code = ERR_NONE, .other_root = "root", .at = 5000};
     struct history_entry entry = {
-        .now_ms = START, .wall = 5000, .verdict = PROBE_ACCEPTED, .attested = &attested};
+        .now_ms = START, .wall = 5040, .verdict = PROBE_ACCEPTED, .attested = &attested};
 
     (void)state;
     history_add(&history, &entry);
@@ -206,8 +207,12 @@ static void an_attestation_grows_stale(void **state)
     assert_int_equal(history.attested_at, 5000);
     assert_int_equal(history_attestation(&history, 5100, 100), ERR_NONE);
     assert_int_equal(history_attestation(&history, 5101, 100), ERR_ATTEST_STALE);
+    entry.wall = 5101;
+    history_add(&history, &entry); /* a key that is known proves nothing anew */
+    assert_int_equal(history.attested_at, 5000);
+    assert_int_equal(history_attestation(&history, 5101, 100), ERR_ATTEST_STALE);
     attested.code = ERR_ATTEST_IMAGE;
-    entry.wall = 5050;
+    attested.at = entry.wall = 5050;
     history_add(&history, &entry);
     assert_int_equal(history.attested_at, 5000);
     assert_int_equal(history_attestation(&history, 9000, 100), ERR_ATTEST_IMAGE);

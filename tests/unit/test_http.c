@@ -170,6 +170,93 @@ static void test_a_path_by_who_answers(void **state)
     assert_null(strstr(fake_server_request(0), "PRIVATE"));
 }
 
+static size_t between_count;
+
+static void take_first(void *note, const struct http_response *response)
+{
+    assert_non_null(note);
+    assert_int_equal(response->result, HTTP_ANSWERED);
+    assert_int_equal(response->status, 200);
+    assert_int_equal(response->body.len, 5);
+    assert_memory_equal(response->body.data, "first", 5);
+    assert_string_equal(response->date, "today");
+    between_count++;
+}
+
+#define FIRST  "HTTP/1.1 200 OK\r\nDate: today\r\nContent-Length: 5\r\n"
+#define SECOND "HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\nno"
+
+/* Two requests of one connection: what they come to, and how many of them the server got. */
+static void test_a_path_before_the_urls(void **state)
+{
+    static const struct {
+        const char *replies[2];
+        size_t between, served;
+        enum http_result result;
+        int status;
+    } rows[] = {
+        {{FIRST "\r\nfirst", SECOND}, 1, 2, HTTP_ANSWERED, 404},
+        {{FIRST "\r\nfirst", "HTTP/1.1 404 No\r\nContent-Length: 3\r\n\r\nbad"},
+         1,
+         2,
+         HTTP_TOO_LARGE,
+         404},
+        {{FIRST "\r\nfirst", "HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\nn"},
+         1,
+         2,
+         HTTP_BROKEN,
+         404},
+        {{FIRST "\r\nfirst", ""}, 1, 2, HTTP_CLOSED, 0}, /* no other one is made */
+        {{FIRST "Connection: close\r\n\r\nfirst", ""}, 1, 1, HTTP_CLOSED, 0},
+        {{"HTTP/1.0 200 OK\r\nDate: today\r\nContent-Length: 5\r\n\r\nfirst", ""},
+         1,
+         1,
+         HTTP_CLOSED,
+         0},
+        {{FIRST "\r\nfirst" SECOND, ""}, 1, 1, HTTP_CLOSED, 0}, /* before it was asked */
+        {{FIRST "\r\nfir", ""}, 0, 1, HTTP_BROKEN, 200},
+        {{FIRST "Content-Length: 6\r\n\r\nfirst", ""}, 0, 1, HTTP_BROKEN, 200},
+        {{"", ""}, 0, 1, HTTP_CLOSED, 0},
+    };
+    size_t i;
+
+    (void)state;
+    chosen = "/first";
+    chosen_max = 5;
+    for (i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct fake_server *server =
+            fake_server_stay(rows[i].replies, rows[i].served); /* and then it closes */
+        struct http_request request = {.method = "GET",
+                                       .url = fake_server_url(server),
+                                       .path = choose,
+                                       .between = take_first,
+                                       .body_max = 2,
+                                       .connect_ms = 60000,
+                                       .total_ms = 60000,
+                                       .deadline = clock_ms() + 60000};
+        struct http_response response;
+        struct err err;
+        struct http *http = http_new(false, &err);
+
+        between_count = 0;
+        assert_non_null(http);
+        assert_int_equal(http_perform(http, &request, &response, 1, &err), 0);
+        http_free(http);
+        assert_int_equal(fake_server_stop(server), rows[i].served);
+        assert_int_equal(between_count, rows[i].between);
+        assert_int_equal(response.result, rows[i].result);
+        assert_int_equal(response.status, rows[i].status);
+        assert_memory_equal(response.peer, "127.0.0.1:", 10);
+        assert_true(response.timing.tcp > 0);
+        if (rows[i].between)
+            assert_string_equal(response.date, "");
+        if (rows[i].served == 2)
+            assert_memory_equal(fake_server_request(1), "GET / HTTP/1.1\r\n", 16);
+        assert_true(rows[i].status == 0 || response.timing.first_byte > 0);
+        http_response_free(&response);
+    }
+}
+
 /* Whoever made them, and wherever they would lead: the server, which would answer, is not asked. */
 static void test_urls_that_are_refused(void **state)
 {
@@ -229,6 +316,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_headers_that_are_too_long),
         cmocka_unit_test(test_what_a_header_is_made_of),
+        cmocka_unit_test(test_a_path_before_the_urls),
         cmocka_unit_test(test_a_path_by_who_answers),
         cmocka_unit_test(test_urls_that_are_refused),
     };

@@ -22,11 +22,20 @@
 #include "identity/identity.h"
 #include "net/http.h"
 #include "samples.h"
+#include "x509/cert.h"
 
 enum { ENDPOINTS = 3, ASKED_MAX = 16, TIME_MS = 60000, PAUSE_MS = 400 };
 
 /* How far a connection came with the identity. */
-enum seen { LEFT = 1, SENT = 2, FINISHED = 4, RENEGOTIATED = 8, NOT_ASKED = 16, CUT = 32 };
+enum seen {
+    LEFT = 1,
+    SENT = 2,
+    FINISHED = 4,
+    RENEGOTIATED = 8,
+    NOT_ASKED = 16,
+    CUT = 32,
+    STAYS = 64
+};
 
 struct reply {
     enum http_result result;
@@ -37,7 +46,13 @@ struct reply {
 };
 
 static const struct reply accepts = {
-    HTTP_ANSWERED, HTTP_STAGE_ANSWER, TLS_VERSION_13, LEFT | SENT | FINISHED, 200, -1};
+    HTTP_ANSWERED, HTTP_STAGE_ANSWER, TLS_VERSION_13, LEFT | SENT | FINISHED | STAYS, 200, -1};
+static const struct reply once = {HTTP_ANSWERED,
+                                  HTTP_STAGE_ANSWER,
+                                  TLS_VERSION_13,
+                                  LEFT | SENT | FINISHED,
+                                  200,
+                                  -1}; /* and then it closes */
 static const struct reply closes = {HTTP_CLOSED, HTTP_STAGE_TLS, TLS_VERSION_12, LEFT | SENT, 0,
                                     -1};
 
@@ -45,8 +60,9 @@ static struct script {
     const struct reply *replies[ENDPOINTS];
     size_t counts[ENDPOINTS]; /* the last one is for good */
     const struct bytes *chain;
-    int64_t cost_ms; /* what each takes */
-    int tls_error;   /* BearSSL's, of each */
+    const struct bytes *chains; /* one for each connection, in place of that */
+    int64_t cost_ms;            /* what each takes */
+    int tls_error;              /* BearSSL's, of each */
     bool fails;
 } script;
 
@@ -97,6 +113,7 @@ static void fill(const struct reply *reply, struct http_response *out)
         .alert = reply->alert,
         .cut = reply->seen & CUT,
         .os_error = EMFILE,
+        .waited_ms = script.cost_ms,
         .tls_error = script.tls_error,
         .chain = script.chain,
         .chain_count = script.chain != NULL,
@@ -118,6 +135,44 @@ static void fill(const struct reply *reply, struct http_response *out)
     };
 }
 
+/* The next answer that an endpoint gives to this path, over whatever connection. */
+static const struct reply *next_answer(size_t i, const struct http_request *http, const char *path,
+                                       struct http_response *response)
+{
+    const struct reply *reply =
+        &script.replies[i][asked_of[i] < script.counts[i] ? asked_of[i] : script.counts[i] - 1];
+
+    assert_in_range(asked_count, 0, ASKED_MAX - 1);
+    asked[asked_count].endpoint = i;
+    (void)snprintf(asked[asked_count].url, sizeof asked->url, "%s", path ? path : http->url);
+    (void)snprintf(asked[asked_count].connect_to, sizeof asked->connect_to, "%s", http->connect_to);
+    asked[asked_count].policy = *http->tls;
+    asked[asked_count++].http = *http;
+    asked_of[i]++;
+    fill(reply, response);
+    clock_sleep(script.cost_ms, INT64_MAX);
+    return reply;
+}
+
+/* One connection: the path that is chosen, and the URL's over the same one where it stays. */
+static void connect_once(size_t i, struct http_request *http, void *note,
+                         struct http_response *response)
+{
+    const size_t n = asked_of[i] < script.counts[i] ? asked_of[i] : script.counts[i] - 1;
+    const struct reply *reply;
+    const char *path = NULL;
+
+    if (script.chains)
+        script.chain = script.chains++;
+    if (http->path && script.replies[i][n].stage == HTTP_STAGE_ANSWER)
+        path = http->path(note, script.chain ? *script.chain : (struct bytes){0}, &http->body_max);
+    reply = next_answer(i, http, path, response);
+    if (path && http->between && (reply->seen & STAYS)) {
+        http->between(note, response);
+        (void)next_answer(i, http, NULL, response);
+    }
+}
+
 int __wrap_http_run(struct http *http, const struct http_batch *batch, struct err *out);
 int __wrap_http_run(struct http *http, const struct http_batch *batch, struct err *out)
 {
@@ -132,28 +187,12 @@ int __wrap_http_run(struct http *http, const struct http_batch *batch, struct er
     assert_int_equal(batch->parallel, request.parallel);
     while (batch->next(batch->user, &http_request, note)) {
         struct http_response response;
-        size_t i = 0, n;
-        const char *path;
+        size_t i = 0;
 
         took++;
-        assert_in_range(asked_count, 0, ASKED_MAX - 1);
         while (strstr(http_request.url, endpoints[i].name) == NULL)
             i++;
-        asked[asked_count].endpoint = i;
-        path = NULL;
-        n = asked_of[i] < script.counts[i] ? asked_of[i] : script.counts[i] - 1;
-        if (http_request.path && script.replies[i][n].stage == HTTP_STAGE_ANSWER)
-            path = http_request.path(note, script.chain ? *script.chain : (struct bytes){0},
-                                     &http_request.body_max);
-        (void)snprintf(asked[asked_count].url, sizeof asked->url, "%s",
-                       path ? path : http_request.url);
-        (void)snprintf(asked[asked_count].connect_to, sizeof asked->connect_to, "%s",
-                       http_request.connect_to);
-        asked[asked_count].policy = *http_request.tls;
-        asked[asked_count++].http = http_request;
-        asked_of[i]++;
-        fill(&script.replies[i][n], &response);
-        clock_sleep(script.cost_ms, INT64_MAX);
+        connect_once(i, &http_request, note, &response);
         batch->done(batch->user, &response, note);
     }
     assert_in_range(batch->count, took, ENDPOINTS);
@@ -602,22 +641,25 @@ static void attest(enum attest_policy policy, struct attested *known)
     request.known = known;
 }
 
-static void an_attestation_takes_the_place_of_the_health_path(void **state)
+static void an_attestation_is_asked_for_before_the_health_path(void **state)
 {
     static const struct bytes chain = {(const uint8_t *)"a certificate", 13};
+    const int64_t began = clock_wall();
 
     (void)state;
     request.sessions = (struct tls_cache *)&config;
     attest(ATTEST_REPORT, NULL);
     script.chain = &chain;
     assert_int_equal(probe_of(&accepts, 1)->verdict, PROBE_ACCEPTED);
-    assert_int_equal(asked_count, 1);
+    assert_int_equal(asked_count, 2);
+    assert_int_equal(runs, 1);           /* over the same connection */
     assert_null(asked[0].http.sessions); /* in full: what is bound is bound to this handshake */
     assert_non_null(strstr(asked[0].url, "/enclave/attestation?nonce="));
     assert_int_equal(asked[0].http.body_max, ATTESTATION_TEXT_MAX);
-    assert_true(answer_attested);
+    assert_string_equal(asked[1].url, "https://e0.test:443/health");
     assert_true(probes[0].attested.asked);
     assert_int_equal(probes[0].attested.code, ERR_NONE);
+    assert_in_range(probes[0].attested.at, began, clock_wall());
     assert_string_equal(probes[0].attested.other_root, "");
     assert_int_equal(judgement.count, 1);
     assert_true(judgement.exported);
@@ -625,17 +667,41 @@ static void an_attestation_takes_the_place_of_the_health_path(void **state)
     (void)probe_of(&accepts, 1);
     assert_int_equal(judgement.count, 1);
     assert_ptr_equal(asked[0].http.sessions, request.sessions);
-    script.chain = NULL; /* no certificate came: nothing can be bound to it */
-    request.attests = true;
-    (void)probe_of(&accepts, 1);
-    assert_int_equal(judgement.count, 2);
-    assert_false(judgement.exported);
-    request.attests = false;
-    config.request = NULL;
     config.attest = ATTEST_OFF;
+    config.request = NULL;
     (void)probe_of(&accepts, 1);
-    assert_int_equal(judgement.count, 2);
+    assert_int_equal(judgement.count, 1);
     assert_false(probes[0].attested.asked);
+}
+
+/* Who asks what is attested, and nothing else, gets the document. */
+static void an_attestation_by_itself(void **state)
+{
+    struct reply turns[2] = {once, once};
+
+    (void)state;
+    config.request = "/asked";
+    request.attests = true;
+    assert_int_equal(probe_of(&accepts, 1)->verdict, PROBE_ACCEPTED);
+    assert_int_equal(asked_count, 1);
+    assert_int_equal(judgement.count, 1);
+    assert_true(answer_attested);
+    assert_false(judgement.exported); /* no certificate came: nothing can be bound to it */
+    judgement.code = ERR_ATTEST_EXPIRED;
+    assert_int_equal(probe_of(&accepts, 1)->verdict, PROBE_UNATTESTED);
+    assert_true(answer_attested);
+    turns[0].status = 403; /* is it the route, or the identity? */
+    assert_int_equal(probe_of(turns, 2)->verdict, PROBE_UNATTESTED);
+    assert_int_equal(asked_count, 2);
+    assert_true(answer_attested);
+    assert_non_null(strstr(probes[0].reason, "HTTP 403"));
+    turns[1].status = 403;
+    assert_int_equal(probe_of(turns, 2)->verdict, PROBE_DOUBTED);
+    assert_false(answer_attested);
+    turns[0] = (struct reply){HTTP_TIMEOUT, HTTP_STAGE_ANSWER, TLS12, LEFT | SENT, 0, -1};
+    assert_int_equal(probe_of(turns, 1)->verdict, PROBE_UNREACHABLE);
+    assert_int_equal(asked_count, 1);
+    assert_false(answer_attested);
 }
 
 static void what_is_not_proved_is_reported_or_refused(void **state)
@@ -650,42 +716,144 @@ static void what_is_not_proved_is_reported_or_refused(void **state)
     assert_non_null(strstr(probes[0].reason, ": why not"));
     config.attest = ATTEST_REQUIRE;
     assert_int_equal(probe_of(&accepts, 1)->verdict, PROBE_UNATTESTED);
-    config.attest = ATTEST_REPORT;
-    request.attests = true;
-    assert_int_equal(probe_of(&accepts, 1)->verdict, PROBE_UNATTESTED);
 }
 
-/* An answer that may be about the identity: the health path tells which. */
-static void a_doubt_about_the_attestation_is_settled_by_the_health_path(void **state)
+/* Whatever came of the attestation, over the same connection or another one. */
+static void the_health_path_tells_whether_it_accepts(void **state)
 {
-    struct reply turns[2] = {accepts, accepts};
+    static const struct {
+        struct reply first;
+        enum err_code code;
+        const char *why;
+    } firsts[] = {
+        {{HTTP_ANSWERED, HTTP_STAGE_ANSWER, TLS13, LEFT | SENT, 200, -1}, ERR_NONE, ""},
+        {{HTTP_ANSWERED, HTTP_STAGE_ANSWER, TLS13, LEFT | SENT | STAYS, 200, -1}, ERR_NONE, ""},
+        {{HTTP_ANSWERED, HTTP_STAGE_ANSWER, TLS13, LEFT | SENT | STAYS, 403, -1},
+         ERR_ATTEST_MISSING,
+         "HTTP 403"},
+        {{HTTP_ANSWERED, HTTP_STAGE_ANSWER, TLS13, LEFT | SENT, 404, -1},
+         ERR_ATTEST_MISSING,
+         "HTTP 404"},
+        {{HTTP_TOO_LARGE, HTTP_STAGE_ANSWER, TLS13, LEFT | SENT, 200, -1},
+         ERR_ATTEST_MALFORMED,
+         "too long"},
+        {{HTTP_BROKEN, HTTP_STAGE_ANSWER, TLS13, LEFT | SENT, 200, -1},
+         ERR_ATTEST_MALFORMED,
+         "not whole"},
+        {{HTTP_BROKEN, HTTP_STAGE_ANSWER, TLS12, LEFT | SENT, 0, -1},
+         ERR_ATTEST_MISSING,
+         "no answer came"},
+        {{HTTP_TIMEOUT, HTTP_STAGE_ANSWER, TLS13, LEFT | SENT, 0, -1},
+         ERR_ATTEST_MISSING,
+         "no answer came"},
+        {{HTTP_TIMEOUT, HTTP_STAGE_ANSWER, TLS12, LEFT | SENT, 0, -1},
+         ERR_ATTEST_MISSING,
+         "no answer came"},
+    };
+    static const struct {
+        struct reply second;
+        enum probe_verdict verdict;
+    } health[] = {
+        {{HTTP_ANSWERED, HTTP_STAGE_ANSWER, TLS13, LEFT | SENT, 404, -1}, PROBE_ACCEPTED},
+        {{HTTP_ANSWERED, HTTP_STAGE_ANSWER, TLS13, LEFT | SENT, 401, -1}, PROBE_DOUBTED},
+        {{HTTP_ALERT, HTTP_STAGE_ANSWER, TLS13, LEFT | SENT | FINISHED, 0, 48}, PROBE_REFUSED},
+        {{HTTP_TIMEOUT, HTTP_STAGE_ANSWER, TLS12, LEFT | SENT, 0, -1}, PROBE_UNREACHABLE},
+    };
+    size_t row, col;
+
+    (void)state;
+    for (row = 0; row < sizeof firsts / sizeof *firsts; row++)
+        for (col = 0; col < sizeof health / sizeof *health; col++) {
+            const struct reply turns[2] = {firsts[row].first, health[col].second};
+            const bool accepts_it = health[col].verdict == PROBE_ACCEPTED;
+            const bool proved = firsts[row].code == ERR_NONE;
+
+            attest(ATTEST_REPORT, NULL);
+            assert_int_equal(probe_of(turns, 2)->verdict, health[col].verdict);
+            config.attest = ATTEST_REQUIRE;
+            assert_int_equal(probe_of(turns, 2)->verdict,
+                             accepts_it && !proved ? PROBE_UNATTESTED : health[col].verdict);
+            assert_int_equal(asked_count, 2);
+            assert_int_equal(runs, (firsts[row].first.seen & STAYS) ? 1 : 2);
+            assert_string_equal(asked[1].url, "https://e0.test:443/health");
+            assert_int_equal(probes[0].attested.code, firsts[row].code);
+            if (accepts_it)
+                assert_non_null(strstr(probes[0].reason, firsts[row].why));
+        }
+}
+
+/* What ends with the first answer says nothing of the identity; what does so again and again does.
+ */
+static void a_connection_that_ends_in_between_is_made_again(void **state)
+{
+    const struct reply ended = {HTTP_CLOSED, HTTP_STAGE_ANSWER, TLS13, LEFT | SENT, 0, -1};
+    struct reply turns[] = {accepts, ended, accepts, ended};
 
     (void)state;
     attest(ATTEST_REQUIRE, NULL);
-    turns[0].status = 403;
-    assert_int_equal(probe_of(turns, 2)->verdict, PROBE_UNATTESTED);
-    assert_int_equal(asked_count, 2);
-    assert_string_equal(asked[1].url, "https://e0.test:443/health");
-    assert_int_equal(probes[0].attested.code, ERR_ATTEST_MISSING);
-    turns[1].status = 403;
-    assert_int_equal(probe_of(turns, 2)->verdict, PROBE_DOUBTED);
-    turns[0].status = 404; /* of whoever routes requests, before anybody looks at a certificate */
-    assert_int_equal(probe_of(turns, 2)->verdict, PROBE_DOUBTED);
-    config.attest = ATTEST_REPORT;
-    assert_int_equal(probe_of(turns, 2)->verdict, PROBE_DOUBTED);
-    config.attest = ATTEST_REQUIRE;
-    turns[1].status = 200;
-    assert_int_equal(probe_of(turns, 2)->verdict, PROBE_UNATTESTED);
-    assert_int_equal(asked_count, 2);
-    assert_int_equal(probes[0].attested.code, ERR_ATTEST_MISSING);
-    assert_non_null(strstr(probes[0].reason, "HTTP 404"));
-    turns[0] = (struct reply){HTTP_TOO_LARGE, HTTP_STAGE_ANSWER, TLS13, LEFT | SENT, 200, -1};
-    (void)probe_of(turns, 2);
-    assert_int_equal(probes[0].attested.code, ERR_ATTEST_MALFORMED);
-    assert_non_null(strstr(probes[0].reason, "too long"));
-    turns[0].result = HTTP_BROKEN;
-    (void)probe_of(turns, 2);
-    assert_non_null(strstr(probes[0].reason, "not whole"));
+    assert_int_equal(probe_of(turns, 3)->verdict, PROBE_ACCEPTED);
+    assert_int_equal(asked_count, 3);
+    assert_int_equal(judgement.count, 1);
+    assert_string_equal(asked[2].url, "https://e0.test:443/health");
+    assert_int_equal(asked[2].http.total_ms, PROBE_TOTAL_MS - script.cost_ms);
+    turns[2] = ended;
+    assert_int_equal(probe_of(turns, 3)->verdict, PROBE_DOUBTED);
+    assert_int_equal(asked_count, 5); /* three of them in a row */
+    assert_int_equal(judgement.count, 2);
+}
+
+/* The second connection meets another one, which is judged by itself. */
+static void another_key_on_the_second_connection(void **state)
+{
+    struct buf der[2] = {sample_der("server.pem"), sample_der("client.pem")};
+    struct bytes keys[] = {buf_bytes(&der[0]), buf_bytes(&der[1]), buf_bytes(&der[0])};
+
+    (void)state;
+    attest(ATTEST_REQUIRE, NULL);
+    script.chains = keys;
+    assert_int_equal(probe_of(&once, 1)->verdict, PROBE_ACCEPTED);
+    assert_int_equal(asked_count, 3); /* the third meets the first one again */
+    assert_int_equal(judgement.count, 2);
+    assert_string_equal(asked[2].url, "https://e0.test:443/health");
+    judgement.code = ERR_ATTEST_IMAGE;
+    script.chains = keys;
+    assert_int_equal(probe_of(&once, 1)->verdict, PROBE_UNATTESTED);
+    assert_int_equal(probes[0].attested.code, ERR_ATTEST_IMAGE);
+    buf_free(&der[0]);
+    buf_free(&der[1]);
+}
+
+/* Each connection meets another one: some are asked, and then one that is not says if it accepts.
+ */
+static void keys_without_end(void **state)
+{
+    enum { MANY = ATTESTED_KEYS + 1 };
+    struct buf der[MANY];
+    struct bytes chains[MANY];
+    char reason[CERT_REASON_MAX];
+    struct cert cert;
+    size_t i, turn;
+
+    (void)state;
+    for (i = 0; i < MANY; i++) {
+        der[i] = sample_der("server.pem");
+        chains[i] = buf_bytes(&der[i]);
+        assert_int_equal(cert_parse(&cert, chains[i], reason), 0);
+        der[i].data[cert.spki.data - der[i].data + (ptrdiff_t)cert.spki.len / 2] ^= (uint8_t)i;
+    }
+    for (turn = 0; turn < 2; turn++) {
+        attest(turn == 0 ? ATTEST_REQUIRE : ATTEST_REPORT, NULL);
+        script.chains = chains;
+        assert_int_equal(probe_of(&once, 1)->verdict,
+                         turn == 0 ? PROBE_UNATTESTED : PROBE_ACCEPTED);
+        assert_int_equal(asked_count, MANY);
+        assert_string_equal(asked[MANY - 1].url, "https://e0.test:443/health");
+        assert_int_equal(judgement.count, (turn + 1) * ATTESTED_KEYS);
+        assert_int_equal(probes[0].attested.code, ERR_ATTEST_MISSING);
+        assert_non_null(strstr(probes[0].reason, "another key"));
+    }
+    for (i = 0; i < MANY; i++)
+        buf_free(&der[i]);
 }
 
 static void a_key_that_was_attested_of_late_is_known_again(void **state)
@@ -693,6 +861,7 @@ static void a_key_that_was_attested_of_late_is_known_again(void **state)
     struct buf der = sample_der("server.pem"), stranger = sample_der("client.pem");
     struct bytes chain = buf_bytes(&der);
     struct attested known[ENDPOINTS] = {0};
+    const int64_t began = clock_wall();
     uint8_t key[HASH_SIZE];
 
     (void)state;
@@ -702,19 +871,23 @@ static void a_key_that_was_attested_of_late_is_known_again(void **state)
     (void)probe_of(&accepts, 1);
     assert_memory_equal(known[0].keys[0].said.key, key, HASH_SIZE);
     assert_memory_equal(probes[0].attested.key, key, HASH_SIZE);
-    assert_int_equal(known[0].keys[0].at_ms, clock_ms());
+    assert_int_equal(known[0].keys[0].at_ms, clock_ms() - script.cost_ms);
+    assert_in_range(known[0].keys[0].said.at, began, clock_wall());
+    known[0].keys[0].said.at = 5000;
     assert_int_equal(judgement.count, 1);
     (void)probe_of(&accepts, 1); /* the health path, since its key is known */
     assert_int_equal(judgement.count, 1);
     assert_string_equal(asked[0].url, "https://e0.test:443/health");
     assert_int_equal(probes[0].verdict, PROBE_ACCEPTED);
     assert_true(probes[0].attested.asked);
+    assert_int_equal(probes[0].attested.at, 5000); /* nothing was judged since */
     assert_false(answer_attested);
     chain = buf_bytes(&stranger); /* another key answers there: it is asked, on this connection */
     judgement.other_root = true;
     (void)probe_of(&accepts, 1);
     assert_int_equal(judgement.count, 2);
-    assert_int_equal(asked_count, 1);
+    assert_int_equal(asked_count, 2);
+    assert_int_equal(runs, 1);
     assert_string_equal(probes[0].attested.other_root, "root");
     (void)probe_of(&accepts, 1); /* what is known of it is known with its root */
     assert_int_equal(judgement.count, 2);
@@ -726,7 +899,7 @@ static void a_key_that_was_attested_of_late_is_known_again(void **state)
     clock_sleep(config.attest_interval_ms + 1, INT64_MAX); /* and all of them anew in the end */
     (void)probe_of(&accepts, 1);
     assert_int_equal(judgement.count, 3);
-    assert_int_equal(asked_count, 1);
+    assert_int_equal(asked_count, 2);
     buf_free(&der);
     buf_free(&stranger);
 }
@@ -795,9 +968,13 @@ int main(void)
         cmocka_unit_test_setup(nothing_to_ask_is_no_error, setup),
         cmocka_unit_test_setup(the_request_is_what_is_configured, setup),
         cmocka_unit_test_setup(a_probe_tells_how_it_went, setup),
-        cmocka_unit_test_setup(an_attestation_takes_the_place_of_the_health_path, setup),
+        cmocka_unit_test_setup(an_attestation_is_asked_for_before_the_health_path, setup),
+        cmocka_unit_test_setup(an_attestation_by_itself, setup),
         cmocka_unit_test_setup(what_is_not_proved_is_reported_or_refused, setup),
-        cmocka_unit_test_setup(a_doubt_about_the_attestation_is_settled_by_the_health_path, setup),
+        cmocka_unit_test_setup(the_health_path_tells_whether_it_accepts, setup),
+        cmocka_unit_test_setup(a_connection_that_ends_in_between_is_made_again, setup),
+        cmocka_unit_test_setup(another_key_on_the_second_connection, setup),
+        cmocka_unit_test_setup(keys_without_end, setup),
         cmocka_unit_test_setup(a_key_that_was_attested_of_late_is_known_again, setup),
         cmocka_unit_test_setup(what_is_not_proved_is_remembered_for_a_report_alone, setup),
         cmocka_unit_test(verdicts_have_names),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The README's quick starts for containers, word for word, as somebody does who comes by."""
+"""The quick starts for containers of docs/start.md, word for word, as somebody does who comes by."""
 
 import base64
 import json
@@ -16,8 +16,8 @@ from oci import Container, Runtime, bind
 
 
 def block(beginning):
-    """The indented lines that follow the paragraph which begins so, and the text behind them."""
-    text = (ROOT / "README.md").read_text()
+    """The first indented lines behind this heading, and the text behind them."""
+    text = (ROOT / "docs/start.md").read_text()
     behind = text[text.index(f"\n{beginning}") :]
     indented = re.search(r"\n\n((?: {4}.*\n)+)", behind)
     return re.sub(r"(?m)^ {4}", "", indented[1]), behind[indented.end() :]
@@ -36,12 +36,12 @@ def build(dockerfile, directory):
         elif instruction == "ENTRYPOINT":
             entrypoint = json.loads(rest)
         else:
-            pytest.fail(f"the README's Dockerfile has {instruction}")
+            pytest.fail(f"the page's Dockerfile has {instruction}")
     return entrypoint
 
 
 def test_the_scratch_image(tmp_path, surroundings, secret, aws_server):
-    dockerfile, behind = block("**A `scratch` image.**")
+    dockerfile, behind = block("## In a scratch image")
     sentence = behind.strip().split(".")[0]
     variables = re.findall(r"`([A-Z_]+)`", sentence)
     (place,) = re.findall(r"`(/[a-z/]+)`", sentence)
@@ -67,7 +67,7 @@ def test_the_scratch_image(tmp_path, surroundings, secret, aws_server):
 
 
 def test_the_bottlerocket_user_data(tmp_path, surroundings, secret, aws_server):
-    text, _ = block("**A Bottlerocket bootstrap container**")
+    text, _ = block("## On Bottlerocket")
     assert SECRET in text
     told = f"{text.replace(SECRET, secret.arn)}ca-bundle = {aws_server.ca_bundle.read_text()}"
     host = Host(Runtime(tmp_path / "containers", surroundings.network), tmp_path, surroundings.mounts)
