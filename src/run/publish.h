@@ -17,8 +17,8 @@ struct publisher {
     struct metrics *metrics;
     size_t refusals, dropped;   /* of the sandbox, and lines of the log, as the metrics know them */
     struct aside output, files; /* standard output and file systems may hang */
-    struct buf unread;          /* EMF that nobody has read yet, */
-    atomic_size_t read;         /* but for so many bytes */
+    struct buf unread;          /* EMF text for standard output */
+    atomic_size_t read;         /* so many bytes of it are written */
     int64_t at;                 /* on clock_ms(): the next time, whatever else happens until then */
     char path[STATUS_PATH_MAX]; /* of the status file */
     char unwritten[STATUS_PATH_MAX]; /* why status or metrics cannot be written; "": they can */
