@@ -91,10 +91,10 @@ int hook_start(struct hook *hook, const struct hook_change *change, int64_t limi
 int hook_take(struct hook *hook, struct hook_result *result);
 
 /*
- * Whether a program could be run: nobody else could have written it or what interprets it, and the
- * kernel would find and execute them all. 0; -1 with a clause and errno: EPERM where somebody could
- * have, EACCES where it is not executable, ENOTSUP where its mount forbids it, ENOEXEC where it is
- * no program of this machine; else as open(2) has it.
+ * Whether a program could run: nobody else could have written it or its interpreter, and the kernel
+ * would find and execute them all. 0; -1 with a clause and errno: EPERM where somebody could have,
+ * EACCES where it is not executable, ENOTSUP where its mount forbids it, ENOEXEC where it is no
+ * program for this machine; else open(2)'s.
  */
 int hook_could(const char *program, char why[HOOK_REASON_MAX]);
 

@@ -36,7 +36,7 @@ enum report_path { REPORT_NO_ANCHORS, REPORT_ELSEWHERE, REPORT_VERIFIED, REPORT_
 struct report_key {
     char kind[16]; /* "EC P-256"; "": none, or it cannot be read */
     bool fits;     /* it is the leaf's */
-    int leaf;      /* of the certificates beside it; -1: none */
+    int leaf;      /* index among the certificates; -1: none */
     enum report_path path;
 };
 

@@ -73,14 +73,14 @@ int place_lock(struct place *place, struct err *err);
 /* fsync(2), through interrupts. */
 int sync_fd(int fd);
 
-/* install_line.c: lines of printable words parted by one space, as our own files have them. */
+/* install_line.c: lines of printable words, separated by one space, as in our own files. */
 #define LINE_WORDS_MAX 3
 struct line {
     struct bytes word[LINE_WORDS_MAX];
     size_t words;
 };
 
-/* Cuts a line off the text: 0; -1 where there is none, or it is not such a line. */
+/* Takes a line off the text: 0; -1 where there is none, or it is malformed. */
 int line_next(struct bytes *text, struct line *line);
 
 /* Whether a line has that many words, and the first is the keyword. */
@@ -114,8 +114,7 @@ struct manifest {
 int manifest_render(struct manifest *manifest, const struct install_set *set, struct err *err);
 /* Names the set that the rendered one replaces; 0, or -1 where memory is full. */
 int manifest_add_previous(struct manifest *manifest, const char *name);
-/* Reads the manifest in a set's directory: 0; -1 where there is none, or it is not as we write it.
- */
+/* Reads the manifest in a set's directory: 0; -1 where there is none, or it is not in our form. */
 int manifest_read(struct manifest *manifest, int set);
 void manifest_free(struct manifest *manifest);
 

@@ -25,7 +25,7 @@ struct install_state {
 int install_state_read(const struct install_target *target, struct install_state *state,
                        struct err *err);
 
-/* What changes in it: NULL stays as it is, "" is forgotten. */
+/* A change: NULL keeps a note, "" removes it. */
 struct install_state_change {
     const char *told, *rolled_back, *held_back;
     int64_t tried; /* goes with rolled_back */

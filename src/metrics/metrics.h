@@ -72,8 +72,8 @@ struct metrics *metrics_new(void);
 void metrics_free(struct metrics *metrics);
 
 /*
- * Whether metrics_render_emf() will be called, no at first. Once it will, counters tell what they
- * grow by from then on, and durations are kept for it: all that was before is no increase.
+ * Whether metrics_render_emf() will be called; at first it will not. From the call with true on,
+ * counters report their increase, and durations are kept.
  */
 void metrics_use_emf(struct metrics *metrics, bool emf);
 

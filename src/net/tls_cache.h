@@ -9,12 +9,12 @@
 #include "base/hash.h"
 
 /*
- * TLS sessions that may be resumed (RFC 5246 section 7.3, RFC 8446 section 2.2), by which a later
- * handshake with the same server needs no private key. Kept here since libcurl's own cache knows
- * nothing of what the hook decides. The server's chain is not verified anew for each: it was, by
- * the very anchors and policy that are part of the key, so that only time can change the result.
- * A session is resumed within the dates of all certificates that it rests on alone, for an hour at
- * most, and so often that every so many-th handshake is a full one.
+ * TLS sessions that may be resumed (RFC 5246 section 7.3, RFC 8446 section 2.2): a later handshake
+ * with the same server then needs no private key. They are kept here because libcurl's cache does
+ * not know what the hook decides. A resumed session's chain is not verified again: the anchors and
+ * policy in the key have verified it, so only time can change the result. A session is resumed
+ * within the dates of all certificates behind it, for an hour at most, and only so often that every
+ * N-th handshake is a full one.
  */
 #define TLS_CACHE_LIFE_MS ((int64_t)3600 * 1000)
 #define TLS_CACHE_MAX     1024 /* sessions: 176 KiB of locked memory */

@@ -37,7 +37,7 @@ enum change_hook_claim change_hook_claim(const struct install_target *target, co
                                          int *claim);
 void change_hook_release(int *claim);
 
-/* Has the runner tell of the set that the configuration's set i has installed. */
+/* Runs the hook for the installed set of the configuration's set i. */
 struct change_hook_call {
     const struct config *config;
     size_t set;

@@ -34,7 +34,7 @@ void sd_notify_open(struct sd_notify *notify);
  */
 const char *sd_notify_flaw(const char **variable);
 
-/* How often WATCHDOG=1 is due, half of what the manager allows, in ms; 0: it does not ask. */
+/* The interval of WATCHDOG=1, half of what the manager allows, in ms; 0: it wants none. */
 int64_t sd_notify_watchdog_ms(const struct sd_notify *notify);
 
 /*
@@ -51,7 +51,7 @@ bool sd_notify_waits(const struct sd_notify *notify);
 void sd_notify_send(const struct sd_notify *notify, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Sends a line of text for people; whatever in it is not printable ASCII becomes "?". */
+/* Sends a line of text for people; bytes that are not printable ASCII become "?". */
 void sd_notify_status(const struct sd_notify *notify, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -23,7 +23,7 @@ struct service {
     struct publisher publisher; /* what was published */
     struct manager manager;     /* what the service manager has got */
     struct reload reload;
-    int timer, wall; /* timerfd: what is next; the wall clock, and its jumps */
+    int timer, wall; /* timerfds: the schedule; the wall clock, and its jumps */
     bool stop;       /* it ends, with this exit status: */
     int status;
 };
@@ -31,7 +31,7 @@ struct service {
 /* Ends the service for what cannot be mended. */
 void service_fail(struct service *service, const struct err *err);
 
-/* jobs.c: what is to be done now; when there is more, on clock_ms(); and what comes of it. */
+/* jobs.c: starts the work that is due; when there is more, on clock_ms(); and takes its result. */
 void jobs_start(struct service *service);
 int64_t jobs_next(const struct service *service);
 void jobs_finish(struct service *service);

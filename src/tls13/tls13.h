@@ -78,10 +78,11 @@ struct tls13;
 /* A message on its way in: parts are gathered, or passed on as they come. */
 struct tls13_reader {
     void (*then)(struct tls13 *); /* with the part; NULL: a header is awaited */
-    void (*sink)(struct tls13 *, const uint8_t *data, size_t len); /* of what is passed; or NULL */
-    uint32_t left; /* bytes of the message behind the part */
-    uint32_t list; /* bytes of the list that is being read */
-    uint32_t pass; /* bytes to be passed on */
+    void (*sink)(struct tls13 *, const uint8_t *data,
+                 size_t len); /* gets the passed bytes; or NULL */
+    uint32_t left;            /* bytes of the message behind the part */
+    uint32_t list;            /* bytes of the list that is being read */
+    uint32_t pass;            /* bytes to be passed on */
     uint16_t want, have;
     bool hashing;
     uint8_t item[TLS13_ITEM_MAX];

@@ -7,7 +7,7 @@
 
 /* The parts of verify(). Each fills reason where it does not return VERIFY_OK. */
 
-/* A path, as far as it is built: leaf first; whole once its last certificate is an anchor. */
+/* A path under construction: leaf first; complete when its last certificate is an anchor. */
 struct verify_path {
     const struct cert *cert[VERIFY_CHAIN_MAX + 1];
     size_t count;
