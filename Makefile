@@ -368,6 +368,11 @@ test-servers: all venv $(PROGRAM) ## a matrix of real servers of 20 kinds, and t
 	@tools/bootstrap --check e2e
 	@MTLS_AGENT=$(BIN) MTLS_AGENT_PROGRAMS=$(TESTS) build/venv/bin/pytest -c tests/matrix/pytest.ini -n 2 --dist loadgroup tests/matrix
 
+# Likewise. The first time it builds them: five minutes more, most of it for Rust.
+test-clients: all venv ## platform/clients, proxies and kubernetes: each client through 20 rotations without a failed request; 5 minutes
+	@tools/bootstrap --check e2e
+	@MTLS_AGENT=$(BIN) build/venv/bin/pytest -c tests/clients/pytest.ini -n 2 --dist loadgroup tests/clients
+
 test-faults: all venv $(PROGRAM) ## killed, failed, out of everything, power cut, swapped, read meanwhile (FAULTS=N: every Nth fault)
 	@tools/bootstrap --check e2e
 	@FAULTS=$(FAULTS) build/venv/bin/pytest -c tests/faults/pytest.ini tests/faults
