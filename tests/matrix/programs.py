@@ -30,18 +30,18 @@ def need_file(path, package):
         raise Missing(f"there is no {path} here ({package})")
 
 
-def _run(*command, cwd=HERE, **more):
+def run(*command, cwd=HERE, **more):
     done = subprocess.run([*map(str, command)], cwd=cwd, env={**os.environ, **more}, text=True, capture_output=True)
     if done.returncode != 0:
         raise RuntimeError(f"{command[0]} fails:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
     return done.stdout
 
 
-def _kept(name, sources, tools, make):
+def kept(name, sources, tools, make):
     """The folder that make(folder) has filled, once for these sources, tools and this machine."""
     digest = hashlib.sha256(f"{platform.machine()} {tools}".encode())
     for path in sorted(sources):
-        digest.update(str(path.relative_to(HERE)).encode() + path.read_bytes())
+        digest.update(os.path.relpath(path, HERE).encode() + path.read_bytes())
     folder = PROGRAMS / f"{name}-{digest.hexdigest()[:16]}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with open(folder.with_suffix(".lock"), "w") as lock:
@@ -62,19 +62,19 @@ def rust(name):
 
     def make(folder):
         target = folder / "target"
-        _run("cargo", "build", "--release", "--locked", "--bins", cwd=HERE / "rust", CARGO_TARGET_DIR=str(target))
+        run("cargo", "build", "--release", "--locked", "--bins", cwd=HERE / "rust", CARGO_TARGET_DIR=str(target))
         for each in (HERE / "rust/src/bin").glob("*.rs"):
             shutil.copy(target / "release" / each.stem, folder)
         shutil.rmtree(target)
 
-    return _kept("rust", sources, _run("cargo", "--version"), make) / name
+    return kept("rust", sources, run("cargo", "--version"), make) / name
 
 
 def java():
     """The folder of the classes of java/Enclave.java."""
     need("java", "javac")
     source = HERE / "java/Enclave.java"
-    return _kept("java", [source], _run("javac", "-version"), lambda folder: _run("javac", "-d", folder, source))
+    return kept("java", [source], run("javac", "-version"), lambda folder: run("javac", "-d", folder, source))
 
 
 def c(name, header, package, *libraries):
@@ -84,9 +84,9 @@ def c(name, header, package, *libraries):
     sources = [HERE / f"c/{name}.c", HERE / "c/common.h"]
 
     def make(folder):
-        _run("cc", "-O1", "-Wall", "-Wextra", "-o", folder / name, sources[0], *(f"-l{each}" for each in libraries))
+        run("cc", "-O1", "-Wall", "-Wextra", "-o", folder / name, sources[0], *(f"-l{each}" for each in libraries))
 
-    return _kept(name, sources, Path(header).stat().st_mtime_ns, make) / name
+    return kept(name, sources, Path(header).stat().st_mtime_ns, make) / name
 
 
 def python():
@@ -96,6 +96,6 @@ def python():
 
     def make(folder):
         # pip writes no path that it runs from but into scripts, which nobody calls.
-        _run("python3", "-m", "pip", "install", "--quiet", "--target", folder / "packages", "-r", requirements)
+        run("python3", "-m", "pip", "install", "--quiet", "--target", folder / "packages", "-r", requirements)
 
-    return _kept("python", [requirements], _run("python3", "--version"), make) / "packages"
+    return kept("python", [requirements], run("python3", "--version"), make) / "packages"

@@ -188,8 +188,8 @@ class Python(Enclave):
 KINDS = {"nginx": Nginx, "node": Node, "go": Go, "python": Python, "openssl": OpenSsl}
 
 
-def go(*arguments, cwd):
-    """The go command, offline, with a cache of our own."""
+def go(*arguments, cwd, **more):
+    """The go command, offline, with a cache of our own; more: variables."""
     subprocess.run(
         ["go", *arguments],
         check=True,
@@ -202,6 +202,7 @@ def go(*arguments, cwd):
             "CGO_ENABLED": "0",
             "GOCACHE": str(CACHE / "go"),
             "GOPATH": str(CACHE / "gopath"),
+            **more,
         },
     )
 

@@ -218,14 +218,14 @@ class Authority:
 
     def issue(self, cn, kind="p256", names=(), lifetime=(-DAY, 90 * DAY), usage=None, more=(), key=None):
         """
-        A leaf: a server's where it has names, else a client's; usage overrides its extended key usage. more:
-        critical extensions.
+        A leaf: a server's where it has names, else a client's; usage, one or a list, overrides its extended key
+        usage. more: critical extensions.
         """
         key = key or new_key(kind)
         usage = usage or (ExtendedKeyUsageOID.SERVER_AUTH if names else ExtendedKeyUsageOID.CLIENT_AUTH)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, cn)])
         builder = self._builder(subject, key.public_key(), self, lifetime)
-        builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), False)
+        builder = builder.add_extension(x509.ExtendedKeyUsage(usage if isinstance(usage, list) else [usage]), False)
         if names:
             builder = builder.add_extension(alternative_names(names), False)
         for extension in more:
