@@ -105,6 +105,7 @@ class Signer:
         self.home = folder / "gnupg"
         self.home.mkdir(mode=0o700)
         self.apk = folder / "apk.pem"
+        self.made = 0
         run("openssl", "genrsa", "-out", self.apk, "2048")
 
     @property
@@ -112,7 +113,9 @@ class Signer:
         return {**os.environ, "GNUPGHOME": str(self.home)}
 
     def key(self, name):
-        """The fingerprint of a new one."""
+        """The fingerprint of a new one; the same name may be asked for again."""
+        self.made += 1
+        name = f"{name} {self.made}"
         new = ["gpg", "--batch", "--passphrase", "", "--quick-generate-key", name, "rsa3072", "sign", "never"]
         run(*new, env=self.env)
         listed = run("gpg", "--batch", "--with-colons", "--list-keys", name, env=self.env).stdout

@@ -136,7 +136,7 @@ def test_apt_refuses_a_stranger_and_who_does_not_sign(machine, serve, signed, si
 def test_apt_refuses_another_time(machine, serve, signed, signer, tmp_path, days, reason):
     """Valid-Until: who serves an old state for good is found out."""
     date = {"INDEX_DATE": str(int(EPOCH) + days * DAY_S)}
-    fingerprint = signer.key(f"time {days} {tmp_path}")
+    fingerprint = signer.key("time")
     folder = signer.repositories(tmp_path / "packages", fingerprint, **date)
     serve(folder)
     told = Apt(machine, folder / "keys/mtls-agent.pgp").update()
@@ -145,7 +145,7 @@ def test_apt_refuses_another_time(machine, serve, signed, signer, tmp_path, days
 
 def test_a_rotation_of_keys(machine, serve, signer, tmp_path):
     """For one period both sign, and both are in the keyring: who has the old one, the new one or both is content."""
-    old, new = signer.key(f"old {tmp_path}"), signer.key(f"new {tmp_path}")
+    old, new = signer.key("old"), signer.key("new")
     announced = signer.repositories(tmp_path / "announced", old, PACKAGES_NEXT=new)
     both = signer.repositories(tmp_path / "both", f"{old} {new}")
     after = signer.repositories(tmp_path / "after", new)
@@ -184,7 +184,7 @@ def test_dnf(machine, serve, signed):
 
 def test_dnf_while_keys_rotate(machine, serve, signer, tmp_path):
     """Its index carries two signatures; rpm files one, of the first key. So a host that has that one alone is content."""
-    old, new = signer.key(f"old dnf {tmp_path}"), signer.key(f"new dnf {tmp_path}")
+    old, new = signer.key("old dnf"), signer.key("new dnf")
     place = serve(signer.repositories(tmp_path / "both", f"{new} {old}"))
     exported = subprocess.run(["gpg", "--armor", "--export", new], env=signer.env, stdout=subprocess.PIPE, check=True)
     (place / "keys/mtls-agent.asc").write_bytes(exported.stdout)
