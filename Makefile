@@ -210,7 +210,7 @@ $(OUT)/obj/tests/%.o: tests/%.c $(TP).stamp Makefile VERSION
 
 # Time passes by sleeps alone: tests/unit/still_clock.c.
 CLOCK := clock_ms clock_left clock_share clock_sleep
-$(addprefix $(TESTS)/unit/test_,credentials retry secretsmanager sts): LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK))
+$(addprefix $(TESTS)/unit/test_,credentials prefetch retry secretsmanager sts): LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK))
 
 # What is asked by others is a list.
 $(TESTS)/unit/test_agent $(TESTS)/unit/test_agent_back: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK) clock_wall profiles_load roots_load \

@@ -49,7 +49,8 @@ static void cut(char *path)
         slash[slash == path] = '\0';
 }
 
-/* The nearest that is there, resolved; false: nothing is. */
+/* The nearest that is there, resolved; false: nothing is. Inside of the sandbox nobody tells where
+ * the working directory is: what is below it stays as it was named. */
 static bool resolve(const char *path, char out[PATH_MAX])
 {
     char at[SANDBOX_PATH_MAX];
@@ -57,6 +58,8 @@ static bool resolve(const char *path, char out[PATH_MAX])
     if (snprintf(at, sizeof at, "%s", path) >= (int)sizeof at)
         return false;
     while (!realpath(at, out)) {
+        if (*at != '/' && access(at, F_OK) == 0)
+            return snprintf(out, PATH_MAX, "%s", at) > 0;
         if (strcmp(at, "/") == 0 || strcmp(at, ".") == 0)
             return false;
         cut(at);

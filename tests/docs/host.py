@@ -4,6 +4,7 @@ A host as the pages have it, in namespaces of its own: AWS and instance metadata
 at enclave.example.com:3000, /etc and /run that are gone afterwards, and a folder that commands are run in.
 """
 
+import json
 import re
 import select
 import socket
@@ -75,7 +76,7 @@ class Host:
         (self.home / "platform").symlink_to(ROOT / "platform")
         (self.commands / "mtls-agent").symlink_to(PROGRAM)
         self._make_aws_command(awscli)
-        self.space = self._up(Namespace(directory / "space", addresses=["10.0.1.100", "169.254.169.254"]))
+        self.space = self._up(Namespace(directory / "space", addresses=["10.0.1.100", "10.0.1.101", "169.254.169.254"]))
         self._make_places()
         self._up(Relay(self.space.open("tcp", "127.0.0.1", 443), aws.port))
         self._up(Imds(aws.session(), region=REGION, listener=self.space.open("tcp", "169.254.169.254", 80)))
@@ -98,24 +99,27 @@ class Host:
         etc = self.dir / "etc"
         self.inside(
             f"cp -a /etc {etc} && rm -f {etc}/resolv.conf && echo nameserver 127.0.0.1 >{etc}/resolv.conf &&"
-            f" rm -rf {etc}/ecs {etc}/mtls-agent* && mount --bind {etc} /etc && mount -t tmpfs run /run"
+            f" rm -rf {etc}/ecs {etc}/mtls-agent* && mount --bind {etc} /etc && mount -t tmpfs run /run",
+            folder="/",
         )
+        # Nobody but root may write on the way to it.
+        self.inside(f"mount --bind {self.home} /srv", folder="/")
         (etc / "hosts").write_text(HOSTS)
 
     @property
     def environment(self):
         path = f"{self.commands}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-        return {"PATH": path, "HOME": str(self.home), "LANG": "C.UTF-8", "AWS_CA_BUNDLE": str(self.aws.ca_bundle)}
+        return {"PATH": path, "HOME": "/srv", "LANG": "C.UTF-8", "AWS_CA_BUNDLE": str(self.aws.ca_bundle)}
 
-    def inside(self, script, **more):
-        """Runs a script of bash in the home folder; fails where that fails."""
-        done = self.run(script, **more)
+    def inside(self, script, folder="/srv"):
+        """Runs a script of bash in the page's folder; fails where that fails."""
+        done = self.run(script, folder)
         assert done.returncode == 0, done.stdout
         return done.stdout
 
-    def run(self, script):
+    def run(self, script, folder="/srv"):
         """The same, whatever becomes of it: its status, and all that it prints."""
-        command = [*self.space.enter, "bash", "-euo", "pipefail", "-c", f"cd {self.home}\n{self.named(script)}"]
+        command = [*self.space.enter, "bash", "-euo", "pipefail", "-c", f"cd {folder}\n{self.named(script)}"]
         both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         done = subprocess.run(command, env=self.environment, stdin=subprocess.DEVNULL, text=True, timeout=WITHIN_S, **both)
         for name, arn in self.arns().items():
@@ -143,8 +147,23 @@ class Host:
         self.have("certificates")
         self.inside("cp pki/client.crt pki/client.key pki/ca.crt .")
 
+    def have_documents(self):
+        """client.json and server.json: the two sides' secrets."""
+        pki = self.pki()
+        server = pki.pair("server")
+        (self.home / "client.json").write_text(document(pki.pair("client"), pki.ca_pem))
+        (self.home / "server.json").write_text(json.dumps({"server_cert": server.cert, "server_key": server.key, "ca_cert": pki.ca_pem}))
+
+    def have_misfit(self):
+        """A server.json whose ca_cert is another CA."""
+        server = self.pki().pair("server")
+        self.inside("tools/make-certs --dir other ca Other-CA")
+        other = (self.home / "other/ca.crt").read_text()
+        (self.home / "server.json").write_text(json.dumps({"server_cert": server.cert, "server_key": server.key, "ca_cert": other}))
+
     def have_secret(self):
-        self.arn("confidential-cluster-mtls-cert")
+        for name in "confidential-cluster-mtls-cert", "mtls":
+            self.arn(name)
 
     def have_pending(self):
         """A version AWSPENDING of the secret mtls, beside its current one."""
@@ -158,10 +177,14 @@ class Host:
         self._serve(Nginx(self.dir / "enclave", pki.pair("server"), pki.ca_pem))
 
     def have_attested(self):
-        """In its place one that shows attestation documents, of made-up hardware that /etc/mtls-agent/roots names."""
+        """In its place one that shows attestation documents, as document.bin is, of made-up hardware that is believed."""
+        self.have("configured")
         pki, hardware = self.pki(), Hardware()
         self._serve(Attested(self.dir / "attested", pki.pair("server"), pki.ca_pem, hardware))
-        self.inside(f"mkdir -p /etc/mtls-agent && echo {hardware.fingerprint} >/etc/mtls-agent/roots")
+        (self.home / "document.bin").write_bytes(hardware.document())
+        self.inside(
+            f"echo {hardware.fingerprint} >/etc/mtls-agent/roots && echo attest-root = /etc/mtls-agent/roots >>/etc/mtls-agent/agent.conf"
+        )
 
     def _serve(self, server):
         if self.enclave:
@@ -171,9 +194,9 @@ class Host:
         self._up(server)
 
     def have_configured(self):
-        """/etc/mtls-agent/agent.conf with a secret and an endpoint."""
+        """/etc/mtls-agent/agent.conf with a secret and an endpoint; the same as agent.conf in the folder."""
         text = f"secret = {self.arn('confidential-cluster-mtls-cert')}\nendpoint = {NAMES[0]}:3000\n"
-        self.inside(f"mkdir -p /etc/mtls-agent && printf '{text}' >/etc/mtls-agent/agent.conf")
+        self.inside(f"mkdir -p /etc/mtls-agent && printf '{text}' | tee agent.conf >/etc/mtls-agent/agent.conf")
 
     def have_installed(self):
         """The identity, by that file."""

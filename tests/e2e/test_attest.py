@@ -119,6 +119,19 @@ def test_each_form(attest, hardware, root_file):
     assert attest(next(forms(hardware.document())), f"--attest-root={root_file}", stdin=True)[0] == 0
 
 
+@pytest.mark.parametrize("name", ["document", "./document", "link", "../here/document", "../there/document", "../there/link"])
+def test_a_file_by_a_relative_path(tmp_path, hardware, root_file, name):
+    """In the sandbox, too."""
+    for folder in "here", "there":
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "document").write_bytes(hardware.document())
+    (tmp_path / "here/link").symlink_to("document")
+    (tmp_path / "there/link").symlink_to("document")
+    argv = [PROGRAM, "attest", name, f"--attest-root={root_file}"]
+    done = subprocess.run(argv, cwd=tmp_path / "here", capture_output=True, text=True, env={"AWS_EC2_METADATA_DISABLED": "true"})
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_member_of_another_name(attest, hardware, root_file, refused):
     content = json.dumps({"quote": hardware.document().hex()}).encode()
     refused(content, "attestation_malformed")
