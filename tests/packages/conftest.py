@@ -85,7 +85,7 @@ Nothing.
 
 @pytest.fixture(scope="session")
 def shell(tmp_path_factory):
-    """A package for rpm that stands for what dpkg has installed."""
+    """A package that says to rpm what dpkg has installed."""
     folder = tmp_path_factory.mktemp("shell")
     (folder / "shell.spec").write_text(SHELL)
     run("rpmbuild", "--quiet", "-bb", "--define", f"_topdir {folder}", folder / "shell.spec")
