@@ -45,7 +45,12 @@ CFLAGS_aarch64 := -mno-outline-atomics -mcmodel=tiny -fomit-frame-pointer
 # No wider than the ABI says: GCC aligns tables to 32 bytes.
 CFLAGS_x86_64  := -malign-data=abi
 CFLAGS   := -std=c11 $(WARN) $(HARDEN) $(SMALL) '-ffile-prefix-map=$(CURDIR)=.' $(CFLAGS_$(ARCH))
-LDFLAGS  := -static-pie -fuse-ld=lld -B/usr/lib/llvm-19/bin -Wl,-O2,--gc-sections,--build-id=none,--hash-style=gnu \
+# LINKER=any: GNU ld where there is no lld, which is 160 MB on disk. That program is larger, and not the one that ships.
+LLD      := /usr/lib/llvm-19/bin
+LINKER   ?= lld
+NEEDED   := $(if $(filter any,$(LINKER)),demo,build)
+LLD_USED := $(if $(filter-out any,$(LINKER))$(wildcard $(LLD)/ld.lld),-fuse-ld=lld -B$(LLD))
+LDFLAGS  := -static-pie $(LLD_USED) -Wl,-O2,--gc-sections,--build-id=none,--hash-style=gnu \
             -Wl,-z,relro,-z,now,-z,noexecstack,-z,pack-relative-relocs
 LDLIBS   := -lcurl -lbearssl -pthread
 WATCHED  := $(if $(FOREIGN),tools/emulated $(ARCH))
@@ -122,9 +127,9 @@ $(TP).patches: FORCE
 $(TP).stamp: third_party/pins third_party/fetch third_party/build $(PATCHES) $(TP).patches \
              $(if $(wildcard $(TP)/lib/libcurl.a),,FORCE)
 	@mkdir -p $(@D)
-	@tools/bootstrap --check build
+	@tools/bootstrap --check $(NEEDED)
 	@tools/bootstrap --check $(ARCH)
-	@third_party/build $(if $(SANITIZE),host,$(ARCH)) $(TP)
+	@tools/alive third_party/build $(if $(SANITIZE),host,$(ARCH)) $(TP)
 	@touch $@
 
 # ---- the program -----------------------------------------------------------------------------------------------------------
@@ -144,9 +149,10 @@ $(RSA): CFLAGS += -g
 $(OUT)/obj/src/x509/limbs.o: CFLAGS += -O2
 
 $(LINKED): FORCE
-	$(call list,$(OBJ) $(HELPERS) $(CONFORM))
+	$(call list,$(OBJ) $(HELPERS) $(CONFORM) $(LLD_USED))
 
 $(BIN).debug: $(OBJ) $(LINKED)
+	@tools/bootstrap --check $(NEEDED)
 	@echo "  LINK  $@"
 	$(V)$(CC) $(LDFLAGS) $(if $(SANITIZE)$(FOREIGN),,-Wl$(comma)-Map=$(BIN).map) $(linked) $(LDLIBS) -o $@
 
@@ -204,7 +210,7 @@ $(OUT)/obj/tests/%.o: tests/%.c $(TP).stamp Makefile VERSION
 
 # Time passes by sleeps alone: tests/unit/still_clock.c.
 CLOCK := clock_ms clock_left clock_share clock_sleep
-$(addprefix $(TESTS)/unit/test_,credentials retry secretsmanager sts): LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK))
+$(addprefix $(TESTS)/unit/test_,credentials prefetch retry secretsmanager sts): LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK))
 
 # What is asked by others is a list.
 $(TESTS)/unit/test_agent $(TESTS)/unit/test_agent_back: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(CLOCK) clock_wall profiles_load roots_load \
@@ -458,10 +464,15 @@ mutants: all venv ## whether the tests of ROOM=FOLDER (of src/) notice a change 
 	@tools/bootstrap --check e2e
 	@tests/mutants/mutants "$(ROOM)" --mutants=$(MUTANTS) --seed=$(SEED)
 
-demo: ## the program at work against an emulator on this machine
-	@tools/bootstrap
-	@$(MAKE) --no-print-directory all venv
+# Installs what it needs and no more; docs/building.md has the sizes.
+demo: ## the program at work against an emulator on this machine; installs what that needs, under 400 MB
+	@tools/demo-tools
+	@$(MAKE) --no-print-directory -j"$$(nproc)" LINKER=any all
 	@tools/demo
+
+test-demo: ## `make demo` on a bare Debian, as root and by sudo: what it takes on disk (SUITE=bookworm); as root, 15 minutes
+	@tools/bootstrap --check hosts
+	@tests/demo/run
 
 # ---- housekeeping ----------------------------------------------------------------------------------------------------------
 

@@ -71,7 +71,7 @@ void prefetch(const struct delivery *delivery, struct secretsmanager *manager, s
  */
 int obtain(struct delivery *delivery, struct secretsmanager *manager, struct err *err);
 
-/* Whether what is installed may be all that a set needs; its facts. */
+/* Whether the installed set may be all that a set needs; fills its facts. */
 bool may_recall(const struct agent_set *record, const struct install_target *target,
                 size_t secret_count, struct installed *facts);
 

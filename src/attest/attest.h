@@ -24,9 +24,9 @@ struct attest_trust {
 
 /*
  * Checks the chain up to a root that is known by its fingerprint, and the signature. *other_root:
- * it is not AWS's. root gets the fingerprint of the one that it names, known or not.
- * ERR_ATTEST_UNTRUSTED, ERR_ATTEST_FORGED, ERR_ATTEST_EXPIRED, ERR_ATTEST_CLOCK (also for a time
- * that lies ahead).
+ * the root is not AWS's. root gets the fingerprint of the chain's root, known or not.
+ * ERR_ATTEST_UNTRUSTED, ERR_ATTEST_FORGED, ERR_ATTEST_EXPIRED, ERR_ATTEST_CLOCK (also for a time in
+ * the future).
  */
 struct attest_root {
     bool other;
@@ -37,7 +37,7 @@ int attest_genuine(const struct attest_document *document, const struct attest_t
 
 /*
  * Whether it is of an enclave, not in debug mode, and has all PCRs of one of the sets, such as
- * "0:HEX+3:HEX"; without sets any image will do. ERR_ATTEST_INSTANCE, ERR_ATTEST_DEBUG,
+ * "0:HEX+3:HEX"; without sets any image passes. ERR_ATTEST_INSTANCE, ERR_ATTEST_DEBUG,
  * ERR_ATTEST_IMAGE.
  */
 int attest_image(const struct attest_document *document, const char *const *sets, size_t count,

@@ -22,7 +22,7 @@ struct attest_document {
     struct bytes header, payload, signature; /* of COSE_Sign1 */
     char module[ATTEST_MODULE_MAX + 1];      /* "i-0123456789abcdef0-enc0123456789abcdef": ASCII */
     int64_t timestamp_ms;                    /* since 1970 */
-    struct bytes pcr[ATTEST_PCRS];           /* data NULL: it has none of that number */
+    struct bytes pcr[ATTEST_PCRS];           /* data NULL: the document has no such PCR */
     bool instance;                           /* they are those of an EC2 instance's NitroTPM */
     struct bytes certificate;                /* DER */
     struct bytes bundle[ATTEST_BUNDLE_MAX];  /* the root first */
@@ -32,8 +32,8 @@ struct attest_document {
 };
 
 /*
- * The whole of cose, tagged 18 or not. ERR_ATTEST_MALFORMED: what it is not, or a field that is
- * unknown, is there twice, or is missing.
+ * Reads all of cose, tagged 18 or not. ERR_ATTEST_MALFORMED: it is no document, or a field is
+ * unknown, doubled, or missing.
  */
 int attest_document_read(struct attest_document *out, struct bytes cose, struct err *err);
 

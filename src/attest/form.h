@@ -7,10 +7,9 @@
 struct err;
 
 /*
- * Appends the document that text carries: as it is, as hexadecimal, as base64, or as either in a
- * member of a JSON object. Which one it is is seen by its first bytes. The member is called field;
- * NULL: by one of the names in use (attestation, attestation_doc, attestation_document, document).
- * ERR_ATTEST_MALFORMED.
+ * Appends the document in text: raw, hexadecimal, base64, or hexadecimal or base64 in a member of a
+ * JSON object. The first bytes decide which form it is. field names the member; NULL: one of the
+ * usual names (attestation, attestation_doc, attestation_document, document). ERR_ATTEST_MALFORMED.
  */
 int attest_form_read(struct buf *out, struct bytes text, const char *field, struct err *err);
 

@@ -179,14 +179,6 @@ struct post client_request(const struct client *client, const struct client_call
     };
 }
 
-static int try_once(struct client *client, const struct client_call *call,
-                    struct http_response *response, struct err *err)
-{
-    const struct post request = client_request(client, call);
-
-    return client_take(client, call, response) ? 0 : post(&request, response, 1, err);
-}
-
 static bool same_text(const char *a, const char *b)
 {
     return a && b ? strcmp(a, b) == 0 : a == b;
@@ -269,8 +261,10 @@ static int perform(struct client *client, const struct client_call *call,
     bool again;
 
     do {
+        const struct post request = client_request(client, call);
+
         retry_begin(&retry);
-        if (try_once(client, call, response, err) < 0)
+        if (!client_take(client, call, response) && post(&request, response, 1, err) < 0)
             return -1;
         if (response->result == HTTP_ANSWERED && response->status == 200) {
             retry_succeeded(&retry);

@@ -32,7 +32,7 @@ struct client {
     bool refused; /* it wants others */
 };
 
-/* A call as it is sent now. */
+/* The request that a call sends now. */
 struct post client_request(const struct client *client, const struct client_call *call);
 
 /* Takes the answer that waits for a call, if one does. */

@@ -28,29 +28,24 @@ static const char *configured(const struct aws *aws, enum endpoint_service servi
     return text;
 }
 
-static int read_global(const struct aws *aws, bool *global, struct err *err)
-{
-    const char *value =
-        profile_setting(aws, "AWS_STS_REGIONAL_ENDPOINTS", "sts_regional_endpoints");
-    char shown[SECRECY_QUOTED_MAX];
-
-    *global = value && strcasecmp(value, "legacy") == 0;
-    if (!value || *global || strcasecmp(value, "regional") == 0)
-        return 0;
-    return err_set(err, ERR_CONFIG, "AWS_STS_REGIONAL_ENDPOINTS",
-                   "%s is neither regional nor legacy", secrecy_quoted(shown, value));
-}
-
 int endpoint_switches(const struct aws *aws, struct endpoint_params *params, bool *ignored,
                       struct err *err)
 {
+    char shown[SECRECY_QUOTED_MAX];
+    const char *value;
+
     if (profile_switch(aws, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
                        "ignore_configured_endpoint_urls", ignored, err) < 0 ||
         profile_switch(aws, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint", &params->fips, err) < 0 ||
         profile_switch(aws, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint",
                        &params->dual_stack, err) < 0)
         return -1;
-    return read_global(aws, &params->global, err);
+    value = profile_setting(aws, "AWS_STS_REGIONAL_ENDPOINTS", "sts_regional_endpoints");
+    params->global = value && strcasecmp(value, "legacy") == 0;
+    if (!value || params->global || strcasecmp(value, "regional") == 0)
+        return 0;
+    return err_set(err, ERR_CONFIG, "AWS_STS_REGIONAL_ENDPOINTS",
+                   "%s is neither regional nor legacy", secrecy_quoted(shown, value));
 }
 
 int endpoint_resolve(struct aws_endpoint *endpoint, const struct aws *aws,

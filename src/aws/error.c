@@ -62,30 +62,19 @@ static struct bytes bare_code(struct bytes text)
     return bytes_of(text.data, colon ? (size_t)(colon - text.data) : text.len);
 }
 
-/* How far the clock of an answer's Date is ahead of ours, 0 where that is no wrong clock; false
- * where it has none. */
-static bool read_skew(const char *date, int64_t *skew)
-{
-    int64_t then;
-
-    *skew = 0;
-    if (clock_parse_http(date, &then) < 0)
-        return false;
-    *skew = then - clock_wall();
-    if (llabs(*skew) <= CLOCK_TOLERANCE_S)
-        *skew = 0;
-    return true;
-}
-
 /* A wrong clock makes signatures wrong: AWS does not always say so. */
 static void judge_clock(struct aws_error *error, const char *date)
 {
+    int64_t then, skew_s;
+
     if (error->means != ERR_CLOCK_SKEW && error->means != ERR_SIGNATURE_WRONG &&
         strcmp(error->code, "AuthFailure") != 0)
         return;
-    error->dated = read_skew(date, &error->skew_s);
-    if (!error->skew_s)
+    error->dated = clock_parse_http(date, &then) == 0;
+    skew_s = error->dated ? then - clock_wall() : 0;
+    if (llabs(skew_s) <= CLOCK_TOLERANCE_S)
         return;
+    error->skew_s = skew_s;
     error->means = ERR_CLOCK_SKEW;
     error->young = false;
 }

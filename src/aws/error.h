@@ -30,14 +30,14 @@ struct aws_clock {
 };
 
 /*
- * Whether another try is worth it by a clock that the error has told of; zero counts, since a wrong
- * clock may have been set right. Takes it over, and logs it.
+ * Whether another try by the clock in the error may succeed; a difference of zero counts, since a
+ * wrong clock may have been set right. Takes the difference over, and logs it.
  */
 bool aws_clock_learn(struct aws_clock *clock, const struct aws_error *error);
 
 /*
- * Whether another try is worth it as this host's clock may be set meanwhile; waits for a second of
- * that. False at the deadline.
+ * Whether to try again because somebody may set this host's clock; waits a second for that. False
+ * at the deadline.
  */
 bool aws_clock_wait(const struct aws_error *error, int64_t deadline);
 

@@ -26,7 +26,7 @@ enum imds_state {
 #define IMDS_URL_MAX 512
 int imds_endpoint(const struct aws *aws, char out[IMDS_URL_MAX], struct err *err);
 
-/* Whether AWS_EC2_METADATA_DISABLED says that it is not to be asked. ERR_CONFIG. */
+/* Whether AWS_EC2_METADATA_DISABLED forbids to ask it. ERR_CONFIG. */
 int imds_disabled(const struct aws *aws, bool *disabled, struct err *err);
 
 /* Opens a session: gets its token. Anything but IMDS_FOUND says why in *err. */

@@ -44,8 +44,10 @@ const char *profile_get(const struct profiles *profiles, const char *name, const
  */
 const char *profile_setting(const struct aws *aws, const char *variable, const char *property);
 
-/* A setting that is true or false, in any case; false where it is not set. ERR_CONFIG where it is
- * neither. property NULL: the variable alone. */
+/*
+ * A setting that is true or false, in any case; false where it is not set. ERR_CONFIG for another
+ * value. property NULL: only the variable.
+ */
 int profile_switch(const struct aws *aws, const char *variable, const char *property, bool *on,
                    struct err *err);
 

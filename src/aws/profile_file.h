@@ -29,7 +29,7 @@ struct profile_file {
     struct buf lines; /* of struct profile_line */
 };
 
-/* Parses text: 0, or -1 with the line and what is wrong with it, and nothing of its text. */
+/* Parses text: 0, or -1 with the line and its fault, without any of its text. */
 #define PROFILE_REASON_MAX 96
 int profile_file_parse(struct profile_file *file, char reason[PROFILE_REASON_MAX]);
 

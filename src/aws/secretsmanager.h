@@ -16,7 +16,7 @@ struct aws;
 #define SECRET_VERSION_MAX 65
 struct secret_version {
     char arn[SECRET_ARN_MAX];
-    char id[SECRET_VERSION_MAX]; /* "": not told */
+    char id[SECRET_VERSION_MAX]; /* "": unknown */
     char region[REGION_MAX]; /* the region that answered; arn names the secret's own region in any
                                 case */
     bool replica;            /* it was a fallback, whose replica may be behind */

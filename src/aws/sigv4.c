@@ -57,24 +57,13 @@ static int append_byte(struct buf *out, uint8_t byte)
     return buf_append(out, &byte, 1);
 }
 
-/* Cuts the part before the first separator, or all of it, off the front of text. */
-static struct bytes cut(struct bytes *text, char separator)
-{
-    const uint8_t *end = text->len ? memchr(text->data, separator, text->len) : NULL;
-    struct bytes part = bytes_of(text->data, end ? (size_t)(end - text->data) : text->len);
-    size_t used = part.len + (end != NULL);
-
-    *text = bytes_of(text->data + used, text->len - used);
-    return part;
-}
-
 /* Dot segments and empty ones go (RFC 3986 5.2.4); a slash stands at the end if it did before. */
 static int normalize(struct buf *out, struct bytes path)
 {
     bool slash_at_end = path.len > 0 && path.data[path.len - 1] == '/';
 
     while (path.len > 0) {
-        struct bytes segment = cut(&path, '/');
+        struct bytes segment = bytes_cut(&path, '/');
 
         if (segment.len == 0 || bytes_equal_text(segment, "."))
             continue;
@@ -261,24 +250,18 @@ static int make_authorization(struct sigv4_result *result, const char *access_ke
     return buf_append_text(out, result->signature);
 }
 
-static void set_date(struct sigv4_result *result, int64_t time)
-{
-    struct civil civil;
-
-    clock_to_civil(time, &civil);
-    (void)snprintf(result->date, sizeof result->date, "%04d%02d%02dT%02d%02d%02dZ", civil.year,
-                   civil.month, civil.day, civil.hour, civil.minute, civil.second);
-}
-
 int sigv4_sign(struct sigv4_result *result, const struct sigv4_request *request,
                const struct credentials *credentials, const struct sigv4_scope *scope)
 {
     struct sorted_list headers = {.count = 0};
+    struct civil civil;
 
     result->canonical_request.tag = ARENA_WORK;
     result->string_to_sign.tag = ARENA_WORK;
     result->authorization.tag = ARENA_WORK;
-    set_date(result, scope->time);
+    clock_to_civil(scope->time, &civil);
+    (void)snprintf(result->date, sizeof result->date, "%04d%02d%02dT%02d%02d%02dZ", civil.year,
+                   civil.month, civil.day, civil.hour, civil.minute, civil.second);
     if (sort_headers(&headers, request, credentials, result) < 0 ||
         make_canonical_request(result, request, &headers) < 0 ||
         make_string_to_sign(result, scope) < 0 ||

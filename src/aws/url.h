@@ -13,7 +13,7 @@ struct url {
                        dot: what TLS verifies */
     unsigned port;
     char host[264];   /* value of the Host header: the port is left out where it is the scheme's */
-    const char *path; /* in the text: what stands behind the host, "" where nothing does */
+    const char *path; /* in the text: the part after the host, "" where there is none */
 };
 
 /*

@@ -15,7 +15,10 @@ struct err;
  * All functions may be called from any thread.
  */
 
-/* What a block holds; tells live secrets apart when remote text is masked and memory is audited. */
+/*
+ * The content of a block. It separates live secrets when remote text is masked and memory is
+ * audited.
+ */
 enum arena_tag {
     ARENA_LIBRARY,     /* libcurl's, with BearSSL's contexts and record buffers in it */
     ARENA_WORK,        /* our own objects without a secret string of their own */

@@ -22,6 +22,18 @@ static inline struct bytes bytes_of_text(const char *text)
     return (struct bytes){(const uint8_t *)text, strlen(text)};
 }
 
+/* Cuts the part before the first separator, or all of it, off the front of text. */
+static inline struct bytes bytes_cut(struct bytes *text, char separator)
+{
+    const uint8_t *end =
+        text->len ? (const uint8_t *)memchr(text->data, separator, text->len) : NULL;
+    const struct bytes part = bytes_of(text->data, end ? (size_t)(end - text->data) : text->len);
+    const size_t used = part.len + (end != NULL);
+
+    *text = bytes_of(text->data + used, text->len - used);
+    return part;
+}
+
 /* Not constant-time: for public data only. */
 static inline int bytes_equal(struct bytes a, struct bytes b)
 {

@@ -6,9 +6,9 @@
 
 /*
  * The one error type. A function that can fail returns 0 or -1 and, on -1, has filled the caller's
- * struct err: a stable code, on what it failed (secret, endpoint, file) and why. What a code means
- * to the user, its exit status (sysexits.h), and the remedy of each cause stand in the tables in
- * err_table.c. Libraries set errors; only the edge (the commands) prints them, once, through
+ * struct err: a stable code, on what it failed (secret, endpoint, file) and why. The tables in
+ * err_table.c have the meaning of a code for the user, its exit status (sysexits.h), and the remedy
+ * of each cause. Libraries set errors; only the edge (the commands) prints them, once, through
  * log_error().
  */
 enum err_code {

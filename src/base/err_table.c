@@ -224,7 +224,7 @@ const struct err_info err_codes[ERR_CODES] = {
                               "See who answers there, and docs/attestation.md."},
     [ERR_TARGET_INVALID] = {"target_invalid", EX_CANTCREAT, ERR_LASTING,
                             "the target directory cannot be used",
-                            "Correct --dir, or the owner and kind of what stands there."},
+                            "Correct --dir, or the owner and kind of what is there."},
     [ERR_INSTALL_FAILED] = {"install_failed", EX_CANTCREAT, ERR_LASTING,
                             "the set cannot be installed",
                             "See the reason; the old set is in place."},

@@ -30,8 +30,10 @@ typedef int json_value;
 #define JSON_REPEATED (-2)
 
 #define JSON_REASON_MAX 96
-/* The document; or NULL and a reason: what is wrong and at which byte, or JSON_NO_MEMORY. Never any
- * of the text itself. */
+/*
+ * The document; or NULL and a reason: the fault and its byte, or JSON_NO_MEMORY. Never any of the
+ * text itself.
+ */
 #define JSON_NO_MEMORY "no memory"
 struct json *json_parse(struct bytes text, char reason[JSON_REASON_MAX]);
 

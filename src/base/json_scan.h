@@ -5,7 +5,7 @@
 #include "base/bytes.h"
 
 /*
- * Holds a text to RFC 8259's grammar. NULL where it is JSON; else what is wrong at *at. Does not
+ * Checks a text by RFC 8259's grammar. NULL where it is JSON; else the fault, at *at. Does not
  * recurse.
  */
 const char *json_scan(struct bytes text, size_t *at);

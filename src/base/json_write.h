@@ -14,7 +14,7 @@
  */
 struct json_writer {
     struct buf *out;
-    bool again;  /* a value stands before, on this level */
+    bool again;  /* there is a value before, on this level */
     bool failed; /* the text is not whole */
 };
 

@@ -29,14 +29,6 @@ static void line_put(struct log_line *line, const char *text)
     line->len += len;
 }
 
-static void put_number(struct log_line *line, int64_t number)
-{
-    char text[24];
-
-    (void)snprintf(text, sizeof text, "%lld", (long long)number);
-    line_put(line, text);
-}
-
 /* Quotes as a JSON string; the text format uses the same where a value needs quotes. */
 static void put_quoted(struct log_line *line, const char *text)
 {
@@ -75,7 +67,7 @@ static int needs_quotes(const char *text)
 
 void log_line_field(struct log_line *line, enum log_format format, const struct log_field *field)
 {
-    char room[FIELD_MAX];
+    char room[FIELD_MAX], number[24];
     const char *text = field->text ? secrecy_shown(field->text, room, sizeof room) : NULL;
     size_t start = line->len;
 
@@ -89,8 +81,9 @@ void log_line_field(struct log_line *line, enum log_format format, const struct 
         line_put(line, field->key);
         line_put(line, "=");
     }
+    (void)snprintf(number, sizeof number, "%lld", (long long)field->number);
     if (!text)
-        put_number(line, field->number);
+        line_put(line, number);
     else if (format == LOG_FORMAT_JSON || needs_quotes(text))
         put_quoted(line, text);
     else

@@ -14,8 +14,8 @@
 
 /*
  * Whether text holds a private key, whole or its beginning: PEM (RFC 7468, OpenSSH) or DER (RFC
- * 5958, RFC 5915, RFC 8017), as it is or in up to two layers of base64 (RFC 4648, at each phase,
- * either alphabet) or hexadecimal, URL- or JSON-escaped, split over lines or not.
+ * 5958, RFC 5915, RFC 8017), raw or in up to two layers of base64 (RFC 4648, at each phase, either
+ * alphabet) or hexadecimal, URL- or JSON-escaped, split over lines or not.
  */
 bool secrecy_holds_key(struct bytes text);
 

@@ -210,17 +210,6 @@ static int put_line(void *unused, struct bytes line)
     return fs_write_all(STDOUT_FILENO, line);
 }
 
-static void put_json(const struct health *health, struct buf *out)
-{
-    struct json_writer writer = {.out = out};
-
-    json_open(&writer, NULL, '{');
-    json_put_bool(&writer, "healthy", !health->bad);
-    json_put_text(&writer, "reason", health->bad ? health->reason : NULL);
-    json_close(&writer, '}');
-    (void)buf_append_text(out, "\n");
-}
-
 /* Where nobody reads it, the exit status alone says it. */
 static int say(const struct health *health)
 {
@@ -231,8 +220,15 @@ static int say(const struct health *health)
     (void)snprintf(line, sizeof line, "%s%s\n", health->bad ? "unhealthy: " : "healthy",
                    health->bad ? health->reason : "");
     secrecy_mask(line, sizeof line);
-    if (output_json)
-        put_json(health, &json);
+    if (output_json) {
+        struct json_writer writer = {.out = &json};
+
+        json_open(&writer, NULL, '{');
+        json_put_bool(&writer, "healthy", !health->bad);
+        json_put_text(&writer, "reason", health->bad ? health->reason : NULL);
+        json_close(&writer, '}');
+        (void)buf_append_text(&json, "\n");
+    }
     aside_start(&aside);
     (void)aside_do(&aside, put_line, NULL, output_json ? buf_bytes(&json) : bytes_of_text(line),
                    SAY_MS);

@@ -118,18 +118,6 @@ static int inspect_object(struct inspection *inspection, const struct object *ob
     return 0;
 }
 
-/* A file, or standard input. */
-static int read_document(const char *path, struct buf *text, struct err *err)
-{
-    int result;
-
-    if (strcmp(path, "-") == 0)
-        result = fs_read_stream(STDIN_FILENO, text);
-    else
-        result = fs_read(AT_FDCWD, path, text);
-    return result < 0 ? err_set_errno(err, CAUSE_FILE_UNREADABLE, path, "it cannot be read") : 0;
-}
-
 static void move_field(struct bundle *bundle, enum bundle_field from, enum bundle_field to)
 {
     bundle->field[to] = bundle->field[from];
@@ -156,9 +144,12 @@ static void settle_purpose(struct object *object)
 static int read_object(const char *path, struct object *object, struct err *err)
 {
     struct buf text = {.tag = ARENA_DOCUMENT, .max = DOCUMENT_MAX};
-    int result = read_document(path, &text, err);
+    const bool stream = strcmp(path, "-") == 0;
+    int result = stream ? fs_read_stream(STDIN_FILENO, &text) : fs_read(AT_FDCWD, path, &text);
 
-    object->source = strcmp(path, "-") == 0 ? "standard input" : path;
+    if (result < 0)
+        (void)err_set_errno(err, CAUSE_FILE_UNREADABLE, path, "it cannot be read");
+    object->source = stream ? "standard input" : path;
     object->complete = bundle_is_object(buf_bytes(&text));
     if (result == 0)
         result = bundle_add(&object->bundle, buf_bytes(&text), object->source, err);

@@ -14,7 +14,8 @@ struct inspected {
     const char *source;
     const struct report *report;
     int64_t now;
-    const char *purpose; /* "server", of what has no names for its parts; NULL: they say it */
+    const char *purpose; /* "server" or "client", for a file without names for its parts; NULL: the
+                            names say it */
     bool assumed;        /* nothing in it says so */
 };
 void inspect_print_text(struct buf *out, const struct inspected *inspected);

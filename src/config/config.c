@@ -396,14 +396,6 @@ void config_free(struct config *config)
     free(store);
 }
 
-static void log_mistake(const struct config_mistake *mistake)
-{
-    char text[ERR_SUBJECT_MAX + ERR_REASON_MAX + 2];
-
-    (void)snprintf(text, sizeof text, "%s: %s", mistake->place, mistake->reason);
-    log_event(LOG_LEVEL_WARNING, "config_mistake", log_s("reason", text));
-}
-
 void config_log(const struct config *config)
 {
     if (config->file)
@@ -411,8 +403,13 @@ void config_log(const struct config *config)
     if (config->file_ignored)
         log_event(LOG_LEVEL_WARNING, "config_ignored", log_s("file", config->file_ignored),
                   log_s("read", config->file));
-    if (config->mistake_count > 0 && !config->view)
-        log_mistake(&config->mistakes[0]);
+    if (config->mistake_count > 0 && !config->view) {
+        const struct config_mistake *first = &config->mistakes[0];
+        char text[ERR_SUBJECT_MAX + ERR_REASON_MAX + 2];
+
+        (void)snprintf(text, sizeof text, "%s: %s", first->place, first->reason);
+        log_event(LOG_LEVEL_WARNING, "config_mistake", log_s("reason", text));
+    }
     config_env_log();
     config_attest_log(config);
 }

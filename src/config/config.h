@@ -29,7 +29,7 @@ struct err;
 #define CONFIG_ROOT_SIZE      32 /* a SHA-256 */
 #define CONFIG_MISTAKES_MAX   64
 
-/* Secrets that make one installed set. Sets stand in the order of their first secret. */
+/* Secrets that make one installed set. Sets are in the order of their first secret. */
 struct config_set {
     char sub[CONFIG_SUB_MAX];                /* "": the target directory itself */
     const char *secrets[CONFIG_SECRETS_MAX]; /* ARNs or names */
@@ -201,13 +201,15 @@ void config_review(const struct config *config, config_told *told, void *user);
 #define CONFIG_SOURCES_MAX 320
 void config_sources(const struct config *config, char out[CONFIG_SOURCES_MAX]);
 
-/* What flags and environment tell, as far as they are right, before a file is read: the command or
- * NULL, and a deadline. NULL without memory. For config_free(). */
+/*
+ * The command (or NULL) and the deadline of flags and environment, as far as they are right, before
+ * a file is read. NULL without memory. Free with config_free().
+ */
 struct config *config_first(int argc, char *const argv[]);
 
 /*
- * Reads the same sources again, the file as it is now. ERR_CONFIG also where an option differs that
- * cannot change while the process runs.
+ * Reads the same sources again, with the file's present text. ERR_CONFIG also where an option
+ * differs that cannot change while the process runs.
  */
 int config_reload(const struct config *current, struct config **out, struct err *err);
 

@@ -78,13 +78,6 @@ static const char *read_port(const char *text, uint16_t *port)
     return NULL;
 }
 
-static const char *check_ipv6(const char *host)
-{
-    struct in6_addr address;
-
-    return inet_pton(AF_INET6, host, &address) == 1 ? NULL : "has no IPv6 address in its brackets";
-}
-
 /* HOST[:PORT], an IPv6 address in brackets; cuts authority to pieces. *port 0: it has no default.
  */
 static const char *read_authority(char *authority, char host[static HOST_MAX + 3], uint16_t *port)
@@ -94,6 +87,7 @@ static const char *read_authority(char *authority, char host[static HOST_MAX + 3
     char *end = name + strcspn(name, bracketed ? "]" : ":");
     char *rest = end + bracketed;
     const char *why = NULL;
+    struct in6_addr address;
 
     if (bracketed && *end != ']')
         return "has a '[' without a ']'";
@@ -108,8 +102,10 @@ static const char *read_authority(char *authority, char host[static HOST_MAX + 3
     *end = '\0';
     if (!why && *name == '\0')
         why = "has no host";
-    if (!why)
-        why = bracketed ? check_ipv6(name) : check_name(name);
+    if (!why && !bracketed)
+        why = check_name(name);
+    else if (!why && inet_pton(AF_INET6, name, &address) != 1)
+        why = "has no IPv6 address in its brackets";
     if (!why)
         memcpy(host, name, strlen(name) + 1);
     return why;

@@ -34,7 +34,8 @@ static const char *exception(unsigned flags)
 {
     if (!(flags & OPTION_NOT_IN_ENVIRONMENT))
         return flags & OPTION_NOT_IN_FILE ? " (not in the file)" : "";
-    return flags & OPTION_NOT_IN_FILE ? " (not in file or variable)" : " (not as a variable)";
+    return flags & OPTION_NOT_IN_FILE ? " (not in the file or environment)"
+                                      : " (not in the environment)";
 }
 
 static int write_row(int fd, const struct option *option)

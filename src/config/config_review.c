@@ -68,7 +68,7 @@ void config_review(const struct config *config, config_told *told, void *user)
     tell(&review,
          config->no_proxy && !config->proxy && !config_variable(config, "https_proxy") &&
              !config_variable(config, "HTTPS_PROXY"),
-         "no-proxy", "excepts hosts from a proxy, but there is no proxy");
+         "no-proxy", "excepts hosts from a proxy, but there is none");
     tell(&review, config->metrics_emf && !config->metrics_file, "metrics-format",
          "makes a metrics-file too, and none is named: lines go only to standard output");
 }

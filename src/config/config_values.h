@@ -9,8 +9,8 @@
 #include "config/config.h"
 
 /*
- * Readers of single values. Each takes all of text and returns NULL, or, with the result undefined,
- * a clause of static text that says why not and follows the value in a sentence: "is not a
+ * Readers of single values. Each reads all of text and returns NULL, or, with the result undefined,
+ * a clause of static text that gives the fault and follows the value in a sentence: "is not a
  * duration, such as ...".
  */
 const char *value_bool(const char *text, bool *value);
@@ -30,8 +30,8 @@ const char *value_secret(const char *text, char sub[static CONFIG_SUB_MAX], cons
 const char *value_endpoint(const char *text, struct endpoint *endpoint);
 
 /*
- * A program's path and its arguments, parted by blanks; '...' and "..." hold blanks, \ takes the
- * next byte as it is. Nothing is expanded. Cuts text to pieces; words ends with NULL.
+ * A program's path and its arguments, separated by blanks; '...' and "..." hold blanks, \ takes the
+ * next byte literally. Nothing is expanded. Cuts text into pieces; words ends with NULL.
  */
 const char *value_words(char *text, const char *words[static CONFIG_WORDS_MAX + 1]);
 

@@ -6,11 +6,11 @@
 #include <stddef.h>
 
 /*
- * NO_PROXY as Go's net/http reads it (https://pkg.go.dev/golang.org/x/net/http/httpproxy), where
- * curl and Python differ: entries between commas, with white space around them or not. "x" is that
- * name and all below it, ".x" and "*.x" those below it alone, "*" all; an address; a network,
- * 10.0.0.0/8; behind a name or an address perhaps a port. Addresses are compared as they are
- * written in the URL: no name is looked up.
+ * NO_PROXY as Go's net/http reads it (https://pkg.go.dev/golang.org/x/net/http/httpproxy); curl and
+ * Python differ. Commas separate the entries, with or without white space. "x" is that name and all
+ * names below it, ".x" and "*.x" only those below it, "*" everything; an address; a network,
+ * 10.0.0.0/8; a name or an address may have a port. Addresses are compared as the URL writes them:
+ * no name is looked up.
  */
 
 /*
@@ -19,8 +19,7 @@
  */
 const char *no_proxy_strange(const char **at, size_t *len);
 
-/* Whether a host, IPv6 without brackets, is reached without the proxy. NULL:
- * an empty list. */
+/* Whether a host, IPv6 without brackets, is reached without the proxy. NULL: an empty list. */
 bool no_proxy_fits(const char *list, const char *host, unsigned port);
 
 #endif

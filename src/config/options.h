@@ -157,11 +157,11 @@ int config_flags_read(struct parse *parse, int argc, char *const argv[]);
 int config_env_read(struct parse *parse);
 int config_file_read(struct parse *parse);
 
-/* Logs, or tells of, the MTLS_AGENT_ variables that name no option. */
+/* Logs, or reports, the MTLS_AGENT_ variables that name no option. */
 void config_env_log(void);
 void config_env_review(config_told *told, void *user);
 
-/* What is wrong with the options of attestation together: *option and a clause; NULL: nothing. */
+/* The fault of the options of attestation together: *option and a clause; NULL: none. */
 const char *config_attest_flaw(const struct parse *parse, const char **option);
 
 /* Logs weak settings among them. */

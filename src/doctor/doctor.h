@@ -41,7 +41,7 @@ struct doctor {
     size_t room;                              /* that is looked at */
     char good[DOCTOR_ROOMS][DOCTOR_GOOD_MAX]; /* of each room, a line */
     struct identity *secret[CONFIG_SETS_MAX]; /* a set's secrets, where they are good; */
-    enum err_code flaw[CONFIG_SETS_MAX];      /* else what is wrong with them */
+    enum err_code flaw[CONFIG_SETS_MAX];      /* else their fault */
     bool installed[CONFIG_SETS_MAX];          /* the installed set is good */
     struct doctor_finding findings[DOCTOR_FINDINGS_MAX];
     atomic_size_t count; /* may be read while others are found */
@@ -68,7 +68,7 @@ char *doctor_read(const char *path, struct buf *text);
 /* For the rooms, and for callers that know more of the host. */
 enum { DOCTOR_HOST = 1 }; /* as room */
 
-/* Notes a finding, unless it is there; where this user may not look, that only root can tell. */
+/* Adds a finding once; where this user may not look, it says that only root can. */
 void doctor_find(struct doctor *doctor, enum doctor_level level, const struct err *err);
 /* The same with a remedy that names the object. */
 void doctor_advise(struct doctor *doctor, enum doctor_level level, const struct err *err,

@@ -69,13 +69,6 @@ static void look_at_ends(struct doctor *doctor, const char *subject,
     }
 }
 
-/* Whether what was found keeps this very set from being installed. */
-static bool is_in_the_way(const struct doctor *doctor, size_t i, const char *where)
-{
-    return doctor_found(doctor, ERR_NONE, doctor->secret[i] ? where : NULL) ||
-           doctor_found(doctor, ERR_CONFIG, NULL);
-}
-
 /* Which of the two is there where nothing is configured: no set's. */
 static void look_at_installed(struct doctor *doctor, size_t i)
 {
@@ -90,7 +83,10 @@ static void look_at_installed(struct doctor *doctor, size_t i)
     (void)install_where(&target, where);
     target_state_read(&target, set, &state);
     doctor->installed[i] = state.err.code == ERR_NONE;
-    if (state.err.code == ERR_NO_IDENTITY && is_in_the_way(doctor, i, where)) {
+    /* What was found keeps this very set from being installed. */
+    if (state.err.code == ERR_NO_IDENTITY &&
+        (doctor_found(doctor, ERR_NONE, doctor->secret[i] ? where : NULL) ||
+         doctor_found(doctor, ERR_CONFIG, NULL))) {
         doctor_say(doctor, "nothing is installed: see the findings above");
     } else if (state.err.code != ERR_NONE) {
         if (state.err.code != doctor->flaw[i] &&

@@ -75,7 +75,7 @@ struct attested {
         int64_t at_ms; /* on clock_ms(); 0: none */
     } keys[ATTESTED_KEYS];
 };
-/* In place of what the same key said before, else of the oldest. at_ms 0: the key is taken out. */
+/* Replaces the entry of the same key, else the oldest. at_ms 0: removes the key. */
 void attested_add(struct attested *attested, const struct probe_attested *said, int64_t at_ms);
 /* What it said at since_ms or later; NULL: nothing. */
 const struct attested_key *attested_find(const struct attested *attested,

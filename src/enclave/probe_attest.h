@@ -47,8 +47,8 @@ void probe_attest_judge(struct probe_attest *attest, const struct http_response 
                         struct attestation *out);
 
 /*
- * Takes what the connection came to, once its verdict is in probe, and says there what it has not
- * attested. True: another connection is to tell whether it accepts.
+ * Takes the result of the connection, once its verdict is in probe, and notes there what it has not
+ * attested. True: another connection must show whether it accepts.
  */
 bool probe_attest_take(struct probe_attest *attest, const struct http_response *response,
                        struct attestation *out);

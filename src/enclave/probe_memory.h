@@ -12,7 +12,7 @@ struct http_response;
 struct probe;
 struct tls_cache;
 
-/* What is known from one round of probes by an identity to the next. Zero-initialise it. */
+/* What one round of probes remembers for the next, for one identity. Zero-initialise it. */
 struct probe_memory {
     struct probe_known *endpoints; /* one for each: the caller's */
     size_t count;
@@ -38,8 +38,8 @@ void probe_memory_resume(struct probe_memory *memory, unsigned every, size_t mem
 void probe_memory_renew(struct probe_memory *memory);
 
 /*
- * A refusal by a resumed handshake, which a full one is to confirm. Where such a one takes back
- * three in a row, the server refuses sessions alone, and all handshakes are to be full.
+ * Notes a refusal in a resumed handshake, which a full one must confirm. If full ones contradict it
+ * three times in a row, the server refuses only sessions, and all handshakes are full from then on.
  */
 void probe_memory_refused(struct probe_memory *memory, size_t endpoint);
 bool probe_memory_full_only(const struct probe_memory *memory, size_t endpoint);

@@ -10,7 +10,7 @@
 struct err;
 
 /*
- * What is done when the installed set has changed: a program runs, then processes get a signal. The
+ * The work after a change of the installed set: a program runs, then processes get a signal. The
  * hook runner does it, a process that is forked before there is a secret or a thread, so that the
  * agent itself never forks, executes or signals. Program and signals are fixed at the fork; the
  * agent can only say what has changed, and how much time there is.
@@ -29,7 +29,7 @@ struct hook_options {
     int64_t timeout_ms; /* of the program */
 };
 
-/* What has changed, as the program's environment has it. All public; NULL stands for "". */
+/* What has changed, as the program's environment names it. All public; NULL means "". */
 struct hook_change {
     const char *event;       /* MTLS_AGENT_CHANGE_EVENT, "installed" */
     const char *set;         /* MTLS_AGENT_CHANGE_SET */
@@ -41,7 +41,7 @@ struct hook_change {
 
 enum hook_outcome {
     HOOK_DONE,
-    HOOK_FAILED, /* the program did, or a signal; the rest was told nevertheless */
+    HOOK_FAILED, /* the program or a signal failed; the rest was done nevertheless */
     HOOK_TIMEOUT /* the program was killed; the signals were sent nevertheless */
 };
 
@@ -56,45 +56,45 @@ struct hook_result {
 };
 
 struct hook {
-    int fd; /* readable when hook_take() has something to say */
+    int fd; /* readable when hook_take() has a result */
     pid_t pid;
     bool busy; /* started, and the result not taken yet */
 };
 
 /*
- * Forks the runner. Call it while the process has one thread and no secret but in its environment,
- * which the runner overwrites at once. options, and all that they point to, must not lie in the
+ * Forks the runner. Call it while the process has one thread, and secrets only in its environment,
+ * which the runner overwrites at once. options, and all that they point to, must not be in the
  * environment. Every descriptor above 2 becomes close-on-exec. 0, or -1 with ERR_SYSTEM.
  *
  * The program runs in a session of its own with "/" as directory, umask 022, an empty standard
- * input, and nothing in its environment but PATH and the variables above. Its output goes into the
- * log, by lines (events hook_output, hook_output_dropped). Processes that it leaves behind go on,
- * and may go on writing, also after the agent's end. When its time is over, or the agent ends, its
- * process group gets SIGTERM, and SIGKILL HOOK_GRACE_MS later.
+ * input, and an environment of PATH and the variables above. Its output goes to the log, line by
+ * line (events hook_output, hook_output_dropped). Processes that it leaves behind may live on and
+ * write, also after the agent's end. When its time is over, or the agent ends, its process group
+ * gets SIGTERM, and SIGKILL HOOK_GRACE_MS later.
  *
- * The program is run if only root or the agent's user could have written it. A PID file, and the
- * directories above it, may belong to one more user, who must be allowed to signal the process
- * himself. A symbolic link is refused, and so is the number 1. Where no process runs, that is a
- * warning (hook_nobody), and the change counts as told.
+ * The program runs only if nobody but root or the agent's user could have written it. A PID file,
+ * and the directories above it, may belong to one other user, who must himself be allowed to signal
+ * the process. A symbolic link is refused, and so is the number 1. Where there is no such process,
+ * that is a warning (hook_nobody), and the signal counts as sent.
  */
 int hook_open(struct hook *hook, const struct hook_options *options, struct err *err);
 
 /*
- * Starts program and signals for a change, and does not wait. The program has the shorter time of
- * limit_ms and timeout_ms. One change at a time: hook_take() must have returned 1 for the one
- * before. 0, or -1 with ERR_SYSTEM.
+ * Starts program and signals for a change, and does not wait. The program has the shorter of
+ * limit_ms and timeout_ms. One change at a time: hook_take() must have returned 1 for the previous
+ * one. 0, or -1 with ERR_SYSTEM.
  */
 int hook_start(struct hook *hook, const struct hook_change *change, int64_t limit_ms,
                struct err *err);
 
-/* 1: *result is filled. 0: not yet. -1: the runner is gone; hook_close() is all that is left. */
+/* 1: *result is filled. 0: not yet. -1: the runner is gone; only hook_close() may follow. */
 int hook_take(struct hook *hook, struct hook_result *result);
 
 /*
- * Whether a program could be run: nobody else could have written it or what interprets it, and the
- * kernel would find and execute them all. 0; -1 with a clause and errno: EPERM where somebody could
- * have, EACCES where it is not executable, ENOTSUP where its mount forbids it, ENOEXEC where it is
- * no program of this machine; else as open(2) has it.
+ * Whether a program could run: nobody else could have written it or its interpreter, and the kernel
+ * would find and execute them all. 0; -1 with a clause and errno: EPERM where somebody could have,
+ * EACCES where it is not executable, ENOTSUP where its mount forbids it, ENOEXEC where it is no
+ * program for this machine; else open(2)'s.
  */
 int hook_could(const char *program, char why[HOOK_REASON_MAX]);
 

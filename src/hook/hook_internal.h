@@ -31,8 +31,8 @@ struct hook_output {
 void hook_output_read(struct hook_output *output);
 
 /*
- * At the end of the program: logs what is in the pipe, and how much was left out. Whoever it left
- * running may write on, so the pipe is closed only where nobody holds it.
+ * At the end of the program: logs the rest of the pipe, and how much was left out. Processes that
+ * it left running may go on writing, so the pipe is closed only when nobody holds it.
  */
 void hook_output_end(struct hook_output *output);
 

@@ -25,8 +25,8 @@ enum bundle_field {
 struct bundle {
     struct buf field[BUNDLE_FIELDS]; /* PEM text; len 0: absent */
     char source[BUNDLE_FIELDS][128]; /* the secret that a field came from */
-    char strange[128], issuers[40];  /* names of members that are no field's, and one of them that
-                                        is of who issued the client's certificate; "": none */
+    char strange[128], issuers[40];  /* names of unknown members, and one of a member that holds the
+                                        client's issuers; "": none */
     unsigned usage; /* CERT_EKU_*, of a bare bundle's leaf; 0: it has no extendedKeyUsage */
 };
 
@@ -42,9 +42,9 @@ struct bundle {
 int bundle_add(struct bundle *bundle, struct bytes document, const char *secret, struct err *err);
 
 /*
- * Whether a document is to be a JSON object: "{" is the first of it, but for one byte order mark
- * and white space. Else it is to be PEM whose first block begins a line; text may stand around
- * blocks, but nothing that looks like members of an object.
+ * Whether a document counts as a JSON object: "{" comes first, after at most a byte order mark and
+ * white space. Otherwise it counts as PEM: its first block begins a line, and there may be text
+ * around blocks, but nothing that looks like members of an object.
  */
 bool bundle_is_object(struct bytes document);
 

@@ -20,12 +20,12 @@ struct expected {
 
 /*
  * 0, or -1 with ERR_IDENTITY_UNEXPECTED, whose reason says what was found instead. Names are
- * compared as they stand: a wildcard covers nothing but its own text.
+ * compared as text: a wildcard matches only itself.
  */
 int expect_leaf(const struct expected *expected, const struct cert *leaf, const char *subject,
                 struct err *err);
 
-/* The same of a trust anchor, or of what is to become one. */
+/* The same for a trust anchor, or for a certificate that becomes one. */
 int expect_anchor(const struct expected *expected, const struct cert *anchor, const char *subject,
                   struct err *err);
 

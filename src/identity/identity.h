@@ -46,10 +46,10 @@ struct identity_policy {
 
 /*
  * Reads and checks a bundle: fields complete (client_cert, client_key and ca_cert; or server_cert
- * and server_key), PEM, key and leaf belong together, sizes, dates (a notBefore
- * ahead is ERR_CERTIFICATE_NOT_YET_VALID, a matter of clocks, or of waiting),
- * purposes, and the client-chain policy. Whatever memory is short for is ERR_MEMORY_FULL. subject
- * names the secret or directory in errors. NULL with err on any failure.
+ * and server_key), PEM, key and leaf belong together, sizes, dates (a notBefore ahead is
+ * ERR_CERTIFICATE_NOT_YET_VALID, a matter of clocks, or of waiting), purposes, and the client-chain
+ * policy. Whatever memory is short for is ERR_MEMORY_FULL. subject names the secret or directory in
+ * errors. NULL with err on any failure.
  */
 struct identity *identity_new(const struct bundle *bundle, const struct identity_policy *policy,
                               const char *subject, struct err *err);

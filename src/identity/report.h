@@ -23,8 +23,8 @@ struct report_cert {
     enum bundle_field field;
     bool is_leaf; /* of the key, or where there is none, the first that is no CA */
     bool in_chain;
-    int issuer;         /* the report's certificate that signed it, on the path that verify() took
-                           the one there; itself; -1: none of them */
+    int issuer; /* the index of its issuer in the report, on the path that verify() took; its own
+                   for a root; -1: not here */
     int64_t kept_until; /* set by the caller: an anchor of --ca-overlap; else 0 */
     char fingerprint[65];
 };
@@ -36,7 +36,7 @@ enum report_path { REPORT_NO_ANCHORS, REPORT_ELSEWHERE, REPORT_VERIFIED, REPORT_
 struct report_key {
     char kind[16]; /* "EC P-256"; "": none, or it cannot be read */
     bool fits;     /* it is the leaf's */
-    int leaf;      /* of the certificates beside it; -1: none */
+    int leaf;      /* index among the certificates; -1: none */
     enum report_path path;
 };
 
@@ -83,10 +83,10 @@ void report_add(struct report *report, enum report_level level, enum bundle_fiel
                 const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /*
- * Two bundles against each other. report_leaf(): the leaf that one shows the other: of those that
- * it has the one for the other part; NULL: none. Whether the one that trusts would accept that leaf
- * of the other, by its anchors and as the purpose has it: VERIFY_OK, or what is wrong with a clause
- * in reason; VERIFY_NO_ISSUER with "" where it has no anchor. ERR_MEMORY_FULL is VERIFY_LIMIT.
+ * Compares two bundles. report_leaf(): the leaf that one shows the other: the one for the other
+ * part; NULL: none. report_accepts(): whether the trusting side would accept that leaf, by its
+ * anchors and for the purpose: VERIFY_OK, or the fault with a clause in reason; VERIFY_NO_ISSUER
+ * with "" where it has no anchor. ERR_MEMORY_FULL is VERIFY_LIMIT.
  */
 const struct report_cert *report_leaf(const struct report *report, const struct report *other);
 enum verify_purpose report_purpose(const struct report *report, const struct report_cert *leaf);

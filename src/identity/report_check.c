@@ -75,19 +75,6 @@ static void link_path(struct report *report, int leaf, const struct verify_path_
     }
 }
 
-/* The leaf, its issuers, and where it is trusted as itself its copy in ca_cert. */
-static void mark_chain(struct report *report, int leaf)
-{
-    int i, copy;
-
-    report->certs[leaf].is_leaf = true;
-    for (i = leaf; i >= 0 && !report->certs[i].in_chain; i = report->certs[i].issuer)
-        report->certs[i].in_chain = true;
-    for (copy = leaf + 1; copy < (int)report->cert_count; copy++)
-        if (strcmp(report->certs[copy].fingerprint, report->certs[leaf].fingerprint) == 0)
-            report->certs[copy].in_chain = true;
-}
-
 static void check_chain(struct report *report, const struct report_request *request, int side,
                         const struct anchors *anchors)
 {
@@ -121,14 +108,22 @@ static void check_chain(struct report *report, const struct report_request *requ
 static void check_side(struct report *report, const struct report_request *request, int side,
                        const struct anchors *anchors)
 {
-    const struct report_cert *leaf = &report->certs[report->keys[side].leaf];
+    struct report_cert *leaf = &report->certs[report->keys[side].leaf], *copy;
     char reason[VERIFY_REASON_MAX];
+    int i;
 
     if (leaf_check(&leaf->cert, report_purpose(report, leaf), request->now, reason) != VERIFY_OK)
         report_add(report, REPORT_PROBLEM, leaf->field, "%s", reason);
     if (anchors)
         check_chain(report, request, side, anchors);
-    mark_chain(report, report->keys[side].leaf);
+    /* The leaf, its issuers, and where it is trusted as itself its copy in ca_cert. */
+    leaf->is_leaf = true;
+    for (i = report->keys[side].leaf; i >= 0 && !report->certs[i].in_chain;
+         i = report->certs[i].issuer)
+        report->certs[i].in_chain = true;
+    for (copy = leaf + 1; copy < report->certs + report->cert_count; copy++)
+        if (strcmp(copy->fingerprint, leaf->fingerprint) == 0)
+            copy->in_chain = true;
 }
 
 static void check_cert(struct report *report, const struct report_request *request,

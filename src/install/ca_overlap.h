@@ -12,9 +12,9 @@ struct identity;
 
 /*
  * While a CA is replaced, enclaves may show certificates of the old one for a while. Anchors of the
- * installed set that ca_cert no longer holds are added to the next identity for length_ms from the
- * moment at which they are first missed, never beyond their own end. The manifest tells them from
- * ca_cert's own.
+ * installed set that ca_cert no longer holds are added to the next identity, for length_ms from the
+ * moment at which they are first missing, never beyond their own end. The manifest lists them,
+ * apart from ca_cert's own.
  */
 struct ca_overlap {
     struct install_overlap kept[INSTALL_OVERLAP_MAX];
@@ -24,9 +24,8 @@ struct ca_overlap {
 
 /*
  * 0; -1 with ERR_MEMORY_FULL. Nothing is kept of a set that has no manifest or whose ca.crt cannot
- * be read, which is said (ca_overlap_lost), or that was made of
- * other secrets: another environment's enclaves are not to be trusted for a while; nor is a CA that
- * is not expected.
+ * be read, which is said (ca_overlap_lost), or that was made of other secrets: another
+ * environment's enclaves are not to be trusted for a while; nor is a CA that is not expected.
  */
 struct ca_overlap_request {
     const struct install_target *target;
@@ -39,8 +38,8 @@ int ca_overlap_apply(const struct ca_overlap_request *request, struct identity *
                      struct ca_overlap *overlap, struct err *err);
 
 /*
- * Takes the anchors that the manifest tells of out of ca.crt's text, so that ca_cert's own are
- * left. 0; -1 where memory is full.
+ * Removes the anchors that the manifest lists from ca.crt's text, so that only ca_cert's own
+ * remain. 0; -1 where memory is full.
  */
 struct buf;
 int ca_overlap_strip(const struct installed *facts, struct buf *ca);

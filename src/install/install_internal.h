@@ -9,7 +9,7 @@
 #include "identity/bundle.h"
 #include "install/install.h"
 
-/* What the parts of install share. docs/install.md tells what is on disk, and why. */
+/* Shared by the parts of install. docs/install.md describes what is on disk, and why. */
 #define DATA_LINK        "..data"
 #define SET_PREFIX       "..set-"
 #define SET_NAME_SIZE    INSTALL_NAME_SIZE
@@ -20,8 +20,10 @@
 #define TELL_FILE        "..tell"
 #define TEMPORARY_PREFIX "..tmp-"
 
-/* Most bytes of a file of a set, of whoever writes or reads one: a secret's 64 KiB, line breaks
- * that it did not have, and the anchors of an overlap. */
+/*
+ * Most bytes of a file of a set, for writers and readers: a secret's 64 KiB, added line breaks, and
+ * the anchors of an overlap.
+ */
 #define INSTALL_FILE_MAX ((size_t)256 * 1024)
 
 /* install_dir.c: the target directory, open. */
@@ -30,13 +32,15 @@ struct place {
     int fd;                       /* -1: not open */
     int lock;                     /* the lock's file; -1: not held */
     char path[INSTALL_WHERE_MAX]; /* for errors and logs */
-    uid_t own_uid;                /* whose a file is that we make there */
+    uid_t own_uid;                /* owner of the files that we make there */
     gid_t own_gid;
-    bool own_known; /* that was tried, and is not only assumed */
+    bool own_known; /* tested, not assumed */
 };
 
-/* Opens the target; with make, makes what is missing, else that is ERR_NO_IDENTITY, and refuses one
- * that others could replace (ERR_TARGET_INVALID). */
+/*
+ * Opens the target. A missing directory is made with make, else ERR_NO_IDENTITY. Refuses one that
+ * others could replace (ERR_TARGET_INVALID).
+ */
 int place_open(struct place *place, const struct install_target *target, bool make,
                struct err *err);
 void place_close(struct place *place);
@@ -44,8 +48,7 @@ void place_close(struct place *place);
 /* Whether uid may own what we rely on: root, ourselves, the configured owner. */
 bool place_trusts(const struct place *place, uid_t uid);
 
-/* A name that nobody can know before, and whether a name is one, or such a one of older versions.
- */
+/* Makes a name that nobody can guess; whether a name is one, or such a one of older versions. */
 #define TEMPORARY_NAME_SIZE sizeof "..tmp-0123456789abcdef"
 void temporary_name(char name[TEMPORARY_NAME_SIZE]);
 bool is_temporary(const char *name);
@@ -64,20 +67,20 @@ enum install_lock_holder lock_look(const struct place *place, enum lock_kind kin
 /* Removes a lock's file in the target, unless another process holds it; own: one that we hold. */
 void lock_remove(const struct place *place, enum lock_kind kind, int own);
 
-/* Waits for LOCK_INSTALL until the target's deadline. It goes with place_close(). */
+/* Waits for LOCK_INSTALL until the target's deadline. place_close() releases it. */
 int place_lock(struct place *place, struct err *err);
 
 /* fsync(2), through interrupts. */
 int sync_fd(int fd);
 
-/* install_line.c: lines of printable words parted by one space, as our own files have them. */
+/* install_line.c: lines of printable words, separated by one space, as in our own files. */
 #define LINE_WORDS_MAX 3
 struct line {
     struct bytes word[LINE_WORDS_MAX];
     size_t words;
 };
 
-/* Cuts a line off the text: 0; -1 where there is none, or it is not such a line. */
+/* Takes a line off the text: 0; -1 where there is none, or it is malformed. */
 int line_next(struct bytes *text, struct line *line);
 
 /* Whether a line has that many words, and the first is the keyword. */
@@ -111,8 +114,7 @@ struct manifest {
 int manifest_render(struct manifest *manifest, const struct install_set *set, struct err *err);
 /* Names the set that the rendered one replaces; 0, or -1 where memory is full. */
 int manifest_add_previous(struct manifest *manifest, const char *name);
-/* Reads the manifest in a set's directory: 0; -1 where there is none, or it is not as we write it.
- */
+/* Reads the manifest in a set's directory: 0; -1 where there is none, or it is not in our form. */
 int manifest_read(struct manifest *manifest, int set);
 void manifest_free(struct manifest *manifest);
 
@@ -129,8 +131,8 @@ void set_name_new(char name[SET_NAME_SIZE]);
 bool set_name_valid(const char *name);
 
 /*
- * Opens the set of that name: 0 with *fd, which is -1 where it is gone, or a stranger's. Refused
- * (ERR_TARGET_INVALID): what is no directory.
+ * Opens the set of that name: 0 with *fd, which is -1 where the set is gone, or a stranger's.
+ * ERR_TARGET_INVALID where it is no directory.
  */
 int set_open(const struct place *place, const char *name, int *fd, struct err *err);
 
@@ -140,19 +142,23 @@ struct attributes {
     gid_t group;
 };
 
-/* Gives what is open these, where it has others: 0, or -1 with errno. */
+/* Sets these attributes on fd, where it has others: 0, or -1 with errno. */
 int give(int fd, struct attributes attributes);
 
 /* Writes a new file durably; it has its mode before it holds a byte. 0, or -1 with errno. */
 int file_write(int at, const char *name, struct bytes content, mode_t mode);
 
-/* Writes a set durably, but for its name in the target. On failure what was written so far is left,
- * for sweep(). */
+/*
+ * Writes a set durably, except its name in the target. After a failure a part of it stays, for
+ * sweep().
+ */
 int set_write(const struct place *place, const char *name, const struct install_set *set,
               const struct manifest *manifest, struct err *err);
 
-/* Copies the plain files of the set's names into a set of their own, with owners and modes; durably
- * in the same way. */
+/*
+ * Copies the plain files with the set's names into a new set, with owners and modes; durable in the
+ * same way.
+ */
 int set_adopt(const struct place *place, const char *name, const struct install_set *set,
               struct err *err);
 
@@ -166,11 +172,13 @@ struct links {
     bool plain; /* at least one is a plain file */
 };
 
-/* The set that "..data" names, "" where there is none, or a stranger's link. Refused: what this
- * agent did not make. */
+/*
+ * The set that "..data" names; "" where there is none, or a stranger's link. Refuses what this
+ * agent did not make.
+ */
 int data_read(const struct place *place, char name[SET_NAME_SIZE], struct err *err);
 
-/* The same without a judgement: false, and "", where it names no set of this agent's. */
+/* The same without an error: false, and "", where it names no set of this agent. */
 bool data_name(const struct place *place, char name[SET_NAME_SIZE]);
 
 /* Whether name is a link to "..data/name". */
@@ -180,17 +188,19 @@ bool link_is_ours(const struct place *place, const char *name);
 int data_swap(const struct place *place, const char *name, struct err *err);
 
 /*
- * Moves what a stranger put at a name of ours out of the way; it is never read. 0, also where
+ * Moves a stranger's thing at a name of ours out of the way; it is never read. 0, also where
  * nothing is there; -1 with errno, EEXIST where it is no stranger's.
  */
 int displace(const struct place *place, const char *name);
 
-/* Looks at what stands at the set's names; refuses what a set must not replace. */
+/* Checks what is at the set's names; refuses what a set must not replace. */
 int links_check(const struct place *place, const struct install_set *set, bool installed,
                 struct links *links, struct err *err);
 
-/* Puts the links through "..data" in place, each by one rename, durably, with all else that was
- * made in the target. */
+/*
+ * Puts the links through "..data" in place, each by one rename, and syncs them with everything else
+ * that was made in the target.
+ */
 int links_place(const struct place *place, const struct install_set *set, struct err *err);
 
 /* install_read.c: the place of a field in a bundle, made ready to be read into. */
@@ -203,10 +213,15 @@ struct buf *field_prepare(const struct place *place, enum bundle_field field,
  */
 void sweep(const struct place *place);
 
-/* install_rollback.c: whether a set by that name is as it was installed, or does not say how. */
+/*
+ * install_rollback.c: whether a set of that name is as it was installed, or has no manifest that
+ * says how it was.
+ */
 bool set_is_sound(const struct place *place, const char *name);
 
-/* Removes the directory of a set, whoever's it is: nobody else gives such names. false with errno.
+/*
+ * Removes the directory of a set, whoever owns it: only this agent gives such names. false with
+ * errno.
  */
 bool set_remove(const struct place *place, const char *name);
 

@@ -92,16 +92,6 @@ static int read_facts(const struct place *place, int fd, const char *name, struc
     return result;
 }
 
-static void read_modes(int fd, struct installed *facts)
-{
-    struct stat status;
-    int field;
-
-    for (field = 0; field < BUNDLE_FIELDS; field++)
-        if (fstatat(fd, bundle_field_file((enum bundle_field)field), &status, 0) == 0)
-            facts->modes[field] = status.st_mode & 07777;
-}
-
 /* Whether a set is still the installed one; while it is, nobody unlinks its files. */
 static bool is_current(const struct place *place, int fd)
 {
@@ -133,7 +123,8 @@ static int read_once(const struct place *place, unsigned which, struct bundle *b
                      struct installed *facts, struct err *err)
 {
     char name[SET_NAME_SIZE];
-    int fd, result;
+    struct stat status;
+    int fd, result, field;
 
     if (check_link(place, err) < 0)
         return -1;
@@ -143,7 +134,9 @@ static int read_once(const struct place *place, unsigned which, struct bundle *b
     result = read_fields(place, fd, which, bundle, err);
     if (result == 0 && read_facts(place, fd, name, facts) < 0)
         result = err_set(err, ERR_MEMORY_FULL, place->path, "no room for its manifest");
-    read_modes(fd, facts);
+    for (field = 0; field < BUNDLE_FIELDS; field++)
+        if (fstatat(fd, bundle_field_file((enum bundle_field)field), &status, 0) == 0)
+            facts->modes[field] = status.st_mode & 07777;
     if (!is_current(place, fd))
         result = 1;
     close(fd);

@@ -7,8 +7,8 @@
 struct err;
 
 /*
- * One `run` a target: it holds a lock of its own for as long as it lives, in a file that lies where
- * that of install_set() does. It is not that one, so that a fetch can go on beside it.
+ * One `run` for a target: it holds its own lock while it lives, in a file beside that of
+ * install_set(). It is another lock, so that a fetch can work at the same time.
  */
 
 /*
@@ -20,9 +20,10 @@ struct err;
 int install_run_lock(const struct install_target *target, int *fd, int *directory, struct err *err);
 
 /*
- * Who tells others of a target's set holds this one, until it is noted. Waits until the target's
- * deadline: ERR_DEADLINE where another agent has it then; else the errors of install_run_lock(),
- * and *fd -1. Where no file can be made for it *fd is -1 as well, and the claim good.
+ * The agent that runs the hook of a target's set holds this lock until that is noted. Waits until
+ * the target's deadline: ERR_DEADLINE where another agent has it then; else the errors of
+ * install_run_lock(), and *fd -1. Where no file can be made for it, *fd is -1 as well, and the lock
+ * counts as held.
  */
 int install_hook_lock(const struct install_target *target, int *fd, struct err *err);
 

@@ -15,18 +15,6 @@ struct secret_name {
     struct bytes partition, account, name; /* empty: not told */
 };
 
-/* Cuts off the text before the next colon. */
-static struct bytes cut(struct bytes *text)
-{
-    const uint8_t *colon = text->len ? memchr(text->data, ':', text->len) : NULL;
-    const struct bytes part =
-        bytes_of(text->data, colon ? (size_t)(colon - text->data) : text->len);
-
-    *text =
-        bytes_of(text->data + part.len + (colon != NULL), text->len - part.len - (colon != NULL));
-    return part;
-}
-
 static struct secret_name name_of(struct bytes text)
 {
     struct secret_name name = {.name = text};
@@ -34,7 +22,7 @@ static struct secret_name name_of(struct bytes text)
     size_t i;
 
     for (i = 0; i < ARN_PARTS; i++)
-        part[i] = cut(&text);
+        part[i] = bytes_cut(&text, ':');
     if (!bytes_equal_text(part[0], "arn") || !bytes_equal_text(part[2], "secretsmanager") ||
         !bytes_equal_text(part[5], "secret"))
         return name;

@@ -208,27 +208,21 @@ static bool same(const struct install_state *a, const struct install_state *b)
            strcmp(a->seen, b->seen) == 0 && a->seen_at == b->seen_at;
 }
 
-static int update_locked(const struct place *place, const struct install_state_change *change,
-                         struct err *err)
-{
-    struct install_state old, new;
-
-    if (read_state(place, &old, err) < 0)
-        return -1;
-    new = old;
-    if (!change_state(&new, change))
-        return err_set(err, ERR_INSTALL_FAILED, place->path, "no set or version to remember");
-    return same(&old, &new) ? 0 : write_state(place, &new, err);
-}
-
 int install_state_update(const struct install_target *target,
                          const struct install_state_change *change, struct err *err)
 {
+    struct install_state old, new;
     struct place place;
     int result = -1;
 
-    if (place_open(&place, target, false, err) == 0 && place_lock(&place, err) == 0)
-        result = update_locked(&place, change, err);
+    if (place_open(&place, target, false, err) == 0 && place_lock(&place, err) == 0 &&
+        read_state(&place, &old, err) == 0) {
+        new = old;
+        if (!change_state(&new, change))
+            (void)err_set(err, ERR_INSTALL_FAILED, place.path, "no set or version to remember");
+        else
+            result = same(&old, &new) ? 0 : write_state(&place, &new, err);
+    }
     place_close(&place);
     return result;
 }

@@ -6,7 +6,7 @@
 
 struct err;
 
-/* What the agent remembers beside the set, in the file "..agent" of the target. "": nothing. */
+/* The agent's notes beside the set, in the file "..agent" of the target. "": nothing. */
 struct install_state {
     char told[INSTALL_NAME_SIZE]; /* the set that the hook was run for */
     char rolled_back[65];         /* the version that was rolled back because it went wrong */
@@ -18,14 +18,14 @@ struct install_state {
 };
 
 /*
- * Reads it; all "" where there is no file or no target. What is no regular file, a stranger's, or
- * not as this agent writes it counts as none, with the event state_ignored. ERR_TARGET_INVALID
- * (also where it is there and cannot be read), ERR_MEMORY_FULL.
+ * Reads it; all "" where there is no file or no target. A thing that is no regular file, a
+ * stranger's, or not in this agent's form counts as absent, with the event state_ignored.
+ * ERR_TARGET_INVALID (also where it cannot be read), ERR_MEMORY_FULL.
  */
 int install_state_read(const struct install_target *target, struct install_state *state,
                        struct err *err);
 
-/* What changes in it: NULL stays as it is, "" is forgotten. */
+/* A change: NULL keeps a note, "" removes it. */
 struct install_state_change {
     const char *told, *rolled_back, *held_back;
     int64_t tried; /* goes with rolled_back */
@@ -34,10 +34,11 @@ struct install_state_change {
 };
 
 /*
- * Changes it atomically and durably, under the lock of install_set(), so that of two agents none
- * undoes what the other has noted. Nothing is written where it says so already. Errors as
- * install_state_read()'s, and ERR_INSTALL_FAILED (also for what is no set's name, no version),
- * ERR_DEADLINE, ERR_NO_IDENTITY (no target); the file is whole then too, mostly the old one.
+ * Changes it atomically and durably, under the lock of install_set(), so that two agents do not
+ * undo each other's notes. Writes nothing where it would not change. Errors as
+ * install_state_read()'s, and ERR_INSTALL_FAILED (also for an invalid set name or version),
+ * ERR_DEADLINE, ERR_NO_IDENTITY (no target). After an error the file is whole too, mostly the old
+ * one.
  */
 int install_state_update(const struct install_target *target,
                          const struct install_state_change *change, struct err *err);

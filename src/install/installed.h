@@ -12,9 +12,9 @@ struct identity;
 /* Between a proven identity in memory and the set of files that install.h keeps. */
 
 /*
- * The identity that is installed in a target now, read and checked as one that is to be installed.
- * NULL with err: ERR_NO_IDENTITY, ERR_TARGET_INVALID, and all that identity_new() says of a damaged
- * one. Free with identity_free().
+ * Reads the installed identity of a target, and checks it as a new one. NULL with err:
+ * ERR_NO_IDENTITY, ERR_TARGET_INVALID, and all errors of identity_new() for a damaged one. Free
+ * with identity_free().
  */
 struct identity *installed_identity(const struct install_target *target, struct err *err);
 

@@ -217,45 +217,28 @@ static int put_lines(struct metric_series **series, size_t count, int64_t now_ms
     return 0;
 }
 
-/* Keeps those with news, in order. */
-static size_t choose_series(struct metric_series **series, size_t count)
-{
-    size_t i, n = 0;
-
-    for (i = 0; i < count; i++)
-        if (has_news(series[i]))
-            series[n++] = series[i];
-    qsort(series, n, sizeof *series, compare);
-    return n;
-}
-
-static void mark_told(struct metric_series **series, size_t count)
-{
-    size_t i;
-
-    for (i = 0; i < count; i++) {
-        series[i]->told = series[i]->value;
-        if (series[i]->histogram)
-            series[i]->histogram->sampled = 0;
-    }
-}
-
 int metrics_render_emf(struct metrics *metrics, int64_t now_ms, struct buf *out)
 {
     struct metric_series **series;
-    size_t count, start = out->len;
+    size_t i, count = 0, start = out->len;
     int result = -1;
 
     pthread_mutex_lock(&metrics->mutex);
     series = metrics_all(metrics);
+    for (i = 0; series && i < metrics->count; i++)
+        if (has_news(series[i]))
+            series[count++] = series[i];
     if (series) {
-        count = choose_series(series, metrics->count);
+        qsort(series, count, sizeof *series, compare);
         result = put_lines(series, count, now_ms, out);
-        if (result == 0)
-            mark_told(series, count);
-        if (result == 0)
-            metrics_sweep(metrics);
     }
+    for (i = 0; result == 0 && i < count; i++) {
+        series[i]->told = series[i]->value;
+        if (series[i]->histogram)
+            series[i]->histogram->sampled = 0;
+    }
+    if (result == 0)
+        metrics_sweep(metrics);
     pthread_mutex_unlock(&metrics->mutex);
     free(series);
     if (result < 0 && out->data) {

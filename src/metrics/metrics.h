@@ -12,11 +12,12 @@ struct err;
 struct log_field;
 
 /*
- * What the daemon counts and measures, for Prometheus as text and for CloudWatch as embedded metric
- * format. Holds no secret; lives on the ordinary heap. All functions may be called from any thread.
+ * The daemon's counters and measurements, for Prometheus as text and for CloudWatch as embedded
+ * metric format. Holds no secret; lives on the ordinary heap. All functions may be called from any
+ * thread.
  *
- * Each metric takes the labels that stand behind it, in this order. Values are in the unit that
- * stands there: rendering converts milliseconds and thousandths.
+ * Each metric takes the labels in its comment, in that order, and values in the unit there:
+ * rendering converts milliseconds and thousandths.
  */
 enum metric {
     METRIC_BUILD_INFO,             /* version; 1 */
@@ -71,8 +72,8 @@ struct metrics *metrics_new(void);
 void metrics_free(struct metrics *metrics);
 
 /*
- * Whether metrics_render_emf() will be called, no at first. Once it will, counters tell what they
- * grow by from then on, and durations are kept for it: all that was before is no increase.
+ * Whether metrics_render_emf() will be called; at first it will not. From the call with true on,
+ * counters report their increase, and durations are kept.
  */
 void metrics_use_emf(struct metrics *metrics, bool emf);
 
@@ -91,8 +92,8 @@ void metrics_observe(struct metrics *metrics, enum metric metric,
 void metrics_forget(struct metrics *metrics, enum metric metric);
 
 /*
- * Drops each series that has a label of this name with none of these values: what is no longer
- * configured takes no room from what is. What EMF has not told of it yet is told first.
+ * Drops each series whose label of this name has none of these values, so that series that are no
+ * longer configured take no room. EMF first gets what it does not have of them.
  */
 void metrics_retain(struct metrics *metrics, const char *label, const char *const *values,
                     size_t count);
@@ -115,10 +116,10 @@ int metrics_write(struct metrics *metrics, struct aside *aside, const char *path
 
 /*
  * Appends CloudWatch embedded metric format: one JSON object a line for each set of dimension
- * values, each far below 256 KiB. Counters are told as the increase since the last call (0 as well,
- * where an alarm looks at them), histograms as the newest 100 values since then, moments as seconds
- * until or since then. now_ms: since 1970. -1: no room; out is as it was, and all of it is told the
- * next time.
+ * values, each far below 256 KiB. A counter is the increase since the last call (0 as well, where
+ * an alarm looks at it), a histogram the newest 100 values since then, a time the seconds until or
+ * since then. now_ms: since 1970. -1: no room; out is as it was, and the next call writes all of
+ * it.
  */
 int metrics_render_emf(struct metrics *metrics, int64_t now_ms, struct buf *out);
 

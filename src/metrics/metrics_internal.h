@@ -53,8 +53,8 @@ struct metric_series {
     struct metric_series *next; /* in its slot */
     enum metric metric;
     int64_t value; /* a histogram's sum */
-    int64_t told;  /* what EMF has told */
-    bool gone;     /* of what is no longer configured: it goes once EMF has told it */
+    int64_t told;  /* the value that EMF has written */
+    bool gone;     /* no longer configured: dropped after EMF has written it */
     struct metric_histogram *histogram;
     size_t len;
     char labels[]; /* METRIC_LABELS values, each with its NUL; len bytes in all */
@@ -71,7 +71,7 @@ struct metrics {
  * memory. */
 struct metric_series **metrics_all(const struct metrics *metrics);
 
-/* Under the mutex: drops what is gone, and has nothing to tell any more. */
+/* Under the mutex: drops series that are gone and have nothing left to write. */
 void metrics_sweep(struct metrics *metrics);
 
 const char *metric_label(const struct metric_series *series, size_t index);

@@ -23,7 +23,7 @@ enum dns_said {
     DNS_UNREACHABLE = 2, /* no way there, or nobody listens */
     DNS_FOUND = 3,
     DNS_NO_ADDRESS = 4, /* the name has no such record */
-    DNS_REFERRED = 5,   /* ask somebody else: no answer to who cannot */
+    DNS_REFERRED = 5,   /* a referral: the server does not resolve for others */
     DNS_BROKEN = 6,     /* no DNS within the answer */
     DNS_CUT = 7,        /* the answer was cut off, and none came over TCP */
     DNS_RCODE = 8,      /* and above: this and the answer's RCODE */
@@ -57,8 +57,8 @@ bool dns_answers(struct bytes message, struct bytes query);
 bool dns_is_cut(struct bytes answer);
 
 /*
- * Reads an answer to a question for a family, and follows its aliases, sixteen at most: what was
- * said. Adds what it found. Of an answer that ends too early counts what is there.
+ * Reads an answer to a question for a family, follows up to sixteen aliases, and adds the
+ * addresses. Returns what the answer said. If the answer ends too early, its part counts.
  */
 enum dns_said dns_read(struct bytes answer, int family, struct dns_addresses *found);
 

@@ -225,13 +225,6 @@ static int set_connect_to(struct exchange *exchange)
     return exchange->connect_to ? 0 : -1;
 }
 
-static long until(int64_t deadline)
-{
-    const int64_t left = clock_left(deadline);
-
-    return left > 0 ? (long)left : 1; /* 0 would mean never */
-}
-
 /* Stops at the first option that libcurl does not take: nothing is sent half configured. */
 #define SET(option, value)                                                                         \
     do {                                                                                           \
@@ -239,20 +232,11 @@ static long until(int64_t deadline)
             return -1;                                                                             \
     } while (0)
 
-static int set_limits(struct exchange *exchange, bool reuse)
+static long until(int64_t deadline)
 {
-    const struct http_request *request = &exchange->request;
+    const int64_t left = clock_left(deadline);
 
-    SET(CURLOPT_NOSIGNAL, 1L);
-    SET(CURLOPT_QUICK_EXIT, 1L); /* a resolver thread that hangs is not waited for */
-    SET(CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
-    SET(CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER);
-    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)(request->connect_ms + LATER_MS));
-    SET(CURLOPT_TIMEOUT_MS, until(request->deadline));
-    SET(CURLOPT_FRESH_CONNECT, reuse ? 0L : 1L);
-    SET(CURLOPT_FORBID_REUSE, reuse ? 0L : 1L);
-    SET(CURLOPT_SSL_SESSIONID_CACHE, 0L);
-    return 0;
+    return left > 0 ? (long)left : 1; /* 0 would mean never */
 }
 
 /* "" wherever there is none: libcurl would ask the environment. */
@@ -296,20 +280,6 @@ static int set_tls(struct exchange *exchange)
     return 0;
 }
 
-static int set_callbacks(struct exchange *exchange)
-{
-    SET(CURLOPT_ERRORBUFFER, exchange->error);
-    SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
-    SET(CURLOPT_OPENSOCKETDATA, exchange);
-    SET(CURLOPT_PREREQFUNCTION, connected);
-    SET(CURLOPT_PREREQDATA, exchange);
-    SET(CURLOPT_HEADERFUNCTION, take_header);
-    SET(CURLOPT_HEADERDATA, exchange);
-    SET(CURLOPT_WRITEFUNCTION, take_body);
-    SET(CURLOPT_WRITEDATA, exchange);
-    return 0;
-}
-
 /*
  * Whatever a URL, a header or a body was made of: no private key travels. (A proxy's password, and
  * the key of a handshake, are in none of these.)
@@ -335,10 +305,27 @@ int exchange_configure(struct exchange *exchange, bool reuse)
                        "it would carry a private key");
         return -1;
     }
-    if (set_headers(exchange) < 0 || set_connect_to(exchange) < 0 ||
-        set_limits(exchange, reuse) < 0 || set_proxy(exchange) < 0 || set_tls(exchange) < 0 ||
-        set_callbacks(exchange) < 0)
+    if (set_headers(exchange) < 0 || set_connect_to(exchange) < 0 || set_proxy(exchange) < 0 ||
+        set_tls(exchange) < 0)
         return -1;
+    SET(CURLOPT_NOSIGNAL, 1L);
+    SET(CURLOPT_QUICK_EXIT, 1L); /* a resolver thread that hangs is not waited for */
+    SET(CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
+    SET(CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER);
+    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)(request->connect_ms + LATER_MS));
+    SET(CURLOPT_TIMEOUT_MS, until(request->deadline));
+    SET(CURLOPT_FRESH_CONNECT, reuse ? 0L : 1L);
+    SET(CURLOPT_FORBID_REUSE, reuse ? 0L : 1L);
+    SET(CURLOPT_SSL_SESSIONID_CACHE, 0L);
+    SET(CURLOPT_ERRORBUFFER, exchange->error);
+    SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    SET(CURLOPT_OPENSOCKETDATA, exchange);
+    SET(CURLOPT_PREREQFUNCTION, connected);
+    SET(CURLOPT_PREREQDATA, exchange);
+    SET(CURLOPT_HEADERFUNCTION, take_header);
+    SET(CURLOPT_HEADERDATA, exchange);
+    SET(CURLOPT_WRITEFUNCTION, take_body);
+    SET(CURLOPT_WRITEDATA, exchange);
     SET(CURLOPT_URL, request->url);
     SET(CURLOPT_PATH_AS_IS, 1L);
     SET(CURLOPT_PROTOCOLS_STR, exchange->session ? "https" : "http");

@@ -9,14 +9,14 @@
 #include "net/pace.h"
 
 /*
- * Inside net/: one request in flight, between http.c (libcurl and what lives on), http_run.c (who
- * runs it), look.c (whose time it is), exchange.c (what libcurl is told) and outcome.c (what came
- * of it).
+ * Inside net/: one request in flight, shared by http.c (libcurl and what stays open), http_run.c
+ * (runs it), look.c (measures its time), exchange.c (what libcurl is given) and outcome.c (the
+ * result).
  */
 
 /*
- * Places for exchanges that make progress: what is left of memory is promised to them. Their number
- * follows what the processor can do, from few to most.
+ * Places for exchanges that make progress: they reserve the remaining memory. Their number follows
+ * the processor, from few to most.
  */
 struct places {
     size_t count;
@@ -52,10 +52,10 @@ struct exchange {
     enum http_stage stage_seen;    /* then */
     struct pace pace;
     enum turn turn;
-    int64_t first_ms;          /* most of pace.waited_ms in the first one's turn */
-    struct http_timing before; /* by the end of the first one */
+    int64_t first_ms;          /* limit of pace.waited_ms in the first one's turn */
+    struct http_timing before; /* at the end of the first one */
     unsigned long long number; /* its own, so that no other takes its connection; 0: any may */
-    int64_t share_ms;          /* most of pace.waited_ms, beside the request's */
+    int64_t share_ms;          /* limit of pace.waited_ms, in addition to the request's */
     int64_t launched_at;       /* on clock_ms() */
     long proxy_status;         /* of its answer to CONNECT, 0 where none came */
     char error[CURL_ERROR_SIZE];

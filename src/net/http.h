@@ -91,7 +91,7 @@ struct http_response {
     int alert;             /* alert received, -1 where none */
     int tls_error;         /* BearSSL's error, 0 where none; see tls_error_text() */
     int os_error;          /* errno of a connect(2) that failed, 0 where none did */
-    bool cut;      /* HTTP_TIMEOUT, but the peer had not had its time: it tells nothing about it */
+    bool cut;      /* HTTP_TIMEOUT before the peer had its time: it says nothing about the peer */
     bool by_proxy; /* it went by a proxy, which is the peer then */
     int64_t waited_ms; /* of our clock of the peer (pace.h) */
     struct buf body;
@@ -110,7 +110,7 @@ struct http_response {
 
 /*
  * Connections that requests may share: never use one http for two identities or two sets of
- * anchors. reuse false: each request has a connection of its own, closed after it. NULL with err on
+ * anchors. reuse false: each request has a new connection, closed after it. NULL with err on
  * failure.
  */
 struct http *http_new(bool reuse, struct err *err);

@@ -5,8 +5,8 @@
 #include "net/resolve.h"
 
 /*
- * Inside net/: one name after the other, asked of the name servers as it stands, between lookup.c
- * (who is asked when) and resolve.c (which names).
+ * Inside net/: one name after the other, asked of the name servers without search domains. lookup.c
+ * chooses the server and the time, resolve.c the names.
  */
 enum { LOOKUP_FAMILIES = 2 }; /* A, AAAA */
 
@@ -23,7 +23,7 @@ struct question {
     bool awaits[RESOLV_CONF_SERVERS]; /* an answer to the last try: more of the same do not count */
 };
 
-/* One name, asked as it stands. */
+/* One name, asked without search domains. */
 struct lookup {
     const struct resolv_conf *conf;
     struct resolved *resolved;
@@ -37,8 +37,8 @@ struct lookup {
 };
 
 /*
- * Asks one name, for so long at most, and fills the look-up's resolved anew but for addresses,
- * which are added. false: there can be no such name.
+ * Asks one name, for so long at most. Fills the look-up's resolved anew, and adds addresses. false:
+ * the name is impossible.
  */
 bool lookup_ask(struct lookup *lookup, const char *name, int family, int64_t ms);
 

@@ -126,13 +126,6 @@ static void fill_facts(struct exchange *exchange)
     }
 }
 
-/* Servers that verify late refuse by an answer: a session with such a one is not worth keeping. */
-static bool is_taken(const struct http_response *response)
-{
-    return response->status != 0 &&
-           (response->status < 400 || response->status == 404 || response->status >= 500);
-}
-
 /* libcurl's words, or ours where it has none or means something else. */
 static const char *cause_of(const struct exchange *exchange, CURLcode code)
 {
@@ -167,6 +160,7 @@ void exchange_conclude(struct exchange *exchange, CURLcode code)
 {
     struct http_response *response = &exchange->response;
     int error = bearssl_error(exchange->error);
+    bool taken;
 
     fill_facts(exchange);
     if (error >= ALERTS_RECEIVED && error < ALERTS_SENT)
@@ -174,8 +168,11 @@ void exchange_conclude(struct exchange *exchange, CURLcode code)
     else
         response->tls_error = error;
     response->result = classify(exchange, code);
+    /* Servers that verify late refuse by an answer: a session with such a one is worth nothing. */
+    taken = response->status != 0 &&
+            (response->status < 400 || response->status == 404 || response->status >= 500);
     if (exchange->session)
-        tls_session_settle(exchange->session, is_taken(response));
+        tls_session_settle(exchange->session, taken);
     if (response->result == HTTP_PROXY_REFUSED)
         response->status = (int)exchange->proxy_status;
     if (response->result != HTTP_ANSWERED)

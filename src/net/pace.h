@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 /*
- * How long a peer has kept us waiting. Time counts from one look at its connection to the next: all
- * of it where nothing came from the peer, at most PACE_LOOK_MS where something came, and may have
- * waited for us. So a processor that is short of time is not held against the peer, and a peer that
+ * How long a peer has kept us waiting. The time from one look at its connection to the next counts:
+ * all of it where nothing came from the peer; at most PACE_LOOK_MS where something came, since the
+ * peer may have waited for us. So a busy processor does not count against the peer, and a peer that
  * sends byte by byte gains no more than that each time.
  */
 enum { PACE_LOOK_MS = 100 };

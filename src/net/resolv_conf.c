@@ -130,15 +130,6 @@ static void read_words(struct resolv_conf *conf, char *line)
     }
 }
 
-/* Where no domain is named, it is what stands behind the first dot of the host's own name. */
-static void default_search(struct resolv_conf *conf)
-{
-    struct utsname names;
-    const char *dot = uname(&names) == 0 ? strchr(names.nodename, '.') : NULL;
-
-    (void)snprintf(conf->search, sizeof conf->search, "%s", dot ? dot + 1 : "");
-}
-
 static void rotate(struct resolv_conf *conf)
 {
     const struct resolv_conf was = *conf;
@@ -153,12 +144,15 @@ void resolv_conf_read(struct resolv_conf *conf, const char *path)
 {
     FILE *file = fopen(path, "re");
     char line[RESOLV_CONF_SEARCH_MAX];
+    struct utsname names;
+    const char *dot = uname(&names) == 0 ? strchr(names.nodename, '.') : NULL;
 
     memset(conf, 0, sizeof *conf);
     conf->ndots = 1;
     conf->timeout_s = 5;
     conf->attempts = 2;
-    default_search(conf);
+    /* Where no domain is named, it is what stands behind the first dot of the host's own name. */
+    (void)snprintf(conf->search, sizeof conf->search, "%s", dot ? dot + 1 : "");
     while (file && read_line(file, line))
         read_words(conf, line);
     if (file)

@@ -6,9 +6,9 @@
 #include "net/resolv_conf.h"
 
 /*
- * Names to addresses, by files and DNS, as glibc has it with "hosts: files dns", on the thread of
- * who calls: it blocks. Nothing of it touches the arena. What is better than there: a server that
- * is silent for a second is not waited for alone, and what it says later still counts.
+ * Names to addresses, by files and DNS, as glibc does with "hosts: files dns", on the calling
+ * thread: it blocks. It does not touch the arena. Unlike glibc it asks the next server after a
+ * second of silence, and a late answer still counts.
  */
 
 /* What a look-up found, and what each server said to the name that decided. */
@@ -23,7 +23,7 @@ struct resolved {
     } servers[RESOLV_CONF_SERVERS];
 };
 
-/* Called with what is known so far, whenever there is more; or NULL. */
+/* Called with the result so far, whenever there is more; or NULL. */
 typedef void resolve_told(const char *name, const struct resolved *resolved);
 
 /* The families that are worth asking for: AF_UNSPEC; AF_INET where IPv6 is off. */

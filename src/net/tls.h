@@ -56,9 +56,9 @@ struct tls_record {
 };
 
 /*
- * One connection's state; opaque. It lives in the arena until each of its holders has freed it: who
- * made it, and every socket whose connection may still point to it. With a cache, a session kept
- * there for this policy and server is resumed, and tls_session_settle() keeps a new one.
+ * One connection's state; opaque. It lives in the arena until each of its holders has freed it: its
+ * maker, and every socket whose connection may still point to it. With a cache, the connection
+ * resumes a session of this policy and server, and tls_session_settle() keeps a new one.
  */
 struct tls_session;
 struct tls_cache;

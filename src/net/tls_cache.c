@@ -65,15 +65,6 @@ static struct tls_cached *find(struct tls_cache *cache, const uint8_t key[HASH_S
     return NULL;
 }
 
-static uint8_t *copy_of(const uint8_t *ticket, size_t len)
-{
-    uint8_t *copy = malloc(len);
-
-    if (copy)
-        memcpy(copy, ticket, len);
-    return copy;
-}
-
 void tls_cache_keep(struct tls_cache *cache, const struct tls_cached *cached)
 {
     struct tls_cached *place = find(cache, cached->key);
@@ -86,9 +77,11 @@ void tls_cache_keep(struct tls_cache *cache, const struct tls_cached *cached)
         if (!cache->sessions[i].not_after)
             place = &cache->sessions[i];
     if (place && cached->ticket)
-        ticket = copy_of(cached->ticket, cached->ticket_len);
+        ticket = malloc(cached->ticket_len);
     if (!place || (cached->ticket && !ticket))
         return;
+    if (ticket)
+        memcpy(ticket, cached->ticket, cached->ticket_len);
     *place = *cached;
     place->ticket = ticket;
 }

@@ -9,12 +9,12 @@
 #include "base/hash.h"
 
 /*
- * TLS sessions that may be resumed (RFC 5246 section 7.3, RFC 8446 section 2.2), by which a later
- * handshake with the same server needs no private key. Kept here since libcurl's own cache knows
- * nothing of what the hook decides. The server's chain is not verified anew for each: it was, by
- * the very anchors and policy that are part of the key, so that only time can change the result.
- * A session is resumed within the dates of all certificates that it rests on alone, for an hour at
- * most, and so often that every so many-th handshake is a full one.
+ * TLS sessions that may be resumed (RFC 5246 section 7.3, RFC 8446 section 2.2): a later handshake
+ * with the same server then needs no private key. They are kept here because libcurl's cache does
+ * not know what the hook decides. A resumed session's chain is not verified again: the anchors and
+ * policy in the key have verified it, so only time can change the result. A session is resumed
+ * within the dates of all certificates behind it, for an hour at most, and only so often that every
+ * N-th handshake is a full one.
  */
 #define TLS_CACHE_LIFE_MS ((int64_t)3600 * 1000)
 #define TLS_CACHE_MAX     1024 /* sessions: 176 KiB of locked memory */
@@ -22,7 +22,7 @@
 
 #define TLS_CACHE_SESSION_MAX 96
 struct tls_cached {
-    uint8_t key[HASH_SIZE]; /* of all that decides who may resume it */
+    uint8_t key[HASH_SIZE]; /* of everything that decides whether it may be resumed */
     uint8_t session[TLS_CACHE_SESSION_MAX];
     uint8_t *ticket; /* of TLS 1.3, on the ordinary heap, since it is public; NULL: of TLS 1.2 */
     size_t ticket_len;
@@ -44,8 +44,8 @@ struct tls_cache *tls_cache_new(size_t count, unsigned every);
 void tls_cache_free(struct tls_cache *cache);
 
 /*
- * Replaces what stands under the key, by a copy. Where there is no room nothing is kept: servers
- * are asked in turn, and if the oldest made room each would be gone before its turn.
+ * Replaces the session under the key, by a copy. A full cache keeps nothing: servers are asked in
+ * turn, so if the oldest made room, each would be gone before its turn.
  */
 void tls_cache_keep(struct tls_cache *cache, const struct tls_cached *cached);
 

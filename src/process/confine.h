@@ -10,7 +10,7 @@ struct err;
 
 /* What a command needs; all else it gives up. The table of commands has it for each. */
 enum need {
-    NEED_TARGET = 1,    /* what is installed, to be read */
+    NEED_TARGET = 1,    /* read the installed set */
     NEED_INSTALL = 2,   /* to be changed */
     NEED_NETWORK = 4,   /* sockets, and the files of the resolver */
     NEED_AWS = 8,       /* shared files, tokens, CA bundles */
@@ -20,7 +20,7 @@ enum need {
     NEED_OPERAND = 128, /* the file to be inspected */
 };
 
-/* What goes on without a path: processes and descriptors that are there already. */
+/* Processes and descriptors that exist already, and need no path. */
 struct confine_options {
     unsigned needs; /* enum need */
     pid_t runner;   /* the hook runner, which may be killed; 0: there is none */
@@ -28,30 +28,32 @@ struct confine_options {
 };
 
 /*
- * The sandbox that a command gets, by its needs and its configuration: docs/sandbox.md. Once, with
- * the arena open, before any thread but the log's, which it stops meanwhile, and the lookout, which
- * it ends. Never fails; logs what is in force (event "sandbox").
+ * Starts a command's sandbox, by its needs and its configuration: docs/sandbox.md. Call it once,
+ * with the arena open, before any thread except the log's, which it stops meanwhile, and the
+ * lookout, which it ends. Never fails; logs what is in force (event "sandbox").
  */
 void confine(const struct config *config, const struct confine_options *options);
 
 /*
- * Narrows a job's thread, which calls it before anything else: files beside others in /etc are
- * found anew, so that one that was replaced is read, and the rest of /etc is not. starting: all of
- * /etc, where resolv.conf is a plain file, since whoever sets up the network may replace it during
- * the job.
+ * Narrows a job's thread, which calls it first. It looks up files in /etc anew, so that the job
+ * reads a replaced file, and not the rest of /etc. starting: all of /etc, where resolv.conf is a
+ * plain file, since the system may replace it during the job.
  */
 void confine_job(const struct config *config, bool starting);
 
 /* Whether each set had a file in place when confine() looked, good or bad. */
 bool confine_standing(void);
 
-/* Whether a new configuration gets along with what is in force: ERR_CONFIG. What is told to where
- * the one in use tells it is not looked at: a file system that hangs there keeps nobody from a new
- * configuration. */
+/*
+ * Whether a new configuration fits the sandbox in force: ERR_CONFIG. Does not check files that keep
+ * their place: a file system that hangs there must not prevent a new configuration.
+ */
 int confine_check(const struct config *config, const struct config *in_use, struct err *err);
 
-/* What is not in force though it was asked for, "seccomp: this kernel does not have it; ..."; "":
- * all is. */
+/*
+ * What is not in force although it was asked for, "seccomp: this kernel does not have it; ..."; "":
+ * everything is.
+ */
 #define CONFINE_ABSENT_MAX 320
 void confine_absent(char out[CONFINE_ABSENT_MAX]);
 

@@ -20,19 +20,23 @@ struct err;
  */
 void lookout_begin(int64_t limit_ms);
 
-/* Once the command is known. stays: a signal that ends it is no failure, and SIGHUP waits for who
- * reads the configuration anew; else SIGHUP ends it as well. */
+/*
+ * Call it once the command is known. stays: a signal that ends it is no failure, and SIGHUP waits
+ * for the code that reads the configuration again; else SIGHUP ends it as well.
+ */
 void lookout_stays(bool stays);
 
 /* Another limit, from the beginning on too. */
 void lookout_limit(int64_t limit_ms);
 
-/* For who must be alone in its process; nothing that may hang comes behind it. */
+/* For a caller that must have no other thread; after it nothing may hang. */
 void lookout_end(void);
 
-/* What is said where the deadline has passed or the work cannot be begun, and the exit status of
- * that: log_error(), after a grace of two seconds, unless a command has its own, which is its
- * answer and comes in time. */
+/*
+ * What to do when the deadline has passed or the work cannot begin; returns the exit status. By
+ * default log_error(), after a grace of two seconds; a command may have its own function, which is
+ * its answer and comes in time.
+ */
 void lookout_fail_by(int (*fail)(const struct err *err));
 int lookout_fail(const struct err *err);
 

@@ -74,23 +74,17 @@ static int open_signals(struct err *err)
     return fd;
 }
 
-/* Where locking was refused, and the configuration lets that pass: who reads the log knows it. */
-static void log_memory_lock(void)
-{
-    struct arena_stats stats;
-
-    arena_stats(&stats);
-    if (strcmp(stats.backing, "unlocked") == 0)
-        log_event(LOG_LEVEL_WARNING, "memory_unlocked", log_s("backing", stats.backing));
-}
-
 int process_begin(struct process *process, const struct config *config, struct err *err)
 {
     const struct arena_options options = {.lock_preferred = config->memory_lock_preferred};
+    struct arena_stats stats;
 
     if (harden(err) < 0 || random_check(err) < 0 || arena_open(&options, err) < 0)
         return -1;
-    log_memory_lock();
+    /* Where locking was refused, and the configuration lets that pass, the log says so. */
+    arena_stats(&stats);
+    if (strcmp(stats.backing, "unlocked") == 0)
+        log_event(LOG_LEVEL_WARNING, "memory_unlocked", log_s("backing", stats.backing));
     process->signals = open_signals(err);
     return process->signals < 0 ? -1 : environment_take(&process->environment, err);
 }

@@ -23,7 +23,7 @@ struct process {
  */
 int process_begin(struct process *process, const struct config *config, struct err *err);
 
-/* What the kernel says of the process, whoever brought it about. */
+/* The process's properties as the kernel reports them. */
 struct process_facts {
     bool core;     /* it may dump core */
     bool dumpable; /* others may trace it, and read its memory */
@@ -32,8 +32,8 @@ struct process_facts {
 void process_look(struct process_facts *facts);
 
 /*
- * Closes sockets that whoever started the program has left open behind standard error: one that is
- * not connected yet could be connected to anybody, also where the sandbox gives no new one.
+ * Closes sockets that the parent process left open after standard error: one that is not connected
+ * yet could be connected to anybody, even though the sandbox allows no new one.
  */
 void process_disown(void);
 
@@ -44,7 +44,7 @@ struct job {
     int64_t deadline; /* on clock_ms() */
     int done;         /* eventfd, readable when it is over; the process's, kept from job to job */
     int status;
-    int64_t look_at; /* when it is to be looked at, on clock_ms(), should it not be over by then */
+    int64_t look_at; /* when to check the job, on clock_ms(), if it is not over by then */
     int64_t processor_ms, late_ms; /* clock_processor() then; how much of it the job had since */
 };
 int job_open(struct job *job, struct err *err); /* once: the descriptor */
@@ -57,10 +57,10 @@ bool job_may_go_on(struct job *job);
 int job_finish(struct job *job, struct err *err);
 
 /*
- * How long after its deadline a job may go on before the process ends without it, whatever state it
- * is in: the set on disk is whole at every moment. A job that works all that time, and has not half
- * of it from the processor, may go on until it has had that. Who comes late to look was suspended,
- * and the job with him: that time does not count, and it gets the same once more.
+ * How long after its deadline a job may go on before the process ends without it, in any state: the
+ * set on disk is whole at every moment. A job that has had less than half of that time from the
+ * processor may go on until it has had that. If the check itself comes late, the process was
+ * suspended, and the job too: that time does not count, and the job gets the same time once more.
  */
 #define JOB_GRACE_MS 2000
 

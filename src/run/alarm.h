@@ -12,9 +12,9 @@ struct seen;
 void alarm_set(int timer, int64_t ms, int flags);
 
 /*
- * Logs certificates that come to their end, and sets wall, a timerfd of the wall clock, to when the
- * next one does. It is armed even where nothing is due, since only an armed one tells of the clock
- * being set.
+ * Logs certificates that end soon, and sets wall, a timerfd of the wall clock, to the next such
+ * moment. It is armed even where nothing is due, since only an armed one reports that the clock was
+ * set.
  */
 void alarm_check(int wall, struct seen *seen, const struct config *config);
 

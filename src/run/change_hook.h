@@ -17,8 +17,8 @@ struct install_target;
 struct target_state;
 
 /*
- * The hook is run once for each changed set. The set that it was run for is noted beside the sets
- * (install_state.h), so that the next agent runs it where this one ended in between.
+ * The hook runs once for each changed set. Its set is noted beside the sets (install_state.h), so
+ * that the next agent runs it if this one ended in between.
  */
 
 /* Starts the runner where a hook is configured; else hook->pid is 0. */
@@ -28,16 +28,16 @@ int change_hook_open(struct hook *hook, const struct config *config, struct err 
 bool change_hook_due(const struct target_state *state);
 
 /*
- * Of several agents with a hook one alone tells of a set at a time: CHANGE_HOOK_CLAIMED until
- * change_hook_release(). CHANGE_HOOK_DONE: somebody has told of it meanwhile. CHANGE_HOOK_BUSY:
- * another agent does so, also at the target's deadline.
+ * Of several agents with a hook only one runs it for a set at a time: CHANGE_HOOK_CLAIMED until
+ * change_hook_release(). CHANGE_HOOK_DONE: it has run meanwhile. CHANGE_HOOK_BUSY: another agent
+ * runs it, still at the target's deadline.
  */
 enum change_hook_claim { CHANGE_HOOK_CLAIMED, CHANGE_HOOK_DONE, CHANGE_HOOK_BUSY };
 enum change_hook_claim change_hook_claim(const struct install_target *target, const char *set,
                                          int *claim);
 void change_hook_release(int *claim);
 
-/* Has the runner tell of the set that the configuration's set i has installed. */
+/* Runs the hook for the installed set of the configuration's set i. */
 struct change_hook_call {
     const struct config *config;
     size_t set;
@@ -47,10 +47,10 @@ struct change_hook_call {
 };
 int change_hook_start(struct hook *hook, const struct change_hook_call *call, struct err *err);
 
-/* Notes for who starts later that a set was told of. What is in the way is logged. */
+/* Notes for later agents that the hook of a set has run. Logs an obstacle. */
 void change_hook_note(const struct install_target *target, const char *set);
 
-/* How it went: logs it. False where it has to be told again; err is then ERR_HOOK_FAILED. */
+/* Logs the result. False where the hook must run again; err is then ERR_HOOK_FAILED. */
 bool change_hook_settle(const struct install_target *target, const struct target_state *state,
                         const struct hook_result *result, struct err *err);
 

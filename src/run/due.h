@@ -27,10 +27,15 @@ bool due_cycle(const struct due *due, int64_t now);
 bool due_round(const struct due *due, int64_t now);
 int64_t due_next(const struct due *due); /* the sooner one */
 
-/* Where all is well from the start, the first cycle is put off a little, beside other hosts'. */
+/*
+ * Where everything is good at the start, delays the first cycle a little, so that hosts do not come
+ * together.
+ */
 void due_plan_first(struct due *due, int64_t now);
-/* All of a fleet are told in the same moment, and are not to ask together: the next cycle comes
- * within a minute. */
+/*
+ * A whole fleet gets the signal at the same moment, and must not ask together: the next cycle comes
+ * within a minute.
+ */
 void due_push(struct due *due, int64_t now);
 /* A cycle has ended; a round has. */
 void due_plan_cycle(struct due *due, bool failed, int64_t now);

@@ -73,15 +73,6 @@ static void take_answer(struct service *service)
         publish(&service->publisher, service);
 }
 
-static void take_wall(struct service *service)
-{
-    if (alarm_rang(service->wall)) {
-        metrics_add(service->publisher.metrics, METRIC_CLOCK_JUMPS, NULL, 1);
-        service->due.refresh = true; /* what was not valid may be, and the other way round */
-    }
-    alarm_check(service->wall, &service->seen, service->config);
-}
-
 /* What wakes main: signals, clocks, the end of a job, news of the hook. */
 static void wait_for_news(struct service *service)
 {
@@ -106,8 +97,13 @@ static void wait_for_news(struct service *service)
         jobs_finish(service);
     if (fds[2].revents)
         take_answer(service);
-    if (fds[3].revents)
-        take_wall(service);
+    if (fds[3].revents) {
+        if (alarm_rang(service->wall)) {
+            metrics_add(service->publisher.metrics, METRIC_CLOCK_JUMPS, NULL, 1);
+            service->due.refresh = true; /* what was not valid may be, and the other way round */
+        }
+        alarm_check(service->wall, &service->seen, service->config);
+    }
 }
 
 /* A job that does not end takes the process with it: its supervisor starts another one. */
@@ -212,19 +208,6 @@ static void end(struct service *service)
         arena_wipe();
 }
 
-static void say_hello(const struct service *service)
-{
-    struct arena_stats stats;
-
-    arena_stats(&stats);
-    log_event(LOG_LEVEL_INFO, "started", log_s("version", MTLS_AGENT_VERSION),
-              log_n("interval_ms", service->config->interval_ms),
-              log_n("probe_interval_ms", service->config->probe_interval_ms),
-              log_n("endpoints", (int64_t)service->config->endpoint_count),
-              log_s("on_change", service->on_change.hook.pid > 0 ? "told" : "nobody"),
-              log_s("status_file", service->publisher.path), log_s("backing", stats.backing));
-}
-
 int service_run(const struct config *config, unsigned needs)
 {
     struct service *service = calloc(1, sizeof *service);
@@ -244,7 +227,15 @@ int service_run(const struct config *config, unsigned needs)
     if (begin_service(service, needs, &err) < 0) {
         service_fail(service, &err);
     } else {
-        say_hello(service);
+        struct arena_stats stats;
+
+        arena_stats(&stats);
+        log_event(LOG_LEVEL_INFO, "started", log_s("version", MTLS_AGENT_VERSION),
+                  log_n("interval_ms", service->config->interval_ms),
+                  log_n("probe_interval_ms", service->config->probe_interval_ms),
+                  log_n("endpoints", (int64_t)service->config->endpoint_count),
+                  log_s("on_change", service->on_change.hook.pid > 0 ? "told" : "nobody"),
+                  log_s("status_file", service->publisher.path), log_s("backing", stats.backing));
         run(service);
     }
     log_event(LOG_LEVEL_INFO, "stopped", log_n("exit_status", service->status));

@@ -8,10 +8,10 @@
 struct manager {
     struct sd_notify notify;
     int64_t watchdog_at, extend_at;
-    bool announce; /* who started or reloaded the agent is to be told that it is ready */
+    bool announce; /* the manager must learn that the agent is ready */
 };
 
-/* What is due: that the agent lives, that its start takes longer, and what was kept. */
+/* Sends what is due: that the agent lives, that its start takes longer, and the queue. */
 void manager_beat(struct manager *manager, bool ready);
 int64_t manager_next(const struct manager *manager, bool ready);
 

@@ -110,17 +110,6 @@ static void note_failure(struct publisher *publisher, const struct err *err)
     (void)snprintf(publisher->unwritten, sizeof publisher->unwritten, "%s", reason);
 }
 
-static void write_files(struct publisher *publisher, const struct service *service)
-{
-    struct err err;
-    int result = write_status(publisher, service, &err);
-
-    if (result == 0 && service->config->metrics_file)
-        result = metrics_write(publisher->metrics, &publisher->files, service->config->metrics_file,
-                               &err);
-    note_failure(publisher, result < 0 ? &err : NULL);
-}
-
 static void notify_manager(const struct service *service)
 {
     const char *outcome = outcome_info(service->seen.sets[0].outcome)->name;
@@ -157,10 +146,17 @@ static void count_losses(struct publisher *publisher)
 
 void publish(struct publisher *publisher, const struct service *service)
 {
+    struct err err;
+    int result;
+
     measure(service);
     count_losses(publisher);
     confine_log_refusals();
-    write_files(publisher, service);
+    result = write_status(publisher, service, &err);
+    if (result == 0 && service->config->metrics_file)
+        result = metrics_write(publisher->metrics, &publisher->files, service->config->metrics_file,
+                               &err);
+    note_failure(publisher, result < 0 ? &err : NULL);
     if (service->config->metrics_emf)
         print_emf(publisher);
     notify_manager(service);

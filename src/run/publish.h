@@ -12,21 +12,21 @@ struct log_field;
 struct metrics;
 struct service;
 
-/* What status file, metrics and service manager were told. */
+/* What status file, metrics and service manager have got. */
 struct publisher {
     struct metrics *metrics;
     size_t refusals, dropped;   /* of the sandbox, and lines of the log, as the metrics know them */
     struct aside output, files; /* standard output and file systems may hang */
-    struct buf unread;          /* EMF that nobody has read yet, */
-    atomic_size_t read;         /* but for so many bytes */
+    struct buf unread;          /* EMF text for standard output */
+    atomic_size_t read;         /* so many bytes of it are written */
     int64_t at;                 /* on clock_ms(): the next time, whatever else happens until then */
     char path[STATUS_PATH_MAX]; /* of the status file */
     char unwritten[STATUS_PATH_MAX]; /* why status or metrics cannot be written; "": they can */
 };
 
 /*
- * publish.c: tells all of them how the service is: after each thing that was done, and each
- * PUBLISH_MS, so that whoever looks knows that the agent lives.
+ * publish.c: writes the state of the service to all of them: after each piece of work, and each
+ * PUBLISH_MS, so that readers know that the agent lives.
  */
 #define PUBLISH_MS INT64_C(240000) /* below the five minutes that alarms look at */
 void publish(struct publisher *publisher, const struct service *service);

@@ -10,7 +10,7 @@ struct config;
 /* A configuration that is read again, aside, and what comes of it. */
 struct reload {
     bool asked;            /* SIGHUP came */
-    bool unanswered;       /* and who sent it waits for the end of a cycle */
+    bool unanswered;       /* and the sender waits for the end of a cycle */
     struct config *in_use; /* ours; NULL: main's is in use */
     struct aside reader;   /* its file system may hang: the rest is the reader's meanwhile */
     const struct config *before;

@@ -19,8 +19,8 @@ struct schedule {
 struct schedule schedule_of(int64_t interval_ms);
 
 /*
- * Pure: when the first cycle begins where what is in place may stay for a while, within a minute
- * and the interval from now, so that hosts that start together do not ask together.
+ * Pure: when the first cycle begins if the installed set may stay for a while: within a minute and
+ * the interval from now, so that hosts that start together do not ask together.
  */
 int64_t schedule_first(const struct schedule *schedule, int64_t now, uint32_t random);
 

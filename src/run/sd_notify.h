@@ -7,12 +7,12 @@
 #include <stdint.h>
 
 /*
- * What the service manager is told of a service's state: sd_notify(3) without libsystemd, one
+ * Notifies the service manager of the service's state: sd_notify(3) without libsystemd, one
  * datagram a call. No call waits, and none fails for the caller: without a manager, or with one
  * that does not listen, nothing happens.
  */
 struct sd_notify {
-    int fd; /* connected; -1: nobody is to be told */
+    int fd; /* connected; -1: there is no manager */
     int64_t watchdog_ms;
     struct {
         char text[64];
@@ -22,25 +22,25 @@ struct sd_notify {
 
 /*
  * Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID, and removes them from the environment: call
- * it while there is one thread, and before the sandbox. Paths and abstract names are known; of any
- * other kind, or where nobody listens yet, nobody is told. A manager that makes its socket anew is
- * not found again; systemd keeps its own.
+ * it while there is one thread, and before the sandbox. It knows paths and abstract names; another
+ * kind, or a socket where nobody listens yet, counts as no manager. It does not find a manager that
+ * makes its socket anew; systemd keeps its own.
  */
 void sd_notify_open(struct sd_notify *notify);
 
 /*
- * Why the manager that these variables are of could not be told: which of them, and a clause. NULL:
- * it could, or there is none. They stay as they are.
+ * Why the manager of these variables cannot be notified: which variable, and a clause. NULL: it
+ * can, or there is none. The variables stay as they are.
  */
 const char *sd_notify_flaw(const char **variable);
 
-/* How often WATCHDOG=1 is due, half of what the manager allows, in ms; 0: it does not ask. */
+/* The interval of WATCHDOG=1, half of what the manager allows, in ms; 0: it wants none. */
 int64_t sd_notify_watchdog_ms(const struct sd_notify *notify);
 
 /*
- * Sends assignments, "READY=1", with a newline between two. Text of ours: it goes as it is. Where
- * the manager has no room for it, sd_notify_send()'s is left out, since it comes again anyway, and
- * so that it overtakes nothing; sd_notify_queue()'s, of less than 64 bytes, is kept.
+ * Sends assignments, "READY=1", with a newline between two. Text of ours, sent unchanged. If the
+ * manager has no room for it, sd_notify_send() drops it, since it comes again anyway and must not
+ * overtake anything; sd_notify_queue() keeps it, for less than 64 bytes.
  */
 void sd_notify_queue(struct sd_notify *notify, const char *text);
 
@@ -51,7 +51,7 @@ bool sd_notify_waits(const struct sd_notify *notify);
 void sd_notify_send(const struct sd_notify *notify, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Sends a line of text for people; whatever in it is not printable ASCII becomes "?". */
+/* Sends a line of text for people; bytes that are not printable ASCII become "?". */
 void sd_notify_status(const struct sd_notify *notify, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

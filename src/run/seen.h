@@ -19,7 +19,7 @@ struct seen_set {
     int64_t waits_until;          /* a new version waits for its wave, seconds since 1970; 0: no */
     char region[REGION_MAX];      /* that answered in the last cycle; "": none did */
     int64_t fetched_at;           /* the end of the last cycle, seconds since 1970; 0: none yet */
-    int64_t succeeded_at;         /* of the last one in which AWS told what is installed */
+    int64_t succeeded_at;         /* of the last cycle in which AWS said what to install */
     struct expiry leaf, ca;
     int64_t rehearsed_at; /* when enclaves were last asked before an install; 0: not of late */
     size_t accepted;      /* endpoints, in the last round of probes */

@@ -11,19 +11,19 @@
 #include "run/seen.h"
 #include "run/worker.h"
 
-/* The service: each part has a header that says what is in it, and whose it is. */
+/* The service: each part has a header that says what it holds, and which thread may use it. */
 struct service {
     const struct config *config;
     int64_t started_at; /* seconds since 1970 */
     struct process process;
-    struct worker worker;       /* what is being done */
-    struct due due;             /* what is next */
+    struct worker worker;       /* the work in progress */
+    struct due due;             /* the schedule */
     struct seen seen;           /* what was found */
-    struct on_change on_change; /* who was told of changes */
+    struct on_change on_change; /* the hooks */
     struct publisher publisher; /* what was published */
-    struct manager manager;     /* what the service manager was told */
+    struct manager manager;     /* what the service manager has got */
     struct reload reload;
-    int timer, wall; /* timerfd: what is next; the wall clock, and its jumps */
+    int timer, wall; /* timerfds: the schedule; the wall clock, and its jumps */
     bool stop;       /* it ends, with this exit status: */
     int status;
 };
@@ -31,7 +31,7 @@ struct service {
 /* Ends the service for what cannot be mended. */
 void service_fail(struct service *service, const struct err *err);
 
-/* jobs.c: what is to be done now; when there is more, on clock_ms(); and what comes of it. */
+/* jobs.c: starts the work that is due; when there is more, on clock_ms(); and takes its result. */
 void jobs_start(struct service *service);
 int64_t jobs_next(const struct service *service);
 void jobs_finish(struct service *service);

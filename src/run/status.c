@@ -34,13 +34,6 @@ static int64_t next_within(const struct config *config)
     return (rest + config->deadline_ms + JOB_GRACE_MS + SLACK_MS + 999) / 1000;
 }
 
-static const char *state_of(const struct service *service)
-{
-    if (service->stop)
-        return "stopped";
-    return service->seen.ready ? "ready" : "starting";
-}
-
 static void put_err(struct json_writer *writer, const char *name, const struct err *err)
 {
     if (err->code == ERR_NONE) {
@@ -191,7 +184,10 @@ int status_render(const struct service *service, struct buf *out)
     status_dir(service->config, dir);
     json_open(&writer, "agent", '{');
     json_put_text(&writer, "version", MTLS_AGENT_VERSION);
-    json_put_text(&writer, "state", state_of(service));
+    json_put_text(&writer, "state",
+                  service->stop         ? "stopped"
+                  : service->seen.ready ? "ready"
+                                        : "starting");
     json_put_number(&writer, "pid", getpid());
     put_time(&writer, "started", service->started_at);
     json_put_text(&writer, "dir", dir);

@@ -11,9 +11,9 @@ struct err;
 struct service;
 
 /*
- * The status file: what run says about itself, one JSON document, replaced atomically after each
- * thing that it did. docs/status.md has its members; "format" is STATUS_FORMAT, and goes up when
- * one changes its meaning.
+ * The status file: the state of run, one JSON document, replaced atomically after each piece of
+ * work. docs/status.md has its members; "format" is STATUS_FORMAT, and goes up when one changes its
+ * meaning.
  */
 #define STATUS_FORMAT    1
 #define STATUS_PATH_MAX  1280
@@ -37,9 +37,10 @@ int status_remove(const struct config *config, struct err *err);
 int status_render(const struct service *service, struct buf *out);
 
 /*
- * The one that run writes, read by who may not run under the service manager: as status_path(), or
- * else where a service manager's run has it, STATUS_ELSEWHERE. ERR_NO_STATUS where there is none,
- * or it is none; ERR_SYSTEM, ERR_MEMORY_FULL. status_close() in any case.
+ * The status file of run, opened by a command that may not run under the service manager: at
+ * status_path(), or else where a service manager's run has it, STATUS_ELSEWHERE. ERR_NO_STATUS
+ * where there is none, or it is invalid; ERR_SYSTEM, ERR_MEMORY_FULL. Call status_close() in any
+ * case.
  */
 struct json;
 struct status {

@@ -20,7 +20,7 @@ struct suspicion {
 #define SUSPICION_TIMES   3
 #define SUSPICION_SPAN_MS ((int64_t)2 * 60 * 1000) /* from the first one to the last */
 
-/* What a round of probes told of a set. */
+/* The results of a round of probes for a set. */
 struct suspicion_round {
     const char *fingerprint;
     size_t accepted, refused; /* endpoints */
@@ -31,7 +31,7 @@ struct suspicion_round {
 /* Pure: takes a round. True where it is time to go back; the next refusal is the first again. */
 bool suspicion_take(struct suspicion *suspicion, const struct suspicion_round *round);
 
-/* When the set is to be asked again, on clock_ms(); INT64_MAX: there is no suspicion. */
+/* When to ask the set's endpoints again, on clock_ms(); INT64_MAX: there is no suspicion. */
 int64_t suspicion_next(const struct suspicion *suspicion, int64_t span_ms);
 
 #endif

@@ -11,21 +11,21 @@
 struct config_set;
 
 /*
- * What is installed in a target now, as one who uses it would find it: read, checked as one that is
- * to be installed, and forgotten but for what is public.
+ * The installed set of a target, as a client finds it: read, checked like a new identity, and wiped
+ * except for the public facts.
  */
 struct target_state {
-    struct err err; /* ERR_NONE: a whole set that is valid now; else what is wrong with it */
+    struct err err; /* ERR_NONE: a whole set that is valid now; else its fault */
     char fingerprint[65], subject[128], key_text[16]; /* of the leaf; "" where not known */
     int64_t not_before, not_after; /* of the leaf, seconds since 1970; 0 where not known */
     int64_t ca_not_after; /* the next end of an anchor, else the last one; 0: no anchor, unknown */
     struct installed facts;
-    bool told;     /* who has to know of this set was told */
+    bool told;     /* the hook of this set has run */
     bool way_back; /* to the set before it, which was not taken yet */
 };
 
 /*
- * On the arena's stack: the key passes through. With set, one that was made of other secrets is
+ * Call it on the arena's stack: the key passes through. With set, a set made of other secrets is
  * ERR_IDENTITY_UNEXPECTED.
  */
 void target_state_read(const struct install_target *target, const struct config_set *set,

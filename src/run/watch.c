@@ -182,15 +182,6 @@ static bool is_refused(struct watch *watch, const struct agent *agent, size_t se
     return refused;
 }
 
-static void count_accepted(struct watch *watch, size_t set)
-{
-    const struct probe *probe = watch->probes + set * watch->endpoints;
-    size_t i;
-
-    for (i = 0; i < watch->endpoints; i++)
-        watch->accepted[set] += probe[i].verdict == PROBE_ACCEPTED;
-}
-
 bool watch_refused(const struct watch *watch, size_t set)
 {
     return watch->asked[set] && watch->accepted[set] == 0 && any_refused(watch, set);
@@ -227,7 +218,9 @@ static void watch_set(struct watch *watch, struct agent *agent, size_t set, int6
         agent_target(agent->config, agent->config->sets[set].sub, deadline);
     struct err none;
     struct identity *identity = installed_identity(&target, &none);
+    const struct probe *probe = watch->probes + set * watch->endpoints;
     char fingerprint[sizeof identity->fingerprint] = "";
+    size_t i;
 
     if (identity)
         memcpy(fingerprint, identity->fingerprint, sizeof fingerprint);
@@ -236,7 +229,8 @@ static void watch_set(struct watch *watch, struct agent *agent, size_t set, int6
     identity_free(identity);
     if (!watch->asked[set])
         return;
-    count_accepted(watch, set);
+    for (i = 0; i < watch->endpoints; i++)
+        watch->accepted[set] += probe[i].verdict == PROBE_ACCEPTED;
     if (is_doubted(watch, set))
         probe_memory_renew(&watch->memory[set].of);
     if (agent->config->rollback_on_failure != ROLLBACK_NEVER &&

@@ -41,18 +41,19 @@ int watch_open(struct watch *watch, const struct config *config, struct err *err
 void watch_close(struct watch *watch);
 
 /*
- * One round, on the arena's stack; each set has its share of the time. Of so many probes of an
- * endpoint as the configuration says one is a full handshake, the others resume a TLS session,
- * which tells that the endpoint can be reached: all are full with attestation, while a set may be
- * rolled back, or is under suspicion. With rollback-on-failure a
- * set that is refused, and by no endpoint accepted, three times over SUSPICION_SPAN_MS (or over the
- * interval, where that is shorter) is taken back to the one before it.
+ * One round of probes, on the arena's stack; each set has its share of the time. Of the configured
+ * number of probes of an endpoint one is a full handshake; the others resume a TLS session, which
+ * shows only that the endpoint can be reached. All are full with attestation, while a set may be
+ * rolled back, or is under suspicion.
+ *
+ * With rollback-on-failure, a set goes back to the previous one if endpoints refuse it, and none
+ * accepts it, three times over SUSPICION_SPAN_MS (over the interval, where that is shorter).
  */
 void watch_round(struct watch *watch, struct agent *agent, int64_t deadline);
 
 /*
- * After each job, with what it found of a set: what is known of another one than this is forgotten,
- * and so are sessions whose time is over, or all where something is wrong with the set.
+ * After each job, with the state of a set: forgets what it knew of another set, sessions whose time
+ * is over, and all sessions where something is wrong with the set.
  */
 void watch_settle(struct watch *watch, size_t set, const struct target_state *state);
 
@@ -62,7 +63,7 @@ void watch_forget(struct watch *watch);
 /* Whether enclaves have refused a set in the last round, and none has accepted it. */
 bool watch_refused(const struct watch *watch, size_t set);
 
-/* When a set under suspicion is to be asked again, on clock_ms(); INT64_MAX: none is. */
+/* When to ask a set under suspicion again, on clock_ms(); INT64_MAX: none is. */
 int64_t watch_next(const struct watch *watch, const struct config *config);
 
 #endif

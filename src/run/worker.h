@@ -11,7 +11,10 @@
 /* What a job does. Each ends with a state. */
 enum work_kind { WORK_NONE, WORK_LOOK, WORK_CYCLE, WORK_PROBE };
 
-/* The job, and what is its own while it runs: main touches the first four alone meanwhile. */
+/*
+ * The job, and the data that belong to it while it runs: main touches only the first four members
+ * meanwhile.
+ */
 struct worker {
     enum work_kind busy;
     int64_t since;    /* on clock_ms() */
@@ -27,7 +30,7 @@ struct worker {
     const char *homeless; /* what became of target or lock; NULL: they are there */
 };
 
-/* False where there is no thread to be had for a moment: it is to be tried again at retry_at. */
+/* False where no thread can be started at the moment: try again at retry_at. */
 bool worker_start(struct worker *worker, enum work_kind kind);
 /* Takes the end of a job. ERR_SYSTEM; ERR_TARGET_INVALID where the target is gone. */
 int worker_finish(struct worker *worker, struct err *err);

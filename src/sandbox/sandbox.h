@@ -7,9 +7,9 @@
 #include <sys/types.h>
 
 /*
- * What the process gives up before it touches a secret or hostile input: capabilities, files
- * (Landlock), system calls (seccomp). Whatever the kernel lacks is left out and told by
- * sandbox_look(); nothing here fails.
+ * The rights that the process gives up before it touches a secret or hostile input: capabilities,
+ * files (Landlock), system calls (seccomp). It leaves out what the kernel lacks, and sandbox_look()
+ * reports that; nothing here fails.
  */
 
 /* What may be done below a directory, or with a file. */
@@ -37,19 +37,23 @@ struct sandbox_paths {
 void sandbox_paths_free(struct sandbox_paths *paths);
 
 /*
- * Adds a directory, and where it is not there what is above it. Adds a file by the directory that
- * it stands in, and by that of what it links to, since it may be replaced by a rename. A file that
- * is a mount point, or stands in "/", is added by itself.
+ * Adds a directory, or where it does not exist the nearest one above it. Adds a file by its
+ * directory, and by the directory of its link's target, since a rename may replace it. A file that
+ * is a mount point, or is in "/", is added by itself.
  */
 void sandbox_allow_directory(struct sandbox_paths *paths, const char *directory, unsigned rights);
 void sandbox_allow_file(struct sandbox_paths *paths, const char *file, unsigned rights);
 
-/* A file of a directory that is added: it will be read, whoever owns it; where a link of it leads
- * out, that is not followed. */
+/*
+ * A file of an added directory: it will be read, whoever owns it; a link that leads out of the
+ * directory is not followed.
+ */
 void sandbox_allow_below(struct sandbox_paths *paths, const char *directory, const char *file);
 
-/* The same to be read, for what may stand beside files that are not ours: a link's directory is not
- * added. alone: nor is that of a plain file, which is found for as long as it is not replaced. */
+/*
+ * The same for reading, for a file that may have neighbours which are not ours: a link's directory
+ * is not added. alone: nor is that of a plain file, which is then found only until it is replaced.
+ */
 void sandbox_allow_neighbour(struct sandbox_paths *paths, const char *file, bool alone);
 
 /* The first of the asked paths that the ones in force do not cover; NULL: none. */
@@ -74,10 +78,10 @@ struct sandbox_options {
 int sandbox_prepare(const struct sandbox_options *options);
 void sandbox_begin(const struct sandbox_options *options, int rules);
 
-/* Narrower than what is in force, for the calling thread and those that it starts. */
+/* Narrows the rights of the calling thread, and of those that it starts. */
 void sandbox_narrow(const struct sandbox_paths *paths);
 
-/* What is in force by sandbox_begin(); texts are static. */
+/* What sandbox_begin() has put into force; texts are static. */
 struct sandbox_facts {
     int landlock;                /* the ABI in use; 0: not in force */
     bool seccomp;                /* the filter is */

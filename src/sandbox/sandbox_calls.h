@@ -5,14 +5,13 @@
 #include <sys/syscall.h>
 
 /*
- * Which system calls are let through, for x86_64 and aarch64; for sandbox_seccomp.c alone. The
- * latter lacks the old ones, which act on paths without a directory; that is what #ifdef tells
- * apart. docs/sandbox.md says of each what it is for, and a test holds the two together: what no
- * command makes, and no fallback there names, is not on a list. What a call's arguments must be
- * stands in sandbox_seccomp.c. -1 ends a list.
+ * The allowed system calls, for x86_64 and aarch64; only for sandbox_seccomp.c. aarch64 lacks the
+ * old calls that act on paths without a directory; #ifdef separates them. docs/sandbox.md says why
+ * each is there, and a test compares both: a call that no command makes, and that is no fallback
+ * there, must not be on a list. sandbox_seccomp.c checks the arguments. -1 ends a list.
  */
 
-/* Nobody comes by these by accident: they end the process. */
+/* No program makes these by accident: they end the process. */
 static const int calls_deadly[] = {
     SYS_execve,
     SYS_execveat,

@@ -193,17 +193,6 @@ static void put_socket(struct program *program, bool network)
     answer(program, no);
 }
 
-/* Sockets that were there before keep the other end that they have. */
-static void put_connect(struct program *program, int notify)
-{
-    put_instruction(program, BPF_JMP | BPF_JEQ | BPF_K, SYS_connect, 0, 5);
-    load_argument(program, 0);
-    put_instruction(program, BPF_JMP | BPF_JGT | BPF_K, STDERR_FILENO, 0, 2);
-    put_instruction(program, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)notify, 1, 0);
-    answer(program, SECCOMP_RET_ALLOW);
-    answer(program, REFUSED(EPERM));
-}
-
 /* One option of a socket; others are left to what follows. */
 static void put_option(struct program *program, int call, uint32_t level, uint32_t option)
 {
@@ -252,7 +241,13 @@ static void put_network(struct program *program, const struct sandbox_options *o
     if (!options->network)
         return;
     answer_calls(program, calls_network, SECCOMP_RET_ALLOW);
-    put_connect(program, options->notify);
+    /* Sockets that were there before keep the other end that they have. */
+    put_instruction(program, BPF_JMP | BPF_JEQ | BPF_K, SYS_connect, 0, 5);
+    load_argument(program, 0);
+    put_instruction(program, BPF_JMP | BPF_JGT | BPF_K, STDERR_FILENO, 0, 2);
+    put_instruction(program, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)options->notify, 1, 0);
+    answer(program, SECCOMP_RET_ALLOW);
+    answer(program, REFUSED(EPERM));
     put_null(program, SYS_sendto, 4);
     put_option(program, SYS_setsockopt, IPPROTO_TCP, TCP_NODELAY);
     put_option(program, SYS_getsockopt, SOL_SOCKET, SO_ERROR);

@@ -96,7 +96,7 @@ void schedule_finished(const struct tls13 *tls, const uint8_t *secret, const uin
                        uint8_t out[TLS13_HASH_MAX]);
 /* The hash of the transcript so far. */
 void schedule_transcript(const struct tls13 *tls, uint8_t out[TLS13_HASH_MAX]);
-/* What a suite of TLS 1.3 is made of: hash; false for a number that is not offered. */
+/* Sets up a suite of TLS 1.3: its hash; false for a number that was not offered. */
 bool schedule_suite(struct tls13 *tls, unsigned suite);
 
 /* ---- record.c: section 5 */
@@ -163,7 +163,7 @@ size_t share_agree(const struct tls13 *tls, struct view share, uint8_t out[POINT
 
 /* ---- client_flight.c */
 
-/* Writes what is due, as far as there is room: whether something was written. */
+/* Writes what is due, as far as there is room; whether it has written anything. */
 bool flight_write(struct tls13 *tls);
 
 /* ---- tls13.c */

@@ -11,12 +11,12 @@
 
 /*
  * A TLS 1.3 client (RFC 8446) in BearSSL's engine. The engine keeps buffers, records and alerts, so
- * that whoever drives it sees no difference; BearSSL's own handshake writes the ClientHello and
- * stays where the server chooses TLS 1.2. Here are what 1.3 adds to the ClientHello, and all that
- * follows a ServerHello that chooses it: key schedule, record protection, messages. Certificates
- * are judged by the engine's X.509 engine, hashes, curves and ciphers are the engine's.
+ * that its user sees no difference. BearSSL's own handshake writes the ClientHello, and goes on
+ * alone where the server chooses TLS 1.2. This room adds the parts of 1.3 to the ClientHello, and
+ * does everything after a ServerHello that chooses 1.3: key schedule, record protection, messages.
+ * The engine's X.509 engine judges certificates; hashes, curves and ciphers are the engine's.
  *
- * No 0-RTT, no certificates of our own after the handshake.
+ * No 0-RTT, no client certificates after the handshake.
  */
 enum {
     TLS13_VERSION = 0x0304,
@@ -30,8 +30,8 @@ enum {
 };
 
 /*
- * What a session is resumed by (section 4.6.1), beside its ticket: the key is a secret, the ticket
- * is public.
+ * What a session is resumed by (section 4.6.1), in addition to its ticket: the key is a secret, the
+ * ticket is public.
  */
 enum { TLS13_TICKET_MAX = 4096 };
 struct tls13_psk {
@@ -42,8 +42,8 @@ struct tls13_psk {
 };
 
 /*
- * Who owns the connection: the structure has a pointer to such a class as its first field. What is
- * signed and by whom is theirs to say.
+ * The owner of the connection: the structure's first field points to such a class. The owner signs,
+ * and decides by which key.
  */
 typedef struct tls13_owner_class tls13_owner_class;
 struct tls13_owner_class {
@@ -78,10 +78,11 @@ struct tls13;
 /* A message on its way in: parts are gathered, or passed on as they come. */
 struct tls13_reader {
     void (*then)(struct tls13 *); /* with the part; NULL: a header is awaited */
-    void (*sink)(struct tls13 *, const uint8_t *data, size_t len); /* of what is passed; or NULL */
-    uint32_t left; /* bytes of the message behind the part */
-    uint32_t list; /* bytes of the list that is being read */
-    uint32_t pass; /* bytes to be passed on */
+    void (*sink)(struct tls13 *, const uint8_t *data,
+                 size_t len); /* gets the passed bytes; or NULL */
+    uint32_t left;            /* bytes of the message behind the part */
+    uint32_t list;            /* bytes of the list that is being read */
+    uint32_t pass;            /* bytes to be passed on */
     uint16_t want, have;
     bool hashing;
     uint8_t item[TLS13_ITEM_MAX];
@@ -149,8 +150,8 @@ struct tls13 {
 };
 
 /*
- * Takes part in the engine's next handshake, with TLS 1.2 beside or without. After the engine's
- * algorithms were set, before br_ssl_client_reset().
+ * Takes part in the engine's next handshake, with or without TLS 1.2. Call it after the engine's
+ * algorithms are set, before br_ssl_client_reset().
  */
 void tls13_attach(struct tls13 *tls, br_ssl_engine_context *engine, const tls13_owner_class **owner,
                   bool only);
@@ -172,8 +173,8 @@ bool tls13_chosen(const struct tls13 *tls);
 bool tls13_resumed(const struct tls13 *tls);
 
 /*
- * Keying material for who uses the connection (RFC 8446 section 7.5), once the handshake is over:
- * false before that, and for more than 255 bytes.
+ * Keying material for the user of the connection (RFC 8446 section 7.5), after the handshake: false
+ * before that, and for more than 255 bytes.
  */
 bool tls13_export(const struct tls13 *tls, const char *label, struct bytes context, uint8_t *out,
                   size_t len);

@@ -40,7 +40,7 @@ enum cert_extension {
 
 struct cert {
     struct bytes der;
-    struct bytes tbs;    /* what is signed, header included */
+    struct bytes tbs;    /* the signed part, header included */
     struct bytes issuer; /* Name, header included; never empty */
     struct bytes subject;
     struct bytes serial; /* content of the INTEGER */

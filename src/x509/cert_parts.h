@@ -4,7 +4,7 @@
 
 #include "x509/cert.h"
 
-/* What cert_parse() is made of. Each false or -1 where its part is malformed. */
+/* The parts of cert_parse(). Each returns false or -1 where its part is malformed. */
 
 /* The content of Extensions' SEQUENCE. */
 int cert_read_extensions(struct cert *cert, struct bytes in, char reason[CERT_REASON_MAX]);

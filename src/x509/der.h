@@ -8,8 +8,8 @@
 
 /*
  * A strict reader of DER (X.690 section 10): definite lengths in their shortest form, one-byte
- * tags. Each function takes one element off the front of *in; false, and *in as it was, where what
- * stands there is something else, damaged or cut off. Calls join with &&. Values are views.
+ * tags. Each function takes one element off the front of *in; false, and *in as it was, where that
+ * is another element, damaged or cut off. Calls join with &&. Values are views.
  */
 enum der_tag {
     DER_BOOLEAN = 0x01,
@@ -39,8 +39,8 @@ bool der_any(struct bytes *in, struct der *element);
 bool der_take(struct bytes *in, unsigned tag, struct bytes *value);
 
 /*
- * As der_take(); where another tag, or nothing, stands there, true with value->data NULL and
- * nothing taken.
+ * As der_take(); where the next element has another tag, or there is none, true with value->data
+ * NULL and nothing taken.
  */
 bool der_take_optional(struct bytes *in, unsigned tag, struct bytes *value);
 

@@ -48,8 +48,8 @@ int key_encode(const struct key *key, struct buf *out);
 bool key_matches(const struct key *key, const struct cert *cert);
 
 /*
- * TLS's numbers of signature schemes (RFC 8446 section 4.2.3). In TLS 1.2 those of ECDSA name the
- * hash alone (RFC 5246 section 7.4.1.4.1); whoever ties it to a curve has key_curve().
+ * TLS's numbers of signature schemes (RFC 8446 section 4.2.3). In TLS 1.2 those of ECDSA name only
+ * the hash (RFC 5246 section 7.4.1.4.1); use key_curve() to tie one to a curve.
  */
 enum key_scheme {
     KEY_RSA_PKCS1_SHA256 = 0x0401,
@@ -64,10 +64,10 @@ enum key_scheme {
 };
 
 /*
- * Signs a hash by one of these schemes. out has room for KEY_SIGNATURE_MAX. The signature is
- * checked with the public key before it is returned, since one made from a damaged private value
- * can give the key away. Its length; or 0 on failure, and where the scheme is none of these, the
- * hash not of its length, or the key not of its type.
+ * Signs a hash by one of these schemes. out has room for KEY_SIGNATURE_MAX. It checks the signature
+ * with the public key before it returns it, since a signature by a damaged private value can reveal
+ * the key. Returns its length; 0 on failure, for an unknown scheme, a hash of another length, or a
+ * key of another type.
  */
 #define KEY_SIGNATURE_MAX 512
 size_t key_sign(const struct key *key, unsigned scheme, struct bytes hash,

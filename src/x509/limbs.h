@@ -44,7 +44,10 @@ void limbs_store(unsigned char *out, size_t len, const limb *number);
 /* a * b, of a_count + b_count limbs; it lies apart from both. */
 void limbs_multiply(limb *product, const limb *a, size_t a_count, const limb *b, size_t b_count);
 
-/* a += b where mask is all ones, a -= b; mask 0: as it is. The carry, or the borrow: 1 or 0. */
+/*
+ * Where mask is all ones: limbs_add(): a += b; limbs_subtract(): a -= b. With mask 0 a stays. The
+ * carry, or the borrow: 1 or 0.
+ */
 limb limbs_add(limb *a, const limb *b, size_t count, limb mask);
 limb limbs_subtract(limb *a, const limb *b, size_t count, limb mask);
 
@@ -56,7 +59,7 @@ void modulus_reduce(limb *out, const limb *number, size_t count, struct modulus 
 
 /*
  * Montgomery's form of x is x R, with R = 2^(LIMB_BITS count), modulo an odd modulus. Numbers are
- * below the modulus. out may be what goes in.
+ * below the modulus. out may be one of the inputs.
  */
 
 /* a b / R */

@@ -16,16 +16,6 @@ static bool is_digit(uint8_t c)
     return c >= '0' && c <= '9';
 }
 
-static bool is_hex(uint8_t c)
-{
-    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
-static bool is_alphanumeric(uint8_t c)
-{
-    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
 /* Cuts the first label off *name. */
 static struct bytes take_label(struct bytes *name)
 {
@@ -44,10 +34,12 @@ static bool label_valid(struct bytes label, bool strict)
         return false;
     if (strict && (label.data[0] == '-' || label.data[label.len - 1] == '-'))
         return false;
-    for (i = 0; i < label.len; i++)
-        if (!is_alphanumeric(label.data[i]) && label.data[i] != '-' &&
-            (strict || label.data[i] != '_'))
+    for (i = 0; i < label.len; i++) {
+        const uint8_t c = label.data[i], letter = c | 0x20;
+
+        if (!is_digit(c) && (letter < 'a' || letter > 'z') && c != '-' && (strict || c != '_'))
             return false;
+    }
     return true;
 }
 
@@ -57,9 +49,12 @@ static bool is_number(struct bytes label)
     bool hex = label.len >= 2 && label.data[0] == '0' && (label.data[1] | 0x20) == 'x';
     size_t i;
 
-    for (i = hex ? 2 : 0; i < label.len; i++)
-        if (!(hex ? is_hex(label.data[i]) : is_digit(label.data[i])))
+    for (i = hex ? 2 : 0; i < label.len; i++) {
+        const uint8_t letter = label.data[i] | 0x20;
+
+        if (!is_digit(label.data[i]) && !(hex && letter >= 'a' && letter <= 'f'))
             return false;
+    }
     return true;
 }
 

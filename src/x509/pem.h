@@ -10,7 +10,7 @@ struct err;
 
 /*
  * A tolerant PEM reader (RFC 7468, lax): text around blocks, CR, CRLF or LF, white space at line
- * ends, lines of any length. What is between a BEGIN and its END must be base64, whole and with
+ * ends, lines of any length. The text between a BEGIN and its END must be base64, whole and with
  * right padding.
  */
 struct pem_reader {
@@ -25,8 +25,8 @@ struct pem_block {
 };
 
 /*
- * PEM_BLOCK: *block describes the next block and its bytes were appended to der. Of a damaged one,
- * block->label says which it is, "" where unknown. After anything but a block there are no more.
+ * PEM_BLOCK: *block describes the next block, whose bytes are appended to der. For a damaged one,
+ * block->label is its label, "" where unknown. After any other result there are no more blocks.
  */
 enum pem_found { PEM_NO_ROOM = -2, PEM_DAMAGED = -1, PEM_END = 0, PEM_BLOCK = 1 };
 enum pem_found pem_next(struct pem_reader *reader, struct pem_block *block, struct buf *der);

@@ -13,8 +13,8 @@ enum { RSA_PSS_MAX = 512 };
 
 /*
  * Signs a digest. The signature is as long as the modulus; out has room for RSA_PSS_MAX. 1; or 0
- * where the key is out of bounds. Constant-time as rsa_private() is. The caller
- * checks the signature before it leaves.
+ * where the key is out of bounds. Constant-time as rsa_private() is. The caller checks the
+ * signature before it leaves.
  */
 uint32_t rsa_pss_sign(const br_hash_class *hash, const unsigned char *digest,
                       const br_rsa_private_key *key, unsigned char *out);

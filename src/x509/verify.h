@@ -32,7 +32,7 @@ enum verify_status {
     VERIFY_EXPIRED,
     VERIFY_NOT_YET_VALID,
     VERIFY_NAME_MISMATCH,
-    VERIFY_COMMON_NAME_ONLY, /* the name stands in the common name alone, and allow_cn is off */
+    VERIFY_COMMON_NAME_ONLY, /* only the common name has the name, and allow_cn is off */
     VERIFY_USAGE,            /* keyUsage, extendedKeyUsage of a leaf */
     VERIFY_CA_USAGE,         /* of an issuer */
     VERIFY_NOT_CA,           /* an issuer's basicConstraints */

@@ -179,14 +179,6 @@ enum verify_status verify_usage(const struct cert *leaf, enum verify_purpose pur
     return VERIFY_OK;
 }
 
-static bool version_allowed(const struct verify_request *request, const struct verify_path *path)
-{
-    bool by_anchor = path->count <= 2;
-
-    return path->cert[0]->version == 3 || request->allow_v1_leaf ||
-           (request->allow_cn && by_anchor);
-}
-
 static bool is_p384(const struct cert *cert)
 {
     return cert->key.key_type == BR_KEYTYPE_EC && cert->key.key.ec.curve == BR_EC_secp384r1 &&
@@ -220,6 +212,7 @@ enum verify_status verify_leaf(const struct verify_request *request, const struc
                                char reason[VERIFY_REASON_MAX])
 {
     const struct cert *leaf = path->cert[0];
+    const bool by_anchor = path->count <= 2;
     char title[VERIFY_TITLE_MAX];
     enum verify_status status;
 
@@ -229,7 +222,7 @@ enum verify_status verify_leaf(const struct verify_request *request, const struc
          (status = name_verify(leaf, request->name, request->allow_cn, reason))))
         return status;
     verify_title(leaf, title);
-    if (!version_allowed(request, path))
+    if (leaf->version != 3 && !request->allow_v1_leaf && !(request->allow_cn && by_anchor))
         return verify_refuse(reason, VERIFY_USAGE, "%s is of version 1: it cannot say its purpose",
                              title);
     if ((status = verify_usage(leaf, request->purpose, request->profile, reason)))

@@ -5,9 +5,9 @@
 #include "x509/cert.h"
 #include "x509/verify.h"
 
-/* What verify() is made of. Each fills reason where it does not return VERIFY_OK. */
+/* The parts of verify(). Each fills reason where it does not return VERIFY_OK. */
 
-/* A path, as far as it is built: leaf first; whole once its last certificate is an anchor. */
+/* A path under construction: leaf first; complete when its last certificate is an anchor. */
 struct verify_path {
     const struct cert *cert[VERIFY_CHAIN_MAX + 1];
     size_t count;
@@ -21,7 +21,7 @@ enum verify_status verify_find_path(const struct verify_request *request, const 
                                     size_t chain_count, struct verify_path *path,
                                     char reason[VERIFY_REASON_MAX]);
 
-/* Whether issuer, which signed the last certificate of path, may stand there. */
+/* Whether issuer, which signed the last certificate of path, may be its issuer. */
 enum verify_status verify_issuer(const struct verify_request *request,
                                  const struct verify_path *path, const struct cert *issuer,
                                  bool is_anchor, char reason[VERIFY_REASON_MAX]);
@@ -34,7 +34,7 @@ enum verify_status verify_leaf(const struct verify_request *request, const struc
 enum verify_status verify_dates(const struct cert *cert, int64_t now, int64_t leeway,
                                 char reason[VERIFY_REASON_MAX]);
 
-/* Whether keyUsage and extendedKeyUsage let a leaf authenticate so. */
+/* Whether keyUsage and extendedKeyUsage allow a leaf to authenticate for this purpose. */
 enum verify_status verify_usage(const struct cert *leaf, enum verify_purpose purpose,
                                 enum verify_profile profile, char reason[VERIFY_REASON_MAX]);
 

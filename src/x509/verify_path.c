@@ -116,11 +116,6 @@ static bool signature_good(struct search *search, const struct cert *issuer, enu
     return false;
 }
 
-static bool is_of_dates(enum verify_status status)
-{
-    return status == VERIFY_EXPIRED || status == VERIFY_NOT_YET_VALID;
-}
-
 /* Whether issuer was renewed, and stands in the chain anew: then its own dates tell nothing. */
 static bool has_valid_twin(const struct search *search, const struct cert *issuer)
 {
@@ -153,7 +148,8 @@ static bool extend(struct search *search, const struct cert *issuer, bool anchor
     if ((status = verify_issuer(search->request, path, issuer, anchor, reason)) ||
         (status =
              verify_constraints(search->request, path, issuer, &search->constraints, reason))) {
-        if (anchor || !is_of_dates(status) || !has_valid_twin(search, issuer))
+        if (anchor || (status != VERIFY_EXPIRED && status != VERIFY_NOT_YET_VALID) ||
+            !has_valid_twin(search, issuer))
             search_fail(search, search->constraints == 0 ? RANK_LIMIT : RANK_ISSUER, role, status,
                         reason);
         return false;

@@ -20,7 +20,7 @@ CLIENTS = ROOT / "platform" / "clients"
 def need_version(least, *command):
     """The first numbers that the command prints are at least these."""
     need(command[0])
-    version = tuple(map(int, re.search(r"(\d+)\.(\d+)", run(*command)).groups()))
+    version = tuple(int(part or 0) for part in re.search(r"(\d+)(?:\.(\d+))?", run(*command)).groups())
     if version < least:
         raise Missing(f"{command[0]} here is {'.'.join(map(str, version))}, and {'.'.join(map(str, least))} is needed")
 
@@ -46,7 +46,7 @@ def node():
 
 
 def undici():
-    """In a copy: what npm installs lies beside the programs."""
+    """In a copy: npm installs into the folder of the programs."""
     need_version((20, 18), "node", "--version")
     need("npm")
     sources = [*(CLIENTS / "node").glob("*.js*")]
@@ -59,17 +59,23 @@ def undici():
     return ["node", kept("client-node", sources, run("npm", "--version"), make) / "watermark-undici.js"], {}
 
 
-def go(name):
+def go(name, *more):
+    """more: files that are built into the program too."""
+
     def command():
         need_version((1, 19), "go", "version")
-        sources = [*(CLIENTS / "go").rglob("*.go"), CLIENTS / "go/go.mod"]
+        module = CLIENTS / "go"
         offline = {"GOPROXY": "off", "GOTOOLCHAIN": "local", "GOFLAGS": "", "CGO_ENABLED": "0"}
         caches = {"GOCACHE": str(CACHE / "go"), "GOPATH": str(CACHE / "gopath")}
 
         def make(folder):
-            run("go", "build", "-trimpath", "-o", f"{folder}/", "./...", cwd=CLIENTS / "go", **offline, **caches)
+            source = shutil.copytree(module, folder / "source")
+            for each in more:
+                shutil.copy(each, source / name)
+            run("go", "build", "-trimpath", "-o", folder / "program", f"./{name}", cwd=source, **offline, **caches)
 
-        return [kept("client-go", sources, run("go", "version"), make) / name], {}
+        sources = [*module.rglob("*.go"), module / "go.mod", *more]
+        return [kept(f"client-go-{name}", sources, run("go", "version"), make) / "program"], {}
 
     return command
 
@@ -123,6 +129,30 @@ KINDS = {
     "Java java.net.http": java,
     "Rust reqwest": rust,
     "C libcurl": c,
+}
+
+
+def crowd(kind, name=None):
+    """A program that asks by many threads or the like at the same time; how many is its argument."""
+
+    def command():
+        argv, more = kind()
+        *interpreter, program = argv
+        if name:
+            path = {"PYTHONPATH": f"{CLIENTS / 'python'}:{more.get('PYTHONPATH', '')}"}
+            return [*interpreter, CROWDS / "crowd.py", name], path
+        return [*interpreter, CROWDS / "crowd.js", program], more
+
+    return command
+
+
+CROWDS = HERE / "crowds"
+MANY = {
+    "Python requests": crowd(KINDS["Python requests"], "watermark"),
+    "Python httpx": crowd(KINDS["Python httpx"], "watermark_httpx"),
+    "Node https": crowd(node),
+    "Node undici": crowd(undici),
+    "Go net/http": go("watermark", CROWDS / "crowd.go"),
 }
 
 SERVERS = {"Go": go("server"), "Python": python("server.py")}

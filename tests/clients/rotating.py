@@ -6,6 +6,7 @@ import hashlib
 import json
 import ssl
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -27,24 +28,27 @@ class _Handler(BaseHTTPRequestHandler):
             self.request.settimeout(600)
             self.request = self.enclave.context.wrap_socket(self.request, server_side=True)
         except OSError as error:
-            self.enclave.refused.append(f"handshake: {error}")
+            # A client that goes away has not failed: Go ends handshakes that it needs no more.
+            if not isinstance(error, ConnectionError) and "EOF occurred" not in str(error):
+                self.enclave.refused.append(f"handshake: {error}")
             raise
         self.leaf = hashlib.sha256(self.request.getpeercert(True)).hexdigest()
-        self.enclave.open[self.leaf] += 1
+        self.enclave.count(self.enclave.open, self.leaf, 1)
         super().setup()
 
     def finish(self):
+        self.enclave.count(self.enclave.open, self.leaf, -1)
         super().finish()
-        self.enclave.open[self.leaf] -= 1
         self.request.close()
 
     def do_GET(self):
+        time.sleep(self.enclave.pause)
         trusted = self.leaf in self.enclave.trusted
         status = 200 if trusted else 403
         if not trusted:
             self.enclave.refused.append(f"{self.path} by an identity that is none of the newest two")
         elif self.path == OWN:
-            self.enclave.answered[self.leaf] += 1
+            self.enclave.count(self.enclave.answered, self.leaf, 1)
         subject = ",".join(f"{key}={value}" for ((key, value),) in self.request.getpeercert()["subject"])
         answer = {"watermark": "c2VlbiBhbmQgc2lnbmVk", "client": subject.replace("commonName", "CN")}
         body = json.dumps(answer).encode() + b"\n"
@@ -66,7 +70,7 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
 
     def handle_error(self, *_):
-        pass  # told of in refused
+        pass  # setup() has noted it
 
 
 class Enclave:
@@ -75,12 +79,19 @@ class Enclave:
     connection that has been there for longer too.
     """
 
+    pause = 0  # seconds before an answer
+
     def __init__(self, directory):
         self._dir = Path(directory)
         self._dir.mkdir()
         self._newest = collections.deque(maxlen=2)
         self.trusted, self.refused = (), []
         self.answered, self.open = collections.Counter(), collections.Counter()
+        self._lock = threading.Lock()
+
+    def count(self, counter, leaf, number):
+        with self._lock:
+            counter[leaf] += number
 
     def trust(self, authority, pair):
         """From now on this one and the one before."""

@@ -9,24 +9,34 @@ import subprocess
 import pytest
 
 from agent import wait_for
-from clients import KINDS, environment
+from clients import KINDS, MANY, environment
 from servers.pki import Authority, document
 
 ROTATIONS = 20
 ANSWERS = 7  # to requests with an identity, before the next one comes: more than a connection gets
 PAUSE = "0.01"
+THREADS, OF_MANY = "8", 10  # and their rotations
+
+
+@pytest.fixture
+def command(made):
+    """command(kind) is a function of directory, endpoint and arguments; it returns a command and its environment."""
+
+    def of(kind):
+        argv, more = made(kind)
+
+        def command(directory, endpoint, *arguments, **variables):
+            url = f"https://{endpoint}"
+            return [*argv, *arguments], environment(directory, ENCLAVE_ENDPOINT=url, **more, **variables)
+
+        return command
+
+    return of
 
 
 @pytest.fixture(params=KINDS)
-def client(request, made):
-    """client(directory, endpoint, *arguments) is the command and its environment."""
-    argv, more = made(KINDS[request.param])
-
-    def command(directory, endpoint, *arguments, **variables):
-        url = f"https://{endpoint}"
-        return [*argv, *arguments], environment(directory, ENCLAVE_ENDPOINT=url, **more, **variables)
-
-    return command
+def client(request, command):
+    return command(KINDS[request.param])
 
 
 def run(argv, env):
@@ -35,28 +45,42 @@ def run(argv, env):
     )
 
 
-def test_no_request_fails_through_rotations(rotation, client, started):
+def go_through(rotation, child, rotations, answers):
+    """So many rotations, each after so many answers to the newest identity; the clients that the answers name, in their order."""
     enclave = rotation.enclave
-    child = started(*client(rotation.agent.dir, enclave.endpoint, PAUSE))
 
     def going_on():
         assert child.poll() is None, f"it ended: {child.err.read_text()}"
         assert not enclave.refused, enclave.refused
 
-    rotation.wait(going_on, ANSWERS)
-    for _ in range(ROTATIONS):
-        rotation.turn(going_on, ANSWERS)
-    # Of the identities before none has a connection any more, in a while that the program chooses.
+    rotation.wait(going_on, answers)
+    for _ in range(rotations):
+        rotation.turn(going_on, answers)
+    # No identity of the past has a connection any more, after a while that the program chooses.
     old = [leaf for leaf in enclave.open if leaf != rotation.leaf]
     wait_for(lambda: going_on() or not any(enclave.open[leaf] for leaf in old), 300)
 
     child.terminate()
     child.wait(60)
     lines = [line for line in child.out.read_text().splitlines(True) if line.endswith("\n")]
-    seen = [json.loads(line)["client"] for line in lines]
-    print(f"{len(seen)} requests answered, {ROTATIONS} rotations")
-    assert list(dict.fromkeys(seen)) == [f"CN=ECS-Client-{number + 1}" for number in range(ROTATIONS + 1)]
+    print(f"{len(lines)} requests answered, {rotations} rotations")
     assert not child.err.read_text()
+    return [json.loads(line)["client"] for line in lines]
+
+
+def test_no_request_fails_through_rotations(rotation, client, started):
+    child = started(*client(rotation.agent.dir, rotation.enclave.endpoint, PAUSE))
+    seen = go_through(rotation, child, ROTATIONS, ANSWERS)
+    assert list(dict.fromkeys(seen)) == [f"CN=ECS-Client-{number + 1}" for number in range(ROTATIONS + 1)]
+
+
+@pytest.mark.parametrize("kind", MANY)
+def test_no_request_fails_of_many_at_the_same_time(rotation, command, started, kind):
+    """Some are on their way while the client that they use is retired."""
+    rotation.enclave.pause = 0.02
+    child = started(*command(MANY[kind])(rotation.agent.dir, rotation.enclave.endpoint, THREADS))
+    seen = go_through(rotation, child, OF_MANY, 3 * int(THREADS))
+    assert set(seen) == {f"CN=ECS-Client-{number + 1}" for number in range(OF_MANY + 1)}
 
 
 def test_it_asks_once(rotation, client):
@@ -76,7 +100,7 @@ def test_plain_files_do_as_well(rotation, client, tmp_path):
 
 
 def test_the_set_is_the_only_one_trusted(rotation, client, put, agent):
-    """Not the CAs that the environment or the machine has, and no proxy of theirs."""
+    """Not the CAs that the environment or a package of Python has."""
     stranger = Authority("Stranger-CA")
     theirs = agent.dir.with_name("theirs.crt")
     theirs.write_text(rotation.ca)
@@ -84,7 +108,10 @@ def test_the_set_is_the_only_one_trusted(rotation, client, put, agent):
     identity = document(stranger.issue("ECS-Client"), stranger.pem)
     agent.fetch(put(identity), directory=other).succeeded("installed")
     names = "SSL_CERT_FILE REQUESTS_CA_BUNDLE CURL_CA_BUNDLE NODE_EXTRA_CA_CERTS".split()
-    done = run(*client(other, rotation.enclave.endpoint, **{name: str(theirs) for name in names}))
+    argv, env = client(other, rotation.enclave.endpoint, **{name: str(theirs) for name in names})
+    (agent.dir.with_name("certifi.py")).write_text(f"where = lambda: {str(theirs)!r}\n")
+    env["PYTHONPATH"] = f"{agent.dir.parent}:{env.get('PYTHONPATH', '')}"
+    done = run(argv, env)
     assert done.returncode == 1 and "cert" in done.stderr.lower() and not done.stdout, done.stderr
     assert not rotation.enclave.answered
 

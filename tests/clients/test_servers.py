@@ -83,11 +83,11 @@ def serving(command, own, up, tmp_path):
 
 
 def is_refused(port, context):
+    """By an alert, a close, or nginx's 400."""
     connection = http.client.HTTPSConnection("localhost", port, timeout=60, context=context)
     try:
         connection.request("GET", "/")
-        connection.getresponse().read()
-        return False
+        return connection.getresponse().status == 400
     except (ssl.SSLError, ConnectionError, http.client.HTTPException):
         return True
     finally:

@@ -229,7 +229,7 @@ CAUSES = {
     ),
     "disk_full": (73, "install_failed", "Free space or inodes on that file system; the old set is in place."),
     "install_failed": (73, "install_failed", "See the reason; the old set is in place."),
-    "target_invalid": (73, "target_invalid", "Correct --dir, or the owner and kind of what stands there."),
+    "target_invalid": (73, "target_invalid", "Correct --dir, or the owner and kind of what is there."),
     "no_identity": (76, "no_identity", "Run mtls-agent fetch first."),
     "memory_lock": (71, "memory_lock", MEMLOCK),
     "memory_full": (71, "memory_full", MEMLOCK),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hosts of tests/hosts, of two releases of Debian, and packages: of now, of an earlier version, and signed by keys of the test's."""
+"""The hosts of tests/hosts, of two Debians; packages of now, of an earlier version, and signed by keys of the test's."""
 
 import importlib.util
 import os
@@ -24,7 +24,7 @@ VERSION = (ROOT / "VERSION").read_text().strip()
 DIST = ROOT / "build" / "dist" / f"mtls-agent-{VERSION}"
 EPOCH = str(int(DIST.stat().st_mtime)) if DIST.exists() else "0"
 EARLIER = "0.0.9"
-INSIDE = "systemd,systemd-sysv,dbus,logrotate,apt,rpm,dnf,man-db"
+INSIDE = "systemd,systemd-sysv,dbus,procps,logrotate,apt,rpm,dnf,man-db,bash-completion"
 
 
 def run(*command, check=True, **options):
@@ -43,11 +43,17 @@ def debian(request):
     return Path(made.stdout.strip())
 
 
+# Debian 12's does not install without being told to, and Debian 13's does not know that.
+RPM = ("sh", "-c", 'exec rpm $(rpm --help | grep -o -m 1 -- --force-debian) "$@"', "rpm")
+
+
 @pytest.fixture
-def machine(host):
-    """One that is off."""
+def machine(host, shell):
+    """One that is off, on which dpkg installs documentation, and rpm knows of a shell."""
     for excludes in host.machine.path("/etc/dpkg/dpkg.cfg.d").iterdir():
         excludes.unlink()
+    shutil.copy(shell, host.machine.path("/root/shell.rpm"))
+    host.machine.run(*RPM, "--install", "/root/shell.rpm")
     return host.machine
 
 
@@ -61,6 +67,29 @@ def make_packages():
         return folder
 
     return make
+
+
+SHELL = """\
+Name: shell
+Version: 1
+Release: 1
+Summary: What rpm does not know that Debian has
+License: Apache-2.0
+BuildArch: noarch
+Provides: /bin/sh
+%description
+Nothing.
+%files
+"""
+
+
+@pytest.fixture(scope="session")
+def shell(tmp_path_factory):
+    """A package for rpm that stands for what dpkg has installed."""
+    folder = tmp_path_factory.mktemp("shell")
+    (folder / "shell.spec").write_text(SHELL)
+    run("rpmbuild", "--quiet", "-bb", "--define", f"_topdir {folder}", folder / "shell.spec")
+    return next(folder.rglob("*.rpm"))
 
 
 @pytest.fixture(scope="session")

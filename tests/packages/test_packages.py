@@ -15,8 +15,8 @@ from agent import ROOT
 from conftest import DIST, EPOCH, PACKAGES, STAGED, VERSION, run
 
 KINDS = {
-    "x86_64": [f"mtls-agent_{VERSION}-1_amd64.deb", f"mtls-agent-{VERSION}-1.x86_64.rpm", f"mtls-agent-{VERSION}-r0.x86_64.apk"],
-    "aarch64": [f"mtls-agent_{VERSION}-1_arm64.deb", f"mtls-agent-{VERSION}-1.aarch64.rpm", f"mtls-agent-{VERSION}-r0.aarch64.apk"],
+    arch: [f"mtls-agent_{VERSION}-1_{debian}.deb", f"mtls-agent-{VERSION}-1.{arch}.rpm", f"mtls-agent-{VERSION}-r0.{arch}.apk"]
+    for arch, debian in (("x86_64", "amd64"), ("aarch64", "arm64"))
 }
 EVERY = [(arch, name) for arch, names in KINDS.items() for name in names]
 DOC = "usr/share/doc/mtls-agent"
@@ -64,7 +64,7 @@ def staged(arch, name):
 
 @pytest.mark.parametrize("arch,name", EVERY)
 def test_what_is_in_it(arch, name, tmp_path):
-    """All that `make install` installs and what goes with a package, and no more; units in their place name the program in its."""
+    """All that `make install` installs and what goes with a package, no more; and what is said of places is right."""
     found = contents(name, tmp_path)
     guide = set() if name.endswith(".apk") else {f"{DOC}/README.md"}
     assert set(found) == staged(arch, name) | OURS | guide | {notices(name)}

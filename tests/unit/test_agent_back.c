@@ -148,7 +148,7 @@ static void nobody_goes_back_to_what_is_forbidden_or_not_expected(void **state)
     fake->config.forbidden_count = 0;
     fake->config.expect_subject = "CN=ECS-Client";
     assert_no_rollback(ERR_NO_PREVIOUS);
-    assert_non_null(strstr(err.reason, "not the one that is expected"));
+    assert_non_null(strstr(err.reason, "not the expected one"));
     assert_int_equal(fake->rehearsals, 0);
     assert_int_equal(fake->acceptances, 0);
 }

@@ -729,8 +729,8 @@ static void test_help(void **state)
 
     (void)state;
     read_help(text, sizeof text);
-    assert_non_null(strstr(text, "\n  --deadline DURATION         for the whole command (default: "
-                                 "60s)\n"));
+    assert_non_null(strstr(text, "\n  --deadline DURATION         time limit of the whole command "
+                                 "(default: 60s)\n"));
     assert_null(strstr(text, "--command"));
     for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
         assert_true(strlen(line) <= 80);

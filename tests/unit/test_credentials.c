@@ -24,6 +24,7 @@
 #include "base/err.h"
 #include "config/config.h"
 #include "fake_server.h"
+#include "samples.h"
 
 #define MEMBERS                                                                                    \
     "\"AccessKeyId\":\"ASIACORRECT\",\"SecretAccessKey\":\"secret/correct\",\"Token\":\"token=\"," \
@@ -54,12 +55,6 @@ static const char *const variables[] = {
     "AWS_REGION",
     "AWS_DEFAULT_REGION",
 };
-
-static int open_arena(void **state)
-{
-    (void)state;
-    return arena_open(&(struct arena_options){.lock_preferred = true}, &err);
-}
 
 /* What the process's environment held stays with it for good, in the agent. */
 static int forget(void **state)
@@ -677,5 +672,5 @@ int main(void)
         cmocka_unit_test_setup(test_region_is_checked, setup),
     };
 
-    return cmocka_run_group_tests(tests, open_arena, forget);
+    return cmocka_run_group_tests(tests, samples_setup, forget);
 }

@@ -10,22 +10,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/arena.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "fake_server.h"
 #include "net/http.h"
+#include "samples.h"
 
 enum { VALUE_MAX = 400 };
-
-static int set_up(void **state)
-{
-    const struct arena_options options = {.lock_preferred = true};
-    struct err err;
-
-    (void)state;
-    return arena_open(&options, &err);
-}
 
 static void ask(const char *headers, struct http_response *response)
 {
@@ -321,5 +312,5 @@ int main(void)
         cmocka_unit_test(test_urls_that_are_refused),
     };
 
-    return cmocka_run_group_tests_name("http", tests, set_up, NULL);
+    return cmocka_run_group_tests_name("http", tests, samples_setup, NULL);
 }

@@ -18,23 +18,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/arena.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "fake_server.h"
 #include "little_memory.h"
 #include "net/http.h"
+#include "samples.h"
 
 enum { BODY_MAX = 16, PATIENCE_MS = 60000, MANY = 40 };
-
-static int set_up(void **state)
-{
-    const struct arena_options options = {.lock_preferred = true};
-    struct err err;
-
-    (void)state;
-    return arena_open(&options, &err);
-}
 
 static struct http_request request_to(const char *url)
 {
@@ -504,5 +495,5 @@ int main(void)
         cmocka_unit_test(some_that_are_silent_do_not_hold_up_the_rest),
     };
 
-    return cmocka_run_group_tests_name("http_run", tests, set_up, NULL);
+    return cmocka_run_group_tests_name("http_run", tests, samples_setup, NULL);
 }

@@ -342,7 +342,7 @@ static void files_that_were_adopted_are_no_set_to_go_back_to(void **state)
 
     put_file(in_target(fixture, "client.crt"), "cert 1\n");
     assert_int_equal(fixture_install(fixture, 2), INSTALL_ADOPTED);
-    assert_no_way_back(fixture, ERR_NO_PREVIOUS, "has no manifest");
+    assert_no_way_back(fixture, ERR_NO_PREVIOUS, "has no readable manifest");
     assert_installed(fixture, 2);
 }
 
@@ -356,7 +356,7 @@ static void nothing_to_go_back_from(void **state)
     assert_false(is_there(in_target(fixture, "missing")));
     fixture->target.sub = "";
     assert_int_equal(symlink("..set-0123456789abcdef", in_target(fixture, "..data")), 0);
-    assert_no_way_back(fixture, ERR_NO_PREVIOUS, "has no manifest");
+    assert_no_way_back(fixture, ERR_NO_PREVIOUS, "has no readable manifest");
 }
 
 /* A roll-back that fails removes nothing, even if the time of the set before is over. */

@@ -16,16 +16,11 @@
 #include "aws/profile_chain.h"
 #include "base/err.h"
 #include "config/config.h"
+#include "samples.h"
 
 static struct err err;
 static struct profiles profiles;
 static char reason[PROFILE_REASON_MAX];
-
-static int open_arena(void **state)
-{
-    (void)state;
-    return arena_open(&(struct arena_options){.lock_preferred = true}, &err);
-}
 
 static int setup(void **state)
 {
@@ -273,5 +268,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_name_of_the_profile, setup, teardown),
     };
 
-    return cmocka_run_group_tests(tests, open_arena, NULL);
+    return cmocka_run_group_tests(tests, samples_setup, NULL);
 }

@@ -9,19 +9,12 @@
 #include "aws/credentials.h"
 #include "aws/sigv4.h"
 #include "base/err.h"
+#include "samples.h"
 
 /* The conformance program runs the signing test suite; here stand its first case and the
  * limits. */
 
 static const int64_t AUGUST_30 = 1440938160; /* 2015-08-30T12:36:00Z */
-
-static int open_arena(void **state)
-{
-    struct err err;
-
-    (void)state;
-    return arena_open(&(struct arena_options){.lock_preferred = true}, &err);
-}
 
 static struct sigv4_header header(const char *name, const char *value)
 {
@@ -178,5 +171,5 @@ int main(void)
         cmocka_unit_test(test_nothing_secret_stays),
     };
 
-    return cmocka_run_group_tests(tests, open_arena, NULL);
+    return cmocka_run_group_tests(tests, samples_setup, NULL);
 }

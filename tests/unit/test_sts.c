@@ -20,6 +20,7 @@
 #include "base/err.h"
 #include "config/config.h"
 #include "fake_server.h"
+#include "samples.h"
 
 #define ROLE "arn:aws:iam::123456789012:role/a b"
 #define CREDENTIALS                                                                                \
@@ -36,12 +37,6 @@
 static struct err err;
 static struct config config;
 static struct aws aws;
-
-static int open_arena(void **state)
-{
-    (void)state;
-    return arena_open(&(struct arena_options){.lock_preferred = true}, &err);
-}
 
 static int setup(void **state)
 {
@@ -366,5 +361,5 @@ int main(void)
         cmocka_unit_test_setup(test_whether_the_region_is_down, setup),
     };
 
-    return cmocka_run_group_tests(tests, open_arena, NULL);
+    return cmocka_run_group_tests(tests, samples_setup, NULL);
 }

@@ -80,14 +80,6 @@ int __wrap_getaddrinfo(const char *name, const char *service, const struct addri
     return __real_getaddrinfo("localhost", service, hints, found);
 }
 
-static int open_arena(void **state)
-{
-    struct err err;
-
-    (void)state;
-    return arena_open(&(struct arena_options){.lock_preferred = true}, &err);
-}
-
 /* As many requests for a name with so many threads; each one's result. */
 static void ask(int most, enum http_result results[REQUESTS])
 {
@@ -178,5 +170,5 @@ int main(void)
         cmocka_unit_test(test_who_is_late_stays_where_it_is),
     };
 
-    return cmocka_run_group_tests(tests, open_arena, NULL);
+    return cmocka_run_group_tests(tests, samples_setup, NULL);
 }

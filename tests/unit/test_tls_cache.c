@@ -11,20 +11,12 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "net/tls_cache.h"
+#include "samples.h"
 
 /* Moments: of the clock that never jumps, in ms, and of the wall clock. */
 enum { MADE_MS = 5000, BEGIN = 500, NOW = 1000, END = 2000 };
 
 static struct tls_cache *cache;
-
-static int open_arena(void **state)
-{
-    struct arena_options options = {.lock_preferred = true};
-    struct err err;
-
-    (void)state;
-    return arena_open(&options, &err);
-}
 
 static int make(void **state)
 {
@@ -265,5 +257,5 @@ int main(void)
         TEST(without_room_nothing_is_kept),
     };
 
-    return cmocka_run_group_tests_name("tls_cache", tests, open_arena, NULL);
+    return cmocka_run_group_tests_name("tls_cache", tests, samples_setup, NULL);
 }

@@ -33,7 +33,10 @@ async function main() {
   }
 }
 
-main().catch((error) => {
-  console.error(`watermark: ${error.message}`);
-  process.exit(1);
-});
+module.exports = { get };
+if (require.main === module) {
+  main().catch((error) => {
+    console.error(`watermark: ${error.message}`);
+    process.exit(1);
+  });
+}

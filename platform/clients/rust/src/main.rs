@@ -7,7 +7,6 @@ mod installed_set;
 use installed_set::{Files, Follower, Result};
 use reqwest::{Certificate, Client, Identity};
 use std::env;
-use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
 

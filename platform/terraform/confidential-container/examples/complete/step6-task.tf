@@ -1,4 +1,4 @@
-# Step 5 is the application's: platform/clients shows it in Python, Node.js and Go.
+# Step 5 is the application's: platform/clients shows it in six languages.
 resource "aws_ecs_task_definition" "app" {
   family = "confidential-app"
 
