@@ -121,14 +121,15 @@ class Service:
         ]
 
     def wait(self, name, count=1, seconds=60, **fields):
-        """Waits until so many events of that name and these fields have come; the last one of them."""
+        """Waits until so many events of that name and these fields have come, each in its time; the last one of them."""
 
-        def come():
+        def come(number):
             assert self.child.poll() is None, f"it ended with {self.child.returncode}:\n{self.tail()}"
-            return len(self.all(name, **fields)) >= count
+            return len(self.all(name, **fields)) >= number
 
         try:
-            wait_for(come, seconds)
+            for number in range(1, count + 1):
+                wait_for(lambda number=number: come(number), seconds)
         except AssertionError as error:
             raise AssertionError(f"{error} ({name} {fields}) in:\n{self.tail()}") from None
         return self.all(name, **fields)[count - 1]
@@ -208,7 +209,7 @@ class Agent:
         secret,
         *arguments,
         endpoint=(),
-        deadline="5s",
+        deadline="30s",
         interval="400ms",
         probe_interval="300ms",
         dir_flag=True,
