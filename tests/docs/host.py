@@ -194,9 +194,15 @@ class Host:
         self._up(server)
 
     def have_configured(self):
-        """/etc/mtls-agent/agent.conf with a secret and an endpoint; the same as agent.conf in the folder."""
+        """/etc/mtls-agent/agent.conf with a secret and an endpoint."""
         text = f"secret = {self.arn('confidential-cluster-mtls-cert')}\nendpoint = {NAMES[0]}:3000\n"
-        self.inside(f"mkdir -p /etc/mtls-agent && printf '{text}' | tee agent.conf >/etc/mtls-agent/agent.conf")
+        self.inside(f"mkdir -p /etc/mtls-agent && printf '{text}' >/etc/mtls-agent/agent.conf")
+
+    def have_file(self):
+        """agent.conf in the folder alone, as where an image is made."""
+        text = f"secret = {self.arn('mtls')}\nendpoint = {NAMES[0]}:3000\n"
+        (self.home / "agent.conf").write_text(text)
+        self.inside("rm -f /etc/mtls-agent/agent.conf")
 
     def have_installed(self):
         """The identity, by that file."""

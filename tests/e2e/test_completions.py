@@ -27,7 +27,7 @@ def need(shell):
 
 def commands():
     told = subprocess.run([PROGRAM, "--help"], capture_output=True, text=True, check=True).stdout
-    return re.findall(r"^  ([a-z-]+) +\S", told.split("Options,")[0], re.MULTILINE)
+    return re.findall(r"^  ([a-z][a-z-]*) +\S", told, re.MULTILINE)
 
 
 TAKE_OPTIONS = [name for name in commands() if name not in ("version", "help")]

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -32,6 +33,9 @@ class Process:
 
     def __init__(self, argv, log, env=None, cwd=None):
         self.log = Path(log)
+        given = {"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
+        if sys.dont_write_bytecode:
+            given["PYTHONDONTWRITEBYTECODE"] = "1"
         with open(self.log, "wb") as output:
             self.child = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "TERM", "--", *map(str, argv)],
@@ -39,7 +43,7 @@ class Process:
                 stdout=output,
                 stderr=output,
                 cwd=cwd,
-                env={"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin", **(env or {})},
+                env={**given, **(env or {})},
             )
 
     @property
