@@ -221,6 +221,7 @@ static void what_is_no_file_is_not_opened(void **state)
     assert_int_equal(symlink("whole", "link"), 0);
     assert_int_equal(fs_read(AT_FDCWD, "link", &buf), 0);
     assert_int_equal(buf.len, 4);
+    assert_int_equal(unlink("link") + unlink("whole") + unlink("device"), 0);
     close(watch);
     buf_free(&buf);
 }
