@@ -138,8 +138,10 @@ void doctor_say(struct doctor *doctor, const char *format, ...)
     if (len >= DOCTOR_GOOD_MAX)
         return;
     va_start(arguments, format);
-    (void)vsnprintf(good + len, DOCTOR_GOOD_MAX - len, format, arguments);
+    len += (size_t)vsnprintf(good + len, DOCTOR_GOOD_MAX - len, format, arguments);
     va_end(arguments);
+    if (len >= DOCTOR_GOOD_MAX)
+        memcpy(good + DOCTOR_GOOD_MAX - sizeof "...", "...", sizeof "...");
 }
 
 static bool is_about(const struct err *err, const char *subject)

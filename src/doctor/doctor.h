@@ -29,7 +29,7 @@ struct doctor_finding {
 
 #define DOCTOR_FINDINGS_MAX 64
 #define DOCTOR_ROOMS        9
-#define DOCTOR_GOOD_MAX     400
+#define DOCTOR_GOOD_MAX     2048
 struct doctor {
     const struct config *config;
     const struct environment *environment;
@@ -39,7 +39,7 @@ struct doctor {
     bool locks;       /* memory can be locked, or need not be: secrets may be looked at */
     bool (*runs)(const struct config *config, int64_t deadline, char *reason, size_t size);
     size_t room;                              /* that is looked at */
-    char good[DOCTOR_ROOMS][DOCTOR_GOOD_MAX]; /* of each room, a line */
+    char good[DOCTOR_ROOMS][DOCTOR_GOOD_MAX]; /* of each room, a line; a longer one ends in ... */
     struct identity *secret[CONFIG_SETS_MAX]; /* a set's secrets, where they are good; */
     enum err_code flaw[CONFIG_SETS_MAX];      /* else their fault */
     bool installed[CONFIG_SETS_MAX];          /* the installed set is good */

@@ -642,6 +642,7 @@ def test_as_on_an_ami(host, serve, tmp_path):
     told(result, [])
     rooms = json.loads(result.stdout)["rooms"]
     assert rooms["run"] == "mtls-agent run is alive" and "credentials of imds, after environment" in rooms["aws"]
+    assert rooms["aws"].endswith("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI and _FULL_URI are not set")
     assert set(rooms) == {"config", "host", "target", "files", "names", "aws", "identity", "enclave", "run"}
     told(host.agent.run("check-config", f"--config={config}", "--json"), [])
 
