@@ -47,7 +47,8 @@ class _Handler(BaseHTTPRequestHandler):
         status = 200 if trusted else 403
         if not trusted:
             self.enclave.refused.append(f"{self.path} by an identity that is none of the newest two")
-        elif self.path == OWN:
+        elif self.path.partition("?")[0] == OWN:
+            self.enclave.asked_by[self.leaf].add(self.path)
             self.enclave.count(self.enclave.answered, self.leaf, 1)
         subject = ",".join(f"{key}={value}" for ((key, value),) in self.request.getpeercert()["subject"])
         answer = {"watermark": "c2VlbiBhbmQgc2lnbmVk", "client": subject.replace("commonName", "CN")}
@@ -87,6 +88,7 @@ class Enclave:
         self._newest = collections.deque(maxlen=2)
         self.trusted, self.refused = (), []
         self.answered, self.open = collections.Counter(), collections.Counter()
+        self.asked_by = collections.defaultdict(set)  # leaf -> paths: each of many has its own
         self._lock = threading.Lock()
 
     def count(self, counter, leaf, number):
@@ -160,19 +162,22 @@ class Rotation:
         options = ("--keep-previous=0", *self.options)
         return self.agent.fetch(self.arn, *options, endpoint=self.enclave.endpoint).succeeded("installed")
 
-    def turn(self, going_on, answers):
-        """One rotation, after which so many requests have been answered with the newest leaf; the enclave's CA is the last to go."""
+    def turn(self, going_on, answers, many=1):
+        """
+        One rotation, after which so many requests have been answered with the newest leaf, of each that asks at least one; the
+        enclave's CA is the last to go.
+        """
         self.next()
         self.install()
-        self.wait(going_on, answers)
+        self.wait(going_on, answers, many)
         self.enclave.show(self.authority)
 
-    def wait(self, going_on, answers):
+    def wait(self, going_on, answers, many=1):
         count = self.enclave.answered[self.leaf] + answers
 
         def come():
             going_on()
-            return self.enclave.answered[self.leaf] >= count
+            return self.enclave.answered[self.leaf] >= count and len(self.enclave.asked_by[self.leaf]) >= many
 
         wait_for(come, 300)
 

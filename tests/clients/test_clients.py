@@ -45,7 +45,7 @@ def run(argv, env):
     )
 
 
-def go_through(rotation, child, rotations, answers):
+def go_through(rotation, child, rotations, answers, many=1):
     """So many rotations, each after so many answers to the newest identity; the clients that the answers name, in their order."""
     enclave = rotation.enclave
 
@@ -53,9 +53,9 @@ def go_through(rotation, child, rotations, answers):
         assert child.poll() is None, f"it ended: {child.err.read_text()}"
         assert not enclave.refused, enclave.refused
 
-    rotation.wait(going_on, answers)
+    rotation.wait(going_on, answers, many)
     for _ in range(rotations):
-        rotation.turn(going_on, answers)
+        rotation.turn(going_on, answers, many)
     # No identity of the past has a connection any more, after a while that the program chooses.
     old = [leaf for leaf in enclave.open if leaf != rotation.leaf]
     wait_for(lambda: going_on() or not any(enclave.open[leaf] for leaf in old), 300)
@@ -79,7 +79,7 @@ def test_no_request_fails_of_many_at_the_same_time(rotation, command, started, k
     """Some are on their way while the client that they use is retired."""
     rotation.enclave.pause = 0.02
     child = started(*command(MANY[kind])(rotation.agent.dir, rotation.enclave.endpoint, THREADS))
-    seen = go_through(rotation, child, OF_MANY, 3 * int(THREADS))
+    seen = go_through(rotation, child, OF_MANY, 3 * int(THREADS), int(THREADS))
     assert set(seen) == {f"CN=ECS-Client-{number + 1}" for number in range(OF_MANY + 1)}
 
 

@@ -16,10 +16,11 @@ func init() {
 		log.Fatal(err)
 	}
 	enclave := newEnclave(os.Getenv("CERT_DIR"), os.Getenv("ENCLAVE_ENDPOINT"))
-	for ; count > 0; count-- {
+	for number := 0; number < count; number++ {
+		number := number
 		go func() {
 			for {
-				body, err := enclave.Get("/api/watermark")
+				body, err := enclave.Get("/api/watermark?" + strconv.Itoa(number))
 				if err != nil {
 					log.Fatal(err)
 				}

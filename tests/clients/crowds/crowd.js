@@ -3,12 +3,12 @@
 'use strict';
 const { get } = require(process.argv[2]);
 
-async function ask() {
-  for (;;) process.stdout.write(`${(await get('/api/watermark')).trim()}\n`);
+async function ask(number) {
+  for (;;) process.stdout.write(`${(await get(`/api/watermark?${number}`)).trim()}\n`);
 }
 
 for (let number = 0; number < Number(process.argv[3]); number++) {
-  ask().catch((error) => {
+  ask(number).catch((error) => {
     console.error(error);
     process.exit(1);
   });

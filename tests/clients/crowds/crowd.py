@@ -15,15 +15,15 @@ else:
     get = lambda path: clients.current().get(path).raise_for_status()  # noqa: E731
 
 
-def ask():
+def ask(number):
     try:
         while True:
-            sys.stdout.write(get("/api/watermark").text.strip() + "\n")
+            sys.stdout.write(get(f"/api/watermark?{number}").text.strip() + "\n")
             sys.stdout.flush()
     except Exception:
         traceback.print_exc()
         os._exit(1)
 
 
-for _ in range(int(sys.argv[2])):
-    threading.Thread(target=ask).start()
+for number in range(int(sys.argv[2])):
+    threading.Thread(target=ask, args=[number]).start()
