@@ -127,9 +127,11 @@ struct client_prefetched client_prefetched(const struct client *client,
                                            const struct client_call *call)
 {
     const struct prefetched *found = *find_prefetched(client, call);
-    const bool value = found && found->response.status == 200;
 
-    return (struct client_prefetched){found ? &found->response : NULL, value ? found->batch : 0};
+    if (!found)
+        return (struct client_prefetched){NULL, 0};
+    return (struct client_prefetched){&found->response,
+                                      found->response.status == 200 ? found->batch : 0};
 }
 
 void client_drop(struct client *client, const struct client_call *call)
